@@ -1,0 +1,67 @@
+# Everything a person does with this repository, one word each. `make` alone lists the words.
+#
+# Variables:  PYTHON   the interpreter to make the environment with (3.11 or newer)
+#             VENV     where the environment is
+#             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,reference
+#             ARGS     handed on: make test ARGS="-k cancel", make demo ARGS=--json
+
+VENV   ?= .venv
+EXTRAS ?= test,engine
+ARGS   ?=
+# A method of a small class, left at its beginning.
+DEMO   ?= tests/data/demo/shelf.py:54:15
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN    := $(VENV)/Scripts
+else
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+endif
+
+# The tools that make the wheel live apart from the environment that the wheel is not to lean on.
+TOOLS  := build/tools
+TOOLBIN = $(TOOLS)/$(notdir $(BIN))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt build clean python
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: python ## set up, and complete a line of a real source file with the built-in model
+	@$(PYTHON) packaging/setup_venv.py $(VENV) engine
+	@$(BIN)/stardraft complete $(ARGS) $(DEMO)
+
+test: python ## set up, and run all tests
+	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: python ## format, lint, types, import directions: seconds
+	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
+	@$(BIN)/ruff format --check --quiet . || { echo "make fmt mends the format of the files above"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-verbose
+
+fmt: python ## format the code, and mend what the linter can mend
+	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+build: python ## the wheel and the source distribution, checked, in dist/
+	@test -x $(TOOLBIN)/twine || { $(PYTHON) -m venv $(TOOLS) && \
+	  $(TOOLBIN)/python -m pip install --quiet --constraint packaging/constraints.txt build twine; }
+	@rm -rf dist
+	@$(TOOLBIN)/pyproject-build --outdir dist .
+	@$(TOOLBIN)/twine check --strict dist/*
+
+clean: ## remove everything that was made here, the environment included
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find daemon lsp quant tests packaging -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@$(PYTHON) -c "" || { echo "There is no $(PYTHON) here; name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
+	  echo "stardraft needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	  "Name a newer one: make PYTHON=/path/to/python3"; exit 1; }

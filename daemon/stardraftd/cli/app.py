@@ -1,0 +1,128 @@
+"""The commands put together: the built-in ones, and those that other packages announce.
+
+A package announces a command as an entry point of the group `stardraft.commands`: a function or a Typer.
+It is loaded when it is called or listed, so that one that is slow or broken harms no other command.
+"""
+
+import os
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from stardraftd import __version__
+from stardraftd.cli import complete, daemon, doctor, status
+from stardraftd.cli.options import examples
+from stardraftd.errors import StardraftError
+
+if TYPE_CHECKING:
+    # The parser's own class is nowhere public: its module has moved between versions of typer.
+    Command = Any
+
+GROUP = "stardraft.commands"
+
+
+class Commands(TyperGroup):
+    """The top-level group: its own commands first, then the announced ones, each loaded when it is needed."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return [*self.commands, *(name for name in _announced() if name not in self.commands)]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> "Command":  # type: ignore[override]
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        entry = _announced().get(cmd_name)
+        return _loaded(entry) if entry is not None else None
+
+
+@cache
+def command() -> "Command":
+    """The whole command line."""
+    app = typer.Typer(
+        name="stardraft",
+        cls=Commands,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=examples(
+            "stardraft complete src/app.py:12:5     a completion, here in the terminal",
+            "stardraft doctor                       is everything set up, and what to do if not",
+            "stardraft daemon logs -f               what the daemon is doing",
+        ),
+    )
+    app.callback(invoke_without_command=True)(_stardraft)
+    app.command("complete", epilog=complete.EXAMPLES)(complete.complete)
+    app.command("status", epilog=status.EXAMPLES)(status.status)
+    app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+    app.add_typer(daemon.commands(), name="daemon")
+    return get_command(app)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"stardraft {__version__}")
+        raise typer.Exit
+
+
+def _stardraft(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="The configuration file for this command, and for a daemon that it starts.",
+            show_default=False,
+        ),
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave."),
+    ] = False,
+) -> None:
+    """Private code completion on your own computer.
+
+    A small daemon in the background keeps a code model warm; your editor asks it for suggestions through
+    `stardraft lsp`, and this command line does the same in the terminal. Nothing leaves this computer.
+
+    The daemon starts by itself when it is needed.
+    """
+    if config is not None:
+        os.environ["STARDRAFT_CONFIG"] = str(config.expanduser().absolute())
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@cache
+def _announced() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _loaded(entry: EntryPoint) -> "Command":
+    try:
+        found = entry.load()
+    except Exception as error:  # noqa: BLE001 - another package's code: whatever it does, the others work
+        found = _broken(entry, f"{type(error).__name__}: {error}")
+    if isinstance(found, typer.Typer):
+        return get_command(found)
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    if not callable(found):
+        found = _broken(entry, f"{entry.value} is no command")
+    app.command(entry.name, epilog=getattr(found, "EXAMPLES", None))(found)
+    return get_command(app)
+
+
+def _broken(entry: EntryPoint, reason: str) -> Any:
+    package = entry.dist.name if entry.dist is not None else entry.value
+
+    def broken() -> None:
+        raise StardraftError(
+            f"The command {entry.name} of the package {package} cannot be loaded: {reason}.",
+            f"Install it again: python -m pip install --force-reinstall --no-deps {package}",
+        )
+
+    broken.__doc__ = f"(cannot be loaded: {reason})"
+    return broken

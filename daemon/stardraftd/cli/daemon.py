@@ -1,0 +1,216 @@
+"""`stardraft daemon ...`: the daemon's life, by hand."""
+
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stardraftd.cli import options, status
+from stardraftd.cli.edge import show_warning
+from stardraftd.cli.options import Wanted, examples, wanted
+from stardraftd.errors import DaemonUnreachableError, StardraftError
+
+if TYPE_CHECKING:
+    from stardraftd.protocol import Status
+
+# Over what the daemon allows itself for running completions (daemon.drain_seconds).
+STOP_GRACE_S = 20.0
+
+
+def commands() -> typer.Typer:
+    """The group."""
+    app = typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        epilog=examples(
+            "stardraft daemon restart --model ~/models/starcoder2-3b-Q4_K_M.gguf", "stardraft daemon logs -f"
+        ),
+    )
+    app.callback(invoke_without_command=True)(_daemon)
+    app.command(
+        "start",
+        epilog=examples("stardraft daemon start", "stardraft daemon start --set daemon.idle_exit_minutes=0"),
+    )(start)
+    app.command("stop", epilog=examples("stardraft daemon stop", "stardraft daemon stop --now"))(stop)
+    app.command(
+        "restart",
+        epilog=examples(
+            "stardraft daemon restart",
+            "stardraft daemon restart --model ~/models/starcoder2-3b-Q4_K_M.gguf",
+            f"stardraft daemon restart --model {options.BUILT_IN} --gpu-layers 0",
+        ),
+    )(restart)
+    app.command("status", epilog=status.EXAMPLES)(status.status)
+    app.command(
+        "logs",
+        epilog=examples(
+            "stardraft daemon logs -n 100",
+            "stardraft daemon logs -f",
+            "stardraft daemon logs --json -n 1000 | jq 'select(.level == \"error\")'",
+        ),
+    )(logs)
+    app.command(
+        "run",
+        epilog=examples(
+            "stardraft daemon run", "stardraft daemon run --gpu-layers 0 --set daemon.log_level=debug"
+        ),
+    )(run)
+    return app
+
+
+def _daemon(context: typer.Context) -> None:
+    """Start, stop and watch the daemon.
+
+    There is one daemon for each user. It starts when an editor or `stardraft complete` needs it, gives the
+    model's memory back after some idle minutes, and leaves when it has not been needed for longer; so none
+    of these commands is needed every day.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def start(
+    model: options.Model = None,
+    gpu_layers: options.GpuLayers = None,
+    context_tokens: options.ContextTokens = None,
+    settings: options.Settings = None,
+) -> None:
+    """Start the daemon, and wait until it answers.
+
+    If one is running already that is fine: it stays as it is. The model is loaded by the first completion.
+    The options hold until the daemon ends; the configuration file is the place for settings that last.
+    """
+    import asyncio
+
+    from stardraftd.cli.running import apply_hint, not_applied, running_status
+
+    asked = wanted(model, gpu_layers, context_tokens, settings)
+    before = asyncio.run(running_status())
+    now = asyncio.run(_start(asked))
+    if before is not None and before.pid == now.pid:
+        typer.echo(f"The daemon is running already: {_identity(now)}")
+        if warning := not_applied(asked, now):
+            show_warning(warning, apply_hint(asked))
+    else:
+        typer.echo(f"The daemon is running: {_identity(now)}")
+
+
+def stop(
+    now: Annotated[
+        bool, typer.Option("--now", help="Break running completions off instead of finishing them.")
+    ] = False,
+) -> None:
+    """Stop the daemon, and wait until its process is gone.
+
+    Running completions are finished first, unless --now is given. An editor that is open starts the daemon
+    again when it next needs a suggestion.
+    """
+    import asyncio
+
+    pid = asyncio.run(_stop(drain=not now))
+    typer.echo("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
+
+
+def restart(
+    model: options.Model = None,
+    gpu_layers: options.GpuLayers = None,
+    context_tokens: options.ContextTokens = None,
+    settings: options.Settings = None,
+) -> None:
+    """Stop the daemon if it is running, and start it again, with other settings if you like.
+
+    The options hold until the daemon ends; the configuration file is the place for settings that last.
+    Running completions are finished first.
+    """
+    import asyncio
+
+    asked = wanted(model, gpu_layers, context_tokens, settings)
+    before = asyncio.run(_stop(drain=True))
+    now = asyncio.run(_start(asked))
+    instead = "" if before is None else f", in the place of pid {before}"
+    typer.echo(f"The daemon is running: {_identity(now)}{instead}")
+
+
+def logs(
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines of the end.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with new lines until Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The lines as they are: one JSON object each.")] = False,
+) -> None:
+    """Show the end of the daemon's log.
+
+    The log is a file, so this works when the daemon is not running too. Source text is in it only with
+    daemon.log_level = "debug".
+    """
+    from stardraftd import log_reader
+    from stardraftd.paths import log_path
+
+    path = log_path()
+    if not follow and not path.exists():
+        raise StardraftError(f"There is no log yet: {path}", "The daemon writes it when it first runs.")
+    for line in log_reader.follow(path, lines=lines) if follow else log_reader.read_tail(path, lines):
+        typer.echo(line if json else log_reader.render(line))
+
+
+def run(
+    model: options.Model = None,
+    gpu_layers: options.GpuLayers = None,
+    context_tokens: options.ContextTokens = None,
+    settings: options.Settings = None,
+) -> None:
+    """Run the daemon here in the foreground, with its log on the terminal, until Ctrl-C.
+
+    For service managers such as systemd and launchd, and to watch what it does. It is the same daemon: if
+    one is running already, this says so and leaves.
+    """
+    from stardraftd.main import run as run_daemon
+
+    asked = wanted(model, gpu_layers, context_tokens, settings)
+    raise typer.Exit(run_daemon(overrides=list(asked.overrides()), foreground=True))
+
+
+async def _start(asked: Wanted) -> "Status":
+    from stardraftd.cli.activity import Activity
+    from stardraftd.client import DaemonClient
+
+    with Activity() as activity:
+        activity.say("Starting the daemon")
+        async with DaemonClient("cli", overrides=asked.overrides()) as client:
+            await client.hello()
+            return await client.status()
+
+
+async def _stop(*, drain: bool) -> int | None:
+    """Stops the daemon and waits for the end of its process; its pid, or None when none was running."""
+    import psutil
+
+    from stardraftd.cli.activity import Activity
+    from stardraftd.client import DaemonClient
+    from stardraftd.config import load_config
+
+    async with DaemonClient("cli", start=False) as client:
+        try:
+            # The process is looked up while it answers, so its number cannot be another's meanwhile.
+            process = psutil.Process((await client.hello()).pid)
+        except (DaemonUnreachableError, psutil.NoSuchProcess):
+            return None
+        with Activity() as activity:
+            activity.say("Stopping the daemon")
+            await client.stop(drain=drain)
+            _wait(process, STOP_GRACE_S + (load_config().daemon.drain_seconds if drain else 0))
+    return process.pid
+
+
+def _wait(process: "psutil.Process", timeout_s: float) -> None:
+    import psutil
+
+    try:
+        process.wait(timeout_s)
+    except psutil.TimeoutExpired:
+        raise StardraftError(
+            f"The daemon (pid {process.pid}) has not left after {timeout_s:.0f} seconds.",
+            f"stardraft daemon logs may say why. To end it by force: kill -9 {process.pid}",
+        ) from None
+
+
+def _identity(status: "Status") -> str:
+    return f"pid {status.pid}, version {status.version}, {status.endpoint}"

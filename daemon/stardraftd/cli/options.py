@@ -1,0 +1,116 @@
+"""The options that several commands share: with which settings a daemon is started."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stardraftd.errors import ModelNotFoundError
+
+BUILT_IN = "built-in"
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PATH",
+        help=f'The GGUF file of the model, or "{BUILT_IN}" for the small one that comes with stardraft.',
+        show_default=False,
+    ),
+]
+GpuLayers = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu-layers",
+        metavar="N",
+        help='How many layers run on the GPU: a number, "all" or "auto". 0 is the CPU alone.',
+        show_default=False,
+    ),
+]
+ContextTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--context-tokens",
+        metavar="N",
+        help="Size of the KV cache in tokens, shared by all open documents.",
+        show_default=False,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Any setting of the configuration, for a daemon that is started now. Can be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def examples(*lines: str) -> str:
+    """An epilog for a command's help: what a person can type, not rewrapped."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The settings that were asked for on the command line."""
+
+    model: str | None = None
+    gpu_layers: str | None = None
+    context_tokens: int | None = None
+    settings: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.overrides())
+
+    def overrides(self) -> tuple[str, ...]:
+        """As `load_config` and the daemon take them: "section.key=value"."""
+        named = {
+            "model.path": None if self.model is None else self.model_path(),
+            "model.gpu_layers": "-1" if self.gpu_layers == "all" else self.gpu_layers,
+            "model.context_tokens": self.context_tokens,
+        }
+        return (*self.settings, *(f"{key}={value}" for key, value in named.items() if value is not None))
+
+    def model_path(self) -> str:
+        """The model's absolute path, because the daemon has another current folder; "" is the built-in one."""
+        if self.model in (None, BUILT_IN):
+            return ""
+        return str(Path(str(self.model)).expanduser().absolute())
+
+    def check(self) -> None:
+        """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
+        from stardraftd.config import load_config
+
+        path = self.model_path()
+        if path and not Path(path).is_file():
+            raise ModelNotFoundError(
+                f"There is no model file {path}.",
+                f"Give the path of a GGUF file, or {BUILT_IN}.",
+            )
+        load_config(overrides=self.overrides())
+
+    def restart_command(self) -> str:
+        """The command that makes a running daemon take these settings."""
+        words = ["stardraft", "daemon", "restart"]
+        for option, value in (
+            ("--model", self.model),
+            ("--gpu-layers", self.gpu_layers),
+            ("--context-tokens", self.context_tokens),
+            *(("--set", setting) for setting in self.settings),
+        ):
+            if value is not None:
+                words += [option, str(value)]
+        return shlex.join(words)
+
+
+def wanted(
+    model: str | None, gpu_layers: str | None, context_tokens: int | None, settings: list[str] | None
+) -> Wanted:
+    """The options' values as they arrive at a command, checked. Raises a StardraftError."""
+    asked = Wanted(model, gpu_layers, context_tokens, tuple(settings or ()))
+    asked.check()
+    return asked

@@ -1,0 +1,61 @@
+"""What of the daemon that runs already concerns a command: is there one, and has it the wanted settings."""
+
+from stardraftd.cli.options import Wanted
+from stardraftd.errors import DaemonUnreachableError
+from stardraftd.protocol import ModelInfo, Status
+
+
+async def running_status() -> Status | None:
+    """The status of the running daemon; None when there is none. Starts none. Raises StardraftError."""
+    from stardraftd.client import DaemonClient
+
+    async with DaemonClient("cli", start=False) as client:
+        try:
+            return await client.status()
+        except DaemonUnreachableError:
+            return None
+
+
+def differences(wanted: Wanted, status: Status) -> list[str]:
+    """In which of the wanted settings a running daemon differs, as parts of a sentence.
+
+    What a daemon does not tell of itself (`--set`, and how a model is loaded that is not loaded) is left out.
+    """
+    found: list[str] = []
+    if wanted.model is not None and _wanted_model(wanted) != status.model_path:
+        found.append(f"its model is {status.model_path}")
+    if status.model is not None:
+        found += _loaded_differently(wanted, status.model)
+    return found
+
+
+def _wanted_model(wanted: Wanted) -> str:
+    from stardraftd.paths import builtin_model_path
+
+    return wanted.model_path() or str(builtin_model_path())
+
+
+def _loaded_differently(wanted: Wanted, model: ModelInfo) -> list[str]:
+    found: list[str] = []
+    if wanted.gpu_layers not in (None, "auto"):
+        layers = model.layers if wanted.gpu_layers in ("all", "-1") else int(str(wanted.gpu_layers))
+        if min(layers, model.layers) != model.gpu_layers:
+            found.append(f"it has {model.gpu_layers} of {model.layers} layers on the GPU")
+    if wanted.context_tokens is not None and not 0 <= model.context_tokens - wanted.context_tokens < 256:
+        # llama.cpp rounds up to a multiple of 256.
+        found.append(f"its context is {model.context_tokens} tokens")
+    return found
+
+
+def not_applied(wanted: Wanted, status: Status) -> str:
+    """The warning that a running daemon keeps its own settings; "" when those are the wanted ones."""
+    if found := differences(wanted, status):
+        return f"A daemon is running already, with other settings: {', '.join(found)}."
+    if wanted.settings:
+        return "A daemon is running already, with settings of its own: --set had no effect."
+    return ""
+
+
+def apply_hint(wanted: Wanted) -> str:
+    """What a person types so that the settings are applied."""
+    return f"To change it: {wanted.restart_command()}"

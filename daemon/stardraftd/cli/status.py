@@ -1,0 +1,54 @@
+"""`stardraft status`: the daemon at this moment, for a person or a program."""
+
+from typing import Annotated
+
+import typer
+
+from stardraftd.cli.edge import NOT_RUNNING
+from stardraftd.cli.options import examples
+
+EXAMPLES = examples(
+    "stardraft status",
+    "stardraft status --json | jq .model.device",
+    "stardraft status > /dev/null || echo not running",
+)
+
+
+def status(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show whether the daemon runs, and what it is doing.
+
+    The model and the device it runs on, memory, the requests so far and how much of their prompts came from
+    the cache, and everything that should be mended. It starts no daemon.
+
+    The exit code is 0 when a daemon runs and 3 when none does. With --json the object has "running": false
+    then, and nothing else.
+    """
+    import asyncio
+
+    from stardraftd.cli.running import running_status
+
+    found = asyncio.run(running_status())
+    if json:
+        _print_json(found)
+    elif found is None:
+        typer.echo(
+            "The daemon is not running.\n"
+            "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
+        )
+    else:
+        from stardraftd.cli.status_table import show
+
+        show(found)
+    if found is None:
+        raise typer.Exit(NOT_RUNNING)
+
+
+def _print_json(found: object) -> None:
+    import msgspec
+
+    from stardraftd.cli.terminal import raw_out
+
+    fields = {} if found is None else msgspec.to_builtins(found)
+    raw_out().write(msgspec.json.encode({"running": found is not None, **fields}) + b"\n")

@@ -1,0 +1,93 @@
+"""The daemon's status as a table for a person."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stardraftd.cli.terminal import out, write
+from stardraftd.cli.wording import duration, figures_line, size
+from stardraftd.paths import tilde
+from stardraftd.protocol import EngineState, ModelInfo, Status
+
+_LABEL_WIDTH = 10
+_ENGINE: dict[EngineState, str] = {
+    "unloaded": "not loaded; the next completion loads the model",
+    "loading": "loading the model",
+    "ready": "ready",
+    "backing_off": "crashed; waiting a moment before it is started again",
+    "failed": "could not load the model",
+}
+
+
+def show(status: Status) -> None:
+    """Prints the table, and below it the problems."""
+    for label, value in rows(status):
+        write(out(), f"{label:<{_LABEL_WIDTH}}", "bold", end="")
+        write(out(), value)
+    for problem in status.problems:
+        write(out(), f"{'problem':<{_LABEL_WIDTH}}", "bold yellow", end="")
+        write(out(), problem)
+
+
+def rows(status: Status) -> Iterator[tuple[str, str]]:
+    """The table's rows: a label and what there is to say."""
+    yield "daemon", f"running: version {status.version}, pid {status.pid}, for {duration(status.uptime_s)}"
+    yield "endpoint", status.endpoint
+    yield "engine", _engine(status)
+    if status.model is None:
+        yield "model", f"{tilde(Path(status.model_path))} (not loaded)"
+    else:
+        yield "model", _model(status.model)
+        yield "", f"{tilde(Path(status.model.path))}"
+        yield "device", _device(status.model)
+    yield "memory", _memory(status)
+    yield "requests", _requests(status)
+    if status.tokens_evaluated or status.tokens_reused:
+        yield "tokens", _tokens(status)
+    if status.last_figures is not None:
+        yield "last", figures_line(status.last_figures)
+    yield "sessions", f"{status.sessions} connected"
+    yield "config", tilde(Path(status.config_path))
+    yield "log", tilde(Path(status.log_path))
+
+
+def _engine(status: Status) -> str:
+    text = _ENGINE[status.engine]
+    if status.loading_fraction is not None:
+        text += f", {status.loading_fraction:.0%}"
+    if status.engine_pid is not None:
+        text += f", pid {status.engine_pid}"
+    if status.engine_restarts:
+        text += f", started again {status.engine_restarts} times"
+    return text
+
+
+def _model(model: ModelInfo) -> str:
+    toy = " (a toy: the built-in model)" if model.toy else ""
+    parameters = f"{model.n_parameters / 1e6:,.0f} M parameters"
+    context = f"{model.context_tokens:,} tokens of context ({size(model.kv_bytes)})"
+    return f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
+
+
+def _device(model: ModelInfo) -> str:
+    where = f"{model.gpu_layers} of {model.layers} layers on the GPU" if model.gpu_layers else ""
+    return ", ".join(filter(None, (model.device, where, f"{model.threads} threads")))
+
+
+def _memory(status: Status) -> str:
+    daemon = f"daemon {size(status.daemon_resident_bytes)}"
+    if status.engine_resident_bytes is None:
+        return daemon
+    return f"{daemon}, engine {size(status.engine_resident_bytes)}"
+
+
+def _requests(status: Status) -> str:
+    now = f"{status.running} running, {status.waiting} waiting"
+    return f"{now}; {status.completed} completed, {status.cancelled} cancelled, {status.failed} failed"
+
+
+def _tokens(status: Status) -> str:
+    prompt = status.tokens_evaluated + status.tokens_reused
+    return (
+        f"{status.tokens_generated:,} generated; of {prompt:,} in prompts {status.tokens_evaluated:,} evaluated, "
+        f"{status.tokens_reused / prompt:.0%} from the cache"
+    )

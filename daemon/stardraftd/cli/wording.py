@@ -1,0 +1,63 @@
+"""Numbers and facts as sentences: sizes, durations, and the line of figures under a completion."""
+
+from stardraftd.protocol import Figures, FinishReason
+
+NOTHING: dict[FinishReason, str] = {
+    "end": "The model ends here: it suggests nothing.",
+    "boundary": "Nothing is suggested before the end of the line or block.",
+    "repeats_suffix": "The model would only repeat what stands behind the cursor.",
+    "max_tokens": "The model wrote nothing that can be shown within --max-tokens.",
+    "context_full": "The context is full: there was no room for a suggestion.",
+    "cancelled": "The completion was cancelled.",
+    "superseded": "A newer request for the same file took this one's place.",
+}
+
+
+def figures_line(figures: Figures) -> str:
+    """What a completion cost, in one line."""
+    parts = [
+        f"{figures.model} on {figures.device}",
+        f"prompt {figures.n_prompt} tokens ({figures.n_evaluated} evaluated, {figures.n_reused} reused)",
+        f"first token after {milliseconds(figures.first_token_ms)}",
+        speed(figures),
+    ]
+    return " | ".join(parts)
+
+
+def speed(figures: Figures) -> str:
+    """How many tokens were generated, and how fast; one token has no speed."""
+    count = "1 token" if figures.n_generated == 1 else f"{figures.n_generated} tokens"
+    return f"{count} at {figures.tokens_per_s:.1f}/s" if figures.tokens_per_s else count
+
+
+def toy_sentence() -> str:
+    """What the built-in model is, and how a person gets the real one."""
+    return (
+        "This is the built-in model: a toy that shows how it works. For real suggestions put a StarCoder2-3B GGUF "
+        "on this computer and type: stardraft daemon restart --model PATH (or set model.path in the configuration)."
+    )
+
+
+def size(n_bytes: float) -> str:
+    """Bytes in the unit that reads best, decimal: "17.6 MB"."""
+    for unit, decimals in (("B", 0), ("kB", 0), ("MB", 0 if n_bytes >= 1e8 else 1), ("GB", 1)):
+        if n_bytes < 1000 or unit == "GB":
+            return f"{n_bytes:,.{decimals}f} {unit}"
+        n_bytes /= 1000
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float) -> str:
+    """A time span with its two largest units: "3 h 20 min"."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def milliseconds(ms: float) -> str:
+    """A latency: "34 ms", "1.4 s"."""
+    return f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.1f} ms" if ms < 10 else f"{ms:.0f} ms"

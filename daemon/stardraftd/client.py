@@ -1,0 +1,279 @@
+"""How a front end reaches the daemon: find it, start it if there is none, replace it if it is older.
+
+One `DaemonClient` per front end, on one event loop. Whatever goes wrong arrives as a StardraftError with a
+sentence for a person. A request that has delivered no text yet survives the daemon's death or
+replacement: it is sent once more, to the daemon that comes after.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+import msgspec
+
+from stardraftd import __version__, launch
+from stardraftd.endpoint import LOOPBACK, Endpoint, find
+from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
+from stardraftd.protocol import (
+    PROTOCOL,
+    CompletionRequest,
+    Done,
+    Failed,
+    Hello,
+    Ready,
+    Status,
+    StopRequest,
+    StreamEvent,
+    Text,
+    error_decoder,
+    hello_decoder,
+    status_decoder,
+    stream_event_decoder,
+)
+
+ANSWER_TIMEOUT_S = 10.0
+T = TypeVar("T")
+
+
+class _Gone(Exception):  # noqa: N818 - a signal to connect again
+    """The daemon is not there, is leaving, or went away while it answered."""
+
+
+class DaemonClient:
+    """A front end's connection to its user's daemon.
+
+    name:      who asks ("neovim", "cli"); a daemon tells editors apart by it.
+    overrides: "section.key=value" settings for a daemon that has to be started.
+    start:     whether to start a daemon when there is none; else DaemonUnreachableError is raised.
+    """
+
+    def __init__(self, name: str, *, overrides: Sequence[str] = (), start: bool = True) -> None:
+        self._name = name
+        self._overrides = tuple(overrides)
+        self._start = start
+        self._http: httpx.AsyncClient | None = None
+        self._connecting = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections. The daemon stays."""
+        if self._http is not None:
+            http, self._http = self._http, None
+            await http.aclose()
+
+    async def hello(self) -> Hello:
+        """Connects, and tells who answers. Starts a daemon, or replaces an older one, if need be."""
+        for _attempt in range(3):
+            http = await self._connected()
+            with contextlib.suppress(_Gone):
+                return await self._get(http, "/v1/hello", hello_decoder)
+            await self.close()
+        raise self._lost("it went away each time while it answered")
+
+    async def status(self) -> Status:
+        """The daemon's state. Raises DaemonUnreachableError when none runs and `start` is off."""
+        for _attempt in range(2):
+            http = await self._connected()
+            with contextlib.suppress(_Gone):
+                return await self._get(http, "/v1/status", status_decoder)
+            await self.close()
+        raise self._lost("it went away while it answered")
+
+    async def complete(self, request: CompletionRequest) -> AsyncGenerator[StreamEvent]:
+        """Runs a completion; Done or Failed is the last event. Closing the generator cancels it."""
+        if not request.client:
+            request = msgspec.structs.replace(request, client=self._name)
+        has_text = False
+        async with contextlib.aclosing(
+            self._stream_twice("/v1/complete", msgspec.json.encode(request), lambda: not has_text)
+        ) as events:
+            async for event in events:
+                has_text = has_text or isinstance(event, Text)
+                yield event
+
+    async def load(self) -> AsyncGenerator[StreamEvent]:
+        """Has the model loaded; Ready or Failed is the last event."""
+        async with contextlib.aclosing(self._stream_twice("/v1/load", b"", lambda: True)) as events:
+            async for event in events:
+                yield event
+
+    async def watch(self) -> AsyncGenerator[Status]:
+        """The daemon's state now and after each change; while it is watched the daemon does not leave.
+
+        Raises DaemonUnreachableError when the daemon goes away.
+        """
+        http = await self._connected()
+        try:
+            async with contextlib.aclosing(self._lines(http, "GET", "/v1/events", None)) as lines:
+                async for line in lines:
+                    yield status_decoder.decode(line)
+        except _Gone:
+            await self.close()
+        raise self._lost("it ended")
+
+    async def stop(self, *, drain: bool = True) -> Hello | None:
+        """Asks the daemon to stop; its place is free when this returns. None when there was none."""
+        endpoint = find()
+        if endpoint is None:
+            return None
+        await self.close()
+        try:
+            async with _open(endpoint) as http:
+                return await self._stop(http, drain=drain)
+        except _Gone:
+            return None
+
+    # --- connecting ------------------------------------------------------------------------------
+
+    async def _connected(self) -> httpx.AsyncClient:
+        async with self._connecting:
+            if self._http is None:
+                self._http = await self._connect() or await self._start_and_connect()
+            return self._http
+
+    async def _connect(self) -> httpx.AsyncClient | None:
+        """A connection to a daemon that answers and is not older than this front end; None without one."""
+        endpoint = find()
+        if endpoint is None:
+            return None
+        http = _open(endpoint)
+        try:
+            hello = await self._get(http, "/v1/hello", hello_decoder)
+            if hello.protocol == PROTOCOL and (
+                not self._start or _version(hello.version) >= _version(__version__)
+            ):
+                return http
+            with contextlib.suppress(_Gone):
+                await self._stop(http, drain=True)
+        except _Gone:
+            pass  # a socket that a dead daemon left: starting a new one replaces it
+        except BaseException:
+            await http.aclose()
+            raise
+        await http.aclose()
+        return None
+
+    async def _start_and_connect(self) -> httpx.AsyncClient:
+        if not self._start:
+            raise DaemonUnreachableError("The daemon is not running.", "`stardraft daemon start` starts it.")
+        await asyncio.to_thread(launch.ensure_daemon, self._overrides)
+        http = await self._connect()
+        if http is None:
+            raise self._lost("it was started, but does not answer")
+        return http
+
+    async def _stop(self, http: httpx.AsyncClient, *, drain: bool) -> Hello:
+        response = await self._send(
+            http,
+            http.build_request("POST", "/v1/stop", content=msgspec.json.encode(StopRequest(drain=drain))),
+        )
+        return hello_decoder.decode(await response.aread())
+
+    # --- talking ---------------------------------------------------------------------------------
+
+    async def _get(self, http: httpx.AsyncClient, path: str, decoder: "msgspec.json.Decoder[T]") -> T:
+        response = await self._send(http, http.build_request("GET", path, timeout=ANSWER_TIMEOUT_S))
+        try:
+            return decoder.decode(await response.aread())
+        except httpx.TransportError as error:
+            raise _Gone from error
+
+    async def _stream_twice(
+        self, path: str, body: bytes, may_repeat: Callable[[], bool]
+    ) -> AsyncGenerator[StreamEvent]:
+        for attempt in (1, 2, 3):
+            http = await self._connected()
+            try:
+                async with contextlib.aclosing(self._lines(http, "POST", path, body)) as lines:
+                    async for line in lines:
+                        event = stream_event_decoder.decode(line)
+                        yield event
+                        if isinstance(event, Done | Failed | Ready):
+                            return
+            except _Gone:
+                if self._http is http:
+                    await self.close()
+            if attempt == 3 or not may_repeat():
+                raise self._lost("it went away while it answered")
+
+    async def _lines(
+        self, http: httpx.AsyncClient, method: str, path: str, body: bytes | None
+    ) -> AsyncGenerator[str]:
+        response = await self._send(http, http.build_request(method, path, content=body), stream=True)
+        try:
+            async for line in response.aiter_lines():
+                yield line
+        except httpx.TransportError as error:
+            raise _Gone from error
+        finally:
+            await response.aclose()
+
+    async def _send(
+        self, http: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
+    ) -> httpx.Response:
+        """Sends a request; an answer that is not a success becomes the error that it tells of."""
+        try:
+            response = await http.send(request, stream=stream)
+            if response.is_success:
+                return response
+            body = await response.aread()
+        except httpx.TimeoutException as error:
+            raise self._lost(f"it does not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
+        except (
+            httpx.TransportError,
+            RuntimeError,
+        ) as error:  # RuntimeError: closed by another task meanwhile
+            raise _Gone from error
+        await response.aclose()
+        try:
+            answer = error_decoder.decode(body)
+        except msgspec.DecodeError:
+            raise StardraftError(f"The daemon answered with HTTP status {response.status_code}.") from None
+        if answer.code == "draining":
+            raise _Gone
+        raise error_from_code(answer.code, answer.message, answer.hint)
+
+    def _lost(self, how: str) -> DaemonUnreachableError:
+        return DaemonUnreachableError(
+            f"The daemon cannot be reached: {how}.",
+            "`stardraft daemon logs` may tell why; the next request starts it.",
+        )
+
+
+def _open(endpoint: Endpoint) -> httpx.AsyncClient:
+    timeout = httpx.Timeout(None, connect=ANSWER_TIMEOUT_S)
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=300)
+    headers = {"Content-Type": "application/json"}
+    if endpoint.socket_path:
+        transport = httpx.AsyncHTTPTransport(uds=endpoint.socket_path, limits=limits)
+        return httpx.AsyncClient(
+            transport=transport,
+            base_url="http://stardraft",
+            timeout=timeout,
+            headers=headers,
+            trust_env=False,
+        )
+    return httpx.AsyncClient(
+        base_url=f"http://{LOOPBACK}:{endpoint.port}",
+        headers=headers | {"Authorization": f"Bearer {endpoint.token}"},
+        timeout=timeout,
+        limits=limits,
+        trust_env=False,  # never through a proxy
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """ "1.2.3" as numbers; what follows them (".dev1", "rc2") does not count."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()

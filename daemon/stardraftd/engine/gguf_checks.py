@@ -1,0 +1,196 @@
+"""What a GGUF's values have to be together, so that llama.cpp can load and run the model without aborting.
+
+Single values and sizes are checked where they are read (`gguf`). Here: the architecture, the
+hyper-parameters that llama.cpp divides by or asserts on, the vocabulary, and the tensors' types.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from stardraftd.engine.gguf_header import MERGES_KEY, SCORES_KEY, TOKEN_TYPES_KEY, TOKENS_KEY, Header
+from stardraftd.errors import ModelFormatError, ModelUnsupportedError
+
+# Architectures of models that were trained for fill-in-the-middle, by llama.cpp's names.
+ARCHITECTURES = frozenset(
+    {
+        "codeshell",
+        "deepseek2",
+        "falcon-h1",
+        "gemma",
+        "glm4moe",
+        "granite",
+        "granitemoe",
+        "llama",
+        "qwen2",
+        "qwen2moe",
+        "qwen3",
+        "qwen3moe",
+        "qwen3next",
+        "refact",
+        "seed_oss",
+        "stablelm",
+        "starcoder",
+        "starcoder2",
+    }
+)
+TOKENIZERS = ("gpt2", "llama")
+
+USE_ANOTHER = (
+    "Use a model trained for fill-in-the-middle, such as StarCoder2-3B; "
+    "an empty model.path is the built-in model."
+)
+CONVERT_AGAIN = "Download the model again, or convert it again with a current llama.cpp."
+
+# Key below the architecture's name, the least and the greatest value that a model can have. The required
+# ones are those that llama.cpp itself cannot do without.
+_REQUIRED = (
+    ("block_count", 1, 512),
+    ("context_length", 1, 16_777_216),
+    ("embedding_length", 1, 65_536),
+    ("attention.head_count", 1, 1024),
+)
+_OPTIONAL = (
+    ("feed_forward_length", 0, 1_048_576),
+    ("attention.head_count_kv", 0, 1024),
+    ("attention.key_length", 1, 4096),
+    ("attention.value_length", 1, 4096),
+    ("attention.sliding_window", 0, 16_777_216),
+    ("rope.dimension_count", 0, 4096),
+    ("vocab_size", 1, 1_048_576),
+    ("expert_count", 0, 1024),
+    ("expert_used_count", 0, 1024),
+)
+
+
+def check_header(header: Header, path: Path) -> None:
+    """Raises ModelUnsupportedError or ModelFormatError when llama.cpp should not be given this file."""
+    _check_kind(header, path)
+    _check_hyperparameters(header, path)
+    _check_tensors(header, path)
+
+
+def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int]) -> None:
+    """Checks the tokenizer's parts against each other. `token_ids` is the whole vocabulary.
+
+    Raises ModelUnsupportedError or ModelFormatError.
+    """
+    model = header.text("tokenizer.ggml.model")
+    if not token_ids:
+        raise ModelUnsupportedError(
+            f"{path} has no vocabulary (key '{TOKENS_KEY}'): it is not a whole language model.", USE_ANOTHER
+        )
+    if model not in TOKENIZERS:
+        raise ModelUnsupportedError(
+            f"{path} has a tokenizer of the kind {model[:40]!r}; {' and '.join(TOKENIZERS)} can be used.",
+            USE_ANOTHER,
+        )
+    n = len(token_ids)
+    for key in (TOKEN_TYPES_KEY, SCORES_KEY):
+        length = header.array_lengths.get(key, n)
+        if length != n:
+            raise ModelFormatError(
+                f"{path}: '{key}' has {length:,} entries for a vocabulary of {n:,} tokens.", CONVERT_AGAIN
+            )
+    if model == "gpt2" and MERGES_KEY not in header.array_lengths:
+        raise ModelFormatError(f"{path}: the tokenizer's merges ('{MERGES_KEY}') are missing.", CONVERT_AGAIN)
+    if model == "llama":
+        # What no token spells is tokenised byte by byte; llama.cpp ends the process if one is not there.
+        for byte in range(256):
+            if b"<0x%02X>" % byte not in token_ids and bytes([byte]) not in token_ids:
+                raise ModelFormatError(
+                    f"{path}: the vocabulary has no token for the byte 0x{byte:02X}.", CONVERT_AGAIN
+                )
+
+
+def _check_kind(header: Header, path: Path) -> None:
+    kind = header.text("general.type", "model")
+    if kind != "model":
+        raise ModelUnsupportedError(
+            f"{path} is not a model but a part of one (general.type is {kind[:40]!r}).", USE_ANOTHER
+        )
+    if header.integer("split.count") > 1:
+        raise ModelUnsupportedError(
+            f"{path} is one of {header.integer('split.count'):,} files of a split model; "
+            "it cannot be loaded in parts.",
+            "Join them first: `llama-gguf-split --merge FIRST-FILE OUTPUT.gguf`, then use the output.",
+        )
+    if header.architecture not in ARCHITECTURES:
+        raise ModelUnsupportedError(
+            f"{path} is of the architecture {header.architecture[:40]!r}; those of models that complete code "
+            f"inside a file are {', '.join(sorted(ARCHITECTURES))}.",
+            USE_ANOTHER,
+        )
+    if not header.tensors:
+        raise ModelUnsupportedError(
+            f"{path} has a vocabulary but no weights: it is not a whole model.", USE_ANOTHER
+        )
+
+
+def _check_hyperparameters(header: Header, path: Path) -> None:
+    for key, least, greatest in _REQUIRED + _OPTIONAL:
+        name = f"{header.architecture}.{key}"
+        if name not in header.metadata and name not in header.array_lengths:
+            if (key, least, greatest) in _REQUIRED:
+                raise ModelFormatError(f"{path}: the key '{name}' is missing.", CONVERT_AGAIN)
+            continue
+        value = header.metadata.get(name)
+        # Some architectures give a value per layer.
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= greatest:
+                shown = "an array" if number is None else repr(number)[:40]
+                raise ModelFormatError(
+                    f"{path}: the key '{name}' is {shown}; "
+                    f"it has to be a whole number from {least:,} to {greatest:,}.",
+                    CONVERT_AGAIN,
+                )
+    for key in ("rope.freq_base", "attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon"):
+        name = f"{header.architecture}.{key}"
+        real = header.metadata.get(name, 1.0)
+        if not isinstance(real, float) or not 0 <= real < 1e30:
+            raise ModelFormatError(
+                f"{path}: the key '{name}' is {repr(real)[:40]}, not a sensible number.", CONVERT_AGAIN
+            )
+    if header.architecture == "starcoder2":
+        _check_heads(header, path)
+
+
+def _check_heads(header: Header, path: Path) -> None:
+    """llama.cpp's StarCoder2 asserts that a head's width, keys, values and rotation are of one size."""
+    width = header.integer("starcoder2.embedding_length")
+    heads = header.integer("starcoder2.attention.head_count")
+    kv_heads = header.integer("starcoder2.attention.head_count_kv", heads)
+    if not heads or not kv_heads or width % heads or heads % kv_heads or width // heads % 2:
+        raise ModelFormatError(
+            f"{path}: {width:,} embedding dimensions, {heads} heads and {kv_heads} KV heads "
+            "do not fit together.",
+            CONVERT_AGAIN,
+        )
+    for key in ("rope.dimension_count", "attention.key_length", "attention.value_length"):
+        dimensions = header.integer(f"starcoder2.{key}", width // heads)
+        if dimensions != width // heads:
+            raise ModelFormatError(
+                f"{path}: the key 'starcoder2.{key}' is {dimensions}, "
+                f"but a head has {width // heads} dimensions.",
+                CONVERT_AGAIN,
+            )
+
+
+def _check_tensors(header: Header, path: Path) -> None:
+    for tensor in header.tensors:
+        # Norms and biases: llama.cpp writes them as F32 only, and its kernels abort on some other types.
+        if len(tensor.shape) == 1 and tensor.type != "F32":
+            raise ModelFormatError(
+                f"{path}: the tensor '{tensor.name}' has one dimension and is stored as {tensor.type}; "
+                "norms and biases have to be F32.",
+                CONVERT_AGAIN,
+            )
+    embedding = next((tensor for tensor in header.tensors if tensor.name == "token_embd.weight"), None)
+    wanted = (header.integer(f"{header.architecture}.embedding_length"), header.vocabulary_size)
+    if embedding is None:
+        raise ModelFormatError(f"{path}: the tensor 'token_embd.weight' is missing.", CONVERT_AGAIN)
+    if embedding.shape != wanted:
+        raise ModelFormatError(
+            f"{path}: the tensor 'token_embd.weight' has the shape {list(embedding.shape)}; "
+            f"with this vocabulary and embedding length it has to be {list(wanted)}.",
+            CONVERT_AGAIN,
+        )

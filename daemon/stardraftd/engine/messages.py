@@ -1,0 +1,233 @@
+"""What crosses the pipe between the daemon and the engine process.
+
+Commands go down (`Load`, `Complete`, `Cancel`), events come up. The events of a completion travel on
+unchanged through the daemon to the front end; `stardraftd.protocol` re-exports those. Everything here
+is immutable plain data, and this module imports neither llama.cpp nor anything above the engine.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Layout = Literal["psm", "spm"]
+LayoutChoice = Literal["auto", "psm", "spm"]
+Mode = Literal["line", "block", "free"]
+FinishReason = Literal[
+    "end",  # the model said that the middle ends here
+    "boundary",  # the mode's boundary: end of the line, end of the block
+    "repeats_suffix",  # what comes next already stands behind the cursor
+    "max_tokens",
+    "context_full",
+    "cancelled",  # the front end went away
+    "superseded",  # a newer request for the same document took its place
+]
+
+
+class ContextChunk(Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of another file of the repository, shown to the model before the cursor's own file."""
+
+    path: str
+    text: str
+
+
+class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be completed, in text. The engine alone decides how it is laid out in tokens.
+
+    document:    identity of the document; prompts of one document share a cached sequence.
+    path:        path as the model sees it, relative to the repository; "" leaves it out.
+    prefix:      text before the cursor, from a line start; LF line ends.
+    suffix:      text behind the cursor; LF line ends.
+    repository:  repository name for `<repo_name>`; "" leaves it out.
+    chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
+    mode:        "line" ends at the first line end after something visible, "block" where the block
+                 that the cursor stands in ends, "free" only where the model says so.
+    temperature: 0 is greedy; then top_k, top_p and seed have no effect.
+    """
+
+    document: Annotated[str, Meta(min_length=1, max_length=4096)]
+    path: Annotated[str, Meta(max_length=4096)] = ""
+    prefix: str
+    suffix: str = ""
+    repository: Annotated[str, Meta(max_length=512)] = ""
+    chunks: tuple[ContextChunk, ...] = ()
+    mode: Mode = "line"
+    layout: LayoutChoice = "auto"
+    max_tokens: Annotated[int, Meta(ge=1, le=4096)] = 64
+    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
+    top_k: Annotated[int, Meta(ge=0)] = 40
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
+    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
+
+
+class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the model is loaded. A change of any of these needs a new engine process.
+
+    gpu_layers:    layers offloaded to the device; -1 is all of them. Without a device it is 0.
+    context_tokens: KV cache cells, shared by all documents; the largest prompt is half of it, and never
+                   more than the model's own window.
+    threads:       0 is the number of physical cores.
+    batch_tokens:  micro-batch of a prefill; the most that is lost when one is cancelled.
+    """
+
+    model_path: str
+    gpu_layers: int = -1
+    context_tokens: int = 8192
+    threads: int = 0
+    batch_tokens: int = 512
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    kv_type: Literal["f16", "q8_0"] = "f16"
+
+
+# --- commands: daemon -> engine ------------------------------------------------------------------
+
+
+class Load(Struct, frozen=True, tag="load"):
+    settings: EngineSettings
+
+
+class Complete(Struct, frozen=True, tag="complete"):
+    id: int
+    completion: Completion
+
+
+class Cancel(Struct, frozen=True, tag="cancel"):
+    """Stop request `id` now, inside a decode if need be. Unknown ids are ignored: it has ended."""
+
+    id: int
+    reason: Literal["cancelled", "superseded"] = "cancelled"
+
+
+Command = Load | Complete | Cancel
+
+
+# --- events: engine -> daemon --------------------------------------------------------------------
+
+
+class Loading(Struct, frozen=True, tag="loading", tag_field="event"):
+    """The model is being loaded. `fraction` goes from 0 to 1."""
+
+    model: str
+    fraction: float
+
+
+class ModelInfo(Struct, frozen=True):
+    """What the engine found when the model was loaded."""
+
+    name: str
+    path: str
+    size_bytes: int
+    n_parameters: int
+    n_context_trained: int
+    context_tokens: int
+    device: str
+    gpu_layers: int
+    layers: int
+    threads: int
+    kv_bytes: int
+    load_ms: float
+    system_info: str
+    toy: bool = False
+
+
+class Loaded(Struct, frozen=True, tag="loaded", tag_field="event"):
+    info: ModelInfo
+    warnings: tuple[str, ...] = ()
+
+
+class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
+    """How the prompt was laid out and what of it was in the cache already, in tokens."""
+
+    layout: Layout
+    n_prompt: int
+    n_reused: int
+    n_evaluated: int
+
+
+class Token(Struct, frozen=True, array_like=True):
+    """One generated token: its id and the natural logarithm of its probability (temperature 1)."""
+
+    id: int
+    logprob: float
+
+
+class Text(Struct, frozen=True, tag="text", tag_field="event"):
+    """Generated text that is final, with the tokens that made it.
+
+    Tokens end inside a character at times, and a stop can cut a token's text: so `text` is what the
+    user sees, and `tokens` are what the model did; the two need not be equally long.
+    """
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What a completion cost. Times in milliseconds, counted from when its request was received."""
+
+    model: str
+    device: str
+    layout: Layout
+    n_prompt: int
+    n_reused: int
+    n_evaluated: int
+    n_generated: int
+    prefill_ms: float
+    decode_ms: float
+    first_token_ms: float
+    total_ms: float
+    queue_ms: float = 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Decode speed: tokens after the first one, over the time that they took; 0 if there was but one."""
+        if self.n_generated < 2 or self.decode_ms <= 0:
+            return 0.0
+        return (self.n_generated - 1) * 1000 / self.decode_ms
+
+
+class Done(Struct, frozen=True, tag="done", tag_field="event"):
+    """The completion ended; `text` is all of it. Figures are absent when it ended before the engine began."""
+
+    text: str
+    finish_reason: FinishReason
+    figures: Figures | None = None
+
+
+class Failed(Struct, frozen=True, tag="error", tag_field="event"):
+    """The completion ended in an error. No event follows."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+CompletionEvent = Plan | Text | Done | Failed
+
+
+class Tagged(Struct, frozen=True, tag="completion", tag_field="event"):
+    """An event of request `id`."""
+
+    id: int
+    body: CompletionEvent
+
+
+EngineEvent = Loading | Loaded | LoadFailed | Tagged
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+
+command_decoder = msgspec.msgpack.Decoder(Command)
+event_decoder = msgspec.msgpack.Decoder(EngineEvent)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def frame(message: Command | EngineEvent) -> bytes:
+    """A message as it stands on the pipe: 4 bytes length, big-endian, then msgpack."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(4, "big") + body

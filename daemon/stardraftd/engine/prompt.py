@@ -1,0 +1,171 @@
+"""A completion's text, laid out in token ids exactly as the model saw it in training.
+
+StarCoder2 (arXiv 2402.19173 §5) was trained on two fill-in-the-middle layouts, half and half:
+
+    PSM     files <fim_prefix> path\\n prefix <fim_suffix> suffix <fim_middle>
+    SPM v2  files <fim_prefix><fim_suffix> suffix <fim_middle> path\\n prefix
+
+    where files, in a repository, is [<repo_name> R] (<file_sep> path\\n text)... <file_sep>
+
+The three parts were split at characters and tokenised apart; no space or newline stands around a
+sentinel. The parts are therefore tokenised one by one with special-token parsing off, so a literal
+`<fim_middle>` in somebody's file stays text. In SPM v2 typing only extends the end of the prompt.
+
+How much of each part is kept is decided here too. The edges of what is left out move in big steps and
+at line boundaries, because every move of an edge makes the cache behind it worthless.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from stardraftd.engine.messages import Completion, ContextChunk, Layout, LayoutChoice
+from stardraftd.engine.vocabulary import FimTokens
+
+# The tokenizer is native code that parses untrusted text: no part is longer than this, in bytes.
+MAX_PART_BYTES = 256 * 1024
+
+
+class Tokenizer(Protocol):
+    def tokenize(self, text: bytes) -> "array[int]": ...
+
+    def piece(self, token: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many tokens a prompt may have in all, and how many of them its suffix and other files."""
+
+    n_prompt: int
+    n_suffix: int
+    n_chunks: int
+
+    @classmethod
+    def of_window(cls, n_window: int, n_generated: int) -> "Budget":
+        """A quarter each for the suffix and for other files at most; the prefix has what is left.
+
+        The suffix's share does not depend on how long the prefix is, or typing would move it.
+        """
+        n_prompt = max(n_window - n_generated, 64)
+        return cls(n_prompt=n_prompt, n_suffix=n_prompt // 4, n_chunks=n_prompt // 4)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    ids: "array[int]"
+    layout: Layout
+    n_suffix: int
+    n_chunks: int
+
+
+class PromptBuilder:
+    """Lays out prompts for one vocabulary."""
+
+    def __init__(self, tokenizer: Tokenizer, sentinels: FimTokens) -> None:
+        self._tokenizer = tokenizer
+        self._sentinels = sentinels
+        self._piece = lru_cache(maxsize=8192)(tokenizer.piece)
+
+    def build(self, completion: Completion, budget: Budget) -> Prompt:
+        """The prompt for `completion`, at most `budget.n_prompt` tokens long."""
+        layout = resolve_layout(completion.layout)
+        ids = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
+        n_chunks = len(ids)
+        suffix = self.suffix_part(completion.suffix, budget.n_suffix)
+        n_left = budget.n_prompt - len(ids) - len(suffix) - 3
+        prefix = self.prefix_part(completion.path, completion.prefix, n_left)
+        fim = self._sentinels
+        ids.append(fim.prefix)
+        if layout == "psm":
+            ids += prefix
+            ids.append(fim.suffix)
+            ids += suffix
+            ids.append(fim.middle)
+        else:
+            ids.append(fim.suffix)
+            ids += suffix
+            ids.append(fim.middle)
+            ids += prefix
+        return Prompt(ids=ids, layout=layout, n_suffix=len(suffix), n_chunks=n_chunks)
+
+    def repository_part(self, repository: str, chunks: Sequence[ContextChunk], n_most: int) -> "array[int]":
+        """`[repo_name R][file_sep path\\n text]...[file_sep]`, or nothing outside a repository.
+
+        Chunks that do not fit are left out from the oldest on. The closing separator is the one that
+        stands before the cursor's own file.
+        """
+        fim = self._sentinels
+        ids = array("i")
+        if fim.separator is None or not (repository or chunks):
+            return ids
+        if repository and fim.repository is not None:
+            ids.append(fim.repository)
+            ids += self._tokenize(repository)
+        newest_first: list[array[int]] = []
+        n_left = n_most - len(ids) - 1
+        for chunk in reversed(chunks):
+            part = array("i", [fim.separator])
+            part += self._tokenize(f"{chunk.path}\n{chunk.text}" if chunk.path else chunk.text)
+            n_left -= len(part)
+            if n_left < 0:
+                break
+            newest_first.append(part)
+        for part in reversed(newest_first):
+            ids += part
+        ids.append(fim.separator)
+        return ids
+
+    def suffix_part(self, suffix: str, n_most: int) -> "array[int]":
+        """The beginning of the suffix; a cut is made at a line end where one is near."""
+        ids = self._tokenize(_first_bytes(suffix, n_most * 16))
+        if len(ids) <= n_most:
+            return ids
+        for i in range(n_most, n_most // 2, -1):
+            if self._piece(ids[i]).startswith(b"\n"):
+                return ids[:i]
+        return ids[:n_most]
+
+    def prefix_part(self, path: str, prefix: str, n_most: int) -> "array[int]":
+        """`path\\n` and the end of the prefix.
+
+        What is dropped from the front is a multiple of a quarter of `n_most`, rounded up to a line: so
+        while a person types, the front stands still for hundreds of tokens and then moves once.
+        """
+        head = f"{path}\n" if path else ""
+        text = _last_bytes(prefix, MAX_PART_BYTES)
+        ids = self._tokenize(head + text)
+        if len(ids) <= n_most:
+            return ids
+        step = max(n_most // 4, 1)
+        n_dropped = -(-(len(ids) - n_most) // step) * step
+        data = text.encode("utf-8", "replace")
+        offset = sum(len(self._piece(token)) for token in ids[:n_dropped]) - len(
+            head.encode("utf-8", "replace")
+        )
+        line_end = data.find(b"\n", max(offset, 0))
+        if line_end >= 0:
+            offset = line_end + 1
+        kept = data[max(offset, 0) :].decode("utf-8", "ignore")
+        ids = self._tokenize(head + kept)
+        # The line that the cut fell into may be all there is; then the front goes without mercy.
+        return ids if len(ids) <= n_most else ids[-n_most:]
+
+    def _tokenize(self, text: str) -> "array[int]":
+        if not text:
+            return array("i")
+        return self._tokenizer.tokenize(text.encode("utf-8", "replace")[:MAX_PART_BYTES])
+
+
+def resolve_layout(choice: LayoutChoice) -> Layout:
+    """SPM v2 unless PSM is asked for: in it, typing extends only the end of the prompt."""
+    return "psm" if choice == "psm" else "spm"
+
+
+def _first_bytes(text: str, n: int) -> str:
+    return text if len(text) * 4 <= n else text.encode("utf-8", "replace")[:n].decode("utf-8", "ignore")
+
+
+def _last_bytes(text: str, n: int) -> str:
+    return text if len(text) * 4 <= n else text.encode("utf-8", "replace")[-n:].decode("utf-8", "ignore")

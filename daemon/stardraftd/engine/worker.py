@@ -1,0 +1,199 @@
+"""The engine process: frames in on stdin, frames out on stdout, one thread that owns llama.cpp.
+
+A second thread reads commands, so that a `Cancel` is seen while the first one is inside a decode. When
+stdin ends the daemon is gone, and the process leaves at once. Native code and libraries that print to
+stdout would break the frames: the real stdout is moved aside and file descriptor 1 points to stderr.
+"""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+from stardraftd.engine.messages import (
+    MAX_FRAME_BYTES,
+    Cancel,
+    Command,
+    Complete,
+    CompletionEvent,
+    EngineEvent,
+    Failed,
+    FinishReason,
+    Load,
+    Loaded,
+    LoadFailed,
+    Loading,
+    Tagged,
+    command_decoder,
+    frame,
+)
+from stardraftd.errors import EngineMissingError, StardraftError
+
+if TYPE_CHECKING:
+    from stardraftd.engine.core import Engine
+
+Send = Callable[[EngineEvent], None]
+
+PROGRESS_STEP = 0.02
+EXIT_LOAD_FAILED = 3
+EXIT_BAD_FRAME = 4
+
+
+class Requests:
+    """Which request runs and which were cancelled, seen from both threads.
+
+    Invariant: the abort flag is raised only while the request that was cancelled is the running one.
+    """
+
+    def __init__(self) -> None:
+        from stardraftd.engine.llama import AbortFlag
+
+        self.abort = AbortFlag()
+        self._lock = threading.Lock()
+        self._running: int | None = None
+        self._cancelled: dict[int, FinishReason] = {}
+
+    def begin(self, request: int) -> None:
+        with self._lock:
+            self._running = request
+            if request in self._cancelled:
+                self.abort.raise_()
+
+    def end(self, request: int) -> None:
+        with self._lock:
+            self._running = None
+            self._cancelled.pop(request, None)
+            self.abort.lower()
+
+    def cancel(self, request: int, reason: FinishReason) -> None:
+        with self._lock:
+            self._cancelled[request] = reason
+            if request == self._running:
+                self.abort.raise_()
+            # Ids only grow: what is far behind the running one has ended and will not be asked about.
+            for old in [other for other in self._cancelled if other < request - 1000]:
+                del self._cancelled[old]
+
+    @property
+    def reason(self) -> FinishReason | None:
+        """Why the running request is no longer wanted; None while it is."""
+        with self._lock:
+            return None if self._running is None else self._cancelled.get(self._running)
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The next frame's body; None at the end of the stream."""
+    head = stream.read(4)
+    if len(head) < 4:
+        return None
+    size = int.from_bytes(head, "big")
+    if size > MAX_FRAME_BYTES:
+        raise ValueError(f"a frame of {size} bytes; the most is {MAX_FRAME_BYTES}")
+    body = stream.read(size)
+    return body if len(body) == size else None
+
+
+def _read_commands(stream: BinaryIO, commands: "queue.SimpleQueue[Command]", requests: Requests) -> None:
+    """The reading thread: cancels at once, queues the rest, ends the process with the stream."""
+    try:
+        while (body := read_frame(stream)) is not None:
+            command = command_decoder.decode(body)
+            if isinstance(command, Cancel):
+                requests.cancel(command.id, command.reason)
+            else:
+                commands.put(command)
+    except ValueError as error:
+        print(f"stardraft engine: unreadable command: {error}", file=sys.stderr, flush=True)
+        os._exit(EXIT_BAD_FRAME)
+    os._exit(0)
+
+
+def _take_stdout() -> BinaryIO:
+    """The real stdout for frames; from here on file descriptor 1 is stderr."""
+    frames = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), 1)
+    return frames
+
+
+def main() -> int:
+    """Runs until stdin ends. Returns the process's exit status."""
+    out = _take_stdout()
+
+    def send(event: EngineEvent) -> None:
+        data = memoryview(frame(event))
+        while data:
+            data = data[out.write(data) or 0 :]
+
+    try:
+        requests = open_engine()
+    except StardraftError as error:
+        send(LoadFailed(error.code, error.message, error.hint))
+        return EXIT_LOAD_FAILED
+    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    threading.Thread(
+        target=_read_commands, args=(sys.stdin.buffer, commands, requests), daemon=True, name="commands"
+    ).start()
+    try:
+        _serve(commands, requests, send)
+    except StardraftError as error:
+        send(LoadFailed(error.code, error.message, error.hint))
+        return EXIT_LOAD_FAILED
+    return 0
+
+
+def open_engine() -> Requests:
+    """Loads llama.cpp's library. Raises EngineMissingError when it is not installed or does not load."""
+    try:
+        from stardraftd.engine import llama
+    except ImportError as error:
+        raise EngineMissingError(
+            f"The engine is not installed: {error}.",
+            'Install it with `pip install "stardraft[engine]"`; it builds llama.cpp with your C++ compiler.',
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise EngineMissingError(
+            f"llama.cpp's library does not load: {error}.",
+            "It was built for another machine or Python; build it again with "
+            "`pip install --force-reinstall --no-cache-dir llama-cpp-python`.",
+        ) from error
+    llama.open_backend()
+    return Requests()
+
+
+def _serve(commands: "queue.SimpleQueue[Command]", requests: Requests, send: Send) -> None:
+    from stardraftd.engine.core import Engine
+    from stardraftd.engine.loading import N_SEQUENCES, load
+
+    first = commands.get()
+    if not isinstance(first, Load):
+        raise TypeError(f"the first command must be Load, not {type(first).__name__}")
+    told = -1.0
+
+    def tell_progress(name: str, fraction: float) -> None:
+        nonlocal told
+        if fraction >= told + PROGRESS_STEP or fraction == 1 != told:
+            told = fraction
+            send(Loading(name, round(fraction, 3)))
+
+    loaded = load(first.settings, requests.abort, tell_progress)
+    engine = Engine(loaded, N_SEQUENCES)
+    send(Loaded(loaded.info, loaded.warnings))
+    while True:
+        command = commands.get()
+        if isinstance(command, Complete):
+            _complete(engine, command, requests, send)
+
+
+def _complete(engine: "Engine", command: Complete, requests: Requests, send: Send) -> None:
+    def emit(event: CompletionEvent) -> None:
+        send(Tagged(command.id, event))
+
+    requests.begin(command.id)
+    try:
+        engine.complete(command.completion, emit, requests)
+    except StardraftError as error:
+        emit(Failed(error.code, error.message, error.hint))
+    finally:
+        requests.end(command.id)

@@ -1,0 +1,201 @@
+"""One engine process, from its start to its end: frames to it, events from it, and how it died.
+
+`EngineProcess` is one life; it is not started twice. Which life follows on which, and when, is the
+supervisor's business.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from stardraftd.engine.messages import (
+    MAX_FRAME_BYTES,
+    Cancel,
+    Command,
+    Complete,
+    Completion,
+    CompletionEvent,
+    Done,
+    EngineSettings,
+    Failed,
+    Load,
+    Loaded,
+    LoadFailed,
+    Loading,
+    Tagged,
+    event_decoder,
+    frame,
+)
+from stardraftd.errors import EngineCrashedError, EngineLoadError, StardraftError, error_from_code
+
+STDERR_LINES = 60
+CLOSE_TIMEOUT_S = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class EngineProcess:
+    """A running engine.
+
+    Invariant: after the process has ended, every open `complete` has raised EngineCrashedError and
+    every later one does.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, on_loading: Callable[[Loading], None]) -> None:
+        self._process = process
+        self._on_loading = on_loading
+        self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
+        self._streams: dict[int, asyncio.Queue[CompletionEvent | None]] = {}
+        self._next_id = 1
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._closing = False
+        self._tasks = [asyncio.create_task(self._read_events()), asyncio.create_task(self._read_stderr())]
+
+    @classmethod
+    async def start(cls, on_loading: Callable[[Loading], None]) -> "EngineProcess":
+        """Starts the process, in a group of its own so that a terminal's Ctrl-C does not reach it."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the daemon's working directory holds nothing to import
+            "-m",
+            "stardraftd.engine",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1024 * 1024,
+            start_new_session=os.name == "posix",
+        )
+        return cls(process, on_loading)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None and not self._tasks[0].done()
+
+    async def load(self, settings: EngineSettings) -> Loaded:
+        """Loads the model. Raises the engine's own error, or EngineCrashedError when it died of it."""
+        self._send(Load(settings))
+        return await asyncio.shield(self._loaded)
+
+    async def complete(
+        self, completion: Completion, on_id: Callable[[int], None]
+    ) -> AsyncIterator[CompletionEvent]:
+        """Runs a completion; the last event is Done or Failed. `on_id` gets the id that `cancel` takes."""
+        request, self._next_id = self._next_id, self._next_id + 1
+        events: asyncio.Queue[CompletionEvent | None] = asyncio.Queue()
+        self._streams[request] = events
+        try:
+            on_id(request)
+            self._send(Complete(request, completion))
+            while (event := await events.get()) is not None:
+                yield event
+                if isinstance(event, Done | Failed):
+                    return
+            raise await self._death()
+        finally:
+            del self._streams[request]
+
+    def cancel(self, request: int, reason: str) -> None:
+        """Asks for a request's end; its `Done` follows. A request that has ended is no error."""
+        with contextlib.suppress(EngineCrashedError):
+            self._send(Cancel(request, "superseded" if reason == "superseded" else "cancelled"))
+
+    async def close(self) -> None:
+        """Ends the process: politely by closing its stdin, and by force when that takes too long."""
+        self._closing = True
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _send(self, command: Command) -> None:
+        stdin = self._process.stdin
+        if stdin is None or stdin.is_closing() or not self.alive:
+            raise EngineCrashedError(f"The engine process {self.pid} is gone.")
+        stdin.write(frame(command))
+
+    async def _read_events(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None
+        try:
+            while True:
+                size = int.from_bytes(await stream.readexactly(4), "big")
+                if size > MAX_FRAME_BYTES:
+                    break
+                self._dispatch(event_decoder.decode(await stream.readexactly(size)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            for events in self._streams.values():
+                events.put_nowait(None)
+            if not self._loaded.done():
+                self._loaded.set_exception(await self._death())
+                self._loaded.exception()  # it may be that nobody waits for it
+
+    def _dispatch(self, event: Loading | Loaded | LoadFailed | Tagged) -> None:
+        match event:
+            case Loading():
+                self._on_loading(event)
+            case Loaded():
+                self._loaded.set_result(event)
+            case LoadFailed():
+                self._loaded.set_exception(error_from_code(event.code, event.message, event.hint))
+                self._loaded.exception()
+            case Tagged() if event.id in self._streams:
+                self._streams[event.id].put_nowait(event.body)
+            case Tagged():
+                pass  # nobody listens any more: the request was given up
+
+    async def _read_stderr(self) -> None:
+        stream = self._process.stderr
+        assert stream is not None
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                continue  # a line longer than the limit: dropped, the next one is read
+            if not line:
+                return
+            text = line.decode("utf-8", "replace").rstrip()
+            self._stderr.append(text)
+            log.debug("engine stderr", extra={"line": text, "engine_pid": self.pid})
+
+    async def _death(self) -> StardraftError:
+        """How the process ended, as an error for a person."""
+        status = await self._process.wait()
+        await asyncio.wait({self._tasks[1]}, timeout=1)
+        how = f"was ended by {signal_name(-status)}" if status < 0 else f"ended with status {status}"
+        last = next((line for line in reversed(self._stderr) if line.strip()), "")
+        said = f' It last said: "{last}".' if last else ""
+        if self._closing:
+            return EngineCrashedError("The engine was stopped while the request ran.")
+        if not self._loaded.done() or self._loaded.exception():
+            return EngineLoadError(
+                f"The engine process {how} while it loaded the model.{said}",
+                "The model file may be damaged, or memory may be short: `stardraft doctor` looks at both.",
+            )
+        return EngineCrashedError(
+            f"The engine process {how} during the request.{said}",
+            "It is started again for the next request; `stardraft daemon logs` has more.",
+        )
+
+
+def signal_name(number: int) -> str:
+    """ "SIGKILL (9)"."""
+    try:
+        return f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,211 @@
+"""The daemon process's life: take the lock, listen, tell the starter, serve, leave nothing behind.
+
+`python -m stardraftd.main` is what a front end starts; `stardraft daemon run` is the same in the
+foreground. Exactly one daemon holds the lock beside the socket. Whoever loses that race says so to its
+starter and ends: for the starter that is success.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import filelock
+import msgspec
+import uvicorn
+
+from stardraftd import logs
+from stardraftd.config import Config, load_config
+from stardraftd.config_watch import ConfigWatcher
+from stardraftd.endpoint import Listener, listen
+from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.paths import config_path, lock_path, log_path
+from stardraftd.protocol import ErrorBody, StartReport
+from stardraftd.server import build_app
+from stardraftd.service import Service
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_CANNOT_START = 1
+HOUSEKEEPING_S = 2.0
+CLOSING_S = 2.0
+
+
+def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
+    """Serves until stopped. Returns the exit status; raises StardraftError in the foreground only."""
+    faulthandler.enable()
+    try:
+        config = load_config(overrides=overrides)
+        with contextlib.ExitStack() as held:
+            lock = filelock.FileLock(lock_path(), timeout=0, thread_local=False)
+            try:
+                held.enter_context(lock)
+            except filelock.Timeout:
+                return _already_running(foreground)
+            listener = listen(config.daemon.transport)
+            held.callback(listener.withdraw)
+            daemon = config.daemon
+            handler = logs.configure(
+                daemon.log_level, daemon.log_max_bytes, daemon.log_backups, log_path(), foreground
+            )
+            held.callback(logs.close)
+            asyncio.run(_Process(config, overrides, listener, lock, handler, foreground=foreground).serve())
+    except StardraftError as error:
+        if foreground:
+            raise
+        _report(StartReport("failed", os.getpid(), error=ErrorBody(error.code, error.message, error.hint)))
+        return EXIT_CANNOT_START
+    return EXIT_OK
+
+
+class _Process:
+    """One serving daemon.
+
+    Invariant: the lock is held for as long as the socket's file is there; the file goes first.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        overrides: Sequence[str],
+        listener: Listener,
+        lock: filelock.BaseFileLock,
+        handler: logs.LogHandler,
+        *,
+        foreground: bool,
+    ) -> None:
+        self._overrides = tuple(overrides)
+        self._listener = listener
+        self._lock = lock
+        self._foreground = foreground
+        self._drain = True
+        self._stopping = asyncio.Event()
+        self._service = Service(
+            config=config,
+            endpoint=str(listener.endpoint),
+            on_stop=self._begin_stop,
+            log_handler=handler,
+        )
+        self._http = _Http(
+            uvicorn.Config(
+                build_app(self._service, listener.endpoint),
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                backlog=512,
+                timeout_keep_alive=600,
+                timeout_graceful_shutdown=int(CLOSING_S),
+                server_header=False,
+                date_header=False,
+            )
+        )
+
+    async def serve(self) -> None:
+        service = self._service
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            _on_signal(loop, name, lambda: service.stop(drain=False))
+
+        def on_change(news: Config | ConfigError) -> None:  # in the watcher's thread
+            with contextlib.suppress(RuntimeError):  # the loop is closed: too late to matter
+                loop.call_soon_threadsafe(service.reconfigure, news)
+
+        watcher = ConfigWatcher(
+            config_path(),
+            lambda: load_config(overrides=self._overrides),
+            on_change,
+            current=service.config,
+        )
+        watcher.start()
+        log.info("listening", extra={"endpoint": str(self._listener.endpoint), "pid": os.getpid()})
+        serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]))
+        background = [
+            asyncio.create_task(service.scheduler.run()),
+            asyncio.create_task(service.watch_idleness(HOUSEKEEPING_S)),
+            asyncio.create_task(self._watch_socket()),
+        ]
+        self._tell_starter()
+        try:
+            await self._stopping.wait()
+            if self._drain:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(service.scheduler.drained(), service.config.daemon.drain_seconds)
+        finally:
+            watcher.stop()
+            service.changed.close()
+            await service.supervisor.unload()
+            self._http.should_exit = True
+            await serving
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            log.info("ended", extra={"pid": os.getpid()})
+
+    def _begin_stop(self, drain: bool) -> None:
+        """From here on a new daemon may take the place: the file first, then the lock."""
+        self._drain = drain
+        self._listener.withdraw()
+        self._lock.release(force=True)
+        self._stopping.set()
+
+    async def _watch_socket(self) -> None:
+        """Leaves when front ends no longer find this daemon: its file was removed or replaced."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            if not self._listener.in_place and not self._stopping.is_set():
+                log.warning("the socket's file is gone or is another's; leaving")
+                self._service.stop(drain=True)
+
+    def _tell_starter(self) -> None:
+        if self._foreground:
+            return
+        _report(StartReport("listening", os.getpid(), str(self._listener.endpoint)))
+
+
+class _Http(uvicorn.Server):
+    """uvicorn without its signal handlers: this process's life is not the HTTP server's to end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, name: str, action: Callable[[], None]) -> None:
+    number = getattr(signal, name, None)  # there is no SIGHUP on Windows
+    if number is None:
+        return
+    try:
+        loop.add_signal_handler(number, action)
+    except NotImplementedError:  # Windows
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(action))
+
+
+def _already_running(foreground: bool) -> int:
+    if foreground:
+        raise StardraftError(
+            "Another stardraft daemon is running.",
+            "`stardraft daemon stop` ends it; `stardraft status` shows it.",
+        )
+    _report(StartReport("already_running"))
+    return EXIT_OK
+
+
+def _report(report: StartReport) -> None:
+    """Writes the line to the starter's pipe and closes it: nothing of the starter is held any longer."""
+    with contextlib.suppress(OSError):
+        os.write(1, msgspec.json.encode(report) + b"\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], foreground=False))

@@ -1,0 +1,263 @@
+"""Where everything lives: the configuration, the state, the models, and the folder of the daemon's socket.
+
+Nothing is read or written here but the runtime folder, which is created and *verified*: whoever can write
+into it can stand in for the daemon and be sent a person's source, so it is theirs alone (0700) or refused.
+"""
+
+import errno
+import os
+import shlex
+import stat
+import sys
+import warnings
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from stardraftd.errors import ModelNotFoundError, PathError
+from stardraftd.protocol import PROTOCOL
+
+__all__ = [
+    "builtin_model_path",
+    "config_path",
+    "endpoint_path",
+    "lock_path",
+    "log_path",
+    "models_dir",
+    "runtime_dir",
+    "socket_path",
+    "state_dir",
+    "tilde",
+]
+
+APP = "stardraft"
+BUILTIN_MODEL = "stardraft-tiny-Q8_0.gguf"
+
+# sizeof(sockaddr_un.sun_path) less its NUL: sys/un.h of macOS and the BSDs says 104, that of Linux 108.
+MAX_SOCKET_PATH_BYTES = (108 if sys.platform == "linux" else 104) - 1
+
+_RUNTIME_HINT = "Set STARDRAFT_RUNTIME_DIR to a folder of your own."
+
+
+def config_path() -> Path:
+    """The configuration file; it need not exist. STARDRAFT_CONFIG names another file."""
+    return _from_environment("STARDRAFT_CONFIG") or _platform("user_config_path") / "config.toml"
+
+
+def state_dir() -> Path:
+    """What the daemon keeps between runs; not created here. STARDRAFT_STATE_DIR names another folder."""
+    return _from_environment("STARDRAFT_STATE_DIR") or _platform("user_state_path")
+
+
+def log_path() -> Path:
+    """The daemon's log, not created here."""
+    return state_dir() / "logs" / "daemon.log"
+
+
+def models_dir() -> Path:
+    """Downloaded models; not created here. STARDRAFT_MODELS_DIR names another folder."""
+    return _from_environment("STARDRAFT_MODELS_DIR") or _platform("user_data_path") / "models"
+
+
+def builtin_model_path() -> Path:
+    """The small model inside the package, which works before any download.
+
+    Raises ModelNotFoundError when the installation lacks it.
+    """
+    path = Path(str(resources.files("stardraftd").joinpath("models", BUILTIN_MODEL)))
+    if not path.is_file():
+        raise ModelNotFoundError(
+            f"The built-in model is missing from this installation: there is no {tilde(path)}.",
+            "Install stardraft again, or set model.path in the configuration to a GGUF file of your own.",
+        )
+    return path
+
+
+def runtime_dir(create: bool = True) -> Path:
+    """The folder of the socket: STARDRAFT_RUNTIME_DIR, or "stardraft" in the platform's runtime folder.
+
+    It is a real directory (no symbolic link), owned by this user, with no access for anyone else. With
+    `create` it is made if it is missing; without, a missing one is no error. Raises PathError otherwise.
+    """
+    own = _from_environment("STARDRAFT_RUNTIME_DIR")
+    path = own or _platform_runtime_dir()
+    if own is None:
+        # In a shared folder such as /tmp the name is predictable: someone else may have made it first.
+        _refuse_anothers_folder(path.parent)
+    if create:
+        _create_private(path)
+    with suppress(FileNotFoundError):
+        _verify_private(path)
+    return path
+
+
+def socket_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
+    """The daemon's Unix socket; daemons of different protocols have different sockets.
+
+    `create` is that of `runtime_dir`. Raises PathError, also when the path is too long for a socket.
+    """
+    path = runtime_dir(create) / f"{APP}-{protocol}.sock"
+    size = len(os.fsencode(path))
+    if size > MAX_SOCKET_PATH_BYTES and sys.platform != "win32":
+        raise PathError(
+            f"The path of the daemon's socket is too long: {path} has {size} bytes, and this system allows "
+            f"{MAX_SOCKET_PATH_BYTES}.",
+            "Set STARDRAFT_RUNTIME_DIR to a folder with a shorter path.",
+        )
+    return path
+
+
+def endpoint_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
+    """Where a daemon that listens on TCP writes its host, port and token (a file of mode 0600)."""
+    return runtime_dir(create) / f"{APP}-{protocol}.json"
+
+
+def lock_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
+    """The file whose lock makes a daemon the only one of its socket.
+
+    It stands beside the socket, not in the state folder: two runtime folders are two daemons, and a home
+    folder shared by several computers must not make their daemons exclude each other.
+    """
+    return runtime_dir(create) / f"{APP}-{protocol}.lock"
+
+
+def tilde(path: Path) -> str:
+    """A path for a person to read: the home folder is written `~`."""
+    with suppress(RuntimeError, ValueError):
+        home = Path.home()
+        if home != Path(home.anchor):
+            return str(Path("~") / path.relative_to(home))
+    return str(path)
+
+
+def _from_environment(variable: str) -> Path | None:
+    """The path in an environment variable, made absolute; None when it is unset or empty."""
+    value = os.environ.get(variable)
+    if not value:
+        return None
+    try:
+        return Path(value).expanduser().absolute()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise PathError(
+            f'The environment variable {variable} is "{value}", which is no path: {error}.',
+            f"Set {variable} to an absolute path, or unset it.",
+        ) from error
+
+
+def _platform(folder: str) -> Path:
+    found: Path = getattr(platformdirs.PlatformDirs(APP, appauthor=False), folder)
+    return found
+
+
+def _platform_runtime_dir() -> Path:
+    # XDG_RUNTIME_DIR is taken as it is given, not only when platformdirs approves of it: a quiet fall-back to
+    # a folder in /tmp would let two front ends with different environments start two daemons.
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    if sys.platform != "win32" and Path(given).is_absolute():
+        return Path(given) / APP
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # platformdirs warns of its fall-back, which is verified here
+            return _platform("user_runtime_path")
+    except OSError as error:
+        raise PathError(f"There is no safe runtime folder: {error}.", _RUNTIME_HINT) from error
+
+
+def _refuse_anothers_folder(parent: Path) -> None:
+    if not hasattr(os, "getuid"):
+        return
+    try:
+        info = parent.stat()
+    except OSError:
+        return  # it is missing or out of reach: creating the folder in it says so
+    if info.st_uid not in (0, os.getuid()):
+        raise PathError(
+            f"The runtime folder {parent} belongs to {_user(info.st_uid)}, not to {_user(os.getuid())}.",
+            _RUNTIME_HINT,
+        )
+    if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
+        raise PathError(
+            f"Everyone can replace what is in the runtime folder {parent} (mode {_mode(info)}).",
+            f"Type: chmod o-w {shlex.quote(str(parent))}\nOr: {_RUNTIME_HINT}",
+        )
+
+
+def _create_private(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        # Either the folder itself is there, and will be verified, or a file stands in the place of a parent.
+        if not path.parent.is_dir():
+            raise _cannot_create(path, f"{path.parent} is not a directory") from None
+    except OSError as error:
+        raise _cannot_create(path, _reason(error)) from error
+
+
+def _cannot_create(path: Path, reason: str) -> PathError:
+    return PathError(f"The runtime folder {path} cannot be created: {reason}.", _RUNTIME_HINT)
+
+
+def _verify_private(path: Path) -> None:
+    """PathError unless `path` is a directory for this user alone; FileNotFoundError if it is missing."""
+    try:
+        info = path.lstat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PathError(
+            f"The runtime folder {path} cannot be used: {_reason(error)}.", _RUNTIME_HINT
+        ) from error
+    if stat.S_ISLNK(info.st_mode):
+        raise PathError(
+            f"The runtime folder {path} is a symbolic link; it must be a directory itself.",
+            f"Type: rm {shlex.quote(str(path))}\nOr: {_RUNTIME_HINT}",
+        )
+    if not stat.S_ISDIR(info.st_mode):
+        raise PathError(f"The runtime folder {path} is not a directory.", _RUNTIME_HINT)
+    if not hasattr(os, "getuid"):
+        return  # Windows: the folder lies in the user's profile, which its access list keeps private
+    if info.st_uid != os.getuid():
+        raise PathError(
+            f"The runtime folder {path} belongs to {_user(info.st_uid)}, not to {_user(os.getuid())}.",
+            _RUNTIME_HINT,
+        )
+    if info.st_mode & 0o077:
+        raise PathError(
+            f"The runtime folder {path} is open to other users (mode {_mode(info)}); it must be 0700.",
+            f"Type: chmod 700 {shlex.quote(str(path))}",
+        )
+    _verify_writable(path, info)
+
+
+def _verify_writable(path: Path, info: os.stat_result) -> None:
+    if info.st_mode & 0o700 != 0o700:
+        raise PathError(
+            f"The runtime folder {path} is closed to its owner (mode {_mode(info)}); it must be 0700.",
+            f"Type: chmod 700 {shlex.quote(str(path))}",
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PathError(f"The runtime folder {path} is on a read-only file system.", _RUNTIME_HINT)
+
+
+def _mode(info: os.stat_result) -> str:
+    return f"{stat.S_IMODE(info.st_mode):04o}"
+
+
+def _user(uid: int) -> str:
+    if sys.platform != "win32":
+        import pwd
+
+        with suppress(KeyError):
+            return pwd.getpwuid(uid).pw_name
+    return f"user number {uid}"
+
+
+def _reason(error: OSError) -> str:
+    """Why the operating system refused, in words that name the place."""
+    where = error.filename or ""
+    if error.errno == errno.EROFS:
+        return f"{where} is on a read-only file system"
+    return f"{where}: {error.strerror or error}"

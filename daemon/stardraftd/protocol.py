@@ -1,0 +1,179 @@
+"""What crosses the socket between a front end and the daemon: HTTP/1.1 bodies as JSON, streams as NDJSON.
+
+    GET  /v1/hello     -> Hello                          the version handshake
+    POST /v1/complete  CompletionRequest -> NDJSON of StreamEvent; ends with `done` or `error`
+    POST /v1/load      -> NDJSON of StreamEvent          loads the model; ends with `ready` or `error`
+    GET  /v1/events    -> NDJSON of Status               one now, one at every change, while connected
+    GET  /v1/status    -> Status
+    POST /v1/stop      StopRequest -> Hello              the socket is gone before the answer is sent
+
+Closing a stream cancels what it asked for. A front end that holds `/v1/events` open counts as present,
+and keeps the daemon from leaving. Errors outside a stream are `ErrorBody` with a 4xx or 5xx status.
+
+The protocol's number is part of the socket's name, so an incompatible daemon never answers here.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from stardraftd.engine.messages import (
+    Completion,
+    CompletionEvent,
+    ContextChunk,
+    Done,
+    Failed,
+    Figures,
+    FinishReason,
+    LayoutChoice,
+    Loading,
+    Mode,
+    ModelInfo,
+    Plan,
+    Text,
+    Token,
+)
+
+__all__ = [
+    "PROTOCOL",
+    "Completion",
+    "CompletionEvent",
+    "CompletionRequest",
+    "ContextChunk",
+    "Done",
+    "EngineState",
+    "ErrorBody",
+    "Failed",
+    "Figures",
+    "FinishReason",
+    "Hello",
+    "LayoutChoice",
+    "Loading",
+    "Mode",
+    "ModelInfo",
+    "Notice",
+    "Plan",
+    "Ready",
+    "StartReport",
+    "Status",
+    "StopRequest",
+    "StreamEvent",
+    "Text",
+    "Token",
+]
+
+PROTOCOL = 1
+
+EngineState = Literal["unloaded", "loading", "ready", "backing_off", "failed"]
+
+
+class Hello(Struct, frozen=True):
+    """Who answers. A client of a newer `version` asks an older daemon to drain, and starts its own."""
+
+    protocol: int
+    version: str
+    pid: int
+
+
+class StopRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Stop. With `drain` running completions are finished first (and the socket is free at once)."""
+
+    drain: bool = True
+
+
+class ErrorBody(Struct, frozen=True):
+    code: str
+    message: str
+    hint: str = ""
+
+
+class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A completion as a front end asks for it. `None` takes the daemon's configured default.
+
+    The fields are those of `Completion`, where they are explained. `client` separates editors: a new
+    request supersedes a running one with the same `client` and `document`.
+    """
+
+    client: Annotated[str, Meta(max_length=256)] = ""
+    document: Annotated[str, Meta(min_length=1, max_length=4096)]
+    path: Annotated[str, Meta(max_length=4096)] = ""
+    prefix: str
+    suffix: str = ""
+    repository: Annotated[str, Meta(max_length=512)] = ""
+    chunks: tuple[ContextChunk, ...] = ()
+    mode: Mode | None = None
+    layout: LayoutChoice | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] | None = None
+
+
+class Notice(Struct, frozen=True, tag="notice", tag_field="event"):
+    """Something the person should know, such as a fall back to the CPU. The stream goes on."""
+
+    message: str
+    hint: str = ""
+
+
+class Ready(Struct, frozen=True, tag="ready", tag_field="event"):
+    """The model is loaded."""
+
+    model: ModelInfo
+
+
+StreamEvent = Loading | Ready | Notice | Plan | Text | Done | Failed
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The daemon at a moment. `problems` are sentences for a person: each is something to mend.
+
+    resident_bytes are of the daemon and of the engine process; None when there is no engine.
+    model is what is loaded; None when nothing is. model_path is what would be loaded.
+    """
+
+    version: str
+    protocol: int
+    pid: int
+    uptime_s: float
+    endpoint: str
+    engine: EngineState
+    engine_pid: int | None
+    engine_restarts: int
+    model_path: str
+    model: ModelInfo | None
+    loading_fraction: float | None
+    sessions: int
+    running: int
+    waiting: int
+    completed: int
+    cancelled: int
+    failed: int
+    tokens_evaluated: int
+    tokens_reused: int
+    tokens_generated: int
+    daemon_resident_bytes: int
+    engine_resident_bytes: int | None
+    config_path: str
+    log_path: str
+    problems: tuple[str, ...] = ()
+    last_figures: Figures | None = None
+
+
+class StartReport(Struct, frozen=True):
+    """The one line that a daemon writes to its starter's pipe: it listens, another one does, or why not."""
+
+    outcome: Literal["listening", "already_running", "failed"]
+    pid: int = 0
+    endpoint: str = ""
+    error: ErrorBody | None = None
+
+
+stream_event_decoder = msgspec.json.Decoder(StreamEvent)
+status_decoder = msgspec.json.Decoder(Status)
+hello_decoder = msgspec.json.Decoder(Hello)
+error_decoder = msgspec.json.Decoder(ErrorBody)
+request_decoder = msgspec.json.Decoder(CompletionRequest)
+stop_decoder = msgspec.json.Decoder(StopRequest)

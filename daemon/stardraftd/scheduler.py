@@ -1,0 +1,239 @@
+"""What runs next: one completion at a time on the one warm engine, newest wins, editors take turns.
+
+A front end submits a `Job` and reads its events. A newer request for the same document of the same front
+end takes the older one's place at once, inside the matrix multiplication if need be. Among front ends
+with requests waiting, the one that was served longest ago is next. When the engine dies under a
+request that has shown nothing yet, the request is run once more and nobody notices.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from stardraftd.broadcast import Broadcast
+from stardraftd.engine.messages import Completion, CompletionEvent, Loading
+from stardraftd.engine_process import EngineProcess
+from stardraftd.errors import EngineCrashedError, StardraftError
+from stardraftd.protocol import Done, Failed, Figures, FinishReason, Notice, Plan, StreamEvent, Text
+from stardraftd.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+# A request under which the engine died this often is not run again.
+MAX_CRASHES_PER_REQUEST = 3
+
+
+class Job:
+    """A submitted completion. Invariant: its last event is Done or Failed, and nothing follows that."""
+
+    def __init__(self, client: str, completion: Completion) -> None:
+        self.client = client
+        self.completion = completion
+        self.submitted = time.perf_counter()
+        self.unwanted: FinishReason | None = None
+        self.has_text = False
+        self.ended = asyncio.Event()
+        self._events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+
+    def put(self, event: StreamEvent) -> None:
+        if self.ended.is_set():
+            return
+        self.has_text = self.has_text or isinstance(event, Text)
+        self._events.put_nowait(event)
+        if isinstance(event, Done | Failed):
+            self.ended.set()
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, Done | Failed):
+                return
+
+
+class Scheduler:
+    """Runs jobs one after the other on the supervisor's engine."""
+
+    def __init__(self, supervisor: Supervisor, changed: Broadcast) -> None:
+        self._supervisor = supervisor
+        self._changed = changed
+        self._waiting: list[Job] = []
+        self._running: Job | None = None
+        self._running_id: int | None = None
+        self._engine: EngineProcess | None = None
+        self._wake = asyncio.Event()
+        self._served: dict[str, float] = {}  # when each front end was served last
+        self._crashes: Counter[int] = Counter()
+        self._told: tuple[str, ...] = ()
+        self.completed = 0
+        self.cancelled = 0
+        self.failed = 0
+        self.tokens_evaluated = 0
+        self.tokens_reused = 0
+        self.tokens_generated = 0
+        self.last_figures: Figures | None = None
+        supervisor.on_loading(self._tell_loading)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return int(self._running is not None)
+
+    def submit(self, client: str, completion: Completion) -> Job:
+        """Queues a completion; older ones for the same document of the same front end end at once."""
+        job = Job(client, completion)
+        for older in [*self._waiting, *([self._running] if self._running else [])]:
+            if older.client == client and older.completion.document == completion.document:
+                self.cancel(older, "superseded")
+        self._waiting.append(job)
+        self._wake.set()
+        self._changed.notify()
+        return job
+
+    def cancel(self, job: Job, reason: FinishReason = "cancelled") -> None:
+        """Ends a job: a waiting one at once, a running one as soon as the engine looks up."""
+        if job.ended.is_set() or job.unwanted:
+            return
+        job.unwanted = reason
+        if job is self._running and self._running_id is not None and self._engine is not None:
+            self._engine.cancel(self._running_id, reason)
+            return
+        if job in self._waiting:
+            self._waiting.remove(job)
+        self._end(job, Done(text="", finish_reason=reason))
+
+    async def run(self) -> None:
+        """Serves jobs until cancelled."""
+        while True:
+            while not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            job = min(self._waiting, key=lambda job: (self._served.get(job.client, 0.0), job.submitted))
+            self._waiting.remove(job)
+            self._running = job
+            self._changed.notify()
+            try:
+                await self._serve(job)
+            finally:
+                self._running = None
+                if len(self._served) > 1000:
+                    self._served.clear()
+                self._served[job.client] = time.monotonic()
+                self._changed.notify()
+
+    async def drained(self) -> None:
+        """Waits until nothing runs and nothing waits."""
+        while self._running or self._waiting:
+            jobs = [*self._waiting, *([self._running] if self._running else [])]
+            await asyncio.gather(*(job.ended.wait() for job in jobs))
+            await asyncio.sleep(0)
+
+    async def _serve(self, job: Job) -> None:
+        while not job.ended.is_set():
+            try:
+                await self._attempt(job)
+            except EngineCrashedError as error:
+                await self._supervisor.crashed()
+                fingerprint = hash(msgspec.msgpack.encode(job.completion))
+                self._crashes[fingerprint] += 1
+                first_time = self._crashes[fingerprint] == 1
+                if job.unwanted:
+                    self._end(job, Done(text="", finish_reason=job.unwanted))
+                elif job.has_text or not first_time:
+                    self._end(job, self._crash_report(error, fingerprint))
+                else:
+                    log.warning("engine died under a request that had shown nothing; running it again")
+            except StardraftError as error:
+                self._end(job, Failed(error.code, error.message, error.hint))
+            except Exception:
+                log.exception("a request failed in a way that was not foreseen")
+                self._end(
+                    job,
+                    Failed(
+                        "internal",
+                        "The daemon failed at this request.",
+                        "`stardraft daemon logs` tells where.",
+                    ),
+                )
+
+    async def _attempt(self, job: Job) -> None:
+        if self._crashes[hash(msgspec.msgpack.encode(job.completion))] >= MAX_CRASHES_PER_REQUEST:
+            raise StardraftError(
+                f"The engine died {MAX_CRASHES_PER_REQUEST} times under this request; it is not run again.",
+                "Please report it, with `stardraft daemon logs`.",
+            )
+        engine = await self._supervisor.ready()
+        if job.ended.is_set():
+            return  # it was cancelled while the model was loaded
+        if self._supervisor.warnings != self._told:
+            self._told = self._supervisor.warnings
+            for warning in self._told:
+                job.put(Notice(warning, "`stardraft doctor` shows what this build of llama.cpp can use."))
+        queue_ms = (time.perf_counter() - job.submitted) * 1000
+        self._engine = engine
+        try:
+            async for event in engine.complete(job.completion, self._started):
+                self._pass_on(job, event, queue_ms)
+        finally:
+            self._running_id = None
+            self._engine = None
+
+    def _started(self, request: int) -> None:
+        self._running_id = request
+
+    def _pass_on(self, job: Job, event: CompletionEvent, queue_ms: float) -> None:
+        match event:
+            case Done(figures=Figures() as figures):
+                figures = msgspec.structs.replace(
+                    figures,
+                    queue_ms=round(queue_ms, 3),
+                    first_token_ms=round(figures.first_token_ms + queue_ms, 3)
+                    if figures.n_generated
+                    else 0.0,
+                    total_ms=round(figures.total_ms + queue_ms, 3),
+                )
+                self._supervisor.succeeded()
+                self._end(job, msgspec.structs.replace(event, figures=figures))
+            case Done() | Failed():
+                self._end(job, event)
+            case Plan() | Text():
+                job.put(event)
+
+    def _end(self, job: Job, event: Done | Failed) -> None:
+        """Sends a job's last event and counts it."""
+        if isinstance(event, Failed):
+            self.failed += 1
+            log.warning("request failed", extra={"code": event.code, "reason": event.message})
+        elif event.finish_reason in ("cancelled", "superseded"):
+            self.cancelled += 1
+        else:
+            self.completed += 1
+        if isinstance(event, Done) and event.figures:
+            figures = event.figures
+            self.tokens_evaluated += figures.n_evaluated
+            self.tokens_reused += figures.n_reused
+            self.tokens_generated += figures.n_generated
+            self.last_figures = figures
+            log.debug("request done", extra={"reason": event.finish_reason, **msgspec.to_builtins(figures)})
+        job.put(event)
+        self._changed.notify()
+
+    def _crash_report(self, error: StardraftError, fingerprint: int) -> Failed:
+        if self._crashes[fingerprint] >= 2:
+            return Failed(
+                error.code,
+                f"{error.message} It was run {self._crashes[fingerprint]} times, with the same end.",
+                error.hint,
+            )
+        return Failed(error.code, error.message, error.hint)
+
+    def _tell_loading(self, event: Loading) -> None:
+        for job in [*self._waiting, *([self._running] if self._running else [])]:
+            job.put(event)

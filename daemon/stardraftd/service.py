@@ -1,0 +1,224 @@
+"""What the daemon offers, whichever door it is asked through: complete, load, status, stop.
+
+Configuration meets requests here: defaults are filled in, settings become an engine's settings, and a
+change of the file takes effect. Two clocks run: the model is let go after some minutes without a
+completion, the daemon itself after some more without any front end.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import psutil
+
+from stardraftd import __version__, logs
+from stardraftd.broadcast import Broadcast
+from stardraftd.config import Config, ModelConfig
+from stardraftd.engine.messages import Completion, EngineSettings
+from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.paths import builtin_model_path, config_path, log_path
+from stardraftd.protocol import (
+    PROTOCOL,
+    CompletionRequest,
+    Failed,
+    Hello,
+    Loading,
+    Notice,
+    Ready,
+    Status,
+    StreamEvent,
+)
+from stardraftd.scheduler import Scheduler
+from stardraftd.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Service:
+    """The daemon's work. `on_stop` is called once when it is time to leave, with whether to drain."""
+
+    config: Config
+    endpoint: str
+    on_stop: Callable[[bool], None]
+    log_handler: logs.LogHandler
+    changed: Broadcast = field(default_factory=Broadcast)
+    draining: bool = False
+    config_problem: str = ""
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
+        self._last_seen = self._started
+        self.supervisor = Supervisor(engine_settings(self.config.model), self.changed)
+        self.scheduler = Scheduler(self.supervisor, self.changed)
+
+    # --- what front ends ask for -----------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        return Hello(protocol=PROTOCOL, version=__version__, pid=os.getpid())
+
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[StreamEvent]:
+        """Runs a completion. Closing the iterator cancels it."""
+        job = self.scheduler.submit(request.client, self._completion(request))
+        try:
+            async for event in job.events():
+                yield event
+        finally:
+            self.scheduler.cancel(job)
+            self._last_seen = time.monotonic()
+
+    async def load(self) -> AsyncIterator[StreamEvent]:
+        """Loads the model; Loading events, then Ready with warnings before it, or Failed."""
+        events: asyncio.Queue[Loading | None] = asyncio.Queue()
+        forget = self.supervisor.on_loading(events.put_nowait)
+        loading = asyncio.create_task(self.supervisor.ready())
+
+        def loaded(task: "asyncio.Task[object]") -> None:
+            events.put_nowait(None)
+            task.exception()  # when nobody waits any more, the status still tells it
+
+        loading.add_done_callback(loaded)
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await loading
+            for warning in self.supervisor.warnings:
+                yield Notice(warning, "`stardraft doctor` shows what this build of llama.cpp can use.")
+            if self.supervisor.model:
+                yield Ready(self.supervisor.model)
+        except StardraftError as error:
+            yield Failed(error.code, error.message, error.hint)
+        finally:
+            # A front end that no longer waits does not stop the load: the next one wants it too.
+            forget()
+            self._last_seen = time.monotonic()
+
+    def stop(self, *, drain: bool) -> None:
+        """Begins to leave. New requests are refused from now on."""
+        if not self.draining:
+            self.draining = True
+            self.on_stop(drain)
+
+    def status(self) -> Status:
+        supervisor, scheduler = self.supervisor, self.scheduler
+        failure = supervisor.failure
+        problems = (
+            self.config_problem,
+            f"{failure.message} {failure.hint}".strip() if failure else "",
+            *supervisor.warnings,
+            self.log_handler.problem or "",
+        )
+        return Status(
+            version=__version__,
+            protocol=PROTOCOL,
+            pid=os.getpid(),
+            uptime_s=round(time.monotonic() - self._started, 3),
+            endpoint=self.endpoint,
+            engine=supervisor.state,
+            engine_pid=supervisor.engine_pid,
+            engine_restarts=supervisor.restarts,
+            model_path=supervisor.settings.model_path,
+            model=supervisor.model if supervisor.state == "ready" else None,
+            loading_fraction=supervisor.loading_fraction,
+            sessions=self.changed.listeners,
+            running=scheduler.running,
+            waiting=scheduler.waiting,
+            completed=scheduler.completed,
+            cancelled=scheduler.cancelled,
+            failed=scheduler.failed,
+            tokens_evaluated=scheduler.tokens_evaluated,
+            tokens_reused=scheduler.tokens_reused,
+            tokens_generated=scheduler.tokens_generated,
+            daemon_resident_bytes=psutil.Process().memory_info().rss,
+            engine_resident_bytes=supervisor.engine_resident_bytes,
+            config_path=str(self.config.file or config_path()),
+            log_path=str(log_path()),
+            problems=tuple(problem for problem in problems if problem),
+            last_figures=scheduler.last_figures,
+        )
+
+    # --- configuration ---------------------------------------------------------------------------
+
+    def reconfigure(self, news: Config | ConfigError) -> None:
+        """The configuration file changed. A wrong one is reported, and the old one stays in force."""
+        if isinstance(news, ConfigError):
+            self.config_problem = f"{news.message} The settings from before stay in force."
+            log.warning("configuration refused", extra={"reason": news.message})
+            self.changed.notify()
+            return
+        self.config_problem = ""
+        needs_restart = news.daemon.transport != self.config.daemon.transport
+        self.config = news
+        try:
+            self.supervisor.configure(engine_settings(news.model))
+        except StardraftError as error:
+            self.config_problem = error.message
+        if needs_restart:
+            self.config_problem = (
+                "daemon.transport changed; it takes effect after `stardraft daemon restart`."
+            )
+        daemon = news.daemon
+        logs.configure(daemon.log_level, daemon.log_max_bytes, daemon.log_backups, log_path(), False)
+        log.info("configuration applied", extra={"origins": dict(news.origins)})
+        self.changed.notify()
+
+    def _completion(self, request: CompletionRequest) -> Completion:
+        defaults = self.config.completion
+        given = {
+            name: value
+            for name in ("mode", "layout", "max_tokens", "temperature", "top_k", "top_p", "seed")
+            if (value := getattr(request, name)) is not None
+        }
+        completion = Completion(
+            document=f"{request.client}\n{request.document}",
+            path=request.path,
+            prefix=request.prefix.replace("\r\n", "\n"),
+            suffix=request.suffix.replace("\r\n", "\n"),
+            repository=request.repository,
+            chunks=request.chunks,
+            layout=defaults.layout,
+            max_tokens=defaults.max_tokens,
+            temperature=defaults.temperature,
+            top_k=defaults.top_k,
+            top_p=defaults.top_p,
+            seed=defaults.seed,
+        )
+        return msgspec.structs.replace(completion, **given)
+
+    # --- the two clocks --------------------------------------------------------------------------
+
+    async def watch_idleness(self, interval_s: float) -> None:
+        """Lets the model go, and then the daemon, when nobody has wanted them for long enough."""
+        while True:
+            await asyncio.sleep(interval_s)
+            busy = self.scheduler.running or self.scheduler.waiting or self.supervisor.state == "loading"
+            now = time.monotonic()
+            if busy or self.changed.listeners:
+                self._last_seen = now
+            unload_after_s = self.config.model.idle_unload_minutes * 60
+            idle_s = now - self.supervisor.last_used
+            if not busy and self.supervisor.state == "ready" and 0 < unload_after_s < idle_s:
+                log.info("model unloaded: idle")
+                await self.supervisor.unload()
+            exit_after_s = self.config.daemon.idle_exit_minutes * 60
+            if exit_after_s and now - self._last_seen > exit_after_s:
+                log.info("leaving: idle")
+                self.stop(drain=True)
+                return
+
+
+def engine_settings(model: ModelConfig) -> EngineSettings:
+    """What the engine is told. Raises ModelNotFoundError when the built-in model is not installed."""
+    return EngineSettings(
+        model_path=model.path or str(builtin_model_path()),
+        gpu_layers=-1 if model.gpu_layers == "auto" else model.gpu_layers,
+        context_tokens=model.context_tokens,
+        threads=0 if model.threads == "auto" else model.threads,
+        batch_tokens=model.batch_tokens,
+        flash_attention=model.flash_attention,
+        kv_type=model.kv_type,
+    )

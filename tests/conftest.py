@@ -1,0 +1,20 @@
+"""What every room of the tests may use: a home for the daemon under test."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.home import isolated_home
+
+
+@pytest.fixture
+def home() -> Iterator[dict[str, str]]:
+    """The environment of a fresh stardraft with no daemon; whatever starts in it is gone when the test ends."""
+    with isolated_home() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def shared_home() -> Iterator[dict[str, str]]:
+    """As `home`, with one daemon for all tests that leave it as they found it."""
+    with isolated_home() as environment:
+        yield environment

@@ -1,0 +1,409 @@
+"""The configuration: which source wins, and that every mistake is told with its place and what is allowed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stardraftd import config_reference
+from stardraftd.config import Config, load_config
+from stardraftd.config_lines import key_lines
+from stardraftd.config_schema import settings
+from stardraftd.errors import ConfigError
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def load(file: Path, text: str = "", *overrides: str, **environ: str) -> Config:
+    file.write_text(text, "utf-8")
+    return load_config(file, environ=environ, overrides=overrides)
+
+
+def refused(file: Path, text: str = "", *overrides: str, **environ: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(file, text, *overrides, **environ)
+    assert "\n" not in caught.value.message
+    assert caught.value.message.endswith((".", "?"))
+    return caught.value
+
+
+# --- sources ---------------------------------------------------------------------------------------
+
+
+def test_a_missing_an_empty_and_a_comment_only_file_give_the_defaults(file: Path) -> None:
+    missing = load_config(file, environ={})
+    assert missing.same_settings(Config())
+    assert missing.file == file
+    assert load(file).same_settings(Config())
+    assert load(file, "# nothing\n\n[model]\n").same_settings(Config())
+
+
+def test_the_file_is_found_by_its_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[completion]\nmax_tokens = 7\n")
+    monkeypatch.setenv("STARDRAFT_CONFIG", str(file))
+    assert load_config(environ={}).completion.max_tokens == 7
+
+
+def test_the_process_environment_is_read_by_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARDRAFT_COMPLETION_MAX_TOKENS", "9")
+    assert load_config(file).completion.max_tokens == 9
+
+
+def test_the_later_source_wins_and_each_value_remembers_its_own(file: Path) -> None:
+    text = "[completion]\nmax_tokens = 1\n\ntop_k = 1\nseed = 1\n"
+    config = load(
+        file,
+        text,
+        "completion.seed=3",
+        STARDRAFT_COMPLETION_TOP_K="2",
+        STARDRAFT_COMPLETION_SEED="2",
+    )
+    found = config.completion
+    assert (found.max_tokens, found.top_k, found.seed, found.top_p) == (1, 2, 3, 0.95)
+    assert config.origins == {
+        "completion.max_tokens": "config.toml line 2",
+        "completion.top_k": "environment variable STARDRAFT_COMPLETION_TOP_K",
+        "completion.seed": "command line",
+    }
+
+
+def test_a_mistake_is_told_even_where_a_later_source_wins(file: Path) -> None:
+    assert "line 2" in refused(file, "[model]\ngpu_layers = 'x'", STARDRAFT_MODEL_GPU_LAYERS="0").message
+
+
+@pytest.mark.parametrize("setting", settings().values(), ids=lambda setting: setting.name)
+def test_every_setting_takes_its_default_from_every_source(file: Path, setting: object) -> None:
+    from stardraftd.config_schema import Setting
+
+    assert isinstance(setting, Setting)
+    shown = setting.default_shown
+    for config in (
+        load(file, f"[{setting.section}]\n{setting.key} = {shown}\n"),
+        load(file, "", f"{setting.name}={shown}"),
+        load(file, "", **{setting.variable: shown}),
+        load(file, "", **{setting.variable: shown.strip('"[]')}),
+    ):
+        if not shown.strip('"[]') or config.same_settings(Config()):
+            assert setting.name in config.origins
+            assert getattr(getattr(config, setting.section), setting.key) == setting.default
+        else:
+            pytest.fail(f"{setting.name} = {shown} changed the configuration")
+
+
+def test_same_settings_ignores_where_they_came_from(file: Path) -> None:
+    one = load(file, "[editor]\ndebounce_ms = 50\n")
+    other = load(file, "\n\n[editor]\n# longer\ndebounce_ms = 50\n")
+    assert one.origins != other.origins
+    assert one.same_settings(other)
+    assert not one.same_settings(Config())
+
+
+# --- values ------------------------------------------------------------------------------------------
+
+
+def test_text_in_the_environment_needs_no_quotes_and_may_have_them(file: Path) -> None:
+    assert load(file, STARDRAFT_MODEL_KV_TYPE="q8_0").model.kv_type == "q8_0"
+    assert load(file, STARDRAFT_MODEL_KV_TYPE='"q8_0"').model.kv_type == "q8_0"
+    assert load(file, STARDRAFT_MODEL_GPU_LAYERS="-1").model.gpu_layers == -1
+    assert load(file, STARDRAFT_EDITOR_ENABLED="false").editor.enabled is False
+
+
+def test_lists_can_be_written_with_commas(file: Path) -> None:
+    expected = ("markdown", "plaintext")
+    assert load(file, STARDRAFT_EDITOR_LANGUAGES_OFF="markdown, plaintext").editor.languages_off == expected
+    assert load(file, "", 'editor.languages_off=["markdown","plaintext"]').editor.languages_off == expected
+    assert load(file, "[editor]\nlanguages_off = ['a']", "editor.languages_off=").editor.languages_off == ()
+
+
+def test_a_relative_model_starts_at_the_files_folder(file: Path) -> None:
+    config = load(file, "[model]\npath = 'models/a.gguf'")
+    assert config.model.path == str(file.parent / "models" / "a.gguf")
+
+
+def test_a_relative_model_from_outside_the_file_starts_at_the_current_folder(
+    file: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    assert load(file, STARDRAFT_MODEL_PATH="a.gguf").model.path == str(here / "a.gguf")
+    assert load(file, "", "model.path=1").model.path == str(here / "1")
+
+
+def test_tilde_is_the_home_folder_and_empty_is_the_builtin_model(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load(file, "[model]\npath = '~/a.gguf'").model.path == str(tmp_path / "a.gguf")
+    assert load(file, "[model]\npath = 'a.gguf'", STARDRAFT_MODEL_PATH="").model.path == ""
+
+
+def test_a_line_break_smuggles_in_no_second_key(file: Path) -> None:
+    message = refused(file, "", "model.kv_type='f16'\nvalue2 = 1").message
+    assert "model.kv_type is" in message
+
+
+@pytest.mark.parametrize(
+    "variable", ["STARDRAFT_CONFIG", "STARDRAFT_STATE_DIR", "STARDRAFT_RUNTIME_DIR", "STARDRAFT_MODELS_DIR"]
+)
+def test_variables_that_are_no_settings_are_left_alone(file: Path, variable: str) -> None:
+    assert load(file, **{variable: "x", "STARDRAFT_X": "1", "PATH": "y"}).origins == {}
+
+
+# --- mistakes ----------------------------------------------------------------------------------------
+
+
+def test_the_error_names_file_line_key_value_and_what_is_allowed(file: Path) -> None:
+    error = refused(file, "# mine\n[completion]\n\n[model]\n\npath = ''\ngpu_layers = \"many\"\n")
+    assert error.message == (
+        f'{file}, line 7: model.gpu_layers is "many"; '
+        'it must be "auto" or a whole number from -1 (all) to 10000.'
+    )
+    assert error.hint == 'Correct the line, or remove it to get the default, "auto".'
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "message"),
+    [
+        ("model", "gpu_layers = -2", 'is -2; it must be "auto" or a whole number from -1 (all) to 10000.'),
+        ("model", "gpu_layers = true", 'is true; it must be "auto" or a whole number'),
+        ("model", "threads = 0", 'is 0; it must be "auto" or a whole number from 1 to 1024.'),
+        ("model", "context_tokens = 0", "is 0; it must be a whole number from 256 to"),
+        ("model", "path = 3", "is 3; it must be text in quotes."),
+        ("model", 'kv_type = "q4"', 'is "q4"; it must be "f16" or "q8_0".'),
+        ("model", 'flash_attention = "yes"', 'is "yes"; it must be "auto", "on" or "off".'),
+        ("model", "idle_unload_minutes = -0.5", "is -0.5; it must be a number from 0 (never) to 525600."),
+        ("completion", "temperature = nan", "is nan; it must be a number from 0 to 10."),
+        ("completion", "temperature = inf", "is inf; it must be a number from 0 to 10."),
+        ("completion", "top_p = 0", "is 0; it must be a number above 0, at most 1 (all of them)."),
+        ("completion", "seed = 4294967296", "is 4294967296; it must be a whole number from 0 to 4294967295."),
+        ("completion", "max_tokens = 64.5", "is 64.5; it must be a whole number from 1 to 4096."),
+        ("completion", "max_tokens = 99999999999999999999", "is 99999999999999999999; it must be"),
+        ("completion", "seed = 1979-05-27", "is 1979-05-27; it must be a whole number"),
+        ("daemon", 'log_level = "loud"', 'must be "debug", "info", "warning" or "error".'),
+        ("editor", "enabled = 1", "is 1; it must be true or false."),
+        ("editor", "languages_off = 'c'", 'is "c"; it must be a list of words in quotes.'),
+        ("editor", "languages_off = ['c', 1]", 'is ["c", 1]; it must be a list of words in quotes.'),
+    ],
+)
+def test_a_wrong_value_is_refused(file: Path, section: str, line: str, message: str) -> None:
+    error = refused(file, f"[{section}]\n{line}\n")
+    assert f"line 2: {section}.{line.partition(' ')[0]} {message}" in error.message
+
+
+def test_a_long_value_is_cut(file: Path) -> None:
+    assert len(refused(file, f"[model]\ngpu_layers = '{'x' * 5000}'").message) < len(str(file)) + 250
+
+
+def test_a_wrong_variable_is_named(file: Path) -> None:
+    error = refused(file, STARDRAFT_MODEL_GPU_LAYERS="many")
+    assert error.message.startswith(
+        'The environment variable STARDRAFT_MODEL_GPU_LAYERS is "many"; it must be "auto" or'
+    )
+    assert "unset" in error.hint
+
+
+def test_a_wrong_override_is_named(file: Path) -> None:
+    error = refused(file, "", "completion.seed=x")
+    assert error.message == (
+        'On the command line, completion.seed is "x"; it must be a whole number from 0 to 4294967295.'
+    )
+
+
+@pytest.mark.parametrize("override", ["", "model", "model=3", "=3", "model.=3", ".path=3"])
+def test_an_override_of_another_form_gets_an_example(file: Path, override: str) -> None:
+    error = refused(file, "", override)
+    assert f'"{override}" does not say section.key=value' in error.message
+    assert "model.gpu_layers=0" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[modle]", "line 1: there is no section [modle]; did you mean model?"),
+        ("\n[zzz]", "line 2: there is no section [zzz]."),
+        ("gpu_layers = 3", "line 1: there is no section [gpu_layers]; did you mean model.gpu_layers?"),
+        ("[model]\ngpu_layer = 3", "no setting model.gpu_layer; did you mean model.gpu_layers?"),
+        ("[daemon]\nmax_tokens = 3", "no setting daemon.max_tokens; did you mean completion.max_tokens?"),
+        ("[model]\nzzz = 3", "line 2: there is no setting model.zzz."),
+        ("[model.zzz]\na = 3", "line 1: there is no setting model.zzz."),
+        ("model = 3", "line 1: model is 3; it must be a section."),
+        ("[[model]]\npath = ''", "line 1: model is"),
+    ],
+)
+def test_unknown_names_get_the_closest_known_one(file: Path, text: str, message: str) -> None:
+    assert message in refused(file, text).message
+
+
+def test_unknown_names_elsewhere_get_the_closest_known_one(file: Path) -> None:
+    assert "[modell]; did you mean model?" in refused(file, "", "modell.seed=1").message
+    assert "model.gpu_layer; did you mean" in refused(file, "", "model.gpu_layer=1").message
+    error = refused(file, STARDRAFT_MODEL_GPU_LAYER="1")
+    assert error.message == (
+        "There is no setting of the environment variable STARDRAFT_MODEL_GPU_LAYER; "
+        "did you mean STARDRAFT_MODEL_GPU_LAYERS?"
+    )
+    assert "STARDRAFT_MODEL_PATH" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[model]\npath = \n", ", line 2, column 8: this is not TOML: "),
+        ("[model]\nnonsense\n", ", line 2, column 9: this is not TOML: "),
+        ("[model]\nseed = 1\nseed = 2\n", ", line 3, column 9: this is not TOML: cannot overwrite a value."),
+        ('[model]\npath = """x', ", line 2"),
+        ("\n[model", ", line 2"),
+    ],
+)
+def test_a_syntax_error_is_placed(file: Path, text: str, place: str) -> None:
+    assert f"{file}{place}" in refused(file, text).message
+
+
+def test_a_number_or_nesting_beyond_pythons_limits_is_an_error_of_the_file(file: Path) -> None:
+    assert "too many digits" in refused(file, f"[model]\nthreads = {'9' * 5000}").message
+    assert "nested too deeply" in refused(file, f"x = {'[' * 20_000}").message
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_the_line(file: Path) -> None:
+    file.write_bytes(b"[model]\n# caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"line 2: the byte 0xe9 is not UTF-8"):
+        load_config(file, environ={})
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf[model]\r\n\r\ngpu_layers = 3\r\n")
+    config = load_config(file, environ={})
+    assert config.model.gpu_layers == 3
+    assert config.origins == {"model.gpu_layers": "config.toml line 3"}
+
+
+def test_a_directory_in_the_files_place_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: it is a directory"):
+        load_config(tmp_path, environ={})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows reports a missing file")
+def test_a_file_in_the_folders_place_is_an_error(file: Path) -> None:
+    file.write_text("")
+    with pytest.raises(ConfigError, match="a part of its path is a file"):
+        load_config(file / "config.toml", environ={})
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.getuid() == 0, reason="root and Windows read every file")
+def test_an_unreadable_file_is_an_error(file: Path) -> None:
+    file.write_text("")
+    file.chmod(0)
+    with pytest.raises(ConfigError, match="cannot be read: permission denied"):
+        load_config(file, environ={})
+
+
+def test_a_huge_file_is_an_error(file: Path) -> None:
+    assert "larger than" in refused(file, "# x\n" * 100_000).message
+
+
+# --- lines -------------------------------------------------------------------------------------------
+
+
+def test_lines_are_found_through_everything_toml_can_do() -> None:
+    text = '''
+a = 1                       # 2
+"quoted key" = """
+[not]
+x = 1
+"""
+list = [                    # 7
+  "[also not]",
+  # comment
+]
+b.c = 2                     # 11
+b . d = 3
+
+[ model ]                   # 14
+path = \'\'\'
+y = 2\'\'\'
+in = { line = 1, deep = { er = 2 } }
+
+[model."sub table"]         # 19
+z = 1
+[[many]]                    # 21
+n = 1
+[[many]]
+n = 2
+'''
+    assert key_lines(text) == {
+        ("a",): 2,
+        ("quoted key",): 3,
+        ("list",): 7,
+        ("b",): 11,
+        ("b", "c"): 11,
+        ("b", "d"): 12,
+        ("model",): 14,
+        ("model", "path"): 15,
+        ("model", "in"): 17,
+        ("model", "in", "line"): 17,
+        ("model", "in", "deep"): 17,
+        ("model", "in", "deep", "er"): 17,
+        ("model", "sub table"): 19,
+        ("model", "sub table", "z"): 20,
+        ("many",): 21,
+        ("many", "n"): 22,
+    }
+
+
+@given(
+    values=st.dictionaries(
+        st.sampled_from([s.name for s in settings().values()]),
+        st.sampled_from(['"x"', "1", '"""\n[model]\npath = 1\n"""', "[\n1,\n2]", "{a = 1}"]),
+    ),
+    gaps=st.lists(st.sampled_from(["", "\n", "# [x]\n", "\r\n"]), min_size=27, max_size=27),
+)
+def test_every_key_is_found_on_the_line_where_it_was_written(values: dict[str, str], gaps: list[str]) -> None:
+    text, expected = "", {}
+    for (name, value), gap in zip(values.items(), gaps, strict=False):
+        text += gap
+        expected[tuple(name.split("."))] = text.count("\n") + 1
+        text += f"{name} = {value}\n"
+    lines = key_lines(text)
+    assert {path: line for path, line in lines.items() if path in expected} == expected
+
+
+# --- documentation -----------------------------------------------------------------------------------
+
+
+def test_every_setting_is_described() -> None:
+    assert len(settings()) == 27
+    for setting in settings().values():
+        assert setting.description.endswith("."), setting.name
+
+
+def test_the_page_on_the_configuration_is_up_to_date() -> None:
+    page = PAGE.read_text("utf-8")
+    assert config_reference.updated(page) == page, (
+        "bring it up to date with: python -m stardraftd.config_reference docs/configuration.md"
+    )
+
+
+def test_an_outdated_page_is_brought_up_to_date(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text("utf-8").replace("| `top_k` |", "| `old` |"), "utf-8")
+    subprocess.run([sys.executable, "-m", "stardraftd.config_reference", page], check=True)
+    assert page.read_text("utf-8") == PAGE.read_text("utf-8")
+
+
+def test_reading_the_configuration_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, stardraftd.config as c; c.load_config(environ={})\n"
+        "print([m for m in ('watchdog', 'httpx', 'starlette', 'asyncio', 'llama_cpp') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

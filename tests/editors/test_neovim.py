@@ -1,0 +1,140 @@
+"""The whole way, in a stock Neovim with no plugin: keys, language server, daemon, engine, ghost text, buffer.
+
+Neovim is set up by packaging/neovim/stardraft.lua, the file that its users copy. What the built-in model writes is its
+own affair; what is promised here is that a person sees it, and gets what they saw.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.editors.neovim import Ghost, Neovim, find_neovim
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "packaging" / "neovim" / "stardraft.lua"
+SHELF = (ROOT / "tests" / "data" / "demo" / "shelf.py").read_text(encoding="utf-8")
+# The line of a method that was left at its beginning, in lines from 1.
+BEGINNING = SHELF.splitlines().index("        return") + 1
+
+
+@pytest.fixture
+def neovim(shared_home: dict[str, str], tmp_path: Path) -> Iterator[Neovim]:
+    (tmp_path / ".git").mkdir()
+    with Neovim(find_neovim(), shared_home, tmp_path, CONFIG) as editor:
+        yield editor
+
+
+def open_text(editor: Neovim, folder: Path, text: str) -> Path:
+    file = folder / "shelf.py"
+    file.write_bytes(text.encode())
+    editor.open(file)
+    return file
+
+
+def see_ghost(editor: Neovim) -> Ghost:
+    """The suggestion at the cursor, once it is there."""
+
+    def at_the_cursor() -> Ghost | None:
+        ghost = editor.ghost()
+        return ghost if ghost is not None and (ghost.row, ghost.column) == editor.cursor() else None
+
+    return wait_until(at_the_cursor, what="no ghost text appeared at the cursor")
+
+
+def accept(editor: Neovim, ghost: Ghost) -> None:
+    """Takes the suggestion with the Tab key; the buffer must become what was seen, to the byte."""
+    seen = ghost.over(editor.lines())
+    editor.keys("<Tab>")
+    wait_until(lambda: editor.ghost() is None, what="the ghost text stayed after it was taken")
+    assert editor.lines() == seen
+    last = ghost.lines[-1].encode()
+    column = len(last) if len(ghost.lines) > 1 else ghost.column + len(last)
+    assert editor.cursor() == (ghost.row + len(ghost.lines) - 1, column)
+
+
+def test_what_is_shown_is_what_is_accepted(neovim: Neovim, tmp_path: Path) -> None:
+    open_text(neovim, tmp_path, SHELF)
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    ghost = see_ghost(neovim)
+    assert neovim.lines() == SHELF.splitlines()  # it is shown, not there
+    assert f"        return{ghost.lines[0]}" in neovim.screen()
+    accept(neovim, ghost)
+
+
+def test_typing_what_is_suggested_leaves_the_rest_of_it(neovim: Neovim, tmp_path: Path) -> None:
+    open_text(neovim, tmp_path, SHELF)
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    rest = see_ghost(neovim)
+    for _ in range(3):
+        before, key = neovim.replies(), rest.text[0]
+        neovim.keys("<lt>" if key == "<" else key)
+        wait_until(lambda before=before: neovim.replies() > before)
+        following = see_ghost(neovim)
+        assert following.text == rest.text[1:]
+        rest = following
+    accept(neovim, rest)
+
+
+def test_characters_outside_the_basic_plane_before_the_cursor(neovim: Neovim, tmp_path: Path) -> None:
+    open_text(neovim, tmp_path, SHELF)
+    neovim.keys(f'{BEGINNING}G0C        name = "🚀𝒳é"; return')
+    ghost = see_ghost(neovim)
+    assert ghost.column == len('        name = "🚀𝒳é"; return'.encode())
+    accept(neovim, ghost)
+
+
+def test_a_file_with_crlf_line_ends_keeps_them(neovim: Neovim, tmp_path: Path) -> None:
+    file = open_text(neovim, tmp_path, SHELF.replace("\n", "\r\n"))
+    assert neovim.lua("return vim.bo.fileformat") == "dos"
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    ghost = see_ghost(neovim)
+    assert "\r" not in ghost.text
+    accept(neovim, ghost)
+    neovim.keys("<Esc>:write<CR>")
+    expected = "".join(f"{line}\r\n" for line in neovim.lines()).encode()
+    wait_until(lambda: file.read_bytes() == expected, what="the file was not written with its own line ends")
+
+
+def test_going_elsewhere_takes_the_suggestion_away(neovim: Neovim, tmp_path: Path) -> None:
+    open_text(neovim, tmp_path, SHELF)
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    shown = see_ghost(neovim)
+    before = neovim.replies()
+    neovim.keys("<Up><Up><Home>")
+    wait_until(lambda: neovim.replies() > before)
+
+    def is_gone() -> bool:
+        ghost = neovim.ghost()
+        return ghost is None or ghost.row != shown.row
+
+    wait_until(is_gone, what="the suggestion of another line stayed")
+    neovim.keys("<Esc>")
+    wait_until(lambda: neovim.ghost() is None, what="the suggestion outlived insert mode")
+
+
+def test_the_next_suggestion_comes_after_the_daemon_was_killed(
+    neovim: Neovim, shared_home: dict[str, str], tmp_path: Path
+) -> None:
+    open_text(neovim, tmp_path, SHELF)
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    see_ghost(neovim)
+    killed = daemon_pid(shared_home)
+    os.kill(killed, signal.SIGKILL)
+    neovim.keys("<Esc>")
+    wait_until(lambda: neovim.ghost() is None)
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    accept(neovim, see_ghost(neovim))
+    assert daemon_pid(shared_home) != killed
+
+
+def daemon_pid(home: dict[str, str]) -> int:
+    said = subprocess.run(
+        [sys.executable, "-m", "stardraftd", "status", "--json"], env=home, capture_output=True, check=True
+    ).stdout
+    return int(json.loads(said)["pid"])

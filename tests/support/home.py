@@ -1,0 +1,79 @@
+"""A place of its own for the daemon under test: nothing of the person's own stardraft is seen or touched."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+from tests.support.waiting import wait_until
+
+# What the tests are told themselves, and must not reach the programs under test.
+FOLDERS = {
+    "STARDRAFT_CONFIG": "config.toml",
+    "STARDRAFT_STATE_DIR": "state",
+    "STARDRAFT_RUNTIME_DIR": "run",
+    "STARDRAFT_MODELS_DIR": "models",
+}
+LEAVING_S = 15.0
+LOG_LINES_SHOWN = 60
+
+
+def processes_of(home: dict[str, str]) -> list[psutil.Process]:
+    """The running processes that were started in this home, children of children included, by their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            theirs = process.environ().get("STARDRAFT_RUNTIME_DIR")
+            if theirs == home["STARDRAFT_RUNTIME_DIR"] and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+@contextmanager
+def isolated_home() -> Iterator[dict[str, str]]:
+    """The environment for programs under test. At the end the daemon is stopped; a process that stays is an error."""
+    # A socket's path is short by law (104 bytes on macOS), which pytest's own folders are not.
+    folder = Path(tempfile.mkdtemp(prefix="sd-"))
+    home = {name: value for name, value in os.environ.items() if not name.startswith("STARDRAFT_")}
+    home |= {variable: str(folder / name) for variable, name in FOLDERS.items()}
+    home["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), home.get("PATH", "")])
+    try:
+        yield home
+    finally:
+        left = stop_everything(home)
+        show_log(folder / "state" / "logs" / "daemon.log")
+        shutil.rmtree(folder, ignore_errors=True)
+    assert not left, f"these outlived the daemon's stop: {left}"
+
+
+def stop_everything(home: dict[str, str]) -> list[str]:
+    """Asks the daemon to stop. What is still there after that is killed, and returned for a person to read."""
+    if not processes_of(home):
+        return []
+    subprocess.run(
+        [sys.executable, "-m", "stardraftd", "daemon", "stop", "--now"],
+        env=home,
+        capture_output=True,
+        timeout=LEAVING_S,
+        check=False,
+    )
+    with suppress(AssertionError):
+        wait_until(lambda: not processes_of(home), LEAVING_S)
+    left = []
+    for process in processes_of(home):
+        with suppress(psutil.NoSuchProcess):
+            left.append(f"{process.pid} {' '.join(process.cmdline())}")
+            process.kill()
+    return left
+
+
+def show_log(log: Path) -> None:
+    """The end of the daemon's log, which pytest shows under a test that failed."""
+    with suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print(*lines[-LOG_LINES_SHOWN:], sep="\n")

@@ -1,0 +1,203 @@
+"""Small StarCoder2 models for tests: random ones of any shape, and the built-in one in F32.
+
+They carry the real tokenizer, copied from the built-in model's GGUF, so every test speaks real sentinels.
+Also here: any such GGUF as the reference implementation, transformers' Starcoder2.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import gguf
+import numpy as np
+from gguf.quants import dequantize
+from numpy.typing import NDArray
+
+BUILT_IN = Path(__file__).parents[2] / "daemon/stardraftd/models/stardraft-tiny-Q8_0.gguf"
+
+
+FIM_KEYS = {"fim_pre_token_id": 1, "fim_mid_token_id": 2, "fim_suf_token_id": 3, "fim_pad_token_id": 4}
+SEPARATOR_KEYS = {"fim_rep_token_id": 5, "fim_sep_token_id": 6}
+
+
+@lru_cache(maxsize=1)
+def real_tokenizer() -> tuple[list[str], list[int], list[str]]:
+    """Tokens, token types and merges of the built-in model, which are StarCoder2's own."""
+    fields = gguf.GGUFReader(BUILT_IN).fields
+    return (
+        fields["tokenizer.ggml.tokens"].contents(),
+        fields["tokenizer.ggml.token_type"].contents(),
+        fields["tokenizer.ggml.merges"].contents(),
+    )
+
+
+def write_tiny_model(
+    path: Path,
+    *,
+    layers: int = 1,
+    hidden: int = 64,
+    ffn: int = 128,
+    heads: int = 2,
+    kv_heads: int = 1,
+    context: int = 512,
+    seed: int = 0,
+    dtype: Literal["F32", "F16"] = "F32",
+    fim: bool = True,
+    sep_keys: bool = True,
+    vocabulary: int = 49_152,
+) -> Path:
+    """Writes a random StarCoder2 to `path` and returns it.
+
+    fim=False leaves the FIM keys out and renames the tokens: a model without fill-in-the-middle.
+    sep_keys=False leaves out the keys of `<repo_name>` and `<file_sep>`, as most published files do.
+    vocabulary below 49,152 keeps the first tokens (at least 320: the special ones and all bytes).
+    """
+    tokens, types, merges = real_tokenizer()
+    tokens, types = tokens[:vocabulary], types[:vocabulary]
+    if vocabulary < len(real_tokenizer()[0]):
+        known = set(tokens)
+        merges = [merge for merge in merges if {*merge.split(" "), merge.replace(" ", "")} <= known]
+    if not fim:
+        tokens = [f"<reserved_{i}>" if 0 < i < 7 else token for i, token in enumerate(tokens)]
+    writer = gguf.GGUFWriter(path, "starcoder2")
+    writer.add_name("tiny random model")
+    writer.add_block_count(layers)
+    writer.add_context_length(context)
+    writer.add_embedding_length(hidden)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_rope_dimension_count(hidden // heads)
+    writer.add_layer_norm_eps(1e-5)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "F32" else gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("starcoder")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    keys = (FIM_KEYS if fim else {}) | (SEPARATOR_KEYS if fim and sep_keys else {})
+    for key, token in keys.items():
+        writer.add_uint32(f"tokenizer.ggml.{key}", token)
+    for name, values in _random_weights(len(tokens), layers, hidden, ffn, heads, kv_heads, seed).items():
+        writer.add_tensor(name, values.astype(np.float16) if dtype == "F16" and values.ndim > 1 else values)
+    _write(writer)
+    return path
+
+
+def _random_weights(
+    vocabulary: int, layers: int, hidden: int, ffn: int, heads: int, kv_heads: int, seed: int
+) -> dict[str, NDArray[np.float32]]:
+    random = np.random.default_rng(seed)
+
+    def matrix(rows: int, columns: int) -> NDArray[np.float32]:
+        return (random.standard_normal((rows, columns)) / np.sqrt(columns)).astype(np.float32)
+
+    def vector(size: int, mean: float = 0.0) -> NDArray[np.float32]:
+        return (mean + 0.1 * random.standard_normal(size)).astype(np.float32)
+
+    kv = hidden // heads * kv_heads
+    weights = {"token_embd.weight": matrix(vocabulary, hidden)}
+    for layer in range(layers):
+        for name, rows, columns in (
+            ("attn_q", hidden, hidden),
+            ("attn_k", kv, hidden),
+            ("attn_v", kv, hidden),
+            ("attn_output", hidden, hidden),
+            ("ffn_up", ffn, hidden),
+            ("ffn_down", hidden, ffn),
+        ):
+            weights[f"blk.{layer}.{name}.weight"] = matrix(rows, columns)
+            weights[f"blk.{layer}.{name}.bias"] = vector(rows)
+        for name in ("attn_norm", "ffn_norm"):
+            weights[f"blk.{layer}.{name}.weight"] = vector(hidden, mean=1.0)
+            weights[f"blk.{layer}.{name}.bias"] = vector(hidden)
+    return weights | {"output_norm.weight": vector(hidden, mean=1.0), "output_norm.bias": vector(hidden)}
+
+
+def write_dequantised(path: Path, source: Path = BUILT_IN) -> Path:
+    """Writes `source` to `path` with all weights as F32, exactly the numbers that its blocks stand for."""
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(path, "starcoder2")
+    for key, field in reader.fields.items():
+        if key.startswith("GGUF.") or key == "general.architecture":
+            continue
+        value = gguf.LlamaFileType.ALL_F32 if key == "general.file_type" else field.contents()
+        sub_type = field.types[-1] if len(field.types) > 1 else None
+        writer.add_key_value(key, value, field.types[0], sub_type)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
+    _write(writer)
+    return path
+
+
+def _write(writer: gguf.GGUFWriter) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def reference_model(path: Path) -> Any:
+    """The model at `path` as transformers' Starcoder2ForCausalLM: float32, eager attention, no window."""
+    import torch
+    from transformers import Starcoder2Config, Starcoder2ForCausalLM
+
+    reader = gguf.GGUFReader(path)
+
+    def value(key: str) -> Any:
+        return reader.fields[f"starcoder2.{key}"].contents()
+
+    weights = {
+        tensor.name: torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
+        for tensor in reader.tensors
+    }
+    config = Starcoder2Config(
+        vocab_size=weights["token_embd.weight"].shape[0],
+        hidden_size=value("embedding_length"),
+        intermediate_size=value("feed_forward_length"),
+        num_hidden_layers=value("block_count"),
+        num_attention_heads=value("attention.head_count"),
+        num_key_value_heads=value("attention.head_count_kv"),
+        max_position_embeddings=value("context_length"),
+        norm_epsilon=value("attention.layer_norm_epsilon"),
+        rope_parameters={"rope_type": "default", "rope_theta": value("rope.freq_base")},
+        hidden_act="gelu_pytorch_tanh",
+        use_bias=True,
+        sliding_window=None,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=0,
+        attn_implementation="eager",
+    )
+    model = Starcoder2ForCausalLM(config)
+    names = {_reference_name(name): tensor for name, tensor in weights.items()}
+    names["lm_head.weight"] = names["model.embed_tokens.weight"]
+    model.load_state_dict(names, strict=True)
+    return model.float().eval()
+
+
+_REFERENCE_NAMES = {
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_up": "mlp.c_fc",
+    "ffn_down": "mlp.c_proj",
+}
+
+
+def _reference_name(name: str) -> str:
+    """`blk.3.attn_q.weight` -> `model.layers.3.self_attn.q_proj.weight`."""
+    match name.split("."):
+        case ["blk", layer, part, kind]:
+            return f"model.layers.{layer}.{_REFERENCE_NAMES[part]}.{kind}"
+        case ["token_embd", kind]:
+            return f"model.embed_tokens.{kind}"
+        case ["output_norm", kind]:
+            return f"model.norm.{kind}"
+    raise ValueError(f"no tensor of a StarCoder2: {name}")
