@@ -42,7 +42,7 @@ check: python ## format, lint, types, import directions: seconds
 	@$(BIN)/ruff format --check --quiet . || { echo "make fmt mends the format of the files above"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-verbose
+	@$(BIN)/lint-imports --no-logo
 
 fmt: python ## format the code, and mend what the linter can mend
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
@@ -53,7 +53,7 @@ build: python ## the wheel and the source distribution, checked, in dist/
 	@test -x $(TOOLBIN)/twine || { $(PYTHON) -m venv $(TOOLS) && \
 	  $(TOOLBIN)/python -m pip install --quiet --constraint packaging/constraints.txt build twine; }
 	@rm -rf dist
-	@$(TOOLBIN)/pyproject-build --outdir dist .
+	@$(TOOLBIN)/pyproject-build --quiet --outdir dist .
 	@$(TOOLBIN)/twine check --strict dist/*
 
 clean: ## remove everything that was made here, the environment included

@@ -2,9 +2,9 @@
 
     python packaging/setup_venv.py VENV EXTRAS        EXTRAS such as test,engine
 
-The environment remembers what was asked of it: only a change of pyproject.toml's build and project tables, of
-packaging/constraints.txt or of the Python version, or an extra that is not there yet, starts pip again. So the
-second `make` is quick and needs no network. What pip says goes to VENV/install.log, and is shown if it fails.
+The environment remembers what was asked of it: only a change of pyproject.toml's build and project tables,
+of packaging/constraints.txt or of the Python version, or an extra that is not there yet, starts pip again. So
+the second `make` is quick and needs no network. What pip says goes to VENV/install.log; a failure shows it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def require_compiler() -> None:
         if path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
             return
     sys.exit(
-        f"A C++ compiler is needed to build llama.cpp, and there is none (looked for {', '.join(candidates)}).\n"
+        f"llama.cpp is built from source, and no C++ compiler is here (looked for {', '.join(candidates)}).\n"
         "  Debian, Ubuntu: sudo apt install g++      Fedora: sudo dnf install gcc-c++\n"
         "  macOS: xcode-select --install             another compiler: make CXX=/path/to/c++ ..."
     )
@@ -130,7 +130,7 @@ def run_pip(venv: Path, arguments: list[str]) -> None:
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    venv = Path(os.path.abspath(sys.argv[1]))
+    venv = Path(sys.argv[1]).absolute()
     extras = {extra.strip() for extra in sys.argv[2].split(",") if extra.strip()}
     present = installed(venv, wanted := fingerprint())
     if present is not None and extras <= present:
@@ -139,17 +139,11 @@ def main() -> None:
     make_venv(venv)
     python = python_of(venv)
     names = ",".join(sorted(extras))
-    if "engine" in extras and not works(
-        python, "import importlib.metadata as m; m.version('llama_cpp_python')"
-    ):
+    print(f"Installing stardraft[{names}] into {venv.name}", flush=True)
+    has_engine = works(python, "from importlib.metadata import version", "version('llama_cpp_python')")
+    if "engine" in extras and not has_engine:
         require_compiler()
-        print(
-            f"Installing stardraft[{names}] into {venv.name}: building llama.cpp from source, about five minutes "
-            "the first time",
-            flush=True,
-        )
-    else:
-        print(f"Installing stardraft[{names}] into {venv.name}", flush=True)
+        print("  building llama.cpp from source, about five minutes the first time", flush=True)
     run_pip(venv, ["--constraint", str(CONSTRAINTS), "--editable", f".[{names}]"])
     record = {"fingerprint": wanted, "extras": sorted(extras)}
     (venv / "installed.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

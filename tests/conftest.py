@@ -8,7 +8,7 @@ from tests.support.home import isolated_home
 
 @pytest.fixture
 def home() -> Iterator[dict[str, str]]:
-    """The environment of a fresh stardraft with no daemon; whatever starts in it is gone when the test ends."""
+    """The environment of a fresh stardraft with no daemon; what starts in it is gone when the test ends."""
     with isolated_home() as environment:
         yield environment
 

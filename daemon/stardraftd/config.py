@@ -220,9 +220,12 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
             continue
         setting = known.get(variable)
         if setting is None:
+            section = next(section for section in sections if variable.startswith(section))
+            names = [name for name in known if name.startswith(section)]
             raise ConfigError(
-                f"There is no setting of the environment variable {variable}{_did_you_mean(variable, known)}",
-                f"Correct its name, or unset it. The names are: {', '.join(_variables_beside(variable))}.",
+                f"There is no setting of the environment variable {variable}"
+                f"{_did_you_mean(variable, names, section)}",
+                f"Correct its name, or unset it. The names are: {', '.join(names)}.",
             )
         yield _checked(
             _Given(
@@ -235,12 +238,6 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
             ),
             f"Correct {variable}, or unset it.",
         )
-
-
-def _variables_beside(variable: str) -> list[str]:
-    """The variables of the section that a wrong name begins with."""
-    names = [setting.variable for setting in settings().values()]
-    return [name for name in names if name.split("_")[1] == variable.split("_")[1]]
 
 
 def _from_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
@@ -316,7 +313,7 @@ def _setting(section: str, key: str, place: str) -> Setting:
     name = f"{section}.{key}"
     names = [setting.name for setting in settings().values() if setting.section == section]
     elsewhere = [setting.name for setting in settings().values() if setting.key == key]
-    meant = f"; did you mean {elsewhere[0]}?" if elsewhere else _did_you_mean(name, names)
+    meant = f"; did you mean {elsewhere[0]}?" if elsewhere else _did_you_mean(name, names, f"{section}.")
     raise ConfigError(
         f"{place} there is no setting {name}{meant}",
         f"The settings of [{section}] are: {', '.join(name.partition('.')[2] for name in names)}.",
@@ -333,10 +330,12 @@ def _unknown_section(section: str, place: str) -> ConfigError:
     )
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else "."
+def _did_you_mean(word: str, known: Iterable[str], shared: str = "") -> str:
+    """The end of a sentence about an unknown word, with the known one that is most like it, if any is."""
+    # What all of them begin with, such as "model.", makes no word more like one of them.
+    rests = [name.removeprefix(shared) for name in known]
+    close = difflib.get_close_matches(word.removeprefix(shared), rests, n=1)
+    return f"; did you mean {shared}{close[0]}?" if close else "."
 
 
 def _cut(text: str, length: int = 80) -> str:

@@ -27,6 +27,14 @@ START_TIMEOUT_S = 20.0
 # Longer than a start may take: whoever waits here then finds the daemon that the first one started.
 QUEUE_TIMEOUT_S = 30.0
 
+PATH_VARIABLES = {
+    "STARDRAFT_CONFIG",
+    "STARDRAFT_STATE_DIR",
+    "STARDRAFT_RUNTIME_DIR",
+    "STARDRAFT_MODELS_DIR",
+    "STARDRAFT_MODEL_PATH",
+}
+
 
 def ensure_daemon(overrides: Sequence[str] = ()) -> None:
     """Returns when a daemon listens; starts one with `overrides` if need be. Blocks: call it in a thread.
@@ -65,15 +73,16 @@ def start_daemon(overrides: Sequence[str] = ()) -> StartReport:
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=Path(sys.executable).anchor,
+            env=_environment(),
             start_new_session=os.name == "posix",
             creationflags=_creation_flags(),
         )
         assert process.stdout is not None
         line = _read_line(process.stdout, START_TIMEOUT_S)
-        # The daemon outlives this object on purpose.
-        process.returncode = process.poll() if line == b"" else 0
         if not line:
             raise _silent(process, stderr)
+    # The daemon may outlive this process, or end before it: then it must not stay behind as a zombie.
+    threading.Thread(target=process.wait, daemon=True, name="daemon-reaper").start()
     try:
         report = msgspec.json.decode(line, type=StartReport)
     except msgspec.DecodeError as error:
@@ -116,6 +125,15 @@ def _silent(process: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> DaemonStar
         f"The daemon {what}.{said}",
         f"`stardraft daemon run` runs it in the foreground and shows all of it; its log is {log_path()}.",
     )
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment; the daemon has no working directory, so paths in it are made absolute."""
+    environment = dict(os.environ)
+    for name in PATH_VARIABLES & environment.keys():
+        if environment[name]:
+            environment[name] = str(Path(environment[name]).expanduser().absolute())
+    return environment
 
 
 def _creation_flags() -> int:

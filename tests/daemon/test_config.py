@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stardraftd import config_reference
 from stardraftd.config import Config, load_config
 from stardraftd.config_lines import key_lines
-from stardraftd.config_schema import settings
+from stardraftd.config_schema import Setting, settings
 from stardraftd.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -81,10 +81,7 @@ def test_a_mistake_is_told_even_where_a_later_source_wins(file: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", settings().values(), ids=lambda setting: setting.name)
-def test_every_setting_takes_its_default_from_every_source(file: Path, setting: object) -> None:
-    from stardraftd.config_schema import Setting
-
-    assert isinstance(setting, Setting)
+def test_every_setting_takes_its_default_from_every_source(file: Path, setting: Setting) -> None:
     shown = setting.default_shown
     for config in (
         load(file, f"[{setting.section}]\n{setting.key} = {shown}\n"),
@@ -92,11 +89,8 @@ def test_every_setting_takes_its_default_from_every_source(file: Path, setting: 
         load(file, "", **{setting.variable: shown}),
         load(file, "", **{setting.variable: shown.strip('"[]')}),
     ):
-        if not shown.strip('"[]') or config.same_settings(Config()):
-            assert setting.name in config.origins
-            assert getattr(getattr(config, setting.section), setting.key) == setting.default
-        else:
-            pytest.fail(f"{setting.name} = {shown} changed the configuration")
+        assert config.same_settings(Config())
+        assert list(config.origins) == [setting.name]
 
 
 def test_same_settings_ignores_where_they_came_from(file: Path) -> None:
@@ -189,7 +183,7 @@ def test_the_error_names_file_line_key_value_and_what_is_allowed(file: Path) -> 
         ("completion", "max_tokens = 64.5", "is 64.5; it must be a whole number from 1 to 4096."),
         ("completion", "max_tokens = 99999999999999999999", "is 99999999999999999999; it must be"),
         ("completion", "seed = 1979-05-27", "is 1979-05-27; it must be a whole number"),
-        ("daemon", 'log_level = "loud"', 'must be "debug", "info", "warning" or "error".'),
+        ("daemon", 'log_level = "loud"', 'is "loud"; it must be "debug", "info", "warning" or "error".'),
         ("editor", "enabled = 1", "is 1; it must be true or false."),
         ("editor", "languages_off = 'c'", 'is "c"; it must be a list of words in quotes.'),
         ("editor", "languages_off = ['c', 1]", 'is ["c", 1]; it must be a list of words in quotes.'),
@@ -253,6 +247,7 @@ def test_unknown_names_elsewhere_get_the_closest_known_one(file: Path) -> None:
         "did you mean STARDRAFT_MODEL_GPU_LAYERS?"
     )
     assert "STARDRAFT_MODEL_PATH" in error.hint
+    assert "did you mean" not in refused(file, STARDRAFT_MODEL_ZZZ="1").message
 
 
 @pytest.mark.parametrize(

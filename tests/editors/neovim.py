@@ -1,8 +1,8 @@
 """A real Neovim, driven as a person drives it: keys go in, the buffer and the ghost text are looked at.
 
 It runs headless with `--embed`, which is msgpack-RPC over its standard input and output
-(https://neovim.io/doc/user/api.html#rpc-connecting). One request is under way at a time and no user interface is
-attached, so nothing comes back but the one answer that is waited for.
+(https://neovim.io/doc/user/api.html#rpc-connecting). One request is under way at a time and no user
+interface is attached, so nothing comes back but the one answer that is waited for.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 NEEDED = (0, 12)
 REQUEST, RESPONSE = 0, 1
 
-# Where the ghost text stands and what it says. `overlay` is drawn over what is there, `inline` moves it aside.
+# Where the ghost text stands and what it says: `overlay` is drawn over what is there, `inline` between.
 GHOST = """
 local ns = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
 local mark = ns and vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })[1]
@@ -38,8 +38,19 @@ COUNT_REPLIES = """
 replies = 0
 vim.api.nvim_create_autocmd('LspRequest', { callback = function(event)
   local request = event.data.request
-  if request.method == 'textDocument/inlineCompletion' and request.type == 'complete' then replies = replies + 1 end
+  local answered = request.method == 'textDocument/inlineCompletion' and request.type == 'complete'
+  replies = replies + (answered and 1 or 0)
 end })
+"""
+SCREEN = """
+vim.cmd.redraw()
+local rows = {}
+for row = 1, vim.o.lines do
+  local cells = {}
+  for column = 1, vim.o.columns do cells[column] = vim.fn.screenstring(row, column) end
+  rows[row] = table.concat(cells)
+end
+return table.concat(rows, '\\n')
 """
 SERVERS = "return #vim.lsp.get_clients({ bufnr = 0, method = 'textDocument/inlineCompletion' })"
 
@@ -150,14 +161,14 @@ class Neovim:
 
     def replies(self) -> int:
         """Answers of the language server to requests for a suggestion so far."""
-        return self.lua("return replies")
+        return int(self.lua("return replies"))
 
     def keys(self, keys: str) -> None:
         """Types. `<Esc>` and the like are keys; a literal `<` is `<lt>`."""
         self.call("nvim_input", keys)
 
     def lines(self) -> list[str]:
-        return self.call("nvim_buf_get_lines", 0, 0, -1, True)
+        return msgspec.convert(self.call("nvim_buf_get_lines", 0, 0, -1, True), list[str])
 
     def cursor(self) -> tuple[int, int]:
         """Row from 0, column in UTF-8 bytes."""
@@ -166,16 +177,7 @@ class Neovim:
 
     def screen(self) -> str:
         """What stands in the window, as a person would read it."""
-        return self.lua(
-            "vim.cmd.redraw()\n"
-            "local rows = {}\n"
-            "for row = 1, vim.o.lines do\n"
-            "  local cells = {}\n"
-            "  for column = 1, vim.o.columns do cells[column] = vim.fn.screenstring(row, column) end\n"
-            "  rows[row] = table.concat(cells)\n"
-            "end\n"
-            "return table.concat(rows, '\\n')"
-        )
+        return str(self.lua(SCREEN))
 
     def ghost(self) -> Ghost | None:
         """The suggestion that is shown now; an empty one is none."""

@@ -1,7 +1,7 @@
 """The whole way, in a stock Neovim with no plugin: keys, language server, daemon, engine, ghost text, buffer.
 
-Neovim is set up by packaging/neovim/stardraft.lua, the file that its users copy. What the built-in model writes is its
-own affair; what is promised here is that a person sees it, and gets what they saw.
+Neovim is set up by packaging/neovim/stardraft.lua, the file that its users copy. What the built-in model
+writes is its own affair; what is promised here is that a person sees it, and gets what they saw.
 """
 
 import json
@@ -47,6 +47,13 @@ def see_ghost(editor: Neovim) -> Ghost:
     return wait_until(at_the_cursor, what="no ghost text appeared at the cursor")
 
 
+def type_one_key(editor: Neovim, key: str) -> None:
+    """Types, and waits until the language server has answered for the new place."""
+    before = editor.replies()
+    editor.keys("<lt>" if key == "<" else key)
+    wait_until(lambda: editor.replies() > before, what=f"no answer came after {key!r}")
+
+
 def accept(editor: Neovim, ghost: Ghost) -> None:
     """Takes the suggestion with the Tab key; the buffer must become what was seen, to the byte."""
     seen = ghost.over(editor.lines())
@@ -72,9 +79,7 @@ def test_typing_what_is_suggested_leaves_the_rest_of_it(neovim: Neovim, tmp_path
     neovim.keys(f"{BEGINNING}GA<BS>n")
     rest = see_ghost(neovim)
     for _ in range(3):
-        before, key = neovim.replies(), rest.text[0]
-        neovim.keys("<lt>" if key == "<" else key)
-        wait_until(lambda before=before: neovim.replies() > before)
+        type_one_key(neovim, rest.text[0])
         following = see_ghost(neovim)
         assert following.text == rest.text[1:]
         rest = following
@@ -131,6 +136,13 @@ def test_the_next_suggestion_comes_after_the_daemon_was_killed(
     neovim.keys(f"{BEGINNING}GA<BS>n")
     accept(neovim, see_ghost(neovim))
     assert daemon_pid(shared_home) != killed
+
+
+def test_the_readme_shows_the_file_that_is_tested_here() -> None:
+    blocks = (CONFIG.parent / "README.md").read_text(encoding="utf-8").split("```lua\n")[1:]
+    lines = CONFIG.read_text(encoding="utf-8").splitlines()
+    code = "\n".join(line for line in lines if not line.startswith("--"))
+    assert blocks[0].split("```")[0].strip() == code.strip()
 
 
 def daemon_pid(home: dict[str, str]) -> int:

@@ -17,7 +17,7 @@ def _describe(condition: Callable[[], object], last: object) -> str:
     return f"{name} did not come true; its last answer was {last!r}"
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = DEADLINE_S, what: str = "") -> T:
+def wait_until(condition: Callable[[], T | None], timeout_s: float = DEADLINE_S, what: str = "") -> T:
     """The first true answer of `condition`. AssertionError, with `what` was waited for, after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):
@@ -27,7 +27,9 @@ def wait_until(condition: Callable[[], T], timeout_s: float = DEADLINE_S, what: 
     return answer
 
 
-async def wait_until_async(condition: Callable[[], T], timeout_s: float = DEADLINE_S, what: str = "") -> T:
+async def wait_until_async(
+    condition: Callable[[], T | None], timeout_s: float = DEADLINE_S, what: str = ""
+) -> T:
     """`wait_until` for tests with an event loop, which goes on running meanwhile."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):

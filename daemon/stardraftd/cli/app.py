@@ -6,12 +6,11 @@ It is loaded when it is called or listed, so that one that is slow or broken har
 
 import os
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from stardraftd import __version__
@@ -20,27 +19,39 @@ from stardraftd.cli.options import examples
 from stardraftd.errors import StardraftError
 
 if TYPE_CHECKING:
-    # The parser's own class is nowhere public: its module has moved between versions of typer.
-    Command = Any
+    from importlib.metadata import EntryPoint
 
 GROUP = "stardraft.commands"
+
+# A parsed command. The parser's own class is nowhere public: its module moves between versions of typer.
+Command = Any
 
 
 class Commands(TyperGroup):
     """The top-level group: its own commands first, then the announced ones, each loaded when it is needed."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the group's own signature
         return [*self.commands, *(name for name in _announced() if name not in self.commands)]
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> "Command":  # type: ignore[override]
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - likewise
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         entry = _announced().get(cmd_name)
         return _loaded(entry) if entry is not None else None
 
 
+class StdinLocations(TyperCommand):
+    """A command that takes `-:12:5` as a location; the parser alone would take it as an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" not in args:
+            places = [arg for arg in args if arg.startswith("-:")]
+            args = [*(arg for arg in args if arg not in places), *(["--"] if places else []), *places]
+        return super().parse_args(ctx, args)
+
+
 @cache
-def command() -> "Command":
+def command() -> Command:
     """The whole command line."""
     app = typer.Typer(
         name="stardraft",
@@ -55,7 +66,7 @@ def command() -> "Command":
         ),
     )
     app.callback(invoke_without_command=True)(_stardraft)
-    app.command("complete", epilog=complete.EXAMPLES)(complete.complete)
+    app.command("complete", cls=StdinLocations, epilog=complete.EXAMPLES)(complete.complete)
     app.command("status", epilog=status.EXAMPLES)(status.status)
     app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
     app.add_typer(daemon.commands(), name="daemon")
@@ -97,11 +108,13 @@ def _stardraft(
 
 
 @cache
-def _announced() -> dict[str, EntryPoint]:
+def _announced() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points
+
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def _loaded(entry: EntryPoint) -> "Command":
+def _loaded(entry: "EntryPoint") -> Command:
     try:
         found = entry.load()
     except Exception as error:  # noqa: BLE001 - another package's code: whatever it does, the others work
@@ -111,11 +124,11 @@ def _loaded(entry: EntryPoint) -> "Command":
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
     if not callable(found):
         found = _broken(entry, f"{entry.value} is no command")
-    app.command(entry.name, epilog=getattr(found, "EXAMPLES", None))(found)
+    app.command(entry.name)(found)
     return get_command(app)
 
 
-def _broken(entry: EntryPoint, reason: str) -> Any:
+def _broken(entry: "EntryPoint", reason: str) -> Any:
     package = entry.dist.name if entry.dist is not None else entry.value
 
     def broken() -> None:

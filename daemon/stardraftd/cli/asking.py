@@ -41,7 +41,7 @@ async def ask(request: CompletionRequest, wanted: Wanted, *, as_json: bool) -> N
 
 
 async def _running(wanted: Wanted) -> Status | None:
-    """The status of a daemon that runs already, if its settings matter; warns if they are not the wanted ones."""
+    """The status of a daemon that runs already, if its settings matter; warns if they differ."""
     if not wanted:
         return None
     status = await running_status()

@@ -34,11 +34,13 @@ def complete(
             show_default=False,
         ),
     ],
+    *,
     json: Annotated[
         bool, typer.Option("--json", help="Print the events of the stream as they come, one JSON a line.")
     ] = False,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="The most tokens to generate.", show_default=False)
+        int | None,
+        typer.Option(metavar="N", min=1, max=4096, help="The most tokens to generate.", show_default=False),
     ] = None,
     mode: Annotated[
         Literal["line", "block", "free"] | None,
@@ -51,6 +53,7 @@ def complete(
     temperature: Annotated[
         float | None,
         typer.Option(
+            metavar="T",
             min=0.0,
             max=10.0,
             help="Randomness. 0 always takes the likeliest token; --top-k, --top-p and --seed then have no "
@@ -60,11 +63,14 @@ def complete(
     ] = None,
     top_k: Annotated[
         int | None,
-        typer.Option(min=0, help="Choose among the K likeliest tokens; 0: among all.", show_default=False),
+        typer.Option(
+            metavar="K", min=0, help="Choose among the K likeliest tokens; 0: among all.", show_default=False
+        ),
     ] = None,
     top_p: Annotated[
         float | None,
         typer.Option(
+            metavar="P",
             help="Choose among the likeliest tokens that together have this probability, above 0, at most 1.",
             show_default=False,
         ),
@@ -72,7 +78,11 @@ def complete(
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, max=0xFFFF_FFFF, help="Equal seeds give equal suggestions.", show_default=False
+            metavar="N",
+            min=0,
+            max=0xFFFF_FFFF,
+            help="Equal seeds give equal suggestions.",
+            show_default=False,
         ),
     ] = None,
     layout: Annotated[
@@ -103,7 +113,7 @@ def complete(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="Another file that is shown to the model first. Can be repeated; the last one is the nearest.",
+            help="Another file that the model is shown first. Can be repeated; the last one is the nearest.",
             show_default=False,
         ),
     ] = None,

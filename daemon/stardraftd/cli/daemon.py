@@ -1,6 +1,6 @@
 """`stardraft daemon ...`: the daemon's life, by hand."""
 
-
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,10 +11,13 @@ from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.errors import DaemonUnreachableError, StardraftError
 
 if TYPE_CHECKING:
+    import psutil
+
     from stardraftd.protocol import Status
 
 # Over what the daemon allows itself for running completions (daemon.drain_seconds).
 STOP_GRACE_S = 20.0
+POLL_S = 0.1
 
 
 def commands() -> typer.Typer:
@@ -40,7 +43,9 @@ def commands() -> typer.Typer:
             f"stardraft daemon restart --model {options.BUILT_IN} --gpu-layers 0",
         ),
     )(restart)
-    app.command("status", epilog=status.EXAMPLES)(status.status)
+    app.command("status", epilog=examples("stardraft daemon status", "stardraft daemon status --json"))(
+        status.status
+    )
     app.command(
         "logs",
         epilog=examples(
@@ -117,10 +122,10 @@ def restart(
     context_tokens: options.ContextTokens = None,
     settings: options.Settings = None,
 ) -> None:
-    """Stop the daemon if it is running, and start it again, with other settings if you like.
+    """Start the daemon afresh, with other settings if you like.
 
-    The options hold until the daemon ends; the configuration file is the place for settings that last.
-    Running completions are finished first.
+    If it is running it is stopped first, and running completions are finished before that. The options
+    hold until the daemon ends; the configuration file is the place for settings that last.
     """
     import asyncio
 
@@ -133,8 +138,12 @@ def restart(
 
 def logs(
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines of the end.")] = 50,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with new lines until Ctrl-C.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="The lines as they are: one JSON object each.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with new lines until Ctrl-C.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="The lines as they are: one JSON object each.")
+    ] = False,
 ) -> None:
     """Show the end of the daemon's log.
 
@@ -157,10 +166,10 @@ def run(
     context_tokens: options.ContextTokens = None,
     settings: options.Settings = None,
 ) -> None:
-    """Run the daemon here in the foreground, with its log on the terminal, until Ctrl-C.
+    """Run the daemon here, in the foreground, until Ctrl-C.
 
-    For service managers such as systemd and launchd, and to watch what it does. It is the same daemon: if
-    one is running already, this says so and leaves.
+    Its log appears on the terminal. For service managers such as systemd and launchd, and to watch what it
+    does. It is the same daemon: if one is running already, this says so and leaves.
     """
     from stardraftd.main import run as run_daemon
 
@@ -203,13 +212,20 @@ async def _stop(*, drain: bool) -> int | None:
 def _wait(process: "psutil.Process", timeout_s: float) -> None:
     import psutil
 
-    try:
-        process.wait(timeout_s)
-    except psutil.TimeoutExpired:
-        raise StardraftError(
-            f"The daemon (pid {process.pid}) has not left after {timeout_s:.0f} seconds.",
-            f"stardraft daemon logs may say why. To end it by force: kill -9 {process.pid}",
-        ) from None
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            process.wait(POLL_S)
+        except psutil.TimeoutExpired:
+            # Ended, but the editor that started it has not noticed: its entry stays until it does.
+            if process.is_running() and process.status() == psutil.STATUS_ZOMBIE:
+                return
+        else:
+            return
+    raise StardraftError(
+        f"The daemon (pid {process.pid}) has not left after {timeout_s:.0f} seconds.",
+        f"stardraft daemon logs may say why. To end it by force: kill -9 {process.pid}",
+    )
 
 
 def _identity(status: "Status") -> str:

@@ -1,11 +1,10 @@
 """The edge: runs a command line, shows every error once, and turns it into an exit code.
 
-    0    done
-    1    it failed, and stderr says why
-    2    what was typed is wrong
-    3    there is no daemon (`stardraft status`)
-    130  Ctrl-C
-    141  whoever read the output went away
+0    done
+1    it failed, and stderr says why; or whoever read the output went away
+2    what was typed is wrong
+3    there is no daemon (`stardraft status`)
+130  Ctrl-C
 """
 
 import os
@@ -25,14 +24,13 @@ FAILED = 1
 WRONG_INPUT = 2
 NOT_RUNNING = 3
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 # Which module holds the parser's errors differs between versions of typer; their family does not.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line (by default this process's) and returns the exit code. Raises nothing."""
+    """Runs the command line (by default this process's) and returns the exit code."""
     prepare_streams()
     try:
         code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
@@ -41,7 +39,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         silence_stdout()
-        return BROKEN_PIPE
+        return FAILED
     except StardraftError as error:
         show(error)
         return WRONG_INPUT if isinstance(error, RequestError) else FAILED

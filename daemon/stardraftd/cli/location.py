@@ -40,6 +40,9 @@ def parse_location(text: str) -> Location:
         raise RequestError(_why_no_location(text), _HINT)
     # "a:1:2" is line 1, column 2 of "a", unless there is no such file but one that is called "a:1".
     chosen = next((reading for reading in readings if _exists(reading.file)), readings[0])
+    rest, _, word = chosen.file.rpartition(":")
+    if rest and not _exists(chosen.file) and _exists(rest):
+        raise RequestError(f'"{word}" is no line number.', _HINT)
     if chosen.line == 0:
         raise RequestError("There is no line 0: lines count from 1.", _HINT)
     if chosen.column == 0:

@@ -76,7 +76,7 @@ class Wanted:
         return (*self.settings, *(f"{key}={value}" for key, value in named.items() if value is not None))
 
     def model_path(self) -> str:
-        """The model's absolute path, because the daemon has another current folder; "" is the built-in one."""
+        """The absolute path, for the daemon has another current folder; "" is the built-in model."""
         if self.model in (None, BUILT_IN):
             return ""
         return str(Path(str(self.model)).expanduser().absolute())
@@ -111,6 +111,15 @@ def wanted(
     model: str | None, gpu_layers: str | None, context_tokens: int | None, settings: list[str] | None
 ) -> Wanted:
     """The options' values as they arrive at a command, checked. Raises a StardraftError."""
-    asked = Wanted(model, gpu_layers, context_tokens, tuple(settings or ()))
+    asked = Wanted(model, gpu_layers, context_tokens, tuple(_absolute(one) for one in settings or ()))
     asked.check()
     return asked
+
+
+def _absolute(setting: str) -> str:
+    """`setting` with a path that means the same in the daemon, which has another current folder."""
+    from stardraftd.config import load_config
+
+    if setting.partition("=")[0].strip() != "model.path":
+        return setting
+    return f"model.path={load_config(overrides=[setting]).model.path}"

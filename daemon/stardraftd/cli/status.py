@@ -22,8 +22,8 @@ def status(
     The model and the device it runs on, memory, the requests so far and how much of their prompts came from
     the cache, and everything that should be mended. It starts no daemon.
 
-    The exit code is 0 when a daemon runs and 3 when none does. With --json the object has "running": false
-    then, and nothing else.
+    The exit code is 0 when a daemon runs and 3 when none does; with --json the object is then
+    {"running": false} alone, otherwise "running" is the number of completions at work.
     """
     import asyncio
 
@@ -50,5 +50,4 @@ def _print_json(found: object) -> None:
 
     from stardraftd.cli.terminal import raw_out
 
-    fields = {} if found is None else msgspec.to_builtins(found)
-    raw_out().write(msgspec.json.encode({"running": found is not None, **fields}) + b"\n")
+    raw_out().write(msgspec.json.encode({"running": False} if found is None else found) + b"\n")

@@ -88,6 +88,6 @@ def _requests(status: Status) -> str:
 def _tokens(status: Status) -> str:
     prompt = status.tokens_evaluated + status.tokens_reused
     return (
-        f"{status.tokens_generated:,} generated; of {prompt:,} in prompts {status.tokens_evaluated:,} evaluated, "
-        f"{status.tokens_reused / prompt:.0%} from the cache"
+        f"{status.tokens_generated:,} generated; of {prompt:,} in prompts "
+        f"{status.tokens_evaluated:,} evaluated, {status.tokens_reused / prompt:.0%} from the cache"
     )

@@ -83,7 +83,7 @@ class TextView:
 
 def _last_lines(prefix: str) -> str:
     lines = prefix.split("\n")[-LINES_BEFORE - 1 :]
-    return "\n".join(line if len(line) <= MAX_LINE_CHARACTERS else _tail(line) for line in lines)
+    return "\n".join(line if len(line) <= MAX_LINE_CHARACTERS else _tail(line) for line in lines).lstrip("\n")
 
 
 def _first_lines(suffix: str) -> str:

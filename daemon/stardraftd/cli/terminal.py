@@ -58,7 +58,7 @@ def visible(text: str) -> str:
 
 
 def write(console: "Console", text: str, style: "StyleType" = "", end: str = "\n") -> None:
-    """Writes `text` as it stands: no markup, no wrapping, no cropping, tabs kept; styled if there is colour."""
+    """Writes `text` as it stands: no markup, wrapping or cropping, tabs kept; in colour if there is."""
     from rich.segment import Segment, Segments
     from rich.style import Style
 

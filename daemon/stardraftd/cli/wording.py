@@ -15,13 +15,11 @@ NOTHING: dict[FinishReason, str] = {
 
 def figures_line(figures: Figures) -> str:
     """What a completion cost, in one line."""
-    parts = [
-        f"{figures.model} on {figures.device}",
-        f"prompt {figures.n_prompt} tokens ({figures.n_evaluated} evaluated, {figures.n_reused} reused)",
-        f"first token after {milliseconds(figures.first_token_ms)}",
-        speed(figures),
-    ]
-    return " | ".join(parts)
+    model = f"{figures.model} on {figures.device}"
+    prompt = f"prompt {figures.n_prompt} tokens ({figures.n_evaluated} evaluated, {figures.n_reused} reused)"
+    if not figures.n_generated:
+        return f"{model} | {prompt} | no token, after {milliseconds(figures.total_ms)}"
+    return f"{model} | {prompt} | first token after {milliseconds(figures.first_token_ms)} | {speed(figures)}"
 
 
 def speed(figures: Figures) -> str:
@@ -33,8 +31,9 @@ def speed(figures: Figures) -> str:
 def toy_sentence() -> str:
     """What the built-in model is, and how a person gets the real one."""
     return (
-        "This is the built-in model: a toy that shows how it works. For real suggestions put a StarCoder2-3B GGUF "
-        "on this computer and type: stardraft daemon restart --model PATH (or set model.path in the configuration)."
+        "This is the built-in model, a toy that shows how it works. For real suggestions put a StarCoder2-3B "
+        "GGUF on this computer and type: stardraft daemon restart --model PATH (or set model.path in the "
+        "configuration)."
     )
 
 

@@ -1,0 +1,61 @@
+"""The checks of `stardraft doctor`: small functions, each of which looks at one thing and says what to do.
+
+    installation   Python, stardraft, llama.cpp: how it was built, and the devices it sees
+    places         the configuration file, the runtime folder and its socket, room for the state
+    daemon         whether it runs, and what it complains of
+    model          the model's file, and whether memory suffices for it
+    editors        which editors there are, and whether they know of stardraft
+
+A check never stops the others: an error that it raises becomes its result.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from stardraftd.cli.checks.facts import Facts
+from stardraftd.errors import StardraftError
+
+__all__ = ["Check", "CheckFunction", "Facts", "State", "every_check", "run"]
+
+State = Literal["ok", "warning", "problem"]
+
+
+class Check(Struct, frozen=True):
+    """What a check found. `hint` is what to do, or what else is good to know; "" if nothing."""
+
+    name: str
+    state: State
+    message: str
+    hint: str = ""
+
+
+CheckFunction = Callable[[Facts], Check | list[Check]]
+
+
+def every_check() -> list[CheckFunction]:
+    """All checks, in the order in which a person reads them."""
+    from stardraftd.cli.checks import daemon, editors, installation, model, places
+
+    return [
+        *(installation.python, installation.stardraft, installation.engine),
+        *(installation.backends, installation.devices),
+        *(places.configuration, places.runtime_folder, places.socket, places.state_folder),
+        daemon.daemon,
+        *(model.model, model.memory),
+        *(editors.neovim, editors.vscode, editors.others),
+    ]
+
+
+def run(facts: Facts, checks: Sequence[CheckFunction]) -> Iterator[Check]:
+    """The results, one by one as they are found."""
+    for check in checks:
+        name = check.__name__.replace("_", " ")
+        try:
+            found = check(facts)
+        except StardraftError as error:
+            found = Check(name, "problem", error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - one check's mistake must not hide what the others find
+            found = Check(name, "problem", f"This check failed itself: {type(error).__name__}: {error}.")
+        yield from found if isinstance(found, list) else [found]

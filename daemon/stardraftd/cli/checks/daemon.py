@@ -1,0 +1,24 @@
+"""Check of the daemon: whether it runs, whether it is this version's, and what it complains of."""
+
+from stardraftd import __version__
+from stardraftd.cli.checks import Check
+from stardraftd.cli.checks.facts import Facts
+from stardraftd.cli.wording import duration
+
+
+def daemon(facts: Facts) -> list[Check]:
+    status = facts.status
+    if status is None:
+        return [Check("daemon", "ok", "not running; it starts when it is needed")]
+    running = f"version {status.version}, pid {status.pid}, for {duration(status.uptime_s)}"
+    if status.version != __version__:
+        found = Check(
+            "daemon",
+            "warning",
+            f"{running}; this is version {__version__}.",
+            "Start the new one: stardraft daemon restart",
+        )
+    else:
+        found = Check("daemon", "ok", running)
+    logs = "stardraft daemon logs may say more."
+    return [found, *(Check("daemon", "problem", problem, logs) for problem in status.problems)]

@@ -1,0 +1,130 @@
+"""Checks of the editors on PATH: which there are, and whether they know of stardraft.
+
+An editor without stardraft is nothing wrong: the check says how to set it up.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import platformdirs
+
+from stardraftd.cli.checks import Check
+from stardraftd.cli.checks.facts import Facts
+
+VERSION_TIMEOUT_S = 10.0
+NEOVIM_WITH_INLINE_COMPLETION = (0, 12)
+MAX_CONFIG_FILE_BYTES = 1_000_000
+
+NEOVIM_SNIPPET = """\
+vim.lsp.config("stardraft", { cmd = { "stardraft", "lsp" }, root_markers = { ".git" } })
+vim.lsp.enable("stardraft")
+vim.lsp.inline_completion.enable()
+vim.keymap.set("i", "<Tab>", function()
+  return vim.lsp.inline_completion.get() and "" or "<Tab>"
+end, { expr = true })"""
+
+VSCODE_EXTENSIONS = (".vscode/extensions", ".vscode-server/extensions", ".vscode-oss/extensions")
+
+
+def neovim(_facts: Facts) -> list[Check]:
+    found = version_of("nvim")
+    if found is None:
+        return []
+    version = version_numbers(found)
+    if version < NEOVIM_WITH_INLINE_COMPLETION:
+        return [
+            Check(
+                "editor",
+                "ok",
+                f"{found}: has no inline completion; suggestions come in its completion menu.",
+                "Neovim 0.12 or later shows them as ghost text.",
+            )
+        ]
+    folder = neovim_config_folder()
+    if mentions_stardraft(folder):
+        return [Check("editor", "ok", f"{found}: {folder} mentions stardraft")]
+    return [
+        Check(
+            "editor",
+            "ok",
+            f"{found}: not set up for stardraft yet",
+            f"Add this to {folder / 'init.lua'}:\n{NEOVIM_SNIPPET}",
+        )
+    ]
+
+
+def vscode(_facts: Facts) -> list[Check]:
+    found = version_of("code")
+    folders = [Path.home() / folder for folder in VSCODE_EXTENSIONS]
+    extension = next((match for folder in folders for match in sorted(folder.glob("*stardraft*"))), None)
+    if found is None and extension is None:
+        return []
+    name = f"VS Code {found or ''}".strip()
+    if extension is None:
+        return [Check("editor", "ok", f"{name}: no stardraft extension in {_listed(folders)}")]
+    return [Check("editor", "ok", f"{name}: the extension {extension.name} is installed")]
+
+
+def others(_facts: Facts) -> list[Check]:
+    """Editors that show suggestions in their completion menu, with any language server."""
+    found = [version for program in ("hx", "emacs") if (version := version_of(program)) is not None]
+    return [
+        Check("editor", "ok", f"{version}: can use the language server `stardraft lsp`") for version in found
+    ]
+
+
+def version_of(program: str) -> str | None:
+    """The first line that the program says of its version; None when it is not on PATH."""
+    path = shutil.which(program)
+    if path is None:
+        return None
+    try:
+        result = subprocess.run(
+            [path, "--version"],
+            capture_output=True,
+            timeout=VERSION_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return program
+    lines = result.stdout.decode("utf-8", "replace").strip().splitlines()
+    return lines[0] if lines else program
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """The first version in a line such as "NVIM v0.12.4"; () when there is none."""
+    match = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
+def neovim_config_folder() -> Path:
+    """Where Neovim reads its configuration: NVIM_APPNAME and XDG_CONFIG_HOME count, as they do for Neovim."""
+    import os
+
+    name = os.environ.get("NVIM_APPNAME") or "nvim"
+    if os.name == "nt":
+        return Path(platformdirs.user_data_path(name, appauthor=False))
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / name
+
+
+def mentions_stardraft(folder: Path) -> bool:
+    """Whether a Lua or Vim file below `folder` speaks of stardraft."""
+    files = (file for pattern in ("*.lua", "*.vim") for file in folder.rglob(pattern))
+    return any(_mentions(file) for file in files)
+
+
+def _mentions(file: Path) -> bool:
+    try:
+        return file.stat().st_size <= MAX_CONFIG_FILE_BYTES and b"stardraft" in file.read_bytes()
+    except OSError:
+        return False
+
+
+def _listed(folders: list[Path]) -> str:
+    from stardraftd.paths import tilde
+
+    present = [tilde(folder) for folder in folders if folder.is_dir()]
+    return " or ".join(present or [tilde(folders[0])])

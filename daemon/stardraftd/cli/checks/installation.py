@@ -1,0 +1,121 @@
+"""Checks of what is installed: Python, stardraft, and llama.cpp with its instruction sets and devices."""
+
+import platform
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from stardraftd import __version__
+from stardraftd.cli.checks import Check
+from stardraftd.cli.checks.facts import Device, Facts
+from stardraftd.cli.wording import size
+
+MINIMUM_PYTHON = (3, 11)
+CPUINFO = Path("/proc/cpuinfo")
+
+# A processor's flag as Linux names it, and as `llama_print_system_info` calls the code that uses it.
+INSTRUCTION_SETS = {
+    "avx": "AVX",
+    "avx2": "AVX2",
+    "fma": "FMA",
+    "f16c": "F16C",
+    "bmi2": "BMI2",
+    "avx_vnni": "AVX_VNNI",
+    "avx512f": "AVX512",
+    "avx512vbmi": "AVX512_VBMI",
+    "avx512_vnni": "AVX512_VNNI",
+    "avx512_bf16": "AVX512_BF16",
+    "amx_int8": "AMX_INT8",
+    "asimd": "NEON",
+    "asimddp": "DOTPROD",
+    "i8mm": "MATMUL_INT8",
+    "asimdhp": "FP16_VA",
+    "sve": "SVE",
+}
+# Without these a build is several times slower; the others are worth some per cent.
+ESSENTIAL = {"AVX", "AVX2", "FMA", "F16C", "NEON", "DOTPROD"}
+
+REBUILD = "python -m pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python"
+
+
+def python(_facts: Facts) -> Check:
+    version = f"Python {platform.python_version()} ({sys.executable})"
+    if sys.version_info < MINIMUM_PYTHON:
+        wanted = ".".join(map(str, MINIMUM_PYTHON))
+        return Check("python", "problem", f"{version} is too old.", f"Install Python {wanted} or later.")
+    return Check("python", "ok", version)
+
+
+def stardraft(_facts: Facts) -> Check:
+    return Check("stardraft", "ok", f"version {__version__} ({Path(__file__).parents[2]})")
+
+
+def engine(facts: Facts) -> Check:
+    return Check("engine", "ok", f"llama-cpp-python {facts.probe.llama_cpp_version}")
+
+
+def backends(facts: Facts) -> Check | list[Check]:
+    """What the build uses of what the processor can. Silent when there is no build: `engine` said it."""
+    built = built_features(facts.probe.system_info)
+    listed = ", ".join(sorted(built)) or "none"
+    missing = sorted(set(processor_features(_cpuinfo())) - built)
+    essential = [name for name in missing if name in ESSENTIAL]
+    if essential:
+        return Check(
+            "backends",
+            "warning",
+            f"llama.cpp was built without {', '.join(essential)}, which this processor has: it is "
+            "several times slower than it could be.",
+            "A SOURCE_DATE_EPOCH in the environment of the build turns them off. Build it again:\n"
+            f"env -u SOURCE_DATE_EPOCH CMAKE_ARGS=-DGGML_NATIVE=ON {REBUILD}",
+        )
+    note = f"Not used, though the processor has it: {', '.join(missing)}." if missing else ""
+    return Check("backends", "ok", f"built with {listed}", note)
+
+
+def devices(facts: Facts) -> Check:
+    found = facts.probe.devices
+    listed = "; ".join(_device(device) for device in found) or "the CPU alone"
+    if any(device.type in ("gpu", "integrated_gpu") for device in found):
+        return Check("devices", "ok", listed)
+    if shutil.which("nvidia-smi"):
+        return _unused_gpu(listed, "an NVIDIA GPU", "CUDA")
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return _unused_gpu(listed, "an Apple GPU", "METAL")
+    return Check("devices", "ok", listed)
+
+
+def built_features(system_info: str) -> set[str]:
+    """The instruction sets that are on in llama.cpp's own description: `... | AVX2 = 1 | ...`."""
+    return set(re.findall(r"(\w+) = 1\b", system_info))
+
+
+def processor_features(cpuinfo: str) -> list[str]:
+    """llama.cpp's names of what the processor can, from the text of /proc/cpuinfo."""
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+    flags = line[1].split() if line else []
+    return [name for flag, name in INSTRUCTION_SETS.items() if flag in flags]
+
+
+def _cpuinfo() -> str:
+    try:
+        return CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # only Linux tells it as a file; elsewhere nothing is compared
+
+
+def _device(device: Device) -> str:
+    text = device.name if device.description in ("", device.name) else f"{device.name}: {device.description}"
+    if not device.memory_total_bytes:
+        return text
+    return f"{text} ({size(device.memory_free_bytes)} of {size(device.memory_total_bytes)} free)"
+
+
+def _unused_gpu(listed: str, gpu: str, backend: str) -> Check:
+    return Check(
+        "devices",
+        "warning",
+        f"{listed}. This computer seems to have {gpu}, but llama.cpp was built without {backend}.",
+        f"Build it again: CMAKE_ARGS=-DGGML_{backend}=ON {REBUILD}",
+    )

@@ -1,0 +1,77 @@
+"""`stardraft doctor`: is everything set up, and if not, what to do."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stardraftd.cli.edge import FAILED
+from stardraftd.cli.options import examples
+
+if TYPE_CHECKING:
+    from stardraftd.cli.checks import Check
+
+EXAMPLES = examples(
+    "stardraft doctor",
+    "stardraft doctor --json | jq '.checks[] | select(.state != \"ok\")'",
+)
+
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+_NAME_WIDTH = 15
+_STATE_WIDTH = 8
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a list.")] = False,
+) -> None:
+    """Check the installation, and say what to do.
+
+    Looks at Python, llama.cpp and the instruction sets and devices it was built for, the configuration, the
+    daemon and its socket, the model and the memory for it, free disk space, and the editors on this computer.
+    Nothing is changed, and no daemon is started.
+
+    The exit code is 1 when there is a problem. Warnings are no problem: stardraft works, but could do better.
+    """
+    from stardraftd.cli import checks
+
+    found: list[Check] = []
+    for check in checks.run(checks.Facts(), checks.every_check()):
+        found.append(check)
+        if not json:
+            _show(check)
+    problems = sum(check.state == "problem" for check in found)
+    warnings = sum(check.state == "warning" for check in found)
+    if json:
+        _print_json(found)
+    else:
+        _conclude(problems, warnings)
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+def _show(check: "Check") -> None:
+    from stardraftd.cli.terminal import out, write
+
+    write(out(), f"{check.state:<{_STATE_WIDTH}}", _STYLES[check.state], end="")
+    write(out(), f"{check.name:<{_NAME_WIDTH}}{check.message}")
+    for line in check.hint.splitlines():
+        write(out(), " " * (_STATE_WIDTH + _NAME_WIDTH) + line, "dim")
+
+
+def _conclude(problems: int, warnings: int) -> None:
+    def counted(number: int, noun: str) -> str:
+        return f"{number} {noun}{'' if number == 1 else 's'}"
+
+    if problems or warnings:
+        typer.echo(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
+    else:
+        typer.echo("\nEverything is in order.")
+
+
+def _print_json(found: "list[Check]") -> None:
+    import msgspec
+
+    from stardraftd import __version__
+    from stardraftd.cli.terminal import raw_out
+
+    ok = all(check.state != "problem" for check in found)
+    raw_out().write(msgspec.json.encode({"version": __version__, "ok": ok, "checks": found}) + b"\n")

@@ -1,0 +1,234 @@
+"""What the doctor concludes from what it finds."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from stardraftd.cli import checks
+from stardraftd.cli.checks import Check, Facts, editors, installation, model, places
+from stardraftd.cli.checks.facts import Device, Probe, read_probe
+from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
+
+ZEN4 = "processor : 0\nflags\t\t: fpu sse2 avx avx2 fma f16c bmi2 avx512f avx512_vnni\n"
+NATIVE = (
+    "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 |"
+)
+CPU = Device("CPU", "AMD EPYC", "cpu", 1_000_000_000, 2_000_000_000)
+
+
+def facts(**known: object) -> Facts:
+    """Facts of which some are known beforehand; the others are looked up as ever."""
+    found = Facts()
+    found.__dict__.update(known)
+    return found
+
+
+def built(system_info: str, *devices: Device) -> Facts:
+    return facts(probe=Probe("0.3.36", system_info, gpu_offload=False, devices=devices))
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\necho '{text}'\n")
+    file.chmod(0o755)
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person's home with no editors, no configuration and a private runtime folder."""
+    (tmp_path / "bin").mkdir()
+    for variable, value in {
+        "HOME": tmp_path,
+        "USERPROFILE": tmp_path,
+        "PATH": tmp_path / "bin",
+        "XDG_CONFIG_HOME": tmp_path / ".config",
+        "STARDRAFT_CONFIG": tmp_path / "config.toml",
+        "STARDRAFT_STATE_DIR": tmp_path / "state",
+        "STARDRAFT_RUNTIME_DIR": tmp_path / "run",
+    }.items():
+        monkeypatch.setenv(variable, str(value))
+    monkeypatch.delenv("NVIM_APPNAME", raising=False)
+    return tmp_path
+
+
+def test_a_check_that_fails_does_not_stop_the_others() -> None:
+    def sound(_facts: Facts) -> Check:
+        return Check("sound", "ok", "fine")
+
+    def raising(_facts: Facts) -> Check:
+        raise ModelFormatError("It is broken.", "Mend it.")
+
+    def mistaken(_facts: Facts) -> Check:
+        raise ZeroDivisionError("by zero")
+
+    found = list(checks.run(Facts(), [raising, mistaken, sound]))
+    assert found[0] == Check("raising", "problem", "It is broken.", "Mend it.")
+    assert found[1].state == "problem"
+    assert "ZeroDivisionError" in found[1].message
+    assert found[2] == Check("sound", "ok", "fine")
+
+
+def test_a_build_that_uses_the_processor_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_cpuinfo", lambda: ZEN4)
+    found = installation.backends(built(NATIVE, CPU))
+    assert (found.state, found.hint) == ("ok", "")
+
+
+def test_a_build_without_simd_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_cpuinfo", lambda: ZEN4)
+    found = installation.backends(built("CPU : SSE3 = 1 | AVX = 0 | LLAMAFILE = 1 |", CPU))
+    assert found.state == "warning"
+    assert "without AVX, AVX2, F16C, FMA" in found.message
+    assert "SOURCE_DATE_EPOCH" in found.hint
+
+
+def test_a_small_missing_instruction_set_is_only_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_cpuinfo", lambda: ZEN4)
+    found = installation.backends(built(NATIVE.replace("AVX512_VNNI = 1", "AVX512_VNNI = 0"), CPU))
+    assert found.state == "ok"
+    assert "AVX512_VNNI" in found.hint
+
+
+def test_an_arm_processor_is_read_too() -> None:
+    assert installation.processor_features("Features\t: fp asimd asimddp i8mm\n") == [
+        "NEON",
+        "DOTPROD",
+        "MATMUL_INT8",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
+def test_a_gpu_that_the_build_cannot_use_is_warned_of(own_home: Path) -> None:
+    assert installation.devices(built(NATIVE, CPU)).state == "ok"
+    program(own_home / "bin", "nvidia-smi", "NVIDIA-SMI")
+    found = installation.devices(built(NATIVE, CPU))
+    assert found.state == "warning"
+    assert "GGML_CUDA=ON" in found.hint
+    gpu = Device("CUDA0", "NVIDIA H200", "gpu", 140_000_000_000, 150_000_000_000)
+    assert installation.devices(built(NATIVE, CPU, gpu)).state == "ok"
+
+
+def test_a_probe_that_tells_an_error_is_that_error() -> None:
+    told = json.dumps({"error": "engine_missing", "message": "It is missing.", "hint": "Get it."}).encode()
+    with pytest.raises(EngineMissingError, match="It is missing") as raised:
+        read_probe(told, b"", 0)
+    assert raised.value.hint == "Get it."
+
+
+def test_a_probe_that_dies_is_told_with_its_last_words() -> None:
+    with pytest.raises(EngineError, match="status -4 and said: Illegal instruction"):
+        read_probe(b"", b"loading\nIllegal instruction\n", -4)
+
+
+def test_a_wrong_configuration_is_a_problem_with_its_line(own_home: Path) -> None:
+    (own_home / "config.toml").write_text("[model]\ngpu_layers = 'many'\n")
+    (found,) = checks.run(Facts(), [places.configuration])
+    assert found.state == "problem"
+    assert "line 2" in found.message
+
+
+def test_no_configuration_is_fine(own_home: Path) -> None:
+    assert "defaults hold" in places.configuration(Facts()).message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_runtime_folder_that_is_open_to_others_is_a_problem(own_home: Path) -> None:
+    (own_home / "run").mkdir(mode=0o755)
+    (own_home / "run").chmod(0o755)
+    (found,) = checks.run(Facts(), [places.runtime_folder])
+    assert found.state == "problem"
+    assert "chmod 700" in found.hint
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
+def test_a_stale_socket_is_told(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from stardraftd.paths import socket_path
+
+    for name, value in home.items():
+        if name.startswith("STARDRAFT_"):
+            monkeypatch.setenv(name, value)
+    assert places.socket(Facts()).message == "none: no daemon is running"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(socket_path()))
+    found = places.socket(Facts())
+    assert found.state == "warning"
+    assert "stale" in found.message
+
+
+def test_a_file_that_is_no_model_is_a_problem(own_home: Path) -> None:
+    (own_home / "m.gguf").write_text("<!DOCTYPE html>")
+    (found,) = checks.run(facts(model_path=own_home / "m.gguf"), [model.model])
+    assert found.state == "problem"
+    assert "m.gguf" in found.message
+
+
+def test_the_built_in_model_is_a_toy_and_says_how_to_get_the_real_one(own_home: Path) -> None:
+    found = model.model(Facts())
+    assert found.state == "ok"
+    assert "stardraft-tiny (starcoder2, Q8_0, 4 layers" in found.message
+    assert "StarCoder2-3B" in found.hint
+
+
+def test_a_model_larger_than_memory_is_warned_of(own_home: Path) -> None:
+    file = own_home / "m.gguf"
+    with file.open("wb") as stream:
+        stream.truncate(1 << 42)  # a hole: it takes no room on the disk
+    found = model.memory(facts(model_path=file, status=None))
+    assert found.state == "warning"
+    assert "needs about 4,3" in found.message
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [("NVIM v0.12.4", (0, 12, 4)), ("GNU Emacs 30.1", (30, 1)), ("helix 25.07 (a1b2)", (25, 7)), ("?", ())],
+)
+def test_versions_are_read(line: str, numbers: tuple[int, ...]) -> None:
+    assert editors.version_numbers(line) == numbers
+
+
+def test_no_editor_is_nothing_to_say(own_home: Path) -> None:
+    assert [editors.neovim(Facts()), editors.vscode(Facts()), editors.others(Facts())] == [[], [], []]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
+def test_neovim_is_told_what_to_add_until_it_is_there(own_home: Path) -> None:
+    program(own_home / "bin", "nvim", "NVIM v0.12.4")
+    (found,) = editors.neovim(Facts())
+    assert "not set up" in found.message
+    lua = found.hint.partition("\n")[2]
+    assert len(lua.splitlines()) == 6
+    configuration = own_home / ".config" / "nvim" / "lua"
+    configuration.mkdir(parents=True)
+    (configuration / "completion.lua").write_text(lua)
+    (found,) = editors.neovim(Facts())
+    assert "mentions stardraft" in found.message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
+def test_an_older_neovim_is_told_what_it_lacks(own_home: Path) -> None:
+    program(own_home / "bin", "nvim", "NVIM v0.11.0")
+    (found,) = editors.neovim(Facts())
+    assert "has no inline completion" in found.message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
+def test_vscode_is_asked_for_its_extension(own_home: Path) -> None:
+    program(own_home / "bin", "code", "1.101.0")
+    (found,) = editors.vscode(Facts())
+    assert "no stardraft extension" in found.message
+    (own_home / ".vscode" / "extensions" / "stardraft.stardraft-0.1.0").mkdir(parents=True)
+    (found,) = editors.vscode(Facts())
+    assert "stardraft.stardraft-0.1.0 is installed" in found.message
+
+
+def test_another_editor_that_does_not_start_is_listed_all_the_same(own_home: Path) -> None:
+    if os.name == "nt":
+        pytest.skip("the stand-ins for editors are shell scripts")
+    broken = own_home / "bin" / "hx"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o755)
+    (found,) = editors.others(Facts())
+    assert found.message.startswith("hx: ")

@@ -1,0 +1,159 @@
+"""`stardraft daemon ...` and `stardraft status`: real processes, started, seen and stopped by hand."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.cli.program import COMMAND, DEMO, TIMEOUT_S, stardraft
+from tests.support.home import processes_of
+from tests.support.waiting import wait_until
+
+
+def pid_of(home: dict[str, str]) -> int:
+    return int(json.loads(stardraft(home, "status", "--json").stdout)["pid"])
+
+
+def test_without_a_daemon_the_status_says_how_to_start_it(home: dict[str, str]) -> None:
+    for command in (["status"], ["daemon", "status"]):
+        result = stardraft(home, *command)
+        assert result.returncode == 3
+        assert "not running" in result.stdout
+        assert "stardraft daemon start" in result.stdout
+    assert processes_of(home) == []
+
+
+def test_without_a_daemon_the_status_for_programs_is_one_word(home: dict[str, str]) -> None:
+    result = stardraft(home, "status", "--json")
+    assert (result.returncode, json.loads(result.stdout)) == (3, {"running": False})
+
+
+def test_start_says_which_process_answers_where_and_a_second_time_says_the_same(home: dict[str, str]) -> None:
+    first = stardraft(home, "daemon", "start")
+    assert first.returncode == 0
+    pid = pid_of(home)
+    assert first.stdout.startswith(f"The daemon is running: pid {pid}, version ")
+    assert home["STARDRAFT_RUNTIME_DIR"] in first.stdout or "http://127.0.0.1:" in first.stdout
+    second = stardraft(home, "daemon", "start")
+    assert second.returncode == 0
+    assert second.stdout.startswith(f"The daemon is running already: pid {pid}, ")
+
+
+@pytest.mark.parametrize("options", [[], ["--now"]])
+def test_stop_returns_when_the_process_is_gone(home: dict[str, str], options: list[str]) -> None:
+    stardraft(home, "daemon", "start")
+    pid = pid_of(home)
+    result = stardraft(home, "daemon", "stop", *options)
+    assert (result.returncode, result.stdout) == (0, f"The daemon has stopped (pid {pid}).\n")
+    assert not psutil.pid_exists(pid)
+    assert stardraft(home, "status").returncode == 3
+
+
+def test_stop_without_a_daemon_says_so(home: dict[str, str]) -> None:
+    result = stardraft(home, "daemon", "stop")
+    assert (result.returncode, result.stdout) == (0, "The daemon was not running.\n")
+
+
+def test_restart_puts_a_new_process_with_new_settings_in_the_place_of_the_old(home: dict[str, str]) -> None:
+    stardraft(home, "daemon", "start")
+    old = pid_of(home)
+    options = ("--model", "built-in", "--context-tokens", "768", "--set", "model.threads=1")
+    result = stardraft(home, "daemon", "restart", *options)
+    assert result.returncode == 0
+    assert result.stdout.endswith(f", in the place of pid {old}\n")
+    assert not psutil.pid_exists(old)
+    stardraft(home, "complete", f"{DEMO}:10")
+    model = json.loads(stardraft(home, "status", "--json").stdout)["model"]
+    assert (model["context_tokens"], model["threads"]) == (768, 1)
+
+
+def test_restart_without_a_daemon_starts_one(home: dict[str, str]) -> None:
+    assert stardraft(home, "daemon", "restart").stdout.startswith("The daemon is running: pid ")
+
+
+def test_a_wrong_setting_stops_no_daemon(home: dict[str, str]) -> None:
+    stardraft(home, "daemon", "start")
+    pid = pid_of(home)
+    result = stardraft(home, "daemon", "restart", "--gpu-layers", "many")
+    assert result.returncode == 1
+    assert '"many"' in result.stderr
+    assert pid_of(home) == pid
+
+
+def test_a_wrong_configuration_file_is_told_with_its_line_when_a_daemon_is_to_start(
+    home: dict[str, str],
+) -> None:
+    Path(home["STARDRAFT_CONFIG"]).write_text("[model]\ngpu_layers = 'many'\n")
+    result = stardraft(home, "daemon", "start")
+    assert result.returncode == 1
+    assert "line 2" in result.stderr
+    assert processes_of(home) == []
+
+
+def test_the_table_tells_the_model_the_device_and_what_was_reused(shared_home: dict[str, str]) -> None:
+    for _twice in range(2):
+        stardraft(shared_home, "complete", f"{DEMO}:10")
+    result = stardraft(shared_home, "status")
+    assert result.returncode == 0
+    rows = {line[:10].strip(): line[10:] for line in result.stdout.splitlines()}
+    assert rows["daemon"].startswith(f"running: version 0.1.0, pid {pid_of(shared_home)}, for ")
+    assert rows["model"].startswith("stardraft-tiny (a toy: the built-in model): 15 M parameters, 17.6 MB")
+    assert "threads" in rows["device"]
+    assert "completed" in rows["requests"]
+    assert "% from the cache" in rows["tokens"]
+    assert rows["last"].startswith("stardraft-tiny on ")
+
+
+def test_the_log_is_shown_for_people_and_for_programs_also_when_no_daemon_runs(home: dict[str, str]) -> None:
+    assert stardraft(home, "daemon", "logs").returncode == 1
+    assert "There is no log yet" in stardraft(home, "daemon", "logs").stderr
+    stardraft(home, "daemon", "start")
+    stardraft(home, "daemon", "stop")
+    raw = stardraft(home, "daemon", "logs", "--json", "-n", "1000").stdout.splitlines()
+    records = [json.loads(line) for line in raw]
+    assert all({"time", "level", "event"} <= set(record) for record in records)
+    readable = stardraft(home, "daemon", "logs", "-n", "1").stdout
+    assert records[-1]["event"] in readable
+    assert not readable.startswith("{")
+    assert stardraft(home, "daemon", "logs", "-n", "0").stdout == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal that a test can send there")
+def test_the_log_is_followed_until_ctrl_c(home: dict[str, str]) -> None:
+    stardraft(home, "daemon", "start")
+    with subprocess.Popen(
+        [*COMMAND, "daemon", "logs", "-f", "-n", "0"],
+        env=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # Its first line may be any that is written after it has begun to look; a stop writes some.
+        stardraft(home, "daemon", "restart")
+        assert b"stardraftd" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr.read() == b""
+        assert process.wait(TIMEOUT_S) == 130
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal that a test can send there")
+def test_run_serves_in_the_foreground_until_ctrl_c(home: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "daemon", "run", "--context-tokens", "512"],
+        env=home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        wait_until(lambda: stardraft(home, "status").returncode == 0, what="the daemon answers")
+        assert pid_of(home) == process.pid
+        second = stardraft(home, "daemon", "run")
+        assert second.returncode == 1
+        assert "Another stardraft daemon is running" in second.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT_S) in (0, 130)
+    assert stardraft(home, "status").returncode == 3

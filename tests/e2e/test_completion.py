@@ -1,0 +1,180 @@
+"""A completion through the daemon and the engine: what comes, what it cost, how it ends early."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+import msgspec
+import pytest
+from stardraftd.client import DaemonClient
+from stardraftd.errors import RequestError
+from stardraftd.protocol import Done, Failed, Figures, Plan, Text
+from tests.e2e.conftest import LONG_PREFIX, PREFIX, SUFFIX, request
+from tests.support.streams import collect, done, only, run_until
+
+
+def figures(event: Done) -> Figures:
+    assert event.figures is not None
+    return event.figures
+
+
+async def test_a_line_is_completed_with_token_probabilities_and_figures(client: DaemonClient) -> None:
+    events = await collect(client.complete(request()))
+    texts, last = only(Text, events), events[-1]
+    assert isinstance(last, Done)
+    assert last.text.strip()
+    assert "\n" not in last.text
+    assert last.finish_reason == "boundary"
+    tokens = [token for text in texts for token in text.tokens]
+    assert tokens
+    assert all(token.logprob <= 0 for token in tokens)
+    assert figures(last).model == "stardraft-tiny"
+    assert figures(last).first_token_ms > 0
+
+
+async def test_a_typed_character_costs_a_token_and_changes_nothing(client: DaemonClient) -> None:
+    await done(client, request())
+    warm = await done(client, request(prefix=PREFIX + "i"))
+    await client.stop()  # a new daemon has a new engine, with nothing cached
+    cold = await done(client, request(prefix=PREFIX + "i"))
+    assert figures(warm).n_evaluated <= 2
+    assert figures(cold).n_reused == 0
+    assert figures(cold).n_evaluated == figures(warm).n_prompt
+    assert warm.text == cold.text
+
+
+async def test_what_another_document_begins_with_is_not_evaluated_again(client: DaemonClient) -> None:
+    await done(client, request())
+    other = await done(client, request(document="another document", prefix=PREFIX + "i"))
+    assert figures(other).n_reused > 16
+
+
+async def test_what_was_generated_is_reused_when_it_is_accepted(client: DaemonClient) -> None:
+    first = await done(client, request())
+    accepted = await done(client, request(prefix=PREFIX + first.text))
+    assert figures(accepted).n_evaluated <= 2
+
+
+async def test_the_same_seed_samples_the_same_text_and_another_seed_can_differ(client: DaemonClient) -> None:
+    def sampled(seed: int) -> object:
+        return request(temperature=1.5, seed=seed, mode="free", max_tokens=12)
+
+    texts = [(await done(client, sampled(seed))).text for seed in (1, 1, 2, 3)]  # type: ignore[arg-type]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 1
+
+
+async def test_psm_is_laid_out_when_it_is_asked_for(client: DaemonClient) -> None:
+    events = await collect(client.complete(request(layout="psm")))
+    assert [plan.layout for plan in only(Plan, events)] == ["psm"]
+
+
+async def test_literal_sentinels_in_the_source_are_text(client: DaemonClient) -> None:
+    last = await done(client, request(prefix="# <fim_middle> and <|endoftext|>\n" + PREFIX))
+    assert last.text.strip()
+
+
+async def test_more_text_than_the_window_holds_is_cut_not_refused(client: DaemonClient) -> None:
+    last = await done(client, request(prefix=LONG_PREFIX * 20 + PREFIX, suffix=SUFFIX * 500))
+    assert figures(last).n_prompt <= 2048
+
+
+async def test_a_newer_request_for_the_document_supersedes_the_running_one(client: DaemonClient) -> None:
+    await done(client, request())
+    newer: list[asyncio.Task[Done]] = []
+
+    def type_on() -> None:
+        newer.append(asyncio.create_task(done(client, request(prefix=PREFIX + "i"))))
+
+    older = await run_until(
+        client.complete(request(mode="free", suffix="", max_tokens=900)),
+        lambda event: isinstance(event, Text),
+        type_on,
+    )
+    assert isinstance(older[-1], Done)
+    assert older[-1].finish_reason == "superseded"
+    assert (await newer[0]).finish_reason == "boundary"
+
+
+async def test_another_document_waits_its_turn_and_is_not_superseded(client: DaemonClient) -> None:
+    first, second = await asyncio.gather(
+        done(client, request(document="one")), done(client, request(document="two"))
+    )
+    assert first.finish_reason == second.finish_reason == "boundary"
+
+
+async def test_a_cancel_in_prefill_frees_the_engine_and_the_next_request_is_served(
+    client: DaemonClient, record_property: Callable[[str, object], None]
+) -> None:
+    await done(client, request())
+    before = await client.status()
+    stream = client.complete(request(prefix=LONG_PREFIX, document="long"))
+    async for event in stream:
+        assert isinstance(event, Plan)  # prefill has begun
+        break
+    moment = time.perf_counter()
+    await stream.aclose()
+    next_one = await done(client, request(prefix=PREFIX + "i"))
+    record_property("cancel_to_next_done_ms", round((time.perf_counter() - moment) * 1000, 1))
+    assert next_one.finish_reason == "boundary"
+    after = await client.status()
+    assert after.cancelled == before.cancelled + 1
+    evaluated = after.tokens_evaluated - before.tokens_evaluated - figures(next_one).n_evaluated
+    assert evaluated < event.n_evaluated, "the prefill ran to its end"
+
+
+async def test_a_cancel_while_decoding_ends_the_generation(client: DaemonClient) -> None:
+    stream = client.complete(request(mode="free", suffix="", max_tokens=1000))
+    async for event in stream:
+        if isinstance(event, Text):
+            break
+    await stream.aclose()
+    await done(client, request())
+    status = await client.status()
+    assert status.cancelled == 1
+    assert status.tokens_generated < 900
+
+
+async def test_a_wrong_request_is_told_what_is_wrong(client: DaemonClient) -> None:
+    await client.hello()
+    with pytest.raises(RequestError, match=r"max_tokens"):
+        await collect(client.complete(request(max_tokens=0)))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "Expected `object`"),
+        (b'{"document": "a"}', "prefix"),
+        (b'{"document": "a", "prefix": "", "prefx": ""}', "prefx"),
+        (b'{"document": "a", "prefix": 3}', "prefix"),
+        (b'{"document": "", "prefix": ""}', "document"),
+        (b"\xff\xfe", "not JSON"),
+    ],
+)
+async def test_bad_bodies_are_refused_with_a_sentence(client: DaemonClient, body: bytes, says: str) -> None:
+    await client.hello()
+    socket = (await client.status()).endpoint
+    transport = httpx.AsyncHTTPTransport(uds=socket)
+    async with httpx.AsyncClient(transport=transport, base_url="http://stardraft") as http:
+        answer = await http.post("/v1/complete", content=body)
+        assert answer.status_code == 400
+        assert says in msgspec.json.decode(answer.content)["message"]
+        lost = await http.get("/v1/nowhere")
+        assert lost.status_code == 404
+
+
+async def test_a_body_larger_than_any_prompt_is_refused(client: DaemonClient) -> None:
+    with pytest.raises(RequestError, match="longer than"):
+        await collect(client.complete(request(prefix="x" * 9_000_000)))
+
+
+async def test_the_loaded_model_says_that_it_is_a_toy(client: DaemonClient) -> None:
+    events = await collect(client.load())
+    assert not only(Failed, events)
+    status = await client.status()
+    assert status.model is not None
+    assert status.model.toy
+    assert status.engine == "ready"

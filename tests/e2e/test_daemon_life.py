@@ -1,0 +1,262 @@
+"""The daemon's life: exactly one, replaced when old, idle, reconfigured, stopped."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import msgspec
+import psutil
+import pytest
+from stardraftd import __version__
+from stardraftd.client import DaemonClient
+from stardraftd.errors import DaemonUnreachableError
+from stardraftd.protocol import Done, StartReport, Status, Text
+from tests.e2e.conftest import PREFIX, request, write_config
+from tests.support.home import processes_of
+from tests.support.streams import collect, done, run_until
+from tests.support.waiting import wait_until
+
+FRONT_END = """
+import asyncio
+from stardraftd.client import DaemonClient
+async def main():
+    async with DaemonClient("front end") as client:
+        print((await client.hello()).pid)
+asyncio.run(main())
+"""
+
+OLD_DAEMON = """
+import stardraftd, stardraftd.service as service
+stardraftd.__version__ = service.__version__ = "0.0.1"
+from stardraftd.main import run
+raise SystemExit(run([], foreground=False))
+"""
+
+
+async def wait_for_status(client: DaemonClient, wanted: "object", timeout_s: float = 30) -> Status:
+    """The first status of the daemon's own stream that is `wanted`."""
+    assert callable(wanted)
+    async with asyncio.timeout(timeout_s):
+        async for status in client.watch():
+            if wanted(status):
+                return status
+    raise AssertionError("the stream of statuses ended")
+
+
+def test_fifty_front_ends_at_once_share_one_daemon(home: dict[str, str]) -> None:
+    front_ends = [
+        subprocess.Popen([sys.executable, "-c", FRONT_END], env=home, stdout=subprocess.PIPE, text=True)
+        for _ in range(50)
+    ]
+    pids = {front_end.communicate(timeout=150)[0].strip() for front_end in front_ends}
+    assert [front_end.returncode for front_end in front_ends] == [0] * 50
+    assert len(pids) == 1
+    assert psutil.pid_exists(int(pids.pop()))
+    assert len(processes_of(home)) == 1
+
+
+async def test_losing_the_race_for_the_socket_is_success(client: DaemonClient, home: dict[str, str]) -> None:
+    winner = await client.hello()
+    loser = subprocess.run(
+        [sys.executable, "-m", "stardraftd.main"], env=home, capture_output=True, timeout=60, check=False
+    )
+    assert loser.returncode == 0
+    assert msgspec.json.decode(loser.stdout, type=StartReport).outcome == "already_running"
+    assert (await client.hello()).pid == winner.pid
+
+
+async def test_the_socket_and_its_folder_are_the_users_alone(
+    client: DaemonClient, home: dict[str, str]
+) -> None:
+    await client.hello()
+    folder = Path(home["STARDRAFT_RUNTIME_DIR"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(Path((await client.status()).endpoint).stat().st_mode) == 0o600
+
+
+async def test_an_older_daemon_is_replaced_and_finishes_what_it_runs(in_home: dict[str, str]) -> None:
+    old = subprocess.Popen(
+        [sys.executable, "-c", OLD_DAEMON], env=in_home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert old.stdout is not None
+    assert b'"listening"' in old.stdout.readline()
+    async with DaemonClient("old editor", start=False) as old_editor, DaemonClient("new editor") as new_editor:
+        newcomers: list[asyncio.Task[object]] = []
+        events = await run_until(
+            old_editor.complete(request(mode="free", suffix="", max_tokens=400)),
+            lambda event: isinstance(event, Text),
+            lambda: newcomers.append(asyncio.create_task(new_editor.hello())),
+        )
+        hello = await newcomers[0]
+        assert hello.version == __version__  # type: ignore[attr-defined]
+        assert isinstance(events[-1], Done)
+        assert events[-1].finish_reason in ("max_tokens", "end")
+        assert (await done(new_editor, request())).text
+    assert wait_until(lambda: old.poll() is not None)
+    assert old.wait() == 0
+
+
+async def test_a_socket_that_a_dead_daemon_left_is_replaced(client: DaemonClient) -> None:
+    first = await client.hello()
+    os.kill(first.pid, signal.SIGKILL)
+    wait_until(lambda: not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == "zombie")
+    assert Path((endpoint := os.environ["STARDRAFT_RUNTIME_DIR"]) + "/stardraft-1.sock").exists(), endpoint
+    second = await client.hello()
+    assert second.pid != first.pid
+
+
+async def test_a_daemon_whose_socket_was_taken_leaves(client: DaemonClient) -> None:
+    status = await client.status()
+    Path(status.endpoint).unlink()
+    with socket.socket(socket.AF_UNIX) as thief:
+        thief.bind(status.endpoint)
+        wait_until(lambda: not psutil.pid_exists(status.pid) or psutil.Process(status.pid).status() == "zombie")
+        assert Path(status.endpoint).exists(), "it removed a socket that was not its own"
+
+
+async def test_without_a_daemon_a_client_that_must_not_start_one_says_so(in_home: dict[str, str]) -> None:
+    async with DaemonClient("test", start=False) as client:
+        with pytest.raises(DaemonUnreachableError, match="not running"):
+            await client.status()
+        assert await client.stop() is None
+
+
+async def test_stop_with_drain_finishes_what_runs(client: DaemonClient) -> None:
+    async with DaemonClient("other") as other:
+        stops: list[asyncio.Task[object]] = []
+        events = await run_until(
+            client.complete(request(mode="free", suffix="", max_tokens=200)),
+            lambda event: isinstance(event, Text),
+            lambda: stops.append(asyncio.create_task(other.stop())),
+        )
+        assert isinstance(events[-1], Done)
+        assert events[-1].finish_reason in ("max_tokens", "end")
+        await stops[0]
+
+
+async def test_the_end_of_a_watched_daemon_is_noticed(client: DaemonClient) -> None:
+    stops: list[asyncio.Task[object]] = []
+    async with DaemonClient("other") as other:
+        with pytest.raises(DaemonUnreachableError):
+            async for status in client.watch():
+                assert status.sessions == 1
+                stops.append(asyncio.create_task(other.stop(drain=False)))
+        await asyncio.gather(*stops)
+
+
+async def test_the_idle_model_is_unloaded_and_the_next_request_brings_it_back(
+    client: DaemonClient, in_home: dict[str, str]
+) -> None:
+    write_config(in_home, "[model]\nidle_unload_minutes = 0.01\n")
+    first = await done(client, request())
+    engine = (await client.status()).engine_pid
+    assert engine is not None
+    idle = await wait_for_status(client, lambda status: status.engine == "unloaded")
+    assert idle.engine_pid is None
+    assert idle.engine_resident_bytes is None
+    assert not psutil.pid_exists(engine)
+    assert (await done(client, request())).text == first.text
+
+
+async def test_an_idle_daemon_leaves_unless_it_is_watched(client: DaemonClient, in_home: dict[str, str]) -> None:
+    write_config(in_home, "[daemon]\nidle_exit_minutes = 0.01\n")
+    pid = (await client.hello()).pid
+    watching = client.watch()
+    await anext(watching)
+    async with DaemonClient("other") as other:
+        first = await other.status()
+        # Longer than the idle time on the daemon's own clock.
+        while (await other.status()).uptime_s < first.uptime_s + 3:
+            await asyncio.sleep(0.2)
+    await watching.aclose()
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+async def test_a_changed_configuration_is_used_without_a_restart(
+    client: DaemonClient, in_home: dict[str, str]
+) -> None:
+    write_config(in_home, "")
+    before = await done(client, request(mode="free", suffix="", max_tokens=None))
+    assert before.figures is not None
+    pid = (await client.status()).pid
+    write_config(in_home, "[completion]\nmax_tokens = 3\n[model]\ncontext_tokens = 4096\n")
+
+    async with asyncio.timeout(30):
+        while True:
+            after = await done(client, request(mode="free"))
+            status = await client.status()
+            assert after.figures is not None
+            assert status.model is not None
+            if after.figures.n_generated == 3 and status.model.context_tokens == 4096:
+                break
+    assert status.pid == pid
+    assert not status.problems
+
+
+async def test_a_wrong_configuration_is_reported_and_the_old_one_stays(
+    client: DaemonClient, in_home: dict[str, str]
+) -> None:
+    write_config(in_home, "[completion]\nmax_tokens = 3\n")
+    await client.hello()
+    write_config(in_home, "[completion]\nmax_tokens = 'many'\n")
+    status = await wait_for_status(client, lambda status: status.problems)
+    assert "line 2" in status.problems[0]
+    assert "completion.max_tokens" in status.problems[0]
+    limited = await done(client, request(mode="free"))
+    assert limited.figures is not None
+    assert limited.figures.n_generated == 3
+    write_config(in_home, "[completion]\nmax_tokens = 3\ntop_k = 7\n")
+    await wait_for_status(client, lambda status: not status.problems)
+
+
+async def test_over_tcp_only_the_bearer_of_the_token_gets_in(
+    in_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARDRAFT_DAEMON_TRANSPORT", "tcp")
+    async with DaemonClient("test") as client:
+        assert (await done(client, request())).text
+        endpoint = (await client.status()).endpoint
+        file = Path(in_home["STARDRAFT_RUNTIME_DIR"]) / "stardraft-1.json"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        right = {"Authorization": f"Bearer {msgspec.json.decode(file.read_bytes())['token']}"}
+        async with httpx.AsyncClient(base_url=endpoint, trust_env=False) as http:
+            assert (await http.get("/v1/hello", headers=right)).status_code == 200
+            for wrong in (
+                {},
+                {"Authorization": "Bearer wrong"},
+                right | {"Origin": "http://localhost"},
+                right | {"Host": "evil.example"},
+            ):
+                assert (await http.get("/v1/hello", headers=wrong)).status_code == 403, wrong
+            text = {"Content-Type": "text/plain"}
+            assert (await http.post("/v1/stop", headers=right | text, content=b"{}")).status_code == 403
+        await client.stop(drain=False)
+
+
+async def test_ctrl_c_ends_a_daemon_in_the_foreground(home: dict[str, str]) -> None:
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "stardraftd", "daemon", "run"],
+        env=home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    path = Path(home["STARDRAFT_RUNTIME_DIR"]) / "stardraft-1.sock"
+    wait_until(path.exists)
+    daemon.send_signal(signal.SIGINT)
+    assert daemon.wait(timeout=20) in (0, 130)
+    assert not path.exists()
+
+
+async def test_a_request_after_a_restart_needs_nothing_from_the_front_end(client: DaemonClient) -> None:
+    text = (await done(client, request())).text
+    async with DaemonClient("cli") as other:
+        await other.stop(drain=False)
+        assert (await done(client, request())).text == text
+        assert await collect(other.load())
+    assert PREFIX
