@@ -81,15 +81,20 @@ async def test_the_socket_and_its_folder_are_the_users_alone(
 
 
 async def test_an_older_daemon_is_replaced_and_finishes_what_it_runs(in_home: dict[str, str]) -> None:
-    old = subprocess.Popen(
-        [sys.executable, "-c", OLD_DAEMON], env=in_home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-c", OLD_DAEMON]
+    with subprocess.Popen(
+        command, env=in_home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as old:
+        await _replace(old)
+
+
+async def _replace(old: "subprocess.Popen[bytes]") -> None:
     assert old.stdout is not None
     assert b'"listening"' in old.stdout.readline()
     async with DaemonClient("old editor", start=False) as old_editor, DaemonClient("new editor") as new_editor:
         newcomers: list[asyncio.Task[object]] = []
         events = await run_until(
-            old_editor.complete(request(mode="free", suffix="", max_tokens=400)),
+            old_editor.complete(request(mode="free", suffix="", max_tokens=100)),
             lambda event: isinstance(event, Text),
             lambda: newcomers.append(asyncio.create_task(new_editor.hello())),
         )
@@ -131,7 +136,7 @@ async def test_stop_with_drain_finishes_what_runs(client: DaemonClient) -> None:
     async with DaemonClient("other") as other:
         stops: list[asyncio.Task[object]] = []
         events = await run_until(
-            client.complete(request(mode="free", suffix="", max_tokens=200)),
+            client.complete(request(mode="free", suffix="", max_tokens=100)),
             lambda event: isinstance(event, Text),
             lambda: stops.append(asyncio.create_task(other.stop())),
         )

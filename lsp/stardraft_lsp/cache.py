@@ -1,0 +1,46 @@
+"""Suggestions that were made and may still fit: who types what was suggested needs no model."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+MAX_DOCUMENTS = 64
+MAX_PER_DOCUMENT = 8
+
+
+@dataclass(frozen=True)
+class Made:
+    """A suggestion and the window that it was made for."""
+
+    prefix: str
+    suffix: str
+    text: str
+
+
+class SuggestionCache:
+    """The last suggestions of the last documents, newest first."""
+
+    def __init__(self) -> None:
+        self._documents: OrderedDict[str, list[Made]] = OrderedDict()
+
+    def put(self, uri: str, made: Made) -> None:
+        entries = self._documents.setdefault(uri, [])
+        entries[:] = [made, *(entry for entry in entries if entry.prefix != made.prefix)][:MAX_PER_DOCUMENT]
+        self._documents.move_to_end(uri)
+        while len(self._documents) > MAX_DOCUMENTS:
+            self._documents.popitem(last=False)
+
+    def find(self, uri: str, prefix: str, suffix: str) -> str:
+        """What is left of a suggestion whose beginning was typed since, or "" when none fits."""
+        for made in self._documents.get(uri, []):
+            if made.suffix != suffix or not prefix.startswith(made.prefix):
+                continue
+            typed = prefix[len(made.prefix) :]
+            if made.text.startswith(typed) and len(typed) < len(made.text):
+                return made.text[len(typed) :]
+        return ""
+
+    def forget(self, uri: str) -> None:
+        self._documents.pop(uri, None)
+
+    def clear(self) -> None:
+        self._documents.clear()

@@ -1,0 +1,71 @@
+"""A suggestion as the protocol wants it: an inline item, or an entry of a completion list."""
+
+import re
+
+from lsprotocol import types
+
+from stardraft_lsp.documents import Document, Position
+from stardraft_lsp.requests import Selected
+
+_WORD_BEFORE = re.compile(r"\w+\Z")
+_LABEL_LENGTH = 60
+
+
+def inline_items(
+    document: Document, offset: int, text: str, selected: Selected | None
+) -> types.InlineCompletionList:
+    """The suggestion at `offset`, in place of nothing; or in place of what the selected entry replaces.
+
+    No text is an empty list: that clears what the editor shows. (`null` would leave it standing.)
+    """
+    if not text:
+        return types.InlineCompletionList(items=[])
+    text = _with_line_ends(text, document)
+    here = document.position(offset)
+    start = end = here
+    if selected is not None:
+        text = selected.text + text
+        start, end = selected.start, selected.end
+    return types.InlineCompletionList(
+        items=[types.InlineCompletionItem(insert_text=text, range=_range(start, end))]
+    )
+
+
+def completion_list(document: Document, offset: int, text: str) -> types.CompletionList:
+    """The suggestion for an editor without inline completion: one entry, which replaces the word begun.
+
+    The word is part of the entry because editors filter entries by it. The list is incomplete: what is
+    suggested after the next key is another text.
+    """
+    if not text:
+        return types.CompletionList(is_incomplete=True, items=[])
+    line_start = document.offset(Position(document.position(offset).line, 0))
+    found = _WORD_BEFORE.search(document.text[line_start:offset])
+    word = found.group() if found else ""
+    whole = word + _with_line_ends(text, document)
+    shown = whole.strip().partition("\n")[0].rstrip()
+    more = "…" if len(shown) > _LABEL_LENGTH or "\n" in whole.strip() else ""
+    language = document.language or "text"
+    entry = types.CompletionItem(
+        label=shown[:_LABEL_LENGTH] + more,
+        kind=types.CompletionItemKind.Text,
+        detail="stardraft",
+        documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{language}\n{word}{text}\n```"),
+        filter_text=whole.partition("\n")[0].rstrip() or whole,
+        sort_text="~",
+        insert_text_format=types.InsertTextFormat.PlainText,
+        insert_text_mode=types.InsertTextMode.AsIs,
+        text_edit=types.TextEdit(
+            range=_range(document.position(offset - len(word)), document.position(offset)), new_text=whole
+        ),
+    )
+    return types.CompletionList(is_incomplete=True, items=[entry])
+
+
+def _with_line_ends(text: str, document: Document) -> str:
+    line_end = document.line_end()
+    return text if line_end == "\n" else text.replace("\n", line_end)
+
+
+def _range(start: Position, end: Position) -> types.Range:
+    return types.Range(types.Position(start.line, start.character), types.Position(end.line, end.character))

@@ -1,0 +1,288 @@
+"""The language server's protocol: one short function per method; what they decide is decided elsewhere.
+
+Every request is answered once: a superseded one with null, "nothing to suggest" with an empty list, one
+that the client cancelled with RequestCancelled, one that cannot be read with InvalidParams.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
+
+from stardraft_lsp import options, results
+from stardraft_lsp.documents import Change, Document, Position
+from stardraft_lsp.folders import Folders
+from stardraft_lsp.keeper import Keeper
+from stardraft_lsp.progress import EditorProgress
+from stardraft_lsp.protocol import Protocol
+from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
+from stardraft_lsp.session import SUPERSEDED, Answer, Question, Session
+from stardraft_lsp.status import StatusBoard, StatusReport
+from stardraftd import __version__
+from stardraftd.client import DaemonClient
+from stardraftd.config import Config, load_config
+from stardraftd.config_watch import ConfigWatcher
+from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.paths import config_path
+from stardraftd.protocol import Notice
+
+log = logging.getLogger(__name__)
+
+STATUS = "stardraft/status"
+
+
+class StardraftServer(LanguageServer):
+    """The server of one editor. Its state is here; `session` is set when the editor has initialised it."""
+
+    def __init__(self, overrides: Sequence[str] = ()) -> None:
+        super().__init__(
+            "stardraft",
+            __version__,
+            text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
+            protocol_cls=Protocol,
+            converter_factory=default_converter,
+        )
+        self.documents: dict[str, Document] = {}
+        self.folders = Folders()
+        self.overrides = tuple(overrides)
+        self.legacy_trigger = False
+        self.client_name = "editor"
+        self.board = StatusBoard(self.send_status, self.show_error)
+        self.session: Session | None = None
+        self.keeper: Keeper | None = None
+        self._client: DaemonClient | None = None
+        self._watcher: ConfigWatcher | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    def open_session(self, client_name: str) -> None:
+        """Reads the configuration and connects to the daemon in the background."""
+        self._client = DaemonClient(client_name, overrides=self.overrides)
+        try:
+            config = load_config(overrides=self.overrides)
+        except ConfigError as error:
+            self.show_error(error)
+            config = Config()
+        self.session = Session(self._client, self.board, config.editor)
+        self.keeper = Keeper(self._client, self.board, self.new_progress, self.show_notice)
+        loop = asyncio.get_running_loop()
+
+        def on_change(news: Config | ConfigError) -> None:  # in the watcher's thread
+            with contextlib.suppress(RuntimeError):  # the loop is closed: too late to matter
+                loop.call_soon_threadsafe(self.reconfigure, news)
+
+        self._watcher = ConfigWatcher(
+            config_path(), lambda: load_config(overrides=self.overrides), on_change, current=config
+        )
+        try:
+            self._watcher.start()
+        except ConfigError as error:
+            self.show_error(error)
+        if config.editor.enabled:
+            self._keeping = asyncio.create_task(self.keeper.run())
+
+    def reconfigure(self, news: Config | ConfigError) -> None:
+        if isinstance(news, ConfigError):
+            self.show_error(news)
+        elif self.session is not None:
+            self.session.settings = news.editor
+            self.session.forget_suggestions()
+            if news.editor.enabled and self._keeping is None and self.keeper is not None:
+                self._keeping = asyncio.create_task(self.keeper.run())
+
+    async def close_session(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
+        if self._client is not None:
+            await self._client.close()
+
+    async def suggest(self, document: Document, offset: int, ask: "Ask") -> Answer:
+        """Asks for a suggestion in `document` at `offset`."""
+        if self.session is None or self.keeper is None:
+            return SUPERSEDED
+        self.keeper.wanted()
+        text = document.text
+        if ask.selected_text is not None:
+            start, end = ask.selected_span
+            text = text[:start] + ask.selected_text + text[end:]
+            offset = start + len(ask.selected_text)
+        question = Question(
+            uri=document.uri,
+            language=document.language,
+            place=self.folders.place(document.uri),
+            text=text,
+            offset=offset,
+            invoked=ask.invoked,
+        )
+        return await self.session.ask(question, ask.on_growth)
+
+    def new_progress(self) -> EditorProgress | None:
+        window = self.client_capabilities.window
+        return EditorProgress(self) if window and window.work_done_progress else None
+
+    def send_status(self, report: StatusReport) -> None:
+        self.protocol.notify(STATUS, msgspec.to_builtins(report))
+
+    def show_error(self, error: StardraftError) -> None:
+        self._show(types.MessageType.Error, f"stardraft: {error.message} {error.hint}".strip())
+
+    def show_notice(self, notice: Notice) -> None:
+        self._show(types.MessageType.Warning, f"stardraft: {notice.message} {notice.hint}".strip())
+
+    def _show(self, kind: types.MessageType, message: str) -> None:
+        self.window_show_message(types.ShowMessageParams(type=kind, message=message))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """pygls would pop up a message for every unforeseen error; they go to the log."""
+        log.error("unforeseen error", exc_info=error, extra={"source": str(source)})
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """How a suggestion is asked for. A selected list entry stands for text that is not in the document yet."""
+
+    invoked: bool
+    on_growth: Any = None
+    selected_text: str | None = None
+    selected_span: tuple[int, int] = (0, 0)
+
+
+def build_server(overrides: Sequence[str] = ()) -> StardraftServer:
+    """A server with its handlers, ready for `start_io`."""
+    server = StardraftServer(overrides)
+
+    @server.feature(types.INITIALIZE)
+    def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
+        try:
+            ls.overrides += options.overrides(params.initialization_options)
+        except ConfigError as error:
+            ls.show_error(error)
+        for folder in params.workspace_folders or []:
+            ls.folders.add(folder.uri, folder.name)
+        if not params.workspace_folders and params.root_uri:
+            ls.folders.add(params.root_uri)
+        text_document = params.capabilities.text_document
+        if text_document is None or text_document.inline_completion is None:
+            # Only without ghost text: an editor that has both would show every suggestion twice.
+            ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
+        client = params.client_info.name if params.client_info else "editor"
+        ls.client_name = f"{client}-{params.process_id or id(ls)}"
+
+    @server.feature(types.INITIALIZED)
+    def initialized(ls: StardraftServer, _params: types.InitializedParams) -> None:
+        ls.open_session(ls.client_name)
+
+    @server.feature(types.SHUTDOWN)
+    async def shutdown(ls: StardraftServer, _params: None) -> None:
+        await ls.close_session()
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        ls.documents[document.uri] = Document(
+            document.uri, document.language_id, document.version, document.text, _encoding(ls)
+        )
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
+        document = ls.documents.get(params.text_document.uri)
+        if document is None:
+            log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
+            return
+        for change in params.content_changes:
+            document.apply(_change(change))
+        document.version = params.text_document.version
+        if ls.session is not None:
+            ls.session.supersede(document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
+        ls.documents.pop(params.text_document.uri, None)
+        if ls.session is not None:
+            ls.session.close(params.text_document.uri)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def did_change_folders(ls: StardraftServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+        for folder in params.event.removed:
+            ls.folders.remove(folder.uri)
+        for folder in params.event.added:
+            ls.folders.add(folder.uri, folder.name)
+
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineCompletionList | None:
+        ls.legacy_trigger = ls.legacy_trigger or sends_legacy_trigger(raw)
+        try:
+            params = read_inline_params(raw, legacy_trigger=ls.legacy_trigger)
+        except BadParams as error:
+            raise JsonRpcInvalidParams(message=f"textDocument/inlineCompletion: {error}.") from error
+        document = ls.documents.get(params.uri)
+        if document is None:
+            return types.InlineCompletionList(items=[])
+        offset = document.offset(params.position)
+        answer = await ls.suggest(document, offset, _inline_ask(ls, document, offset, params))
+        if answer.reason == "superseded":
+            return None
+        return results.inline_items(document, offset, answer.text, params.selected)
+
+    @server.feature(STATUS)
+    def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
+        report: dict[str, Any] = msgspec.to_builtins(ls.board.report)
+        return report
+
+    return server
+
+
+async def completion(ls: StardraftServer, params: types.CompletionParams) -> types.CompletionList | None:
+    """`textDocument/completion`, registered for clients without inline completion."""
+    document = ls.documents.get(params.text_document.uri)
+    if document is None:
+        return types.CompletionList(is_incomplete=False, items=[])
+    offset = document.offset(Position(params.position.line, params.position.character))
+    invoked = bool(params.context and params.context.trigger_kind == types.CompletionTriggerKind.Invoked)
+    answer = await ls.suggest(document, offset, Ask(invoked=invoked))
+    if answer.reason == "superseded":
+        return None
+    return results.completion_list(document, offset, answer.text)
+
+
+def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: InlineParams) -> Ask:
+    token = params.partial_result_token
+    on_growth = None
+    if token is not None and ls.session is not None and ls.session.settings.streaming:
+
+        def on_growth(text: str) -> None:
+            value = results.inline_items(document, offset, text, params.selected)
+            ls.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
+
+    if params.selected is None:
+        return Ask(invoked=params.invoked, on_growth=on_growth)
+    span = (document.offset(params.selected.start), document.offset(params.selected.end))
+    return Ask(
+        invoked=params.invoked,
+        on_growth=on_growth,
+        selected_text=params.selected.text,
+        selected_span=span,
+    )
+
+
+def _encoding(ls: StardraftServer) -> Any:
+    return str(ls.server_capabilities.position_encoding or "utf-16")
+
+
+def _change(change: types.TextDocumentContentChangeEvent) -> Change:
+    if isinstance(change, types.TextDocumentContentChangePartial):
+        span = change.range
+        return Change(
+            change.text,
+            Position(span.start.line, span.start.character),
+            Position(span.end.line, span.end.character),
+        )
+    return Change(change.text)
