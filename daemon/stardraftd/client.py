@@ -209,11 +209,15 @@ class DaemonClient:
 
     async def _lines(
         self, http: httpx.AsyncClient, method: str, path: str, body: bytes | None
-    ) -> AsyncGenerator[str]:
+    ) -> AsyncGenerator[bytes]:
         response = await self._send(http, http.build_request(method, path, content=body), stream=True)
         try:
-            async for line in response.aiter_lines():
-                yield line
+            rest = b""
+            async for part in response.aiter_bytes():
+                # Split at LF alone: `aiter_lines` also splits at U+2028, which stands raw in JSON.
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    yield line
         except httpx.TransportError as error:
             raise _Gone from error
         finally:

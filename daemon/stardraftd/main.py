@@ -28,7 +28,7 @@ from stardraftd.protocol import ErrorBody, StartReport
 from stardraftd.server import build_app
 from stardraftd.service import Service
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("stardraftd.main")  # also when this module is run as __main__
 
 EXIT_OK = 0
 EXIT_CANNOT_START = 1

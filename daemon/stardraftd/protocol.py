@@ -146,8 +146,8 @@ class Status(Struct, frozen=True, kw_only=True):
     model: ModelInfo | None
     loading_fraction: float | None
     sessions: int
-    running: int
-    waiting: int
+    n_running: int
+    n_waiting: int
     completed: int
     cancelled: int
     failed: int

@@ -30,6 +30,7 @@ def lsp(
     Example, Neovim 0.12: vim.lsp.config("stardraft", {cmd = {"stardraft", "lsp"}})
     """
     import logging
+    import os
     import sys
 
     levels = {
@@ -53,7 +54,14 @@ def lsp(
         force=True,
     )
     # pygls logs every message with its text at info: somebody's source, which is for no log.
-    logging.getLogger("pygls").setLevel(max(levels[log_level], logging.WARNING))
+    for library in ("pygls", "httpx"):
+        logging.getLogger(library).setLevel(max(levels[log_level], logging.WARNING))
     from stardraft_lsp.server import build_server
 
-    build_server(settings or ()).start_io()
+    # The protocol has stdout for itself: whatever else prints there goes to stderr, and breaks nothing.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        server = build_server(settings or ())
+        server.start_io(stdout=out)
+    # LSP: an exit that no shutdown request came before is an error.
+    raise typer.Exit(0 if server.was_shut_down else 1)

@@ -55,6 +55,7 @@ class StardraftServer(LanguageServer):
         self.legacy_trigger = False
         self.client_name = "editor"
         self.board = StatusBoard(self.send_status, self.show_error)
+        self.was_shut_down = False
         self.session: Session | None = None
         self.keeper: Keeper | None = None
         self._client: DaemonClient | None = None
@@ -147,7 +148,7 @@ class StardraftServer(LanguageServer):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """How a suggestion is asked for. A selected list entry stands for text that is not in the document yet."""
+    """How a suggestion is asked for. A selected list entry stands for text that is not yet in the document."""
 
     invoked: bool
     on_growth: Any = None
@@ -155,89 +156,83 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     selected_span: tuple[int, int] = (0, 0)
 
 
-def build_server(overrides: Sequence[str] = ()) -> StardraftServer:
-    """A server with its handlers, ready for `start_io`."""
-    server = StardraftServer(overrides)
+def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
+    try:
+        ls.overrides += options.overrides(params.initialization_options)
+    except ConfigError as error:
+        ls.show_error(error)
+    for folder in params.workspace_folders or []:
+        ls.folders.add(folder.uri, folder.name)
+    if not params.workspace_folders and params.root_uri:
+        ls.folders.add(params.root_uri)
+    text_document = params.capabilities.text_document
+    if text_document is None or text_document.inline_completion is None:
+        # Only without ghost text: an editor that has both would show every suggestion twice.
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
+    client = params.client_info.name if params.client_info else "editor"
+    ls.client_name = f"{client}-{params.process_id or id(ls)}"
 
-    @server.feature(types.INITIALIZE)
-    def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
-        try:
-            ls.overrides += options.overrides(params.initialization_options)
-        except ConfigError as error:
-            ls.show_error(error)
-        for folder in params.workspace_folders or []:
-            ls.folders.add(folder.uri, folder.name)
-        if not params.workspace_folders and params.root_uri:
-            ls.folders.add(params.root_uri)
-        text_document = params.capabilities.text_document
-        if text_document is None or text_document.inline_completion is None:
-            # Only without ghost text: an editor that has both would show every suggestion twice.
-            ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
-        client = params.client_info.name if params.client_info else "editor"
-        ls.client_name = f"{client}-{params.process_id or id(ls)}"
 
-    @server.feature(types.INITIALIZED)
-    def initialized(ls: StardraftServer, _params: types.InitializedParams) -> None:
-        ls.open_session(ls.client_name)
+def initialized(ls: StardraftServer, _params: types.InitializedParams) -> None:
+    ls.open_session(ls.client_name)
 
-    @server.feature(types.SHUTDOWN)
-    async def shutdown(ls: StardraftServer, _params: None) -> None:
-        await ls.close_session()
 
-    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
-    def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
-        document = params.text_document
-        ls.documents[document.uri] = Document(
-            document.uri, document.language_id, document.version, document.text, _encoding(ls)
-        )
+async def shutdown(ls: StardraftServer, _params: None) -> None:
+    await ls.close_session()
+    ls.was_shut_down = True
 
-    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
-    def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
-        document = ls.documents.get(params.text_document.uri)
-        if document is None:
-            log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
-            return
-        for change in params.content_changes:
-            document.apply(_change(change))
-        document.version = params.text_document.version
-        if ls.session is not None:
-            ls.session.supersede(document.uri)
 
-    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
-    def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
-        ls.documents.pop(params.text_document.uri, None)
-        if ls.session is not None:
-            ls.session.close(params.text_document.uri)
+def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
+    document = params.text_document
+    ls.documents[document.uri] = Document(
+        document.uri, document.language_id, document.version, document.text, _encoding(ls)
+    )
 
-    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
-    def did_change_folders(ls: StardraftServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
-        for folder in params.event.removed:
-            ls.folders.remove(folder.uri)
-        for folder in params.event.added:
-            ls.folders.add(folder.uri, folder.name)
 
-    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-    async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineCompletionList | None:
-        ls.legacy_trigger = ls.legacy_trigger or sends_legacy_trigger(raw)
-        try:
-            params = read_inline_params(raw, legacy_trigger=ls.legacy_trigger)
-        except BadParams as error:
-            raise JsonRpcInvalidParams(message=f"textDocument/inlineCompletion: {error}.") from error
-        document = ls.documents.get(params.uri)
-        if document is None:
-            return types.InlineCompletionList(items=[])
-        offset = document.offset(params.position)
-        answer = await ls.suggest(document, offset, _inline_ask(ls, document, offset, params))
-        if answer.reason == "superseded":
-            return None
-        return results.inline_items(document, offset, answer.text, params.selected)
+def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
+    document = ls.documents.get(params.text_document.uri)
+    if document is None:
+        log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
+        return
+    for change in params.content_changes:
+        document.apply(_change(change))
+    document.version = params.text_document.version
+    if ls.session is not None:
+        ls.session.supersede(document.uri)
 
-    @server.feature(STATUS)
-    def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
-        report: dict[str, Any] = msgspec.to_builtins(ls.board.report)
-        return report
 
-    return server
+def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
+    ls.documents.pop(params.text_document.uri, None)
+    if ls.session is not None:
+        ls.session.close(params.text_document.uri)
+
+
+def did_change_folders(ls: StardraftServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    for folder in params.event.removed:
+        ls.folders.remove(folder.uri)
+    for folder in params.event.added:
+        ls.folders.add(folder.uri, folder.name)
+
+
+async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineCompletionList | None:
+    ls.legacy_trigger = ls.legacy_trigger or sends_legacy_trigger(raw)
+    try:
+        params = read_inline_params(raw, legacy_trigger=ls.legacy_trigger)
+    except BadParams as error:
+        raise JsonRpcInvalidParams(message=f"textDocument/inlineCompletion: {error}.") from error
+    document = ls.documents.get(params.uri)
+    if document is None:
+        return types.InlineCompletionList(items=[])
+    offset = document.offset(params.position)
+    answer = await ls.suggest(document, offset, _inline_ask(ls, document, offset, params))
+    if answer.reason == "superseded":
+        return None
+    return results.inline_items(document, offset, answer.text, params.selected)
+
+
+def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
+    report: dict[str, Any] = msgspec.to_builtins(ls.board.report)
+    return report
 
 
 async def completion(ls: StardraftServer, params: types.CompletionParams) -> types.CompletionList | None:
@@ -286,3 +281,24 @@ def _change(change: types.TextDocumentContentChangeEvent) -> Change:
             Position(span.end.line, span.end.character),
         )
     return Change(change.text)
+
+
+_HANDLERS: tuple[tuple[str, Any, Any], ...] = (
+    (types.INITIALIZE, initialize, None),
+    (types.INITIALIZED, initialized, None),
+    (types.SHUTDOWN, shutdown, None),
+    (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
+    (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
+    (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+    (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, did_change_folders, None),
+    (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    (STATUS, status, None),
+)
+
+
+def build_server(overrides: Sequence[str] = ()) -> StardraftServer:
+    """A server with its handlers, ready for `start_io`."""
+    server = StardraftServer(overrides)
+    for method, handler, method_options in _HANDLERS:
+        server.feature(method, method_options)(handler)
+    return server

@@ -2,7 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 TIMEOUT_S = 90.0
 COMMAND = [sys.executable, "-P", "-m", "stardraftd"]
@@ -25,3 +29,23 @@ def stardraft(
     return subprocess.CompletedProcess(
         result.args, result.returncode, result.stdout.decode("utf-8"), result.stderr.decode("utf-8")
     )
+
+
+@contextmanager
+def running(home: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command while it runs, with pipes for stdout and stderr. Killed at the end of the block."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended. Its entry may stay until whoever started it notices."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -22,7 +22,7 @@ def status_of(**model: object) -> Status:
         "load_ms": 1.0,
         **model,
     }
-    counters = "engine_restarts sessions running waiting completed cancelled failed daemon_resident_bytes"
+    counters = "engine_restarts sessions n_running n_waiting completed cancelled failed daemon_resident_bytes"
     tokens = "tokens_evaluated tokens_reused tokens_generated"
     fields = {
         **dict.fromkeys(f"{counters} {tokens} protocol pid".split(), 0),

@@ -1,22 +1,23 @@
 """Real processes: a daemon of its own for each test, seen through the client that every front end uses."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from stardraftd.client import DaemonClient
 from stardraftd.protocol import CompletionRequest
 
 
 @pytest.fixture
-def in_home(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def in_home(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """This process itself stands in the isolated home, as a front end would."""
     for name in [name for name in os.environ if name.startswith("STARDRAFT_")]:
         monkeypatch.delenv(name)
     for name in [name for name in home if name.startswith("STARDRAFT_")]:
         monkeypatch.setenv(name, home[name])
-    yield home
+    return home
 
 
 @pytest.fixture
@@ -28,7 +29,9 @@ async def client(in_home: dict[str, str]) -> AsyncIterator[DaemonClient]:
 PREFIX = "class Shelf:\n    def __init__(self, items):\n        self."
 SUFFIX = "\n\n    def add(self, item):\n        self.items.append(item)\n"
 # Some 1,800 tokens: a prefill that takes long enough to be in the middle of.
-LONG_PREFIX = "".join(f"def function_{i}(alpha, beta):\n    return alpha * {i} + beta\n\n\n" for i in range(90))
+LONG_PREFIX = "".join(
+    f"def function_{i}(alpha, beta):\n    return alpha * {i} + beta\n\n\n" for i in range(90)
+)
 
 
 def request(**changes: object) -> CompletionRequest:

@@ -13,14 +13,15 @@ import httpx
 import msgspec
 import psutil
 import pytest
-from stardraftd import __version__
-from stardraftd.client import DaemonClient
-from stardraftd.errors import DaemonUnreachableError
-from stardraftd.protocol import Done, StartReport, Status, Text
 from tests.e2e.conftest import PREFIX, request, write_config
 from tests.support.home import processes_of
 from tests.support.streams import collect, done, run_until
 from tests.support.waiting import wait_until
+
+from stardraftd import __version__
+from stardraftd.client import DaemonClient
+from stardraftd.errors import DaemonUnreachableError
+from stardraftd.protocol import Done, StartReport, Status, Text
 
 FRONT_END = """
 import asyncio
@@ -82,16 +83,17 @@ async def test_the_socket_and_its_folder_are_the_users_alone(
 
 async def test_an_older_daemon_is_replaced_and_finishes_what_it_runs(in_home: dict[str, str]) -> None:
     command = [sys.executable, "-c", OLD_DAEMON]
-    with subprocess.Popen(
-        command, env=in_home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as old:
+    with subprocess.Popen(command, env=in_home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as old:
         await _replace(old)
 
 
 async def _replace(old: "subprocess.Popen[bytes]") -> None:
     assert old.stdout is not None
     assert b'"listening"' in old.stdout.readline()
-    async with DaemonClient("old editor", start=False) as old_editor, DaemonClient("new editor") as new_editor:
+    async with (
+        DaemonClient("old editor", start=False) as old_editor,
+        DaemonClient("new editor") as new_editor,
+    ):
         newcomers: list[asyncio.Task[object]] = []
         events = await run_until(
             old_editor.complete(request(mode="free", suffix="", max_tokens=100)),
@@ -121,7 +123,9 @@ async def test_a_daemon_whose_socket_was_taken_leaves(client: DaemonClient) -> N
     Path(status.endpoint).unlink()
     with socket.socket(socket.AF_UNIX) as thief:
         thief.bind(status.endpoint)
-        wait_until(lambda: not psutil.pid_exists(status.pid) or psutil.Process(status.pid).status() == "zombie")
+        wait_until(
+            lambda: not psutil.pid_exists(status.pid) or psutil.Process(status.pid).status() == "zombie"
+        )
         assert Path(status.endpoint).exists(), "it removed a socket that was not its own"
 
 
@@ -148,10 +152,14 @@ async def test_stop_with_drain_finishes_what_runs(client: DaemonClient) -> None:
 async def test_the_end_of_a_watched_daemon_is_noticed(client: DaemonClient) -> None:
     stops: list[asyncio.Task[object]] = []
     async with DaemonClient("other") as other:
-        with pytest.raises(DaemonUnreachableError):
+
+        async def watch() -> None:
             async for status in client.watch():
                 assert status.sessions == 1
                 stops.append(asyncio.create_task(other.stop(drain=False)))
+
+        with pytest.raises(DaemonUnreachableError):
+            await watch()
         await asyncio.gather(*stops)
 
 
@@ -169,7 +177,9 @@ async def test_the_idle_model_is_unloaded_and_the_next_request_brings_it_back(
     assert (await done(client, request())).text == first.text
 
 
-async def test_an_idle_daemon_leaves_unless_it_is_watched(client: DaemonClient, in_home: dict[str, str]) -> None:
+async def test_an_idle_daemon_leaves_unless_it_is_watched(
+    client: DaemonClient, in_home: dict[str, str]
+) -> None:
     write_config(in_home, "[daemon]\nidle_exit_minutes = 0.01\n")
     pid = (await client.hello()).pid
     watching = client.watch()

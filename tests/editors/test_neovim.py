@@ -123,6 +123,23 @@ def test_going_elsewhere_takes_the_suggestion_away(neovim: Neovim, tmp_path: Pat
     wait_until(lambda: neovim.ghost() is None, what="the suggestion outlived insert mode")
 
 
+def test_nothing_to_suggest_takes_the_suggestion_away(home: dict[str, str], tmp_path: Path) -> None:
+    """An empty answer clears; `null` would leave the ghost text, since the keys are those that it shows."""
+    with Neovim(find_neovim(), home, tmp_path, CONFIG) as neovim:
+        open_text(neovim, tmp_path, SHELF)
+        neovim.keys(f"{BEGINNING}GA<BS>n")
+        rest = see_ghost(neovim).text
+        Path(home["STARDRAFT_CONFIG"]).write_text("[editor]\nenabled = false\n", encoding="utf-8")
+        typed = 0
+        while neovim.ghost() is not None:  # until the language server has noticed its new configuration
+            assert typed < len(rest) - 1, "suggestions went on after they were turned off"
+            type_one_key(neovim, rest[typed])
+            typed += 1
+        assert typed > 0
+        assert neovim.call("nvim_get_mode")["mode"] == "i"
+        assert neovim.lines()[BEGINNING - 1] == f"        return{rest[:typed]}"
+
+
 def test_the_next_suggestion_comes_after_the_daemon_was_killed(
     neovim: Neovim, shared_home: dict[str, str], tmp_path: Path
 ) -> None:
@@ -133,7 +150,8 @@ def test_the_next_suggestion_comes_after_the_daemon_was_killed(
     os.kill(killed, signal.SIGKILL)
     neovim.keys("<Esc>")
     wait_until(lambda: neovim.ghost() is None)
-    neovim.keys(f"{BEGINNING}GA<BS>n")
+    # Another text than before: what was suggested once is remembered, and needs no daemon.
+    neovim.keys(f'{BEGINNING}G0C        name = "again"; return')
     accept(neovim, see_ghost(neovim))
     assert daemon_pid(shared_home) != killed
 

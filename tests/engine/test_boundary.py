@@ -1,4 +1,4 @@
-"""Golden cases of where a generation ends; they are in tests/data/engine/boundaries.toml, for anyone to add."""
+"""Golden cases of where a generation ends; tests/data/engine/boundaries.toml has them, for anyone to add."""
 
 import tomllib
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stardraftd.engine.boundary import Boundary
 
 CASES = tomllib.loads(

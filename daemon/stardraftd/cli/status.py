@@ -22,8 +22,8 @@ def status(
     The model and the device it runs on, memory, the requests so far and how much of their prompts came from
     the cache, and everything that should be mended. It starts no daemon.
 
-    The exit code is 0 when a daemon runs and 3 when none does; with --json the object is then
-    {"running": false} alone, otherwise "running" is the number of completions at work.
+    The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
+    {"running": false} alone.
     """
     import asyncio
 
@@ -50,4 +50,5 @@ def _print_json(found: object) -> None:
 
     from stardraftd.cli.terminal import raw_out
 
-    raw_out().write(msgspec.json.encode({"running": False} if found is None else found) + b"\n")
+    answer = {"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)}
+    raw_out().write(msgspec.json.encode(answer) + b"\n")

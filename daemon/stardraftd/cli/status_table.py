@@ -81,7 +81,7 @@ def _memory(status: Status) -> str:
 
 
 def _requests(status: Status) -> str:
-    now = f"{status.running} running, {status.waiting} waiting"
+    now = f"{status.n_running} running, {status.n_waiting} waiting"
     return f"{now}; {status.completed} completed, {status.cancelled} cancelled, {status.failed} failed"
 
 

@@ -54,6 +54,12 @@ class TextView:
                 self._activity.end()
                 show_warning(event.message, event.hint)
             case Plan():
+                self._activity.end()
+                if event.context_cut:
+                    show_warning(
+                        "The other files do not fit whole beside the cursor's own.",
+                        f"{event.n_context} tokens of them were sent, from the last ones named.",
+                    )
                 self._begin()
             case Text():
                 self._begin()

@@ -81,7 +81,14 @@ class Engine:
         run.n_reused = n_reused
         n_evaluated = len(prompt.ids) - n_reused
         run.emit(
-            Plan(layout=prompt.layout, n_prompt=len(prompt.ids), n_reused=n_reused, n_evaluated=n_evaluated)
+            Plan(
+                n_context=prompt.n_context,
+                context_cut=prompt.context_cut,
+                layout=prompt.layout,
+                n_prompt=len(prompt.ids),
+                n_reused=n_reused,
+                n_evaluated=n_evaluated,
+            )
         )
         for start in range(n_reused, len(prompt.ids), self._context.n_batch):
             self._evaluate(sequence, prompt.ids[start : start + self._context.n_batch], run)

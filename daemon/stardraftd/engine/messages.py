@@ -142,12 +142,18 @@ class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
 
 
 class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
-    """How the prompt was laid out and what of it was in the cache already, in tokens."""
+    """How the prompt was laid out and what of it was in the cache already, in tokens.
+
+    n_context:   of n_prompt, the tokens of the repository's name and of other files.
+    context_cut: whether some of the other files were cut or left out, because they did not fit.
+    """
 
     layout: Layout
     n_prompt: int
     n_reused: int
     n_evaluated: int
+    n_context: int = 0
+    context_cut: bool = False
 
 
 class Token(Struct, frozen=True, array_like=True):

@@ -57,7 +57,8 @@ class Prompt:
     ids: "array[int]"
     layout: Layout
     n_suffix: int
-    n_chunks: int
+    n_context: int
+    context_cut: bool
 
 
 class PromptBuilder:
@@ -71,8 +72,8 @@ class PromptBuilder:
     def build(self, completion: Completion, budget: Budget) -> Prompt:
         """The prompt for `completion`, at most `budget.n_prompt` tokens long."""
         layout = resolve_layout(completion.layout)
-        ids = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
-        n_chunks = len(ids)
+        ids, context_cut = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
+        n_context = len(ids)
         suffix = self.suffix_part(completion.suffix, budget.n_suffix)
         n_left = budget.n_prompt - len(ids) - len(suffix) - 3
         prefix = self.prefix_part(completion.path, completion.prefix, n_left)
@@ -88,34 +89,53 @@ class PromptBuilder:
             ids += suffix
             ids.append(fim.middle)
             ids += prefix
-        return Prompt(ids=ids, layout=layout, n_suffix=len(suffix), n_chunks=n_chunks)
+        return Prompt(
+            ids=ids,
+            layout=layout,
+            n_suffix=len(suffix),
+            n_context=n_context,
+            context_cut=context_cut,
+        )
 
-    def repository_part(self, repository: str, chunks: Sequence[ContextChunk], n_most: int) -> "array[int]":
+    def repository_part(
+        self, repository: str, chunks: Sequence[ContextChunk], n_most: int
+    ) -> tuple["array[int]", bool]:
         """`[repo_name R][file_sep path\\n text]...[file_sep]`, or nothing outside a repository.
 
-        Chunks that do not fit are left out from the oldest on. The closing separator is the one that
+        Where they do not all fit, the oldest are left out, and the first that is kept is cut to whole lines
+        from its beginning; the second answer is whether that was done. The closing separator is the one that
         stands before the cursor's own file.
         """
         fim = self._sentinels
         ids = array("i")
         if fim.separator is None or not (repository or chunks):
-            return ids
+            return ids, bool(chunks)
         if repository and fim.repository is not None:
             ids.append(fim.repository)
             ids += self._tokenize(repository)
         newest_first: list[array[int]] = []
         n_left = n_most - len(ids) - 1
+        cut = False
         for chunk in reversed(chunks):
             part = array("i", [fim.separator])
             part += self._tokenize(f"{chunk.path}\n{chunk.text}" if chunk.path else chunk.text)
-            n_left -= len(part)
-            if n_left < 0:
+            if len(part) > n_left:
+                cut = True
+                part = self._whole_lines(part, n_left)
+            if part:
+                newest_first.append(part)
+                n_left -= len(part)
+            if cut:
                 break
-            newest_first.append(part)
         for part in reversed(newest_first):
             ids += part
         ids.append(fim.separator)
-        return ids
+        return ids, cut
+
+    def _whole_lines(self, part: "array[int]", n_most: int) -> "array[int]":
+        """The beginning of a chunk, up to a line end; nothing when not even its path and a line fit."""
+        line_ends = [i for i in range(max(n_most, 0)) if self._piece(part[i]).startswith(b"\n")]
+        return part[: line_ends[-1]] if len(line_ends) > 1 else array("i")
 
     def suffix_part(self, suffix: str, n_most: int) -> "array[int]":
         """The beginning of the suffix; a cut is made at a line end where one is near."""

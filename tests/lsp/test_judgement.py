@@ -1,0 +1,213 @@
+"""The pure parts: what is sent, how much is asked for, what of an old suggestion still fits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol import types
+
+from stardraft_lsp import results
+from stardraft_lsp.cache import MAX_DOCUMENTS, Made, SuggestionCache
+from stardraft_lsp.context.window import window
+from stardraft_lsp.documents import Document, Position
+from stardraft_lsp.folders import Folders, Place
+from stardraft_lsp.mode import choose_mode
+from stardraft_lsp.options import overrides
+from stardraft_lsp.requests import BadParams, read_inline_params
+from stardraftd.config import load_config
+from stardraftd.errors import ConfigError
+
+LINES = "".join(f"line number {number}\n" for number in range(1000))
+
+
+# --- window --------------------------------------------------------------------------------------
+
+
+@given(st.text("ab\n\r\té😀", max_size=300), st.data(), st.integers(1, 80), st.integers(0, 80))
+def test_a_window_is_the_text_around_the_cursor_within_its_bytes(
+    text: str, data: st.DataObject, before: int, behind: int
+) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    around = window(text, offset, before, behind)
+    normal = lambda piece: piece.replace("\r\n", "\n").replace("\r", "\n")  # noqa: E731
+    assert normal(text[:offset]).endswith(around.prefix)
+    assert normal(text[offset:]).startswith(around.suffix.removesuffix("\n"))
+    assert len(around.prefix.encode()) <= before
+    assert len(around.suffix.encode()) <= behind + 1
+
+
+def test_a_small_document_is_sent_whole() -> None:
+    around = window("a\nb\nc\n", 3, 1000, 1000)
+    assert (around.prefix, around.suffix) == ("a\nb", "\nc\n")
+
+
+def test_the_windows_beginning_stands_still_while_a_person_types() -> None:
+    offset = 9_000
+    beginnings = []
+    text = LINES[:offset]
+    for _ in range(500):
+        text += "x"
+        beginnings.append(window(text + LINES, len(text), 4_000, 1_000).prefix[:40])
+    assert len(set(beginnings)) <= 2
+    assert all(beginning.startswith("line number") for beginning in beginnings)
+
+
+def test_a_suffix_that_is_cut_ends_with_a_whole_line() -> None:
+    assert window(LINES, 0, 1_000, 1_000).suffix.endswith("\n")
+
+
+# --- mode ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "mode"),
+    [
+        ("def f():", "\n", "block"),
+        ("def f():\n    ", "\n", "block"),
+        ("if (x) {\n", "\n}", "block"),
+        ("x = [1,\n\n", "", "line"),
+        ("x = ", "\n", "line"),
+        ("foo(", ")", "line"),
+        ("x => ", "", "block"),
+        ("x = 1\n", "", "line"),
+        ("", "", "line"),
+    ],
+)
+def test_a_block_is_asked_for_after_an_opener(prefix: str, suffix: str, mode: str) -> None:
+    assert choose_mode("auto", prefix, suffix) == mode
+
+
+def test_a_configured_mode_is_kept() -> None:
+    assert choose_mode("line", "def f():", "") == "line"
+    assert choose_mode("block", "x = ", "") == "block"
+
+
+# --- cache ---------------------------------------------------------------------------------------
+
+
+def test_who_types_what_was_suggested_gets_the_rest() -> None:
+    cache = SuggestionCache()
+    cache.put("a", Made("x = ", "\n", "foo(bar)"))
+    assert cache.find("a", "x = ", "\n") == "foo(bar)"
+    assert cache.find("a", "x = foo(", "\n") == "bar)"
+    assert cache.find("a", "x = foo(bar)", "\n") == ""
+    assert cache.find("a", "x = fox", "\n") == ""
+    assert cache.find("a", "x = foo(", ")\n") == ""
+    assert cache.find("b", "x = foo(", "\n") == ""
+
+
+def test_a_deleted_character_brings_the_earlier_suggestion_back() -> None:
+    cache = SuggestionCache()
+    cache.put("a", Made("x = ", "\n", "foo"))
+    cache.put("a", Made("x = b", "\n", "ar"))
+    assert cache.find("a", "x = b", "\n") == "ar"
+    assert cache.find("a", "x = ", "\n") == "foo"
+
+
+def test_the_cache_is_bounded() -> None:
+    cache = SuggestionCache()
+    for number in range(MAX_DOCUMENTS + 1):
+        cache.put(str(number), Made("", "", "text"))
+    assert cache.find("0", "", "") == ""
+    assert cache.find(str(MAX_DOCUMENTS), "", "") == "text"
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def test_a_path_is_relative_to_the_innermost_folder() -> None:
+    folders = Folders()
+    folders.add("file:///people/me/work", "work")
+    folders.add("file:///people/me/work/inner%20one", "inner one")
+    assert folders.place("file:///people/me/work/a/b.py") == Place("a/b.py", "work")
+    assert folders.place("file:///people/me/work/inner%20one/c.py") == Place("c.py", "inner one")
+    folders.remove("file:///people/me/work/inner%20one")
+    assert folders.place("file:///people/me/work/inner%20one/c.py") == Place("inner one/c.py", "work")
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///people/elsewhere/x.py", "x.py"),
+        ("untitled:Untitled-1", "Untitled-1"),
+        ("file:///people/me/workshop/x.py", "x.py"),
+    ],
+)
+def test_a_file_outside_every_folder_has_its_name_only(uri: str, path: str) -> None:
+    folders = Folders()
+    folders.add("file:///people/me/work", "work")
+    assert folders.place(uri) == Place(path, "")
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+def test_initialization_options_become_settings() -> None:
+    given_options = {
+        "debounceMs": 5,
+        "languagesOff": ["markdown", 'odd"one'],
+        "streaming": False,
+        "settings": ["model.gpu_layers=3"],
+    }
+    config = load_config(environ={}, overrides=overrides(given_options))
+    assert config.editor.debounce_ms == 5
+    assert config.editor.languages_off == ("markdown", 'odd"one')
+    assert config.editor.streaming is False
+    assert config.model.gpu_layers == 3
+    assert overrides(None) == ()
+
+
+@pytest.mark.parametrize("options", [{"debounce": 5}, {"mode": "page"}, {"debounceMs": "x"}, [1]])
+def test_wrong_initialization_options_are_named(options: object) -> None:
+    with pytest.raises(ConfigError, match="initializationOptions"):
+        overrides(options)
+
+
+# --- requests and results ------------------------------------------------------------------------
+
+HERE = {"line": 1, "character": 2}
+
+
+@pytest.mark.parametrize(
+    ("context", "legacy", "invoked"),
+    [
+        ({"triggerKind": 1}, False, True),
+        ({"triggerKind": 2}, False, False),
+        ({"triggerKind": 0}, True, True),
+        ({"triggerKind": 1}, True, False),
+        (None, False, False),
+        ([], False, False),
+    ],
+)
+def test_trigger_kinds_old_and_new_are_understood(context: object, legacy: bool, invoked: bool) -> None:
+    raw = {"textDocument": {"uri": "a"}, "position": HERE, "context": context}
+    assert read_inline_params(raw, legacy_trigger=legacy).invoked is invoked
+
+
+@pytest.mark.parametrize("span", [[HERE, HERE], {"start": HERE, "end": HERE}])
+def test_a_range_may_be_an_object_or_an_array_of_two(span: object) -> None:
+    info = {"range": span, "text": "word"}
+    raw = {"textDocument": {"uri": "a"}, "position": HERE, "context": {"selectedCompletionInfo": info}}
+    selected = read_inline_params(raw).selected
+    assert selected is not None
+    assert (selected.start, selected.text) == (Position(1, 2), "word")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [None, [], {}, {"textDocument": {}}, {"textDocument": {"uri": "a"}}, {"textDocument": {"uri": "a"}, "position": 3},
+     {"textDocument": {"uri": "a"}, "position": {"line": -1, "character": 0}}],
+)  # fmt: skip
+def test_parameters_that_cannot_be_used_are_named(raw: object) -> None:
+    with pytest.raises(BadParams):
+        read_inline_params(raw)
+
+
+def test_a_list_entry_replaces_the_word_begun() -> None:
+    document = Document("a", "python", 0, "x = sel\r\n", "utf-16")
+    entry = results.completion_list(document, 7, "f.items\nmore").items[0]
+    assert isinstance(entry.text_edit, types.TextEdit)
+    assert entry.text_edit.new_text == "self.items\r\nmore"
+    assert entry.text_edit.range.start.character == 4
+    assert entry.filter_text == "self.items"
+    assert entry.label == "self.items…"
+    assert results.completion_list(document, 7, "").items == []

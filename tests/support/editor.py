@@ -1,0 +1,197 @@
+"""An editor at the other end of stdio: it sends what it likes, and keeps count of every answer."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.support.waiting import DEADLINE_S, wait_until_async
+
+GHOST_TEXT = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
+
+
+class Editor:
+    """A language server's client, at the level of messages.
+
+    Invariant: every request is answered exactly once, or `check_answers` says which was not.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.notifications: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        self._ids = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._answered_twice: list[int] = []
+        self._versions: dict[str, int] = {}
+        self._reader = asyncio.create_task(self._read())
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def post(self, method: str, params: Any) -> int:
+        """Sends a request; returns its id, for `answer`."""
+        number = next(self._ids)
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        self._write({"id": number, "method": method, "params": params})
+        return number
+
+    async def answer(self, number: int) -> dict[str, Any]:
+        """The whole answer to a request: with "result" or with "error"."""
+        return await asyncio.wait_for(asyncio.shield(self._answers[number]), DEADLINE_S)
+
+    async def request(self, method: str, params: Any) -> Any:
+        """Sends a request; returns the result of its answer."""
+        answer = await self.answer(self.post(method, params))
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def notify(self, method: str, params: Any) -> None:
+        self._write({"method": method, "params": params})
+
+    def progress(self, token: object) -> list[Any]:
+        """The values of `$/progress` that came for a token."""
+        return [
+            message["params"]["value"]
+            for message in self.notifications
+            if message["method"] == "$/progress" and message["params"]["token"] == token
+        ]
+
+    def told(self, method: str) -> list[Any]:
+        return [message["params"] for message in self.notifications if message["method"] == method]
+
+    def check_answers(self) -> None:
+        assert not self._answered_twice, f"answered more than once: {self._answered_twice}"
+        open_ones = [number for number, answer in self._answers.items() if not answer.done()]
+        assert not open_ones, f"never answered: {open_ones}"
+
+    # --- what editors do -------------------------------------------------------------------------
+
+    async def initialize(self, capabilities: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = await self.request(
+            "initialize",
+            {
+                "processId": None,
+                "rootUri": None,
+                "capabilities": GHOST_TEXT if capabilities is None else capabilities,
+                **more,
+            },
+        )
+        self.notify("initialized", {})
+        return found
+
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        self._versions[uri] = 1
+        document = {"uri": uri, "languageId": language, "version": 1, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": document})
+
+    def change(self, uri: str, *changes: dict[str, Any]) -> None:
+        self._versions[uri] += 1
+        document = {"uri": uri, "version": self._versions[uri]}
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
+
+    def insert(self, uri: str, line: int, character: int, text: str) -> None:
+        here = {"line": line, "character": character}
+        self.change(uri, {"range": {"start": here, "end": here}, "text": text})
+
+    def ask(self, uri: str, line: int, character: int, **more: Any) -> int:
+        """Posts an inline completion request, by hand unless `context` says otherwise."""
+        return self.post(
+            "textDocument/inlineCompletion",
+            {
+                "textDocument": {"uri": uri},
+                "position": {"line": line, "character": character},
+                "context": {"triggerKind": 1},
+                **more,
+            },
+        )
+
+    async def suggestion(self, uri: str, line: int, character: int, **more: Any) -> dict[str, Any]:
+        """The one item of an answer that has one."""
+        answer = await self.answer(self.ask(uri, line, character, **more))
+        items = answer["result"]["items"]
+        assert len(items) == 1, answer
+        item: dict[str, Any] = items[0]
+        return item
+
+    async def until_told(self, method: str, wanted: Any = lambda params: True) -> Any:
+        """Waits for a notification whose parameters are `wanted`."""
+
+        def found() -> list[Any]:
+            return [params for params in self.told(method) if wanted(params)]
+
+        return (await wait_until_async(found, what=f"a {method} that is wanted, among {self.told(method)}"))[
+            0
+        ]
+
+    # --- underneath ------------------------------------------------------------------------------
+
+    def _write(self, message: dict[str, Any]) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    async def _read(self) -> None:
+        stream = self.process.stdout
+        assert stream is not None
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await stream.readuntil(b"\r\n\r\n")
+                size = next(
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.startswith(b"Content-Length")
+                )
+                self._take(json.loads(await stream.readexactly(size)))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "method" in message and "id" in message:
+            self.requests.append(message)
+            self._write({"id": message["id"], "result": None})
+        elif "method" in message:
+            self.notifications.append(message)
+        else:
+            answer = self._answers[message["id"]]
+            if answer.done():
+                self._answered_twice.append(message["id"])
+            else:
+                answer.set_result(message)
+
+
+async def start_server(home: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
+    """`stardraft lsp`, as an editor starts it."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "stardraftd",
+        "lsp",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=home,
+        limit=16 * 1024 * 1024,
+    )
+
+
+@asynccontextmanager
+async def editing(home: dict[str, str], *arguments: str, initialize: bool = True) -> AsyncIterator[Editor]:
+    """An editor with a running server. At the end all its requests must have been answered."""
+    process = await start_server(home, *arguments)
+    editor = Editor(process)
+    try:
+        if initialize:
+            await editor.initialize()
+        yield editor
+        await editor.request("shutdown", None)
+        editor.check_answers()
+        editor.notify("exit", None)
+        assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        editor._reader.cancel()
+        await asyncio.wait({editor._reader})
