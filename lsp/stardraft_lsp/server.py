@@ -148,7 +148,7 @@ class StardraftServer(LanguageServer):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """How a suggestion is asked for. A selected list entry stands for text that is not yet in the document."""
+    """How a suggestion is asked for. A selected list entry is text that is not yet in the document."""
 
     invoked: bool
     on_growth: Any = None

@@ -194,9 +194,16 @@ def test_a_range_may_be_an_object_or_an_array_of_two(span: object) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [None, [], {}, {"textDocument": {}}, {"textDocument": {"uri": "a"}}, {"textDocument": {"uri": "a"}, "position": 3},
-     {"textDocument": {"uri": "a"}, "position": {"line": -1, "character": 0}}],
-)  # fmt: skip
+    [
+        None,
+        [],
+        {},
+        {"textDocument": {}},
+        {"textDocument": {"uri": "a"}},
+        {"textDocument": {"uri": "a"}, "position": 3},
+        {"textDocument": {"uri": "a"}, "position": {"line": -1, "character": 0}},
+    ],
+)
 def test_parameters_that_cannot_be_used_are_named(raw: object) -> None:
     with pytest.raises(BadParams):
         read_inline_params(raw)
