@@ -53,7 +53,7 @@ build: python ## the wheel and the source distribution, checked, in dist/
 	@test -x $(TOOLBIN)/twine || { $(PYTHON) -m venv $(TOOLS) && \
 	  $(TOOLBIN)/python -m pip install --quiet --constraint packaging/constraints.txt build twine; }
 	@rm -rf dist
-	@$(TOOLBIN)/pyproject-build --quiet --outdir dist .
+	@$(TOOLBIN)/pyproject-build --outdir dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	@$(TOOLBIN)/twine check --strict dist/*
 
 clean: ## remove everything that was made here, the environment included

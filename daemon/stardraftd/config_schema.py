@@ -72,7 +72,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 512
     flash_attention: Annotated[
         Literal["auto", "on", "off"],
-        Meta(description="Flash attention. `auto` uses it where the device supports it."),
+        Meta(
+            description="Flash attention. `auto` uses it on a GPU that supports it; on the CPU it is off, so that "
+            "a suggestion does not depend on what was cached.",
+        ),
     ] = "auto"
     kv_type: Annotated[
         Literal["f16", "q8_0"],

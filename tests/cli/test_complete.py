@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.cli.program import COMMAND, DEMO, TIMEOUT_S, running, stardraft
 from tests.support.waiting import wait_until
 

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from tests.cli.program import DEMO, TIMEOUT_S, is_gone, running, stardraft
 from tests.support.home import processes_of
 from tests.support.waiting import wait_until

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.cli.program import stardraft
 from tests.support.home import processes_of
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-from tests.support.waiting import DEADLINE_S, wait_until
 
 from stardraftd.config import Config, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 class Watched:

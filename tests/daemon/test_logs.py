@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.waiting import DEADLINE_S
 
 from stardraftd import logs
+from tests.support.waiting import DEADLINE_S
 
 log = logging.getLogger("stardraftd.test")
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes and open files differ on Windows")

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import httpx
 import msgspec
 import pytest
-from tests.e2e.conftest import LONG_PREFIX, PREFIX, SUFFIX, request
-from tests.support.streams import collect, done, only, run_until
 
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError
 from stardraftd.protocol import Done, Failed, Figures, Plan, Text
+from tests.e2e.conftest import LONG_PREFIX, PREFIX, SUFFIX, request
+from tests.support.streams import collect, done, only, run_until
 
 
 def figures(event: Done) -> Figures:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.support.waiting import wait_until
 
 NEEDED = (0, 12)

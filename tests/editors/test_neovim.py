@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.editors.neovim import Ghost, Neovim, find_neovim
 from tests.support.waiting import wait_until
 

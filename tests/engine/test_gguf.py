@@ -11,12 +11,12 @@ from pathlib import Path
 
 import gguf
 import pytest
-from tests.support.tiny_models import BUILT_IN, write_tiny_model
 
 from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.gguf_header import WEIGHT_TYPES
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, ModelNotFoundError, ModelUnsupportedError
+from tests.support.tiny_models import BUILT_IN, write_tiny_model
 
 N_MUTATIONS = 3000
 

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from tests.support.prompts import Case, load_cases
-from tests.support.tiny_models import BUILT_IN
 
 from stardraftd.engine.gguf import read_header
 from stardraftd.engine.messages import Completion, ContextChunk, LayoutChoice
 from stardraftd.engine.prompt import Budget, PromptBuilder
 from stardraftd.engine.vocabulary import fim_tokens
+from tests.support.prompts import Case, load_cases
+from tests.support.tiny_models import BUILT_IN
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
 pytest.importorskip("tokenizers", reason="tokenizers is not installed: pip install 'stardraft[reference]'")
 
-from tests.support.reference_tokenizer import ReferenceTokenizer
-
 from stardraftd.engine import llama
+from tests.support.reference_tokenizer import ReferenceTokenizer
 
 AMPLE = Budget(n_prompt=4096, n_suffix=2048, n_chunks=2048)
 CASES = load_cases()
@@ -159,7 +158,7 @@ def test_a_prompt_never_exceeds_its_budget(layout: LayoutChoice, builder: Prompt
         prompt = builder.build(completion, budget)
         assert len(prompt.ids) <= budget.n_prompt
         assert prompt.n_suffix <= budget.n_suffix
-        assert prompt.n_chunks <= budget.n_chunks
+        assert prompt.n_context <= budget.n_chunks
 
 
 def test_what_is_kept_of_a_long_file_is_what_stands_around_the_cursor(

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from tests.support.prompts import Case, load_cases
 from tests.support.tiny_models import BUILT_IN, reference_model, write_dequantised, write_tiny_model
 
@@ -27,13 +28,12 @@ pytest.importorskip(
 )
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
 
-from tests.support.reference_tokenizer import ReferenceTokenizer
-
 from stardraftd.engine import llama
 from stardraftd.engine.core import Engine, stop_ids
 from stardraftd.engine.loading import LoadedModel, load
 from stardraftd.engine.messages import CompletionEvent, Done, EngineSettings, FinishReason, LayoutChoice, Text
 from stardraftd.engine.prompt import Budget, PromptBuilder
+from tests.support.reference_tokenizer import ReferenceTokenizer
 
 Logits = NDArray[np.float32]
 

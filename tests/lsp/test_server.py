@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from stardraftd import __version__
 from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
 from tests.support.home import processes_of
 from tests.support.waiting import DEADLINE_S, wait_until, wait_until_async
-
-from stardraftd import __version__
 
 URI = "file:///work%20shop/shelf.py"
 TEXT = (

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
 from tests.support.waiting import wait_until
 
 FOLDERS = {

@@ -3,11 +3,12 @@
 It shares no code with llama.cpp, and knows no special tokens: every text is only text to it.
 """
 
-from tests.support.tiny_models import real_tokenizer
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+
+from tests.support.tiny_models import real_tokenizer
 
 
 class ReferenceTokenizer:
