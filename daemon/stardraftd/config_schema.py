@@ -73,8 +73,8 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     flash_attention: Annotated[
         Literal["auto", "on", "off"],
         Meta(
-            description="Flash attention. `auto` uses it on a GPU that supports it; on the CPU it is off, so that "
-            "a suggestion does not depend on what was cached.",
+            description="Flash attention. `auto` uses it on a GPU that supports it; on the CPU it is off, so "
+            "that a suggestion does not depend on what was cached.",
         ),
     ] = "auto"
     kv_type: Annotated[

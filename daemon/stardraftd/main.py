@@ -22,7 +22,7 @@ from stardraftd import logs
 from stardraftd.config import Config, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.endpoint import Listener, listen
-from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.errors import ConfigError, PathError, StardraftError
 from stardraftd.paths import config_path, lock_path, log_path
 from stardraftd.protocol import ErrorBody, StartReport
 from stardraftd.server import build_app
@@ -42,11 +42,17 @@ def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
     try:
         config = load_config(overrides=overrides)
         with contextlib.ExitStack() as held:
-            lock = filelock.FileLock(lock_path(), timeout=0, thread_local=False)
+            path = lock_path()
+            lock = filelock.FileLock(path, timeout=0, thread_local=False)
             try:
                 held.enter_context(lock)
             except filelock.Timeout:
                 return _already_running(foreground)
+            except OSError as error:
+                raise PathError(
+                    f"The daemon's lock {path} cannot be made: {error.strerror or error}.",
+                    "Set STARDRAFT_RUNTIME_DIR to a folder of your own that can be written to.",
+                ) from error
             listener = listen(config.daemon.transport)
             held.callback(listener.withdraw)
             daemon = config.daemon
@@ -124,7 +130,10 @@ class _Process:
             on_change,
             current=service.config,
         )
-        watcher.start()
+        try:
+            watcher.start()
+        except ConfigError as error:
+            service.reconfigure(error)
         log.info("listening", extra={"endpoint": str(self._listener.endpoint), "pid": os.getpid()})
         serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]))
         background = [
