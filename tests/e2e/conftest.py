@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -38,12 +37,3 @@ def request(**changes: object) -> CompletionRequest:
     """A small completion in the middle of a class; `changes` replace its fields."""
     fields: dict[str, object] = {"document": "shelf", "path": "shelf.py", "prefix": PREFIX, "suffix": SUFFIX}
     return CompletionRequest(**(fields | changes))  # type: ignore[arg-type]
-
-
-def write_config(home: dict[str, str], text: str) -> Path:
-    path = Path(home["STARDRAFT_CONFIG"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    return path

@@ -18,8 +18,8 @@ from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError
 from stardraftd.protocol import Done, StartReport, Status, Text
-from tests.e2e.conftest import PREFIX, request, write_config
-from tests.support.home import processes_of
+from tests.e2e.conftest import PREFIX, request
+from tests.support.home import processes_of, write_config
 from tests.support.streams import collect, done, run_until
 from tests.support.waiting import wait_until
 

@@ -14,7 +14,8 @@ from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, PathError
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol import Done, Failed, Plan, StreamEvent, Text
-from tests.e2e.conftest import LONG_PREFIX, request, write_config
+from tests.e2e.conftest import LONG_PREFIX, request
+from tests.support.home import write_config
 from tests.support.streams import collect, done, failed, only, run_until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's own files and capabilities")

@@ -11,7 +11,7 @@ import pytest
 
 from stardraftd import __version__
 from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
-from tests.support.home import processes_of
+from tests.support.home import processes_of, write_config
 from tests.support.waiting import DEADLINE_S, wait_until, wait_until_async
 
 URI = "file:///work%20shop/shelf.py"
@@ -240,7 +240,7 @@ async def test_a_loading_model_shows_its_progress_and_the_status_follows(home: d
 
 
 async def test_a_model_that_cannot_be_loaded_is_told_once(home: dict[str, str]) -> None:
-    _configure(home, f"[model]\npath = '{Path(home['STARDRAFT_STATE_DIR']) / 'absent.gguf'}'\n")
+    write_config(home, f"[model]\npath = '{Path(home['STARDRAFT_STATE_DIR']) / 'absent.gguf'}'\n")
     async with editing(home) as editor:
         editor.open(URI, TEXT)
         for _ in range(3):
@@ -254,7 +254,7 @@ async def test_a_model_that_cannot_be_loaded_is_told_once(home: dict[str, str]) 
 
 
 async def test_wrong_options_and_a_wrong_configuration_are_told(home: dict[str, str]) -> None:
-    _configure(home, "[editor]\ndebounce_ms = 'soon'\n")
+    write_config(home, "[editor]\ndebounce_ms = 'soon'\n")
     async with editing(home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"debounce": 3})
         await editor.until_told("window/showMessage", lambda params: "debounce" in params["message"])
@@ -262,18 +262,18 @@ async def test_wrong_options_and_a_wrong_configuration_are_told(home: dict[str, 
         assert "editor.debounce_ms" in shown["message"]
         editor.open(URI, TEXT)
         assert await editor.request(*_inline(URI)) == {"items": []}
-        _configure(home, "")
+        write_config(home, "")
         async with asyncio.timeout(DEADLINE_S):
             while await editor.request(*_inline(URI)) == {"items": []}:
                 await asyncio.sleep(0.05)
 
 
 async def test_a_changed_configuration_is_followed(home: dict[str, str]) -> None:
-    _configure(home, "")
+    write_config(home, "")
     async with editing(home) as editor:
         editor.open(URI, TEXT)
         assert (await editor.suggestion(URI, *CURSOR))["insertText"]
-        _configure(home, "[editor]\nenabled = false\n")
+        write_config(home, "[editor]\nenabled = false\n")
         async with asyncio.timeout(DEADLINE_S):
             while await editor.request(*_inline(URI)) != {"items": []}:
                 await asyncio.sleep(0.05)
@@ -336,14 +336,6 @@ def _inline(uri: str) -> tuple[str, dict[str, Any]]:
         "position": {"line": CURSOR[0], "character": CURSOR[1]},
         "context": {"triggerKind": 1},
     }
-
-
-def _configure(home: dict[str, str], text: str) -> None:
-    path = Path(home["STARDRAFT_CONFIG"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _daemons(home: dict[str, str]) -> list[int]:

@@ -51,6 +51,16 @@ def isolated_home() -> Iterator[dict[str, str]]:
     assert not left, f"these outlived the daemon's stop: {left}"
 
 
+def write_config(home: dict[str, str], text: str) -> Path:
+    """Writes the configuration file of a home, in one step, as editors do."""
+    path = Path(home["STARDRAFT_CONFIG"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
 def stop_everything(home: dict[str, str]) -> list[str]:
     """Asks the daemon to stop. What is still there after that is killed, and named in the answer."""
     if not processes_of(home):

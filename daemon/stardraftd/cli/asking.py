@@ -4,10 +4,10 @@ import asyncio
 from contextlib import aclosing
 
 from stardraftd.cli.activity import Activity
-from stardraftd.cli.edge import show_warning
 from stardraftd.cli.options import Wanted
 from stardraftd.cli.running import apply_hint, not_applied, running_status
 from stardraftd.cli.suggestion import JsonView, TextView, View
+from stardraftd.cli.telling import show_warning
 from stardraftd.cli.terminal import err, write
 from stardraftd.cli.wording import toy_sentence
 from stardraftd.client import DaemonClient

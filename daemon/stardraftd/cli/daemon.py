@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.cli import options, status
-from stardraftd.cli.edge import show_warning
 from stardraftd.cli.options import Wanted, examples, wanted
+from stardraftd.cli.telling import show_warning
 from stardraftd.errors import DaemonUnreachableError, StardraftError
 
 if TYPE_CHECKING:

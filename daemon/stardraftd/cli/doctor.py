@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli.edge import FAILED
 from stardraftd.cli.options import examples
+from stardraftd.cli.telling import FAILED
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks import Check

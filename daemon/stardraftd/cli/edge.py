@@ -1,29 +1,17 @@
-"""The edge: runs a command line, shows every error once, and turns it into an exit code.
-
-0    done
-1    it failed, and stderr says why; or whoever read the output went away
-2    what was typed is wrong
-3    there is no daemon (`stardraft status`)
-130  Ctrl-C
-"""
+"""The edge: runs a command line, shows every error once, and turns it into an exit code."""
 
 import os
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import cast
 
 import typer
 
+from stardraftd.cli.telling import FAILED, INTERRUPTED, WRONG_INPUT, say, show
 from stardraftd.cli.terminal import prepare_streams, silence_stdout
 from stardraftd.errors import PathError, RequestError, StardraftError
-
-FAILED = 1
-WRONG_INPUT = 2
-NOT_RUNNING = 3
-INTERRUPTED = 130
 
 # Which module holds the parser's errors differs between versions of typer; their family does not.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
@@ -52,25 +40,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def show(error: StardraftError) -> None:
-    """One error on stderr: `stardraft: what happened`, and below it what to do."""
-    _print(f"stardraft: {error.message}", error.hint)
-
-
-def show_warning(message: str, hint: str = "") -> None:
-    """Something to know that did not stop the command, on stderr."""
-    _print(f"stardraft: warning: {message}", hint)
-
-
-def _print(message: str, hint: str) -> None:
-    from stardraftd.cli.terminal import visible
-
-    lines = [message, *(f"  {line}" for line in hint.splitlines())]
-    with suppress(OSError):  # stderr is closed or full: there is nowhere left to say it
-        sys.stderr.write(visible("\n".join(lines)) + "\n")
-        sys.stderr.flush()
-
-
 def _invoke(arguments: list[str]) -> int:
     from stardraftd.cli.app import command
 
@@ -92,7 +61,7 @@ def _show_unexpected(error: Exception) -> None:
         traceback.print_exception(error)
     name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     again = f"STARDRAFT_DEBUG=1 stardraft {shlex.join(sys.argv[1:])}".rstrip()
-    _print(
+    say(
         f"stardraft: something went wrong that should not have: {name}.",
         f"This is a mistake in stardraft. Please report it, with what this prints:\n{again}\n{_log()}",
     )

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from stardraftd.cli.edge import NOT_RUNNING
 from stardraftd.cli.options import examples
+from stardraftd.cli.telling import NOT_RUNNING
 
 EXAMPLES = examples(
     "stardraft status",

@@ -5,7 +5,7 @@ from typing import Protocol
 import msgspec
 
 from stardraftd.cli.activity import Activity
-from stardraftd.cli.edge import show_warning
+from stardraftd.cli.telling import show_warning
 from stardraftd.cli.terminal import err, out, raw_out, write
 from stardraftd.cli.wording import NOTHING, figures_line
 from stardraftd.protocol import Done, Failed, Loading, Notice, Plan, StreamEvent, Text

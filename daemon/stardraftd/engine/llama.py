@@ -94,7 +94,22 @@ class AbortFlag:
         return ctypes.cast(self._buffer, ctypes.c_void_p)
 
 
-class Model:
+class _Native:
+    """Something of llama.cpp's own that has to be freed: by `close`, or at the end of a `with`."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Model(_Native):
     """A loaded model: its weights and its vocabulary. Close it after every context on it is closed."""
 
     def __init__(
@@ -152,14 +167,6 @@ class Model:
             llama_cpp.llama_model_free(self.handle)
             self.handle = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def tokenize(self, text: bytes) -> "array[int]":
         """Token ids of UTF-8 `text`. What looks like a special token in it stays text; nothing is added."""
         ids = (ctypes.c_int32 * (len(text) + 1))()
@@ -191,7 +198,7 @@ def _last_error() -> str:
     return (telling or lines or ["it gave no reason"])[-1]
 
 
-class Context:
+class Context(_Native):
     """A KV cache with the buffers to decode into it. All sequences share its cells (unified cache)."""
 
     def __init__(
@@ -248,14 +255,6 @@ class Context:
             llama_cpp.llama_free(self.handle)
             self.handle = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def decode(self, tokens: "array[int]", position: int, sequence: int, *, all_logits: bool = False) -> None:
         """Evaluates at most `n_batch` tokens at `position`, `position` + 1, ... of `sequence`.
 
@@ -310,7 +309,7 @@ class Context:
         llama_cpp.llama_memory_clear(self.memory, True)
 
 
-class Sampler:
+class Sampler(_Native):
     """A chain of llama.cpp's samplers; the choosing happens in C."""
 
     def __init__(self, *, temperature: float, top_k: int, top_p: float, seed: int) -> None:
@@ -337,14 +336,6 @@ class Sampler:
         if self._chain:
             llama_cpp.llama_sampler_free(self._chain)
             self._chain = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class LogProbability:
