@@ -1,0 +1,1 @@
+"""Model files: made, measured and trained here. Needs the extra `quant`."""
