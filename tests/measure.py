@@ -25,6 +25,7 @@ from tests.support.home import isolated_home, processes_of
 
 FUNCTION = "def function_{0}(alpha, beta):\n    return alpha * {0} + beta\n\n\n"
 BEGUN = "class Shelf:\n    def __init__(self, items):\n        self."
+PATIENCE_S = 300.0  # for a cold prompt of a large model on a small machine
 TYPED = "    result = compute_total(items, key=lambda item: item.price)"
 
 
@@ -76,12 +77,12 @@ async def measure_keys(client: DaemonClient, home: dict[str, str], n_functions: 
         await editor.until_told("stardraft/status", lambda report: report["model"])
         editor.open(uri, before + "\n" + behind)
         line = before.count("\n")
-        await editor.answer(editor.ask(uri, line, 0))
+        await editor.answer(editor.ask(uri, line, 0), PATIENCE_S)
         for column, key in enumerate(TYPED):
             editor.insert(uri, line, column, key)
             n_before = (await client.status()).completed
             started = time.perf_counter()
-            await editor.answer(editor.ask(uri, line, column + 1))
+            await editor.answer(editor.ask(uri, line, column + 1), PATIENCE_S)
             wall_ms = (time.perf_counter() - started) * 1000
             status = await client.status()
             if status.completed == n_before or status.last_figures is None:

@@ -39,9 +39,9 @@ class Editor:
         self._write({"id": number, "method": method, "params": params})
         return number
 
-    async def answer(self, number: int) -> dict[str, Any]:
+    async def answer(self, number: int, timeout_s: float = DEADLINE_S) -> dict[str, Any]:
         """The whole answer to a request: with "result" or with "error"."""
-        return await asyncio.wait_for(asyncio.shield(self._answers[number]), DEADLINE_S)
+        return await asyncio.wait_for(asyncio.shield(self._answers[number]), timeout_s)
 
     async def request(self, method: str, params: Any) -> Any:
         """Sends a request; returns the result of its answer."""
