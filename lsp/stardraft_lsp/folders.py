@@ -1,16 +1,26 @@
 """Where a document stands in the editor's workspace: its path and repository, as the model sees them."""
 
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from pygls.uris import to_fs_path
+_WINDOWS_DRIVE = re.compile(r"/[A-Za-z]:")
 
 
 @dataclass(frozen=True)
 class Place:
     path: str
     repository: str
+
+
+@dataclass(frozen=True)
+class _Location:
+    """A URI taken apart. Folders hold documents of their own scheme and authority only."""
+
+    host: str
+    path: PurePath
 
 
 class Folders:
@@ -27,24 +37,24 @@ class Folders:
 
     def place(self, uri: str) -> Place:
         """The path relative to the innermost folder that holds it; a lone file has its name only."""
-        path = _path(uri)
-        best: tuple[int, Place] | None = None
-        for folder_uri, name in self._folders.items():
-            folder = _path(folder_uri)
-            if path is None or folder is None or not path.is_relative_to(folder):
-                continue
-            relative = path.relative_to(folder).as_posix()
-            if best is None or len(folder.parts) > best[0]:
-                best = (len(folder.parts), Place(relative, name or folder.name))
-        if best is not None:
-            return best[1]
-        if path is not None:
-            return Place(path.name, "")
-        return Place(PurePosixPath(unquote(urlsplit(uri).path)).name, "")  # untitled:, vscode-notebook-cell:
+        document = _location(uri)
+        holders = [
+            (folder, name)
+            for folder, name in ((_location(folder_uri), name) for folder_uri, name in self._folders.items())
+            if folder.host == document.host and document.path.is_relative_to(folder.path)
+        ]
+        if not holders:
+            return Place(document.path.name, "")
+        folder, name = max(holders, key=lambda holder: len(holder[0].path.parts))
+        return Place(document.path.relative_to(folder.path).as_posix(), name or folder.path.name)
 
 
-def _path(uri: str) -> PurePath | None:
-    if urlsplit(uri).scheme != "file":
-        return None
-    found = to_fs_path(uri)
-    return PurePath(found) if found else None
+def _location(uri: str) -> _Location:
+    # Not pygls's `to_fs_path`: that takes a semicolon for the end of the path.
+    parts = urlsplit(uri)
+    path = unquote(parts.path)
+    if parts.scheme != "file":  # untitled:, vscode-notebook-cell:, vscode-vfs://github
+        return _Location(f"{parts.scheme}://{parts.netloc}", PurePosixPath(path))
+    if sys.platform == "win32" and _WINDOWS_DRIVE.match(path):
+        path = path[1:]
+    return _Location(f"file://{parts.netloc}", PurePath(path))

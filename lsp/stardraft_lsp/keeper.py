@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from stardraft_lsp.status import StatusBoard
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
-from stardraftd.protocol import Failed, Loading, Notice, Ready
+from stardraftd.protocol import Failed, Loading, Notice, Ready, Status
 
 MAX_BACK_OFF_S = 30.0
 
@@ -26,7 +27,8 @@ class ProgressBar(Protocol):
 class Keeper:
     """Watches the daemon for as long as the editor runs; a daemon that leaves is waited for, not restarted.
 
-    What starts it again is the next request (or the first look, when the editor starts).
+    Who stopped it may have meant it. What starts it again is the next request that needs it (or the first
+    look, when the editor starts).
     """
 
     def __init__(
@@ -40,51 +42,70 @@ class Keeper:
         self._board = board
         self._new_progress = new_progress
         self._on_notice = on_notice
-        self._wanted = asyncio.Event()
+        self._progress: ProgressBar | None = None
+        self._notices: set[str] = set()
+        self._needed = asyncio.Event()
 
-    def wanted(self) -> None:
-        """A request was made: a daemon is there, or about to be."""
-        self._wanted.set()
+    def needed(self) -> None:
+        """A request goes to the daemon or came back from it: one is there, or about to be."""
+        self._needed.set()
 
     async def run(self) -> None:
         """Follows the daemon until cancelled."""
-        back_off_s = 1.0
+        back_off_s = 0.0
         while True:
-            self._wanted.clear()
             try:
                 await self._load()
                 async with contextlib.aclosing(self._client.watch()) as statuses:
-                    async for status in statuses:
-                        back_off_s = 1.0
-                        self._board.daemon(status)
-            except DaemonUnreachableError:
-                pass  # it left or was stopped; the next request brings one back
+                    with contextlib.suppress(DaemonUnreachableError):  # it left: no error, see above
+                        async for status in statuses:
+                            back_off_s = 0.0
+                            self._follow(status)
             except StardraftError as error:
-                self._board.error(error)
-            await self._wanted.wait()
+                self._board.trouble(error)
+            self._end_progress("the daemon left")
+            self._board.daemon_gone()
+            self._needed.clear()
+            await self._needed.wait()
             await asyncio.sleep(back_off_s)
-            back_off_s = min(back_off_s * 2, MAX_BACK_OFF_S)
+            back_off_s = min(back_off_s * 2 or 1.0, MAX_BACK_OFF_S)
 
     async def _load(self) -> None:
-        """Has the model loaded, with a progress bar where it takes a while."""
-        progress: ProgressBar | None = None
+        """Has the model loaded, so that it is warm when the first suggestion is wanted."""
         outcome = "not loaded"
         try:
             async with contextlib.aclosing(self._client.load()) as events:
                 async for event in events:
                     match event:
-                        case Loading() if progress is None:
-                            progress = self._new_progress()
-                            if progress:
-                                progress.begin(f"stardraft: loading {event.model}")
-                        case Loading() if progress:
-                            progress.report(round(event.fraction * 100))
-                        case Notice():
+                        case Loading():
+                            self._show_progress(event.model, event.fraction)
+                        case Notice() if event.message not in self._notices:
+                            self._notices.add(event.message)
                             self._on_notice(event)
                         case Ready():
                             outcome = f"{event.model.name} is ready"
                         case Failed():
-                            self._board.error(error_from_code(event.code, event.message, event.hint))
+                            self._board.trouble(error_from_code(event.code, event.message, event.hint))
         finally:
-            if progress:
-                progress.end(outcome)
+            self._end_progress(outcome)
+
+    def _follow(self, status: Status) -> None:
+        self._board.daemon(status)
+        # Idle models leave and come back, and other editors have them loaded too: that is shown alike.
+        if status.engine == "loading":
+            self._show_progress(Path(status.model_path).stem, status.loading_fraction or 0.0)
+        else:
+            self._end_progress(f"{status.model.name} is ready" if status.model else "not loaded")
+
+    def _show_progress(self, model: str, fraction: float) -> None:
+        if self._progress is None:
+            self._progress = self._new_progress()
+            if self._progress is not None:
+                self._progress.begin(f"stardraft: loading {model}")
+        if self._progress is not None:
+            self._progress.report(round(fraction * 100))
+
+    def _end_progress(self, outcome: str) -> None:
+        if self._progress is not None:
+            self._progress.end(outcome)
+            self._progress = None

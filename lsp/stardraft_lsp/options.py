@@ -1,30 +1,36 @@
-"""`initializationOptions`: what an editor sets for its own session, structured once, at the door.
+"""Settings that do not come from the configuration file: the editor's, and the command line's.
 
-The keys are those of `[editor]` in the configuration, in camelCase; `settings` holds "section.key=value"
-texts for all the others. They stand above the configuration file and the environment.
+`initializationOptions` are what an editor sets for its own session, structured once, at the door. The keys
+are those of `[editor]` in the configuration, in camelCase; `settings` holds "section.key=value" texts for all
+the others. They stand above the configuration file and the environment.
 """
 
-from typing import Any, Literal
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
-from msgspec import Struct, UnsetType
+from msgspec import UnsetType
 
+from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.errors import ConfigError
 
+_EDITOR_FIELDS = msgspec.structs.fields(EditorConfig)
 
-class InitializationOptions(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
-):
-    """Every field may be left out; then the configuration decides."""
-
-    enabled: bool | UnsetType = msgspec.UNSET
-    languages_off: tuple[str, ...] | UnsetType = msgspec.UNSET
-    mode: Literal["auto", "line", "block"] | UnsetType = msgspec.UNSET
-    debounce_ms: int | UnsetType = msgspec.UNSET
-    max_prefix_bytes: int | UnsetType = msgspec.UNSET
-    max_suffix_bytes: int | UnsetType = msgspec.UNSET
-    streaming: bool | UnsetType = msgspec.UNSET
-    settings: tuple[str, ...] = ()
+# Made from the configuration's own fields, so that types and limits are the same in both.
+InitializationOptions = msgspec.defstruct(
+    "InitializationOptions",
+    [
+        *((field.name, field.type | UnsetType, msgspec.UNSET) for field in _EDITOR_FIELDS),
+        ("settings", tuple[str, ...], ()),
+    ],
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+)
+_PLACE = "initializationOptions of your editor's configuration"
 
 
 def overrides(options: object) -> tuple[str, ...]:
@@ -32,19 +38,37 @@ def overrides(options: object) -> tuple[str, ...]:
     if options is None:
         return ()
     try:
-        found = msgspec.convert(options, InitializationOptions)
+        found: Any = msgspec.convert(options, InitializationOptions)
     except msgspec.ValidationError as error:
-        raise ConfigError(
-            f"initializationOptions of your editor's configuration: {error}.",
-            "The keys are enabled, languagesOff, mode, debounceMs, maxPrefixBytes, maxSuffixBytes, streaming "
-            "and settings.",
-        ) from error
+        keys = [field.encode_name for field in msgspec.structs.fields(InitializationOptions)]
+        raise ConfigError(f"{_PLACE}: {error}.", f"The keys are: {', '.join(keys)}.") from error
     given: dict[str, Any] = {
-        name: value
-        for name in found.__struct_fields__
-        if name != "settings" and (value := getattr(found, name)) is not msgspec.UNSET
+        field.name: value
+        for field in _EDITOR_FIELDS
+        if (value := getattr(found, field.name)) is not msgspec.UNSET
     }
-    return (*found.settings, *(f"editor.{name}={_toml(value)}" for name, value in given.items()))
+    return (
+        *checked(found.settings, f"{_PLACE}: in settings,"),
+        *(f"editor.{name}={_toml(value)}" for name, value in given.items()),
+    )
+
+
+def checked(settings: Sequence[str], place: str = "On the command line,") -> tuple[str, ...]:
+    """ "section.key=value" texts that are right, with paths that mean the same in the daemon's folder.
+
+    Raises ConfigError; `place` is the beginning of its sentence.
+    """
+    return tuple(_checked(setting, place) for setting in settings)
+
+
+def _checked(setting: str, place: str) -> str:
+    try:
+        alone: Config = load_config(Path(os.devnull), environ={}, overrides=[setting])
+    except ConfigError as error:
+        raise ConfigError(error.message.replace("On the command line,", place, 1), error.hint) from error
+    if setting.partition("=")[0].strip() == "model.path":
+        return f"model.path={alone.model.path}"
+    return setting
 
 
 def _toml(value: object) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 _tokens = itertools.count(1)
@@ -34,10 +35,14 @@ class EditorProgress:
     def end(self, message: str) -> None:
         self._ended = message
         if self._open:
+            self._open = False
             self._send(types.WorkDoneProgressEnd(message=message))
 
     async def _create(self) -> None:
-        await self._server.work_done_progress.create_async(self._token)
+        try:
+            await self._server.work_done_progress.create_async(self._token)
+        except JsonRpcException:
+            return  # the editor has its reasons; the model loads without being looked at
         self._open = True
         self._send(
             types.WorkDoneProgressBegin(title=self._title, percentage=self._percent, cancellable=False)

@@ -7,7 +7,7 @@ that the client cancelled with RequestCancelled, one that cannot be read with In
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
+from pygls.uris import from_fs_path
 
 from stardraft_lsp import options, results
 from stardraft_lsp.documents import Change, Document, Position
@@ -51,7 +52,7 @@ class StardraftServer(LanguageServer):
         )
         self.documents: dict[str, Document] = {}
         self.folders = Folders()
-        self.overrides = tuple(overrides)
+        self.overrides: tuple[str, ...] = tuple(overrides)
         self.legacy_trigger = False
         self.client_name = "editor"
         self.board = StatusBoard(self.send_status, self.show_error)
@@ -62,16 +63,32 @@ class StardraftServer(LanguageServer):
         self._watcher: ConfigWatcher | None = None
         self._keeping: asyncio.Task[None] | None = None
 
+    def take_options(self, initialization_options: object) -> None:
+        """Checks what the command line and the editor gave; wrong options are told and left out."""
+        given, self.overrides = self.overrides, ()
+        self._take(lambda: options.checked(given))
+        self._take(lambda: options.overrides(initialization_options))
+
+    def _take(self, read: Callable[[], tuple[str, ...]]) -> None:
+        try:
+            self.overrides = (*self.overrides, *read())
+        except ConfigError as error:
+            self.board.tell(error)
+
     def open_session(self, client_name: str) -> None:
         """Reads the configuration and connects to the daemon in the background."""
         self._client = DaemonClient(client_name, overrides=self.overrides)
         try:
             config = load_config(overrides=self.overrides)
         except ConfigError as error:
-            self.show_error(error)
+            self.board.trouble(error)
             config = Config()
-        self.session = Session(self._client, self.board, config.editor)
         self.keeper = Keeper(self._client, self.board, self.new_progress, self.show_notice)
+        self.session = Session(self._client, self.board, config.editor, self.keeper.needed)
+        self._watch_config(config)
+        self._switch(config.editor.enabled)
+
+    def _watch_config(self, config: Config) -> None:
         loop = asyncio.get_running_loop()
 
         def on_change(news: Config | ConfigError) -> None:  # in the watcher's thread
@@ -84,22 +101,32 @@ class StardraftServer(LanguageServer):
         try:
             self._watcher.start()
         except ConfigError as error:
-            self.show_error(error)
-        if config.editor.enabled:
-            self._keeping = asyncio.create_task(self.keeper.run())
+            self.board.tell(error)
 
     def reconfigure(self, news: Config | ConfigError) -> None:
+        """The configuration file changed. A wrong one is told, and the old one stays in force."""
         if isinstance(news, ConfigError):
-            self.show_error(news)
+            self.board.tell(news)
         elif self.session is not None:
             self.session.settings = news.editor
             self.session.forget_suggestions()
-            if news.editor.enabled and self._keeping is None and self.keeper is not None:
-                self._keeping = asyncio.create_task(self.keeper.run())
+            self.board.forgive()
+            self._switch(news.editor.enabled)
+
+    def _switch(self, enabled: bool) -> None:
+        """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
+        self.board.switch(enabled)
+        if enabled and self._keeping is None and self.keeper is not None:
+            self._keeping = asyncio.create_task(self.keeper.run())
+        elif not enabled and self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
 
     async def close_session(self) -> None:
         if self._watcher is not None:
-            self._watcher.stop()
+            await asyncio.to_thread(self._watcher.stop)
+        if self.session is not None:
+            self.session.supersede_all()
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
@@ -108,9 +135,8 @@ class StardraftServer(LanguageServer):
 
     async def suggest(self, document: Document, offset: int, ask: "Ask") -> Answer:
         """Asks for a suggestion in `document` at `offset`."""
-        if self.session is None or self.keeper is None:
+        if self.session is None:
             return SUPERSEDED
-        self.keeper.wanted()
         text = document.text
         if ask.selected_text is not None:
             start, end = ask.selected_span
@@ -157,14 +183,12 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
-    try:
-        ls.overrides += options.overrides(params.initialization_options)
-    except ConfigError as error:
-        ls.show_error(error)
+    ls.take_options(params.initialization_options)
     for folder in params.workspace_folders or []:
         ls.folders.add(folder.uri, folder.name)
-    if not params.workspace_folders and params.root_uri:
-        ls.folders.add(params.root_uri)
+    root = params.root_uri or (params.root_path and from_fs_path(params.root_path))
+    if root and not params.workspace_folders:
+        ls.folders.add(root)
     text_document = params.capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
         # Only without ghost text: an editor that has both would show every suggestion twice.
@@ -222,6 +246,7 @@ async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineComple
         raise JsonRpcInvalidParams(message=f"textDocument/inlineCompletion: {error}.") from error
     document = ls.documents.get(params.uri)
     if document is None:
+        ls.board.note("unknown_document")
         return types.InlineCompletionList(items=[])
     offset = document.offset(params.position)
     answer = await ls.suggest(document, offset, _inline_ask(ls, document, offset, params))
@@ -239,6 +264,7 @@ async def completion(ls: StardraftServer, params: types.CompletionParams) -> typ
     """`textDocument/completion`, registered for clients without inline completion."""
     document = ls.documents.get(params.text_document.uri)
     if document is None:
+        ls.board.note("unknown_document")
         return types.CompletionList(is_incomplete=False, items=[])
     offset = document.offset(Position(params.position.line, params.position.character))
     invoked = bool(params.context and params.context.trigger_kind == types.CompletionTriggerKind.Invoked)

@@ -6,6 +6,7 @@ This is the language server's judgement, without any of its protocol: documents 
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from stardraft_lsp.cache import Made, SuggestionCache
 from stardraft_lsp.context.window import Window, window
 from stardraft_lsp.folders import Place
 from stardraft_lsp.mode import choose_mode
-from stardraft_lsp.status import Silence, StatusBoard
+from stardraft_lsp.status import Silence, StatusBoard, reason_of
 from stardraftd.client import DaemonClient
 from stardraftd.config import EditorConfig
 from stardraftd.errors import StardraftError, error_from_code
@@ -42,16 +43,28 @@ class Answer:
 
 SUPERSEDED = Answer(reason="superseded")
 
+# What the daemon takes at most, in characters (stardraftd.protocol).
+MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
+
 
 class Session:
     """The questions of one editor.
 
+    on_daemon: called when a question goes to the daemon, and when its answer came.
+
     Invariant: at most one question of each document is with the daemon; `_running` holds its task.
     """
 
-    def __init__(self, client: DaemonClient, board: StatusBoard, settings: EditorConfig) -> None:
+    def __init__(
+        self,
+        client: DaemonClient,
+        board: StatusBoard,
+        settings: EditorConfig,
+        on_daemon: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = client
         self._board = board
+        self._on_daemon = on_daemon
         self._cache = SuggestionCache()
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self.settings = settings
@@ -65,14 +78,14 @@ class Session:
         self.supersede(question.uri)
         off = self._off(question)
         if off:
-            self._board.begin()
-            self._board.end(off)
+            self._board.note(off)
             return Answer(reason=off)
         around = window(
             question.text, question.offset, self.settings.max_prefix_bytes, self.settings.max_suffix_bytes
         )
         known = self._cache.find(question.uri, around.prefix, around.suffix)
         if known:
+            self._board.note("")
             return Answer(known)
         task = asyncio.create_task(self._ask_daemon(question, around, on_growth))
         self._running[question.uri] = task
@@ -83,15 +96,22 @@ class Session:
             await asyncio.wait({task})
             raise
         finally:
-            if self._running.get(question.uri) is task:
+            is_newest = self._running.get(question.uri) is task
+            if is_newest:
                 del self._running[question.uri]
-        return SUPERSEDED if task.cancelled() else task.result()
+        # It may have ended before it could be cancelled: the text it was made for is gone all the same.
+        return task.result() if is_newest and not task.cancelled() else SUPERSEDED
 
     def supersede(self, uri: str) -> None:
         """The document changed or a newer question came: what runs for it is not wanted any more."""
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
+
+    def supersede_all(self) -> None:
+        """The editor leaves: nothing that runs is wanted any more."""
+        for uri in list(self._running):
+            self.supersede(uri)
 
     def close(self, uri: str) -> None:
         """The document was closed."""
@@ -114,19 +134,21 @@ class Session:
     ) -> Answer:
         if not question.invoked:
             await asyncio.sleep(self.settings.debounce_ms / 1000)
-        reason: Silence = "superseded"
+        self._on_daemon()
         self._board.begin()
         try:
             text = await self._generate(question, around, on_growth)
-            reason = "" if text.strip() else "nothing_to_suggest"
+        except asyncio.CancelledError:
+            self._board.end("superseded")
+            raise
         except StardraftError as error:
-            reason = "failed"
-            self._board.error(error)
-            return Answer(reason="failed")
-        finally:
-            self._board.end(reason)
-        if reason:
-            return Answer(reason=reason)
+            self._board.fail(error)
+            return Answer(reason=reason_of(error))
+        self._on_daemon()
+        if not text.strip():
+            self._board.end("nothing_to_suggest")
+            return Answer(reason="nothing_to_suggest")
+        self._board.end("")
         self._cache.put(question.uri, Made(around.prefix, around.suffix, text))
         return Answer(text)
 
@@ -134,9 +156,9 @@ class Session:
         self, question: Question, around: Window, on_growth: Callable[[str], None] | None
     ) -> str:
         request = CompletionRequest(
-            document=question.uri,
-            path=question.place.path,
-            repository=question.place.repository,
+            document=_identity(question.uri),
+            path=question.place.path[-MAX_PATH:],
+            repository=question.place.repository[:MAX_REPOSITORY],
             prefix=around.prefix,
             suffix=around.suffix,
             mode=choose_mode(self.settings.mode, around.prefix, around.suffix),
@@ -156,3 +178,10 @@ class Session:
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
         return text
+
+
+def _identity(uri: str) -> str:
+    """The document's name for the daemon: its URI, or what stands for one that holds more than an address."""
+    if 0 < len(uri) <= MAX_DOCUMENT and uri.isascii():
+        return uri
+    return f"sha256:{hashlib.sha256(uri.encode('utf-8', 'surrogatepass')).hexdigest()}"

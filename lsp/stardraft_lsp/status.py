@@ -1,7 +1,15 @@
 """What is happening and, when there is no suggestion, why: one state, told to the editor when it changes.
 
 `stardraft/status` goes out as a notification and answers a request, with the same fields: state, message,
-reason and model.
+reason and model. The state is derived anew from what is known each time, so that it cannot contradict it:
+
+    off       suggestions are switched off, altogether or for the language that was asked for last
+    error     the last attempt failed; message and reason say how
+    loading   the model is being loaded
+    busy      a suggestion is being made
+    idle      no model is in memory, or no daemon runs; the next request brings it back
+    ready     a request would be served at once
+    starting  nothing is known yet
 """
 
 from collections.abc import Callable
@@ -9,10 +17,18 @@ from typing import Literal
 
 from msgspec import Struct
 
-from stardraftd.errors import StardraftError
+from stardraftd.errors import (
+    ConfigError,
+    DaemonStartError,
+    DaemonUnreachableError,
+    EngineError,
+    ModelError,
+    PathError,
+    StardraftError,
+)
 from stardraftd.protocol import Status
 
-State = Literal["starting", "loading", "ready", "busy", "off", "error"]
+State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
 
 # Why a request was answered with nothing.
 Silence = Literal[
@@ -22,6 +38,9 @@ Silence = Literal[
     "unknown_document",
     "superseded",
     "nothing_to_suggest",
+    "model_loading",
+    "model_failed",
+    "daemon_unreachable",
     "failed",
 ]
 
@@ -30,10 +49,12 @@ SILENCE_TEXTS: dict[Silence, str] = {
     "disabled": "Suggestions are switched off (editor.enabled).",
     "language_off": "Suggestions are switched off for this language (editor.languages_off).",
     "unknown_document": "The editor has not opened this document with the server.",
-    "superseded": "A newer request took its place.",
     "nothing_to_suggest": "The model has nothing to add here.",
-    "failed": "The request failed.",
+    "model_failed": "The model is not running.",
 }
+
+# While these are the trouble, a running engine is the proof that it is over.
+_OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreachable"})
 
 
 class StatusReport(Struct, frozen=True):
@@ -44,55 +65,143 @@ class StatusReport(Struct, frozen=True):
 
 
 class StatusBoard:
-    """Holds the state; tells `notify` of changes and `alert` of errors, each error once until it is over."""
+    """Knows the state; tells `notify` of changes and `alert` of errors, each error once until it is over."""
 
     def __init__(
         self, notify: Callable[[StatusReport], None], alert: Callable[[StardraftError], None]
     ) -> None:
         self._notify = notify
         self._alert = alert
-        self._told: set[str] = set()
+        self._alerted: set[str] = set()
+        self._enabled = True
+        self._daemon: Status | None = None
+        self._seen = False
         self._n_running = 0
-        self.report = StatusReport("starting", "stardraft is starting.")
+        self._silence: Silence = ""
+        self._error: StardraftError | None = None
+        self.report = self._derived()
+
+    def switch(self, enabled: bool) -> None:
+        """Suggestions were switched on or off."""
+        self._enabled = enabled
+        self._update()
 
     def daemon(self, status: Status) -> None:
         """The daemon's own state, as it streams it."""
-        model = status.model.name if status.model else ""
-        if status.engine == "loading":
-            percent = round((status.loading_fraction or 0.0) * 100)
-            self._set(StatusReport("loading", f"The model is loading ({percent} %).", self.report.reason))
-        elif status.engine in ("failed", "backing_off"):
-            problem = status.problems[0] if status.problems else "The engine is not running."
-            self._set(StatusReport("error", problem, "failed"))
-        elif self._n_running == 0:
-            self._set(StatusReport("ready", "; ".join(status.problems), self.report.reason, model))
+        self._daemon = status
+        self._seen = True
+        if (
+            self._error is not None
+            and status.engine == "ready"
+            and reason_of(self._error) in _OVER_WHEN_READY
+        ):
+            self._error = None
+        self._update()
+
+    def daemon_gone(self) -> None:
+        """The daemon is not seen any more."""
+        self._daemon = None
+        self._seen = True
+        self._update()
 
     def begin(self) -> None:
+        """A request goes to the daemon."""
         self._n_running += 1
-        if self.report.state == "ready":
-            self._set(StatusReport("busy", "", "", self.report.model))
+        self._silence = ""
+        self._update()
 
-    def end(self, reason: Silence) -> None:
-        """A request ended; `reason` is why it showed nothing, "" when it showed something."""
+    def end(self, silence: Silence) -> None:
+        """It ended without an error; `silence` is why it showed nothing, "" when it showed something."""
         self._n_running -= 1
-        if reason == "failed":
-            return  # `error` told it
-        if not reason:
-            self._told.clear()
-        state = self.report.state
-        if reason in ("disabled", "language_off"):
-            state = "off"
-        elif self._n_running == 0 and state in ("busy", "off", "error", "starting"):
-            state = "ready"
-        self._set(StatusReport(state, SILENCE_TEXTS[reason], reason, self.report.model))
+        if silence != "superseded":  # what took its place will say more
+            self._silence = silence
+            self._error = None
+            self._alerted.clear()
+        self._update()
 
-    def error(self, error: StardraftError) -> None:
-        self._set(StatusReport("error", f"{error.message} {error.hint}".strip(), "failed", self.report.model))
-        if error.message not in self._told:
-            self._told.add(error.message)
+    def fail(self, error: StardraftError) -> None:
+        """It ended with an error."""
+        self._n_running -= 1
+        self.trouble(error)
+
+    def note(self, silence: Silence) -> None:
+        """A request was answered without the daemon."""
+        self._silence = silence
+        self._update()
+
+    def trouble(self, error: StardraftError) -> None:
+        """Something went wrong outside any request."""
+        self._error = error
+        self._update()
+        self.tell(error)
+
+    def tell(self, error: StardraftError) -> None:
+        """Shows an error to the person, who sees it once however often it comes."""
+        if error.message not in self._alerted:
+            self._alerted.add(error.message)
             self._alert(error)
 
-    def _set(self, report: StatusReport) -> None:
+    def forgive(self) -> None:
+        """Settings were corrected: what went wrong before may not go wrong again, and is told if it does."""
+        self._alerted.clear()
+        self._error = None
+        self._update()
+
+    def _update(self) -> None:
+        report = self._derived()
         if report != self.report:
             self.report = report
             self._notify(report)
+
+    def _derived(self) -> StatusReport:
+        return self._off() or self._failing() or self._working() or self._resting()
+
+    def _off(self) -> StatusReport | None:
+        if not self._enabled:
+            return StatusReport("off", SILENCE_TEXTS["disabled"], "disabled", self._model)
+        if self._silence == "language_off" and self._error is None:
+            return StatusReport("off", SILENCE_TEXTS["language_off"], "language_off", self._model)
+        return None
+
+    def _failing(self) -> StatusReport | None:
+        if self._error is not None:
+            message = f"{self._error.message} {self._error.hint}".strip()
+            return StatusReport("error", message, reason_of(self._error), self._model)
+        if self._daemon is not None and self._daemon.engine in ("failed", "backing_off"):
+            return StatusReport("error", self._problems or SILENCE_TEXTS["model_failed"], "model_failed")
+        return None
+
+    def _working(self) -> StatusReport | None:
+        if self._daemon is not None and self._daemon.engine == "loading":
+            percent = round((self._daemon.loading_fraction or 0.0) * 100)
+            return StatusReport("loading", f"The model is loading ({percent} %).", "model_loading")
+        return StatusReport("busy", "", "", self._model) if self._n_running else None
+
+    def _resting(self) -> StatusReport:
+        message = SILENCE_TEXTS.get(self._silence, "") or self._problems
+        if self._daemon is None and not self._seen:
+            return StatusReport("starting", "stardraft is starting.", self._silence)
+        if self._daemon is None:
+            return StatusReport("idle", message or "The daemon is not running.", self._silence)
+        if self._daemon.engine == "unloaded":
+            return StatusReport("idle", message or "The model is not in memory.", self._silence)
+        return StatusReport("ready", message, self._silence, self._model)
+
+    @property
+    def _model(self) -> str:
+        return self._daemon.model.name if self._daemon is not None and self._daemon.model is not None else ""
+
+    @property
+    def _problems(self) -> str:
+        return " ".join(self._daemon.problems) if self._daemon is not None else ""
+
+
+def reason_of(error: StardraftError) -> Silence:
+    """Which reason for silence an error is."""
+    match error:
+        case ModelError() | EngineError():
+            return "model_failed"
+        case DaemonUnreachableError() | DaemonStartError() | PathError() | ConfigError():
+            return "daemon_unreachable"  # the last two are why it could not be started
+        case _:
+            return "failed"

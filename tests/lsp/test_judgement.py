@@ -1,5 +1,7 @@
 """The pure parts: what is sent, how much is asked for, what of an old suggestion still fits."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from stardraft_lsp.context.window import window
 from stardraft_lsp.documents import Document, Position
 from stardraft_lsp.folders import Folders, Place
 from stardraft_lsp.mode import choose_mode
-from stardraft_lsp.options import overrides
+from stardraft_lsp.options import checked, overrides
 from stardraft_lsp.requests import BadParams, read_inline_params
 from stardraftd.config import load_config
 from stardraftd.errors import ConfigError
@@ -130,12 +132,21 @@ def test_a_path_is_relative_to_the_innermost_folder() -> None:
         ("file:///people/elsewhere/x.py", "x.py"),
         ("untitled:Untitled-1", "Untitled-1"),
         ("file:///people/me/workshop/x.py", "x.py"),
+        ("vscode-vfs://github/people/me/work/x.py", "x.py"),
+        ("file:///people/elsewhere/a;b.py", "a;b.py"),
     ],
 )
 def test_a_file_outside_every_folder_has_its_name_only(uri: str, path: str) -> None:
     folders = Folders()
     folders.add("file:///people/me/work", "work")
     assert folders.place(uri) == Place(path, "")
+
+
+def test_folders_need_not_be_on_a_disk() -> None:
+    folders = Folders()
+    folders.add("vscode-vfs://github/me/shop", "shop")
+    assert folders.place("vscode-vfs://github/me/shop/src/a.py") == Place("src/a.py", "shop")
+    assert folders.place("vscode-vfs://gitlab/me/shop/src/a.py") == Place("a.py", "")
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -156,10 +167,30 @@ def test_initialization_options_become_settings() -> None:
     assert overrides(None) == ()
 
 
-@pytest.mark.parametrize("options", [{"debounce": 5}, {"mode": "page"}, {"debounceMs": "x"}, [1]])
-def test_wrong_initialization_options_are_named(options: object) -> None:
-    with pytest.raises(ConfigError, match="initializationOptions"):
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"debounce": 5}, "debounce"),
+        ({"mode": "page"}, "mode"),
+        ({"debounceMs": "x"}, "debounceMs"),
+        ({"debounceMs": -1}, "debounceMs"),
+        ({"debounce_ms": 1}, "debounce_ms"),
+        ({"languagesOff": [""]}, "languagesOff"),
+        ({"settings": ["model.gpu_layer=1"]}, "model.gpu_layer"),
+        ([1], "object"),
+    ],
+)
+def test_wrong_initialization_options_are_named(options: object, named: str) -> None:
+    with pytest.raises(ConfigError, match=f"^initializationOptions.*{named}"):
         overrides(options)
+
+
+def test_a_models_path_means_the_same_in_the_daemon() -> None:
+    path = Path("models", "my.gguf")
+    assert checked([f"model.path={path}", "model.threads=2"]) == (
+        f"model.path={path.absolute()}",
+        "model.threads=2",
+    )
 
 
 # --- requests and results ------------------------------------------------------------------------

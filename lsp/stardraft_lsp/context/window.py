@@ -16,8 +16,8 @@ class Window:
 def window(text: str, offset: int, max_prefix_bytes: int, max_suffix_bytes: int) -> Window:
     """The text before and behind `offset`, at most so many bytes of UTF-8 each."""
     return Window(
-        prefix=_with_lf(_prefix(text, offset, max_prefix_bytes)),
-        suffix=_with_lf(_suffix(text, offset, max_suffix_bytes)),
+        prefix=_sendable(_prefix(text, offset, max_prefix_bytes)),
+        suffix=_sendable(_suffix(text, offset, max_suffix_bytes)),
     )
 
 
@@ -53,5 +53,7 @@ def _n_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def _with_lf(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def _sendable(text: str) -> str:
+    """`text` with LF line ends, and in UTF-8: JSON can carry half a surrogate pair, which UTF-8 has not."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

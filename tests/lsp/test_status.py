@@ -1,0 +1,191 @@
+"""What an editor is told: one state, derived from what is known; no error twice, no news without a change."""
+
+import msgspec
+import pytest
+
+from stardraft_lsp.status import StatusBoard, StatusReport, reason_of
+from stardraftd.errors import (
+    ConfigError,
+    DaemonStartError,
+    DaemonUnreachableError,
+    EngineCrashedError,
+    ModelFormatError,
+    RequestError,
+    StardraftError,
+)
+from stardraftd.protocol import EngineState, ModelInfo, Status
+
+MODEL = ModelInfo(
+    name="tiny",
+    path="/models/tiny.gguf",
+    size_bytes=1,
+    n_parameters=1,
+    n_context_trained=1,
+    context_tokens=1,
+    device="CPU",
+    gpu_layers=0,
+    layers=1,
+    threads=1,
+    kv_bytes=1,
+    load_ms=1.0,
+    system_info="",
+)
+NUMBERS = dict.fromkeys(
+    [
+        "engine_restarts",
+        "sessions",
+        "n_running",
+        "n_waiting",
+        "completed",
+        "cancelled",
+        "failed",
+        "tokens_evaluated",
+        "tokens_reused",
+        "tokens_generated",
+        "daemon_resident_bytes",
+    ],
+    0,
+)
+
+
+def daemon(engine: EngineState = "ready", **more: object) -> Status:
+    fields = {
+        "version": "1",
+        "protocol": 1,
+        "pid": 1,
+        "uptime_s": 0.0,
+        "endpoint": "",
+        "engine": engine,
+        "engine_pid": None,
+        "model_path": MODEL.path,
+        "model": MODEL if engine == "ready" else None,
+        "loading_fraction": None,
+        "engine_resident_bytes": None,
+        "config_path": "",
+        "log_path": "",
+        **NUMBERS,
+        **more,
+    }
+    return msgspec.convert(fields, Status)
+
+
+class Told:
+    """A board, and all that it told."""
+
+    def __init__(self) -> None:
+        self.reports: list[StatusReport] = []
+        self.alerts: list[StardraftError] = []
+        self.board = StatusBoard(self.reports.append, self.alerts.append)
+
+    @property
+    def states(self) -> list[str]:
+        return [report.state for report in self.reports]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_the_way_from_starting_to_a_suggestion(told: Told) -> None:
+    assert told.board.report.state == "starting"
+    told.board.daemon(daemon("unloaded"))
+    told.board.daemon(daemon("loading", loading_fraction=0.5))
+    told.board.daemon(daemon())
+    told.board.begin()
+    told.board.end("")
+    assert told.states == ["idle", "loading", "ready", "busy", "ready"]
+    assert "50 %" in told.reports[1].message
+    assert told.board.report == StatusReport("ready", "", "", "tiny")
+
+
+def test_nothing_is_told_twice(told: Told) -> None:
+    told.board.daemon(daemon())
+    told.board.daemon(daemon(completed=1))
+    told.board.daemon(daemon(completed=2, tokens_generated=9))
+    assert told.states == ["ready"]
+
+
+def test_a_superseded_request_leaves_the_reason_to_the_one_that_took_its_place(told: Told) -> None:
+    told.board.daemon(daemon())
+    told.board.begin()
+    told.board.begin()
+    told.board.end("superseded")
+    assert told.board.report.state == "busy"
+    told.board.end("nothing_to_suggest")
+    assert (told.board.report.state, told.board.report.reason) == ("ready", "nothing_to_suggest")
+    assert told.board.report.message
+
+
+def test_a_language_that_is_off_is_so_until_another_one_is_asked_for(told: Told) -> None:
+    told.board.daemon(daemon())
+    told.board.note("language_off")
+    told.board.daemon(daemon(completed=1))
+    assert (told.board.report.state, told.board.report.reason) == ("off", "language_off")
+    told.board.note("")
+    assert told.board.report.state == "ready"
+
+
+def test_switched_off_is_off_whatever_the_daemon_does(told: Told) -> None:
+    told.board.switch(False)
+    told.board.daemon(daemon())
+    told.board.daemon_gone()
+    assert told.states[-1] == "off"
+    assert told.board.report.reason == "disabled"
+    told.board.switch(True)
+    assert told.board.report.state == "idle"
+
+
+def test_an_error_is_shown_once_until_it_is_over(told: Told) -> None:
+    told.board.daemon(daemon())
+    for _ in range(3):
+        told.board.begin()
+        told.board.fail(RequestError("Too long.", "Make it shorter."))
+    assert len(told.alerts) == 1
+    assert told.board.report == StatusReport("error", "Too long. Make it shorter.", "failed", "tiny")
+    told.board.daemon(daemon(failed=3))
+    assert told.board.report.state == "error", "a running engine says nothing about a wrong request"
+    told.board.begin()
+    told.board.end("")
+    assert told.board.report.state == "ready"
+    told.board.begin()
+    told.board.fail(RequestError("Too long.", "Make it shorter."))
+    assert len(told.alerts) == 2
+
+
+def test_a_broken_model_is_an_error_until_the_engine_runs(told: Told) -> None:
+    told.board.trouble(ModelFormatError("Not a GGUF."))
+    told.board.daemon(daemon("failed", problems=("Not a GGUF.",)))
+    assert (told.board.report.state, told.board.report.reason) == ("error", "model_failed")
+    told.board.daemon(daemon())
+    assert told.board.report.state == "ready"
+
+
+def test_corrected_settings_wipe_the_slate(told: Told) -> None:
+    told.board.trouble(ConfigError("line 2: wrong"))
+    told.board.tell(ConfigError("line 2: wrong"))
+    assert len(told.alerts) == 1
+    told.board.forgive()
+    assert told.board.report.state == "starting"
+    told.board.tell(ConfigError("line 2: wrong"))
+    assert len(told.alerts) == 2
+
+
+def test_what_the_daemon_complains_of_is_the_message_when_there_is_nothing_else(told: Told) -> None:
+    told.board.daemon(daemon(problems=("No GPU.", "The log cannot be written.")))
+    assert told.board.report == StatusReport("ready", "No GPU. The log cannot be written.", "", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModelFormatError(""), "model_failed"),
+        (EngineCrashedError(""), "model_failed"),
+        (DaemonUnreachableError(""), "daemon_unreachable"),
+        (DaemonStartError(""), "daemon_unreachable"),
+        (ConfigError(""), "daemon_unreachable"),
+        (RequestError(""), "failed"),
+    ],
+)
+def test_errors_are_reasons_for_silence(error: StardraftError, reason: str) -> None:
+    assert reason_of(error) == reason
