@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import Editor, editing, start_server
-from tests.support.home import processes_of
 from tests.support.waiting import DEADLINE_S, wait_until_async
 
 URI = "file:///shop/shelf.py"
@@ -33,17 +33,6 @@ def configure(home: dict[str, str], text: str) -> None:
     temporary = path.with_suffix(".new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-
-
-def daemons(home: dict[str, str]) -> list[int]:
-    return [process.pid for process in processes_of(home) if "stardraftd.main" in process.cmdline()]
-
-
-async def stop_daemon(home: dict[str, str]) -> None:
-    for process in processes_of(home):
-        if "stardraftd.main" in process.cmdline():
-            process.terminate()
-    await wait_until_async(lambda: not daemons(home))
 
 
 async def stays(home: dict[str, str], n_daemons: int) -> None:
@@ -124,7 +113,7 @@ async def test_a_daemon_that_was_stopped_stays_so_until_it_is_needed(home: dict[
         editor.open(URI, TEXT)
         first = await editor.suggestion(URI, *CURSOR)
         await stop_daemon(home)
-        await editor.until_told("stardraft/status", lambda report: report["state"] == "idle")
+        await wait_until_async(lambda: editor.told("stardraft/status")[-1]["state"] == "idle")
         editor.open(URI + ".md", TEXT, "markdown")
         assert await editor.request(*inline(URI + ".md")) == {"items": []}
         assert await editor.suggestion(URI, *CURSOR) == first, "it was suggested before, and fits"
@@ -144,7 +133,7 @@ async def test_each_time_the_model_loads_its_progress_is_shown(home: dict[str, s
 
         await wait_until_async(lambda: shown("end") == 1)
         await stop_daemon(home)
-        await editor.until_told("stardraft/status", lambda report: report["state"] == "idle")
+        await wait_until_async(lambda: editor.told("stardraft/status")[-1]["state"] == "idle")
         editor.open(URI + "other", TEXT)
         await editor.suggestion(URI + "other", *CURSOR)
         await wait_until_async(lambda: shown("end") == 2, what="no second progress bar came to its end")

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from stardraftd import __version__
+from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
-from tests.support.home import processes_of, write_config
-from tests.support.waiting import DEADLINE_S, wait_until, wait_until_async
+from tests.support.home import write_config
+from tests.support.waiting import DEADLINE_S, wait_until_async
 
 URI = "file:///work%20shop/shelf.py"
 TEXT = (
@@ -156,11 +157,11 @@ async def test_typing_what_was_suggested_asks_no_model(home: dict[str, str]) -> 
     async with editing(home) as editor:
         editor.open(URI, TEXT)
         whole = (await editor.suggestion(URI, *CURSOR))["insertText"]
-        await _stop_daemon(home)
+        await stop_daemon(home)
         editor.insert(URI, *CURSOR, whole[:2])
         rest = await editor.suggestion(URI, CURSOR[0], CURSOR[1] + 2)
         assert rest["insertText"] == whole[2:]
-        assert not _daemons(home), "a daemon was started for it"
+        assert not daemons(home), "a daemon was started for it"
 
 
 @pytest.mark.parametrize(
@@ -284,11 +285,11 @@ async def test_a_killed_daemon_is_back_with_the_next_request(home: dict[str, str
     async with editing(home) as editor:
         editor.open(URI, TEXT)
         await editor.suggestion(URI, *CURSOR)
-        before = _daemons(home)
+        before = daemons(home)
         os.kill(before[0], signal.SIGKILL)
         editor.open(URI + "other", TEXT)
         assert (await editor.suggestion(URI + "other", *CURSOR))["insertText"]
-        assert _daemons(home) != before
+        assert daemons(home) != before
 
 
 async def test_two_editors_share_one_daemon(home: dict[str, str]) -> None:
@@ -297,7 +298,7 @@ async def test_two_editors_share_one_daemon(home: dict[str, str]) -> None:
             editor.open(URI, TEXT)
         first, second = await asyncio.gather(one.suggestion(URI, *CURSOR), other.suggestion(URI, *CURSOR))
         assert first == second
-        assert len(_daemons(home)) == 1
+        assert len(daemons(home)) == 1
 
 
 async def test_a_document_may_be_opened_twice_closed_and_opened_again(home: dict[str, str]) -> None:
@@ -336,13 +337,3 @@ def _inline(uri: str) -> tuple[str, dict[str, Any]]:
         "position": {"line": CURSOR[0], "character": CURSOR[1]},
         "context": {"triggerKind": 1},
     }
-
-
-def _daemons(home: dict[str, str]) -> list[int]:
-    return [process.pid for process in processes_of(home) if "stardraftd.main" in process.cmdline()]
-
-
-async def _stop_daemon(home: dict[str, str]) -> None:
-    for pid in _daemons(home):
-        os.kill(pid, signal.SIGTERM)
-    await asyncio.to_thread(wait_until, lambda: not _daemons(home))
