@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from stardraft_quant.shapes import Shape
 from stardraft_quant.train.corpus import Document, standard_library
-from stardraft_quant.train.evaluate import EngineRunner, TorchRunner, encoder, line_stop
+from stardraft_quant.train.evaluate import EngineRunner, Stop, TorchRunner, encoder, line_stop
 from stardraft_quant.train.export import ExportType, export_checkpoint
 from stardraft_quant.train.model import TINY, Starcoder2
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
@@ -184,6 +184,37 @@ def test_an_export_is_the_same_model_in_llama_cpp(
         if file_type == "F16":
             stop = line_stop(TOKENIZER(), special_tokens())
             assert engine.greedy(ids, stop) == reference.greedy(ids, stop)
+
+
+def test_the_shipped_weights_write_the_same_text_in_torch_as_in_the_engine() -> None:
+    """The architecture here is the shipped file's: a model that has learnt something would show any difference."""
+    pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[engine]"')
+    import gguf
+
+    from stardraft_quant.tokenizer_source import built_in_model
+
+    model = Starcoder2(TINY, 49_152)
+    model.load_state_dict(
+        {
+            tensor.name: torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type).copy())
+            for tensor in gguf.GGUFReader(built_in_model()).tensors
+        }
+    )
+    encode, fim = encoder(TOKENIZER()), special_tokens()
+    before, behind = (
+        "class Stack:\n    def push(self, item):\n        self.items.",
+        "\n\n    def pop(self):\n",
+    )
+    ids = [fim.prefix, fim.suffix, *encode(behind), fim.middle, *encode(before)]
+    generated: list[int] = []
+    with torch.no_grad():
+        for _ in range(8):
+            generated.append(int(model.logits(model(torch.tensor([[*ids, *generated]])))[0, -1].argmax()))
+    with EngineRunner(built_in_model(), n_cells=256) as engine:
+        stop = Stop(frozenset(), frozenset(), n_most=8)
+        assert engine.greedy(ids, stop) == generated
+    assert len(set(generated)) > 4
+    assert TOKENIZER().decode(generated).strip()
 
 
 def test_an_export_is_all_or_nothing(checkpoint: Path, tmp_path: Path) -> None:
