@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 STATUS = "stardraft/status"
 
+# After these an editor that has a completion list only asks by itself; letters it asks after anyway.
+TRIGGERS = " .([{=,:"
+
 
 class StardraftServer(LanguageServer):
     """The server of one editor. Its state is here; `session` is set when the editor has initialised it."""
@@ -192,7 +195,9 @@ def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
     text_document = params.capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
         # Only without ghost text: an editor that has both would show every suggestion twice.
-        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
+        ls.feature(
+            types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
+        )(completion)
     client = params.client_info.name if params.client_info else "editor"
     ls.client_name = f"{client}-{params.process_id or id(ls)}"
 

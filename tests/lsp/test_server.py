@@ -215,7 +215,7 @@ async def test_what_cannot_be_read_is_answered_with_an_error_and_nothing_pops_up
 async def test_editors_without_ghost_text_get_a_completion_list(home: dict[str, str]) -> None:
     async with editing(home, initialize=False) as editor:
         found = await editor.initialize({})
-        assert "completionProvider" in found["capabilities"]
+        assert "." in found["capabilities"]["completionProvider"]["triggerCharacters"]
         editor.open(URI, TEXT)
         answer = await editor.request(
             "textDocument/completion",

@@ -187,7 +187,7 @@ def test_an_export_is_the_same_model_in_llama_cpp(
 
 
 def test_the_shipped_weights_write_the_same_text_in_torch_as_in_the_engine() -> None:
-    """The architecture here is the shipped file's: a model that has learnt something would show any difference."""
+    """The architecture is the shipped file's: weights that have learnt something show any difference."""
     pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[engine]"')
     import gguf
 
