@@ -23,6 +23,8 @@ from tests.support.home import processes_of, write_config
 from tests.support.streams import collect, done, run_until
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets, modes and signals")
+
 FRONT_END = """
 import asyncio
 from stardraftd.client import DaemonClient

@@ -18,6 +18,8 @@ from tests.e2e.conftest import LONG_PREFIX, request
 from tests.support.home import write_config
 from tests.support.streams import collect, done, failed, only, run_until
 
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets, modes and signals")
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's own files and capabilities")
 
 
