@@ -1,6 +1,5 @@
 """The configuration: which source wins, and that every mistake is told with its place and what is allowed."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from stardraftd.config import Config, load_config
 from stardraftd.config_lines import key_lines
 from stardraftd.config_schema import Setting, settings
 from stardraftd.errors import ConfigError
+from tests.support.modes import file_modes_obeyed
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -294,11 +294,11 @@ def test_a_file_in_the_folders_place_is_an_error(file: Path) -> None:
         load_config(file / "config.toml", environ={})
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.getuid() == 0, reason="root and Windows read every file")
+@pytest.mark.skipif(sys.platform == "win32", reason="file modes are a POSIX thing")
 def test_an_unreadable_file_is_an_error(file: Path) -> None:
     file.write_text("")
     file.chmod(0)
-    with pytest.raises(ConfigError, match="cannot be read: permission denied"):
+    with file_modes_obeyed(), pytest.raises(ConfigError, match="cannot be read: permission denied"):
         load_config(file, environ={})
 
 

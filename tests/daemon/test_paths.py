@@ -11,6 +11,7 @@ import pytest
 
 from stardraftd import paths
 from stardraftd.errors import ModelNotFoundError, PathError
+from tests.support.modes import file_modes_obeyed
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has neither modes nor owners of this kind"
@@ -209,13 +210,10 @@ def test_a_folder_that_cannot_be_created_is_an_error_that_says_why(monkeypatch: 
 
 
 @posix_only
-@pytest.mark.skipif(
-    sys.platform != "win32" and os.getuid() == 0, reason="root may write into read-only folders"
-)
 def test_a_read_only_parent_is_an_error_that_says_why(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short.chmod(0o500)
     monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(short / "run"))
-    with pytest.raises(PathError, match=r"cannot be created: .*Permission denied"):
+    with file_modes_obeyed(), pytest.raises(PathError, match=r"cannot be created: .*Permission denied"):
         paths.runtime_dir()
 
 

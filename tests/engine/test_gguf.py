@@ -16,7 +16,8 @@ from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.gguf_header import WEIGHT_TYPES
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, ModelNotFoundError, ModelUnsupportedError
-from tests.support.tiny_models import BUILT_IN, write_tiny_model
+from tests.support.modes import file_modes_obeyed
+from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
 
 N_MUTATIONS = 3000
 
@@ -45,7 +46,7 @@ def damaged(small: Path, tmp_path: Path) -> Callable[[Damage], Path]:
 
 
 def refusal(path: Path, kind: type[ModelError] = ModelFormatError) -> str:
-    """The sentence with which `path` is refused. It names the file, and there is a hint with it."""
+    """The sentence with which `path` is refused. There is a hint with it."""
     with pytest.raises(kind) as caught:
         fim_tokens(read_header(path))
     assert type(caught.value) is kind
@@ -133,12 +134,13 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
     assert "not a regular file" in refusal(tmp_path / "pipe.gguf", ModelNotFoundError)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(sys.platform == "win32", reason="file modes are a POSIX thing")
 def test_an_unreadable_file_is_told(small: Path, tmp_path: Path) -> None:
     path = tmp_path / "secret.gguf"
     path.write_bytes(small.read_bytes())
     path.chmod(0)
-    assert "may not be read" in refusal(path, ModelNotFoundError)
+    with file_modes_obeyed():
+        assert "may not be read" in refusal(path, ModelNotFoundError)
 
 
 def test_impossible_paths_are_refused(tmp_path: Path) -> None:
@@ -303,32 +305,16 @@ def test_an_empty_vocabulary_is_refused(damaged: Callable[[Damage], Path]) -> No
     assert "has no vocabulary" in refusal(damaged(rename), ModelUnsupportedError)
 
 
-def test_an_array_that_is_too_large_to_keep_is_measured_only(tmp_path: Path) -> None:
-    path = rewritten(tmp_path, lambda writer: writer.add_array("starcoder2.numbers", list(range(500_000))))
+def test_an_array_that_is_too_large_to_keep_is_measured_only(small: Path) -> None:
+    path = rewritten(small, lambda writer: writer.add_array("starcoder2.numbers", list(range(500_000))))
     header = read_header(path)
     assert header.array_lengths["starcoder2.numbers"] == 500_000
     assert "starcoder2.numbers" not in header.metadata
 
 
-def rewritten(
-    tmp_path: Path, add: Callable[[gguf.GGUFWriter], object], *, drop: tuple[str, ...] = ()
-) -> Path:
-    """The small model written anew, without the keys in `drop` and with what `add` adds."""
-    source = gguf.GGUFReader(write_tiny_model(tmp_path / "source.gguf", vocabulary=320, hidden=32, ffn=32))
-    path = tmp_path / "rewritten.gguf"
-    writer = gguf.GGUFWriter(path, source.fields["general.architecture"].contents())
-    for key, field in source.fields.items():
-        if not key.startswith("GGUF.") and key != "general.architecture" and key not in drop:
-            sub_type = field.types[-1] if len(field.types) > 1 else None
-            writer.add_key_value(key, field.contents(), field.types[0], sub_type)
-    add(writer)
-    for tensor in source.tensors:
-        writer.add_tensor(tensor.name, tensor.data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
+def rewritten(small: Path, add: Callable[[gguf.GGUFWriter], object], *, drop: tuple[str, ...] = ()) -> Path:
+    """The small model with other keys, beside it."""
+    return rewrite(small, small.parent / "rewritten.gguf", add, drop=drop)
 
 
 @pytest.mark.parametrize(
@@ -344,22 +330,22 @@ def rewritten(
     ],
 )
 def test_sound_files_that_are_not_whole_models_are_refused(
-    add: Callable[[gguf.GGUFWriter], object], drop: tuple[str, ...], sentence: str, tmp_path: Path
+    add: Callable[[gguf.GGUFWriter], object], drop: tuple[str, ...], sentence: str, small: Path
 ) -> None:
-    assert sentence in refusal(rewritten(tmp_path, add, drop=drop), ModelUnsupportedError)
+    assert sentence in refusal(rewritten(small, add, drop=drop), ModelUnsupportedError)
 
 
 @pytest.mark.parametrize("alignment", [1, 16, 48, 8192, 1 << 31])
-def test_odd_alignments_are_refused(alignment: int, tmp_path: Path) -> None:
-    path = rewritten(tmp_path, lambda writer: writer.add_uint32("general.alignment", alignment))
+def test_odd_alignments_are_refused(alignment: int, small: Path) -> None:
+    path = rewritten(small, lambda writer: writer.add_uint32("general.alignment", alignment))
     assert "is not a power of two from 32 to 4,096" in refusal(path)
 
 
-def test_token_types_and_scores_have_to_match_the_vocabulary(tmp_path: Path) -> None:
+def test_token_types_and_scores_have_to_match_the_vocabulary(small: Path) -> None:
     key = "tokenizer.ggml.token_type"
-    path = rewritten(tmp_path, lambda writer: writer.add_array(key, [1] * 319), drop=(key,))
+    path = rewritten(small, lambda writer: writer.add_array(key, [1] * 319), drop=(key,))
     assert f"'{key}' has 319 entries for a vocabulary of 320 tokens" in refusal(path)
-    path = rewritten(tmp_path, lambda writer: writer.add_array("tokenizer.ggml.scores", [0.5] * 321))
+    path = rewritten(small, lambda writer: writer.add_array("tokenizer.ggml.scores", [0.5] * 321))
     assert "has 321 entries for a vocabulary of 320 tokens" in refusal(path)
 
 

@@ -10,6 +10,7 @@ can differ honestly where the two best tokens are nearly equal, so it is compare
 which the reference's own margin is below what rounding can turn over.
 """
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from tests.support.prompts import Case, load_cases
 from tests.support.tiny_models import BUILT_IN, reference_model, write_dequantised, write_tiny_model
 
-pytest.importorskip("torch", reason="torch is not installed: pip install 'stardraft[reference]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'stardraft[reference]'")
 pytest.importorskip(
     "transformers", reason="transformers is not installed: pip install 'stardraft[reference]'"
 )
@@ -75,8 +76,6 @@ class Compared:
 
     def engine_logits(self, ids: list[int]) -> Logits:
         """Logits after each token, in one batch: (n, n_vocab)."""
-        from array import array
-
         context = self.loaded.context
         context.clear()
         context.decode(array("i", ids), 0, 0, all_logits=True)
@@ -85,8 +84,6 @@ class Compared:
         return logits
 
     def reference_logits(self, ids: list[int]) -> Logits:
-        import torch
-
         with torch.no_grad():
             logits: Logits = self.reference(torch.tensor([ids])).logits[0].numpy()
         return logits
@@ -101,8 +98,6 @@ class Compared:
 
     def reference_answer(self, prompt: list[int]) -> tuple[list[int], list[float]]:
         """The greedy answer, its stop token included, and by how much each token was ahead of the second."""
-        import torch
-
         stops = stop_ids(self.loaded)
         answer: list[int] = []
         margins: list[float] = []
@@ -126,7 +121,11 @@ class Wanted:
 
 def load_for_comparison(path: Path) -> LoadedModel:
     llama.open_backend()
-    settings = EngineSettings(model_path=str(path), gpu_layers=0, context_tokens=2048, batch_tokens=1024)
+    # One thread each: two libraries whose threads wait for one another by spinning are slow on a busy machine.
+    torch.set_num_threads(1)
+    settings = EngineSettings(
+        model_path=str(path), gpu_layers=0, context_tokens=2048, batch_tokens=1024, threads=1
+    )
     return load(settings, llama.AbortFlag(), lambda name, fraction: None)
 
 
@@ -223,7 +222,9 @@ def test_greedy_answers_are_the_references(compared: Compared) -> None:
             same = done.text == text.rstrip()  # white space at the very end is not sent
             assert same or n_clear < len(want), f"{case.name}, {layout}"
             n_same += same
-    print("SEEN", n_compared, n_texts, n_same)
+    # Seen: 330 tokens and 10 texts of 10 with F32; 80 and 9 of 10 with Q8_0, whose margin is wide.
+    assert n_compared >= 70
+    assert n_same >= n_texts // 2 >= 5
 
 
 @pytest.mark.parametrize("dtype", ["F32", "F16"])
@@ -240,11 +241,10 @@ def test_another_shape_of_model_agrees_too(dtype: str, tmp_path: Path) -> None:
         dtype="F32" if dtype == "F32" else "F16",
     )
     loaded = load_for_comparison(path)
-    # Seen: r.m.s. 0.0004 (F32) and 0.0006 (F16) of logits whose standard deviation is 1.
-    compared = Compared(loaded, reference_model(path), Bounds(0.002, 0.02, 0.02))
+    # Seen: r.m.s. 0.0004 (F32) and 0.0005 (F16), greatest 0.003, of logits whose standard deviation is 1.
+    compared = Compared(loaded, reference_model(path), Bounds(0.0015, 0.01, 0.01))
     prompt = compared.prompt(CASES[0], "spm")[:400]
     difference = compared.engine_logits(prompt) - compared.reference_logits(prompt)
-    print(np.sqrt(np.mean(difference**2)), np.abs(difference).max())
     assert np.sqrt(np.mean(difference**2)) < compared.bounds.root_mean_square
     assert np.abs(difference).max() < compared.bounds.greatest
     loaded.close()

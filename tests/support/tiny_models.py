@@ -4,6 +4,7 @@ They carry the real tokenizer, copied from the built-in model's GGUF, so every t
 Also here: any such GGUF as the reference implementation, transformers' Starcoder2.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -117,20 +118,40 @@ def _random_weights(
     return weights | {"output_norm.weight": vector(hidden, mean=1.0), "output_norm.bias": vector(hidden)}
 
 
-def write_dequantised(path: Path, source: Path = BUILT_IN) -> Path:
-    """Writes `source` to `path` with all weights as F32, exactly the numbers that its blocks stand for."""
+def rewrite(
+    source: Path,
+    path: Path,
+    add: Callable[[gguf.GGUFWriter], object] = lambda writer: None,
+    *,
+    drop: tuple[str, ...] = (),
+    as_f32: bool = False,
+) -> Path:
+    """Copies the GGUF `source` to `path`, without the keys in `drop` and with what `add` adds to them."""
     reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(path, "starcoder2")
+    writer = gguf.GGUFWriter(path, reader.fields["general.architecture"].contents())
     for key, field in reader.fields.items():
-        if key.startswith("GGUF.") or key == "general.architecture":
-            continue
-        value = gguf.LlamaFileType.ALL_F32 if key == "general.file_type" else field.contents()
-        sub_type = field.types[-1] if len(field.types) > 1 else None
-        writer.add_key_value(key, value, field.types[0], sub_type)
+        if not key.startswith("GGUF.") and key not in ("general.architecture", *drop):
+            sub_type = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(key, field.contents(), field.types[0], sub_type)
+    add(writer)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
+        if as_f32:
+            writer.add_tensor(tensor.name, dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
+        else:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     _write(writer)
     return path
+
+
+def write_dequantised(path: Path, source: Path = BUILT_IN) -> Path:
+    """Writes `source` to `path` with all weights as F32, exactly the numbers that its blocks stand for."""
+    return rewrite(
+        source,
+        path,
+        lambda writer: writer.add_file_type(gguf.LlamaFileType.ALL_F32),
+        drop=("general.file_type",),
+        as_f32=True,
+    )
 
 
 def _write(writer: gguf.GGUFWriter) -> None:
