@@ -177,3 +177,17 @@ def test_what_is_kept_of_a_long_file_is_what_stands_around_the_cursor(
     assert behind.startswith(suffix)
     assert len(kept) > 500
     assert len(suffix) > 300
+
+
+def test_the_text_at_the_cursor_is_never_what_is_cut(builder: PromptBuilder) -> None:
+    """Hundreds of kilobytes that are few tokens: the end, where the cursor stands, is there all the same."""
+    ids = builder.prefix_part("long/path.py", " " * 300_000 + "\nreturn value_here", 4000)
+    whole = builder.prefix_part("", "return value_here", 4000)
+    assert list(ids[-len(whole) :]) == list(whole)
+
+
+def test_one_endless_line_keeps_its_path_and_its_end(builder: PromptBuilder) -> None:
+    head = builder.prefix_part("long/path.py", "", 200)
+    ids = builder.prefix_part("long/path.py", "value + " * 2000 + "last", 200)
+    assert len(ids) <= 200
+    assert list(ids[: len(head)]) == list(head)

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from tests.support.prompts import Case, load_cases
 from tests.support.tiny_models import BUILT_IN, reference_model, write_dequantised, write_tiny_model
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'stardraft[reference]'")
+pytest.importorskip("torch", reason="torch is not installed: pip install 'stardraft[reference]'")
 pytest.importorskip(
     "transformers", reason="transformers is not installed: pip install 'stardraft[reference]'"
 )
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
+
+import torch
 
 from stardraftd.engine import llama
 from stardraftd.engine.core import Engine, stop_ids
@@ -121,7 +123,7 @@ class Wanted:
 
 def load_for_comparison(path: Path) -> LoadedModel:
     llama.open_backend()
-    # One thread each: two libraries whose threads wait for one another by spinning are slow on a busy machine.
+    # One thread each: two libraries whose threads spin while they wait slow each other down.
     torch.set_num_threads(1)
     settings = EngineSettings(
         model_path=str(path), gpu_layers=0, context_tokens=2048, batch_tokens=1024, threads=1

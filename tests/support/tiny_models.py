@@ -94,10 +94,10 @@ def _random_weights(
     random = np.random.default_rng(seed)
 
     def matrix(rows: int, columns: int) -> NDArray[np.float32]:
-        return (random.standard_normal((rows, columns)) / np.sqrt(columns)).astype(np.float32)
+        return np.asarray(random.standard_normal((rows, columns)) / np.sqrt(columns), np.float32)
 
     def vector(size: int, mean: float = 0.0) -> NDArray[np.float32]:
-        return (mean + 0.1 * random.standard_normal(size)).astype(np.float32)
+        return np.asarray(mean + 0.1 * random.standard_normal(size), np.float32)
 
     kv = hidden // heads * kv_heads
     weights = {"token_embd.weight": matrix(vocabulary, hidden)}
@@ -175,7 +175,7 @@ def reference_model(path: Path) -> Any:
         tensor.name: torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
         for tensor in reader.tensors
     }
-    config = Starcoder2Config(
+    config: Any = Starcoder2Config(
         vocab_size=weights["token_embd.weight"].shape[0],
         hidden_size=value("embedding_length"),
         intermediate_size=value("feed_forward_length"),
@@ -191,9 +191,9 @@ def reference_model(path: Path) -> Any:
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
-        attn_implementation="eager",
     )
-    model = Starcoder2ForCausalLM(config)
+    config._attn_implementation = "eager"
+    model: Any = Starcoder2ForCausalLM(config)
     names = {_reference_name(name): tensor for name, tensor in weights.items()}
     names["lm_head.weight"] = names["model.embed_tokens.weight"]
     model.load_state_dict(names, strict=True)

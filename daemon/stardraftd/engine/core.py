@@ -23,7 +23,7 @@ from stardraftd.engine.messages import (
     Text,
     Token,
 )
-from stardraftd.engine.prompt import Budget, Prompt, PromptBuilder
+from stardraftd.engine.prompt import Budget, Prompt, PromptBuilder, auto_layout
 from stardraftd.engine.sequences import CachedSequence, SequenceCache
 from stardraftd.errors import EngineError
 
@@ -49,7 +49,7 @@ class Engine:
         self._loaded = loaded
         self._context = loaded.context
         self._model = loaded.model
-        self._prompts = PromptBuilder(loaded.model, loaded.sentinels)
+        self._prompts = PromptBuilder(loaded.model, loaded.sentinels, auto_layout(loaded.architecture))
         self._cache = SequenceCache(loaded.context, n_sequences)
         self._logprob = LogProbability(loaded.model.n_vocab)
         self._stop_ids = stop_ids(loaded)
@@ -188,6 +188,9 @@ class _Run:
         def ms(moment: float, since: float) -> float:
             return round((moment - since) * 1000, 3) if moment else 0.0
 
+        if self._unsent:  # tokens whose text was held back and then dropped: they were generated all the same
+            self.emit(Text("", tuple(self._unsent)))
+            self._unsent.clear()
         figures = Figures(
             model=loaded.info.name,
             device=loaded.info.device,

@@ -18,7 +18,7 @@ from stardraftd.engine.devices import Device, offload_devices
 from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.engine.vocabulary import FimTokens, fim_tokens
-from stardraftd.errors import EngineLoadError
+from stardraftd.errors import EngineLoadError, ModelFormatError
 
 N_SEQUENCES = 16
 KV_BYTES_PER_VALUE = {"f16": 2.0, "q8_0": 34 / 32}
@@ -33,6 +33,7 @@ class LoadedModel:
     model: llama.Model
     context: llama.Context
     sentinels: FimTokens
+    architecture: str
     info: ModelInfo
     warnings: tuple[str, ...]
 
@@ -51,6 +52,7 @@ def load(
     started = time.perf_counter()
     path = Path(settings.model_path)
     header = read_header(path)
+    checked = _identity(path)
     sentinels = fim_tokens(header)
     name = header.name or path.stem
     on_progress(name, 0.0)
@@ -77,6 +79,13 @@ def load(
                 raise
             warnings.append(f"{error} So the model runs on the CPU; fewer model.gpu_layers may fit.")
             continue
+        if _identity(path) != checked:
+            context.close()
+            model.close()
+            raise ModelFormatError(
+                f"{path} was replaced while it was loaded: what was loaded is not what was checked.",
+                "Ask again; it is then checked and loaded anew.",
+            )
         n_offloaded = model.n_layers if gpu_layers < 0 else min(gpu_layers, model.n_layers)
         info = ModelInfo(
             name=name,
@@ -96,7 +105,7 @@ def load(
             system_info=llama.system_info(),
             toy=name.startswith("stardraft-tiny"),
         )
-        return LoadedModel(model, context, sentinels, info, tuple(warnings))
+        return LoadedModel(model, context, sentinels, header.architecture, info, tuple(warnings))
     raise AssertionError("the last attempt either returned or raised")
 
 
@@ -139,6 +148,15 @@ def _open(
         )
         on_failure.pop_all()
     return model, context
+
+
+def _identity(path: Path) -> tuple[int, int, int, int]:
+    """What tells one file from another under the same name."""
+    try:
+        info = path.stat()
+    except OSError:
+        return (0, 0, 0, 0)
+    return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)
 
 
 def _flash_attention(settings: EngineSettings, gpu_layers: int) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from stardraftd.engine.messages import Completion, ContextChunk, Layout, LayoutChoice
+from stardraftd.engine.messages import Completion, ContextChunk, Layout
 from stardraftd.engine.vocabulary import FimTokens
 
 # The tokenizer is native code that parses untrusted text: no part is longer than this, in bytes.
@@ -64,14 +64,15 @@ class Prompt:
 class PromptBuilder:
     """Lays out prompts for one vocabulary."""
 
-    def __init__(self, tokenizer: Tokenizer, sentinels: FimTokens) -> None:
+    def __init__(self, tokenizer: Tokenizer, sentinels: FimTokens, auto_layout: Layout = "spm") -> None:
+        self._auto_layout = auto_layout
         self._tokenizer = tokenizer
         self._sentinels = sentinels
         self._piece = lru_cache(maxsize=8192)(tokenizer.piece)
 
     def build(self, completion: Completion, budget: Budget) -> Prompt:
         """The prompt for `completion`, at most `budget.n_prompt` tokens long."""
-        layout = resolve_layout(completion.layout)
+        layout = self._auto_layout if completion.layout == "auto" else completion.layout
         ids, context_cut = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
         n_context = len(ids)
         suffix = self.suffix_part(completion.suffix, budget.n_suffix)
@@ -154,7 +155,7 @@ class PromptBuilder:
         while a person types, the front stands still for hundreds of tokens and then moves once.
         """
         head = f"{path}\n" if path else ""
-        text = _last_bytes(prefix, MAX_PART_BYTES)
+        text = _last_bytes(prefix, MAX_PART_BYTES - len(head.encode("utf-8", "replace")))
         ids = self._tokenize(head + text)
         if len(ids) <= n_most:
             return ids
@@ -169,8 +170,12 @@ class PromptBuilder:
             offset = line_end + 1
         kept = data[max(offset, 0) :].decode("utf-8", "ignore")
         ids = self._tokenize(head + kept)
-        # The line that the cut fell into may be all there is; then the front goes without mercy.
-        return ids if len(ids) <= n_most else ids[-n_most:]
+        if len(ids) <= n_most:
+            return ids
+        # The line that the cut fell into is all there is: the path stays, the line's front goes.
+        head_ids = self._tokenize(head)
+        n_kept = n_most - len(head_ids)
+        return head_ids + ids[-n_kept:] if n_kept > 0 else ids[-n_most:]
 
     def _tokenize(self, text: str) -> "array[int]":
         if not text:
@@ -178,9 +183,9 @@ class PromptBuilder:
         return self._tokenizer.tokenize(text.encode("utf-8", "replace")[:MAX_PART_BYTES])
 
 
-def resolve_layout(choice: LayoutChoice) -> Layout:
-    """SPM v2 unless PSM is asked for: in it, typing extends only the end of the prompt."""
-    return "psm" if choice == "psm" else "spm"
+def auto_layout(architecture: str) -> Layout:
+    """SPM v2 for models that were trained on it: in it, typing extends only the end of the prompt."""
+    return "spm" if architecture == "starcoder2" else "psm"
 
 
 def _first_bytes(text: str, n: int) -> str:
