@@ -199,8 +199,8 @@ def engine_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
     By default OpenMP's threads wait by spinning for long. As soon as anything else wants a core (a build, a
     browser), the thread that has work is the one that waits for its turn: decoding was 4 to 100 times slower
-    then (docs/measurements.md). Without any spinning a 3B model loses a quarter of its speed on an idle machine,
-    so they spin a little. A person's own settings are kept.
+    then (docs/measurements.md). Without any spinning a 3B model loses a quarter of its speed on an idle
+    machine, so they spin a little. A person's own settings are kept.
     """
     waiting = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
     if "OMP_WAIT_POLICY" in inherited:
