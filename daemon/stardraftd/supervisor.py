@@ -139,6 +139,9 @@ class Supervisor:
 
     async def _start(self) -> None:
         settings = self._settings
+        signature = _signature(
+            settings
+        )  # of the file that is about to be tried, not of one put there meanwhile
         self._failure = None
         self.loading_fraction = 0.0
         self._changed.notify()
@@ -150,7 +153,7 @@ class Supervisor:
             log.error(  # noqa: TRY400 - a sentence, not a traceback
                 "engine failed to load", extra={"code": error.code, "reason": error.message}
             )
-            self._failure = (error, _signature(settings), time.monotonic())
+            self._failure = (error, signature, time.monotonic())
             await process.close()
             raise
         except asyncio.CancelledError:

@@ -118,12 +118,12 @@ def test_the_cache_is_bounded() -> None:
 
 def test_a_path_is_relative_to_the_innermost_folder() -> None:
     folders = Folders()
-    folders.add("file:///people/me/work", "work")
-    folders.add("file:///people/me/work/inner%20one", "inner one")
-    assert folders.place("file:///people/me/work/a/b.py") == Place("a/b.py", "work")
-    assert folders.place("file:///people/me/work/inner%20one/c.py") == Place("c.py", "inner one")
-    folders.remove("file:///people/me/work/inner%20one")
-    assert folders.place("file:///people/me/work/inner%20one/c.py") == Place("inner one/c.py", "work")
+    folders.add("file:///people/me/desk", "desk")
+    folders.add("file:///people/me/desk/inner%20one", "inner one")
+    assert folders.place("file:///people/me/desk/a/b.py") == Place("a/b.py", "desk")
+    assert folders.place("file:///people/me/desk/inner%20one/c.py") == Place("c.py", "inner one")
+    folders.remove("file:///people/me/desk/inner%20one")
+    assert folders.place("file:///people/me/desk/inner%20one/c.py") == Place("inner one/c.py", "desk")
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_a_path_is_relative_to_the_innermost_folder() -> None:
     [
         ("file:///people/elsewhere/x.py", "x.py"),
         ("untitled:Untitled-1", "Untitled-1"),
-        ("file:///people/me/workshop/x.py", "x.py"),
-        ("vscode-vfs://github/people/me/work/x.py", "x.py"),
+        ("file:///people/me/deskshop/x.py", "x.py"),
+        ("vscode-vfs://github/people/me/desk/x.py", "x.py"),
         ("file:///people/elsewhere/a;b.py", "a;b.py"),
     ],
 )
 def test_a_file_outside_every_folder_has_its_name_only(uri: str, path: str) -> None:
     folders = Folders()
-    folders.add("file:///people/me/work", "work")
+    folders.add("file:///people/me/desk", "desk")
     assert folders.place(uri) == Place(path, "")
 
 
