@@ -27,6 +27,7 @@ from stardraftd.errors import ModelError
 FileType = Literal["Q4_K_M", "Q8_0", "F16"]
 FILE_TYPES: dict[FileType, int] = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15}  # llama.h, enum llama_ftype
 WEIGHT_DEVIATION = 0.02
+NORM_EPSILON = 1e-5
 # Kept when a tokenizer is copied from another model's file.
 TOKENIZER_PREFIX = "tokenizer."
 
@@ -112,7 +113,11 @@ def synthesize(
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with contextlib.closing(gguf.GGUFWriter(temporary, "starcoder2")) as writer:
-            _write_metadata(writer, shape, file_type, fields)
+            writer.add_name(f"{shape.name}, random weights")
+            writer.add_description("Random weights in the true shape: for measuring speed and memory only.")
+            write_shape(writer, shape, file_type)
+            for name, field in fields.items():
+                copy_field(writer, name, field)
             for tensor in wanted:
                 writer.add_tensor_info(
                     tensor.name, tensor.row_bytes, np.dtype(np.uint8), tensor.size_bytes, tensor.type
@@ -148,11 +153,8 @@ def _check_room(out: Path, size_bytes: int) -> None:
         )
 
 
-def _write_metadata(
-    writer: gguf.GGUFWriter, shape: Shape, file_type: FileType, tokenizer: dict[str, gguf.ReaderField]
-) -> None:
-    writer.add_name(f"{shape.name}, random weights")
-    writer.add_description("Random weights in the true shape: for measuring speed and memory only.")
+def write_shape(writer: gguf.GGUFWriter, shape: Shape, file_type: FileType) -> None:
+    """The hyper-parameters that llama.cpp reads of a StarCoder2 model."""
     writer.add_block_count(shape.layers)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.hidden)
@@ -160,12 +162,15 @@ def _write_metadata(
     writer.add_head_count(shape.heads)
     writer.add_head_count_kv(shape.kv_heads)
     writer.add_rope_freq_base(shape.rope_base)
-    writer.add_layer_norm_eps(1e-5)
+    writer.add_layer_norm_eps(NORM_EPSILON)
     writer.add_file_type(FILE_TYPES[file_type])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    for name, field in tokenizer.items():
-        element = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(name, field.contents(), field.types[0], sub_type=element)
+
+
+def copy_field(writer: gguf.GGUFWriter, name: str, field: gguf.ReaderField) -> None:
+    """A field of another GGUF, as it stands there."""
+    element = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+    writer.add_key_value(name, field.contents(), field.types[0], sub_type=element)
 
 
 def _random(tensor: Tensor, random: np.random.Generator) -> NDArray[np.generic]:

@@ -17,14 +17,13 @@ from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
 from stardraft_quant.shapes import Shape
-from stardraft_quant.synthesize import FILE_TYPES, TOKENIZER_PREFIX, tensors
+from stardraft_quant.synthesize import TOKENIZER_PREFIX, copy_field, tensors, write_shape
 from stardraft_quant.tokenizer_source import built_in_model
 from stardraftd.engine.gguf import read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError
 
 ExportType = Literal["F16", "Q8_0"]
-NORM_EPSILON = 1e-5
 
 
 def export(
@@ -66,11 +65,13 @@ def export(
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with contextlib.closing(gguf.GGUFWriter(temporary, "starcoder2")) as writer:
-            _write_shape(writer, shape, file_type)
+            writer.add_name(shape.name)
+            writer.add_license("apache-2.0")
+            write_shape(writer, shape, file_type)
+            writer.add_rope_dimension_count(shape.hidden // shape.heads)
             for name, field in fields.items():
                 if name.startswith(TOKENIZER_PREFIX) and name not in special:
-                    element = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
-                    writer.add_key_value(name, field.contents(), field.types[0], sub_type=element)
+                    copy_field(writer, name, field)
             for name, value in special.items():
                 if value is not None:
                     writer.add_uint32(name, value)
@@ -99,22 +100,6 @@ def export_checkpoint(
     model = load_model(path)
     weights: dict[str, Any] = {name: value.float().numpy() for name, value in model.state_dict().items()}
     return export(weights, model.shape, out, file_type, tokenizer_from=tokenizer_from)
-
-
-def _write_shape(writer: gguf.GGUFWriter, shape: Shape, file_type: ExportType) -> None:
-    writer.add_name(shape.name)
-    writer.add_license("apache-2.0")
-    writer.add_block_count(shape.layers)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.hidden)
-    writer.add_feed_forward_length(shape.ffn)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_rope_dimension_count(shape.hidden // shape.heads)
-    writer.add_layer_norm_eps(NORM_EPSILON)
-    writer.add_file_type(FILE_TYPES[file_type])
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
 
 def _checked(
