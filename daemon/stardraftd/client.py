@@ -29,10 +29,12 @@ from stardraftd.protocol import (
     StopRequest,
     StreamEvent,
     Text,
+    Warming,
     error_decoder,
     hello_decoder,
     status_decoder,
     stream_event_decoder,
+    warming_decoder,
 )
 
 ANSWER_TIMEOUT_S = 10.0
@@ -107,6 +109,20 @@ class DaemonClient:
         async with contextlib.aclosing(self._stream_twice("/v1/load", b"", lambda: True)) as events:
             async for event in events:
                 yield event
+
+    async def warm(self, request: CompletionRequest) -> Warming:
+        """Has the engine read a document's text in the background; returns at once."""
+        if not request.client:
+            request = msgspec.structs.replace(request, client=self._name)
+        body = msgspec.json.encode(request)
+        for _attempt in range(2):
+            http = await self._connected()
+            with contextlib.suppress(_Gone):
+                message = http.build_request("POST", "/v1/warm", content=body, timeout=ANSWER_TIMEOUT_S)
+                response = await self._send(http, message)
+                return warming_decoder.decode(await response.aread())
+            await self.close()
+        raise self._lost("it went away while it answered")
 
     async def watch(self) -> AsyncGenerator[Status]:
         """The daemon's state now and after each change; while it is watched the daemon does not leave.

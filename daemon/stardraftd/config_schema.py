@@ -81,6 +81,27 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Literal["f16", "q8_0"],
         Meta(description="Number format of the KV cache. `q8_0` takes about half of the memory."),
     ] = "f16"
+    speculation: Annotated[
+        Literal["auto", "off"],
+        Meta(
+            description="Guessing several tokens ahead and verifying them at once. `auto` does it where that was "
+            "measured to be faster; the text is the same."
+        ),
+    ] = "auto"
+    saved_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Megabytes on disk for what the model has read of open files, so that they are warm when "
+            "the model comes back. They hold your source, and are readable by you alone.",
+            extra=_names(**{"0": "nothing is saved"}),
+        ),
+    ] = 512
+    saved_days: Annotated[
+        float,
+        Meta(ge=0, le=3650, description="Days after which what was saved and not used is deleted."),
+    ] = 7.0
     idle_unload_minutes: Annotated[
         float,
         Meta(
@@ -137,6 +158,23 @@ class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "(`spm`). `auto` takes the one that costs less at the moment.",
         ),
     ] = "auto"
+    target_ms: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=600_000,
+            description="Milliseconds to the first token that the planner aims at: in a file that is not in "
+            "the cache yet, it shows the model as much as it can evaluate in about this time, and the rest "
+            "later.",
+        ),
+    ] = 800.0
+    background: Annotated[
+        Literal["always", "on_mains", "never"],
+        Meta(
+            description="When the model works ahead of the person: it reads the open file and prepares what "
+            "comes after a suggestion. `on_mains` does not while the computer runs on its battery.",
+        ),
+    ] = "always"
 
 
 class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -208,11 +246,20 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_prefix_bytes: Annotated[
         int,
         Meta(ge=1, le=1_000_000, description="Bytes of text before the cursor that are sent at most."),
-    ] = 24_000
+    ] = 48_000
     max_suffix_bytes: Annotated[
         int,
         Meta(ge=0, le=1_000_000, description="Bytes of text behind the cursor that are sent at most."),
-    ] = 8_000
+    ] = 24_000
+    candidates: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=8,
+            description="How many different suggestions are made when one is asked for by hand; while typing "
+            "it is always one.",
+        ),
+    ] = 1
     streaming: Annotated[
         bool,
         Meta(description="Whether a suggestion grows on the screen while it is made, in editors that can."),

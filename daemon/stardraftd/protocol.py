@@ -2,6 +2,7 @@
 
     GET  /v1/hello     -> Hello                          the version handshake
     POST /v1/complete  CompletionRequest -> NDJSON of StreamEvent; ends with `done` or `error`
+    POST /v1/warm      CompletionRequest -> Warming      its text is made ready in the background
     POST /v1/load      -> NDJSON of StreamEvent          loads the model; ends with `ready` or `error`
     GET  /v1/events    -> NDJSON of Status               one now, one at every change, while connected
     GET  /v1/status    -> Status
@@ -19,6 +20,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stardraftd.engine.messages import (
+    MAX_CANDIDATES,
+    Candidate,
     Completion,
     CompletionEvent,
     ContextChunk,
@@ -31,12 +34,16 @@ from stardraftd.engine.messages import (
     Mode,
     ModelInfo,
     Plan,
+    PlanKind,
+    Speeds,
     Text,
     Token,
 )
 
 __all__ = [
     "PROTOCOL",
+    "BackgroundState",
+    "Candidate",
     "Completion",
     "CompletionEvent",
     "CompletionRequest",
@@ -54,17 +61,21 @@ __all__ = [
     "ModelInfo",
     "Notice",
     "Plan",
+    "PlanKind",
     "Ready",
+    "Speeds",
     "StartReport",
     "Status",
     "StopRequest",
     "StreamEvent",
     "Text",
     "Token",
+    "Warming",
 ]
 
 PROTOCOL = 1
 
+BackgroundState = Literal["idle", "working", "waiting", "off", "on_battery"]
 EngineState = Literal["unloaded", "loading", "ready", "backing_off", "failed"]
 
 
@@ -109,6 +120,15 @@ class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     top_k: Annotated[int, Meta(ge=0)] | None = None
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] | None = None
+    n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] | None = None
+    target_ms: Annotated[float, Meta(ge=1, le=600_000)] | None = None
+
+
+class Warming(Struct, frozen=True):
+    """Whether the text will be made ready in the background; if not, why."""
+
+    accepted: bool
+    reason: Literal["", "off", "on_battery", "not_loaded"] = ""
 
 
 class Notice(Struct, frozen=True, tag="notice", tag_field="event"):
@@ -132,6 +152,8 @@ class Status(Struct, frozen=True, kw_only=True):
 
     resident_bytes are of the daemon and of the engine process; None when there is no engine.
     model is what is loaded; None when nothing is. model_path is what would be loaded.
+    background is what is done in advance: nothing left, at work, waiting for a person's request to end, or
+    not done (turned off, or on battery). speeds are what the engine measured, None before it did.
     """
 
     version: str
@@ -160,6 +182,10 @@ class Status(Struct, frozen=True, kw_only=True):
     log_path: str
     problems: tuple[str, ...] = ()
     last_figures: Figures | None = None
+    background: BackgroundState = "idle"
+    tokens_evaluated_in_background: int = 0
+    tokens_generated_in_background: int = 0
+    speeds: Speeds | None = None
 
 
 class StartReport(Struct, frozen=True):
@@ -176,4 +202,5 @@ status_decoder = msgspec.json.Decoder(Status)
 hello_decoder = msgspec.json.Decoder(Hello)
 error_decoder = msgspec.json.Decoder(ErrorBody)
 request_decoder = msgspec.json.Decoder(CompletionRequest)
+warming_decoder = msgspec.json.Decoder(Warming)
 stop_decoder = msgspec.json.Decoder(StopRequest)

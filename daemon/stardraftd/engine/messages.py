@@ -24,6 +24,12 @@ FinishReason = Literal[
 ]
 
 
+# What a plan does about the cache; the planner's module explains each.
+PlanKind = Literal["recalled", "kept", "anchored", "window", "spm"]
+
+MAX_CANDIDATES = 8
+
+
 class ContextChunk(Struct, frozen=True, forbid_unknown_fields=True):
     """A piece of another file of the repository, shown to the model before the cursor's own file."""
 
@@ -43,6 +49,9 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mode:        "line" ends at the first line end after something visible, "block" where the block
                  that the cursor stands in ends, "free" only where the model says so.
     temperature: 0 is greedy; then top_k, top_p and seed have no effect.
+    n_candidates: how many different middles are wanted. The first is as `temperature` says, the others are
+                 sampled (at a temperature of at least 0.6).
+    target_ms:   the time to the first token that the planner aims at when not everything is in the cache.
     """
 
     document: Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -58,6 +67,8 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     top_k: Annotated[int, Meta(ge=0)] = 40
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
+    n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] = 1
+    target_ms: Annotated[float, Meta(ge=1, le=600_000)] = 800.0
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +79,10 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                    more than the model's own window.
     threads:       0 is the number of physical cores.
     batch_tokens:  micro-batch of a prefill; the most that is lost when one is cancelled.
+    speculation:   "auto" drafts tokens where verifying them was measured to pay; "off" never does.
+    cache_folder:  where measured speeds and saved sequences are kept; "" keeps none.
+    saved_bytes:   the most that saved sequences may take on disk, in all; 0 saves none.
+    saved_days:    a saved sequence that was not used for longer is deleted.
     """
 
     model_path: str
@@ -77,6 +92,10 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     batch_tokens: int = 512
     flash_attention: Literal["auto", "on", "off"] = "auto"
     kv_type: Literal["f16", "q8_0"] = "f16"
+    speculation: Literal["auto", "off"] = "auto"
+    cache_folder: str = ""
+    saved_bytes: int = 0
+    saved_days: float = 7.0
 
 
 # --- commands: daemon -> engine ------------------------------------------------------------------
@@ -91,6 +110,17 @@ class Complete(Struct, frozen=True, tag="complete"):
     completion: Completion
 
 
+class Warm(Struct, frozen=True, tag="warm"):
+    """Do in advance what `completion` (or what comes after it) will need. Ends with a `Warmed` event."""
+
+    id: int
+    completion: Completion
+
+
+class Save(Struct, frozen=True, tag="save"):
+    """Write the sequences of files to the cache folder: the model is about to be unloaded. Answered by `Saved`."""
+
+
 class Cancel(Struct, frozen=True, tag="cancel"):
     """Stop request `id` now, inside a decode if need be. Unknown ids are ignored: it has ended."""
 
@@ -98,7 +128,7 @@ class Cancel(Struct, frozen=True, tag="cancel"):
     reason: Literal["cancelled", "superseded"] = "cancelled"
 
 
-Command = Load | Complete | Cancel
+Command = Load | Complete | Warm | Save | Cancel
 
 
 # --- events: engine -> daemon --------------------------------------------------------------------
@@ -142,10 +172,16 @@ class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
 
 
 class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
-    """How the prompt was laid out and what of it was in the cache already, in tokens.
+    """How the prompt was laid out, what of it was in the cache already, and what the rest will cost; in tokens.
 
-    n_context:   of n_prompt, the tokens of the repository's name and of other files.
-    context_cut: whether some of the other files were cut or left out, because they did not fit.
+    n_context:    of n_prompt, the tokens of the repository's name and of other files.
+    context_cut:  whether some of the other files were cut or left out, because they did not fit.
+    kind:         what the planner chose.
+    predicted_ms: what the planner expects the evaluation of n_evaluated tokens and the first token to take.
+    stale:        whether the cached text is a little older than the document (a suffix from before a bracket
+                  was closed, lines below an edit); it is evaluated anew when the person rests.
+    n_window:     tokens of the cursor's own file that the prompt shows.
+    n_later:      tokens of the file that are left for the background to evaluate.
     """
 
     layout: Layout
@@ -154,6 +190,11 @@ class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
     n_evaluated: int
     n_context: int = 0
     context_cut: bool = False
+    kind: PlanKind = "kept"
+    predicted_ms: float = 0.0
+    stale: bool = False
+    n_window: int = 0
+    n_later: int = 0
 
 
 class Token(Struct, frozen=True, array_like=True):
@@ -172,10 +213,16 @@ class Text(Struct, frozen=True, tag="text", tag_field="event"):
 
     text: str
     tokens: tuple[Token, ...] = ()
+    candidate: int = 0
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """What a completion cost. Times in milliseconds, counted from when its request was received."""
+    """What a completion cost. Times in milliseconds, counted from when its request was received.
+
+    n_recalled:   of n_generated, tokens that had been generated before the request came.
+    n_drafted:    tokens that were guessed and verified in one batch; n_accepted of them were right.
+    predicted_ms: what the planner had expected of first_token_ms.
+    """
 
     model: str
     device: str
@@ -189,6 +236,12 @@ class Figures(Struct, frozen=True, kw_only=True):
     first_token_ms: float
     total_ms: float
     queue_ms: float = 0.0
+    kind: PlanKind = "kept"
+    stale: bool = False
+    n_recalled: int = 0
+    n_drafted: int = 0
+    n_accepted: int = 0
+    predicted_ms: float = 0.0
 
     @property
     def tokens_per_s(self) -> float:
@@ -198,12 +251,24 @@ class Figures(Struct, frozen=True, kw_only=True):
         return (self.n_generated - 1) * 1000 / self.decode_ms
 
 
+class Candidate(Struct, frozen=True):
+    """One of several middles: its text, and the mean of its tokens' log-probabilities."""
+
+    text: str
+    finish_reason: FinishReason
+    mean_logprob: float = 0.0
+
+
 class Done(Struct, frozen=True, tag="done", tag_field="event"):
-    """The completion ended; `text` is all of it. Figures are absent when it ended before the engine began."""
+    """The completion ended; `text` is all of it. Figures are absent when it ended before the engine began.
+
+    candidates: all middles when more than one was asked for, the first of them `text`; equal ones are one.
+    """
 
     text: str
     finish_reason: FinishReason
     figures: Figures | None = None
+    candidates: tuple[Candidate, ...] = ()
 
 
 class Failed(Struct, frozen=True, tag="error", tag_field="event"):
@@ -217,14 +282,54 @@ class Failed(Struct, frozen=True, tag="error", tag_field="event"):
 CompletionEvent = Plan | Text | Done | Failed
 
 
+class Speeds(Struct, frozen=True, kw_only=True):
+    """What the engine measured of itself, and how well it predicted.
+
+    batch_ms:   (tokens, milliseconds) of one decode of so many tokens at little depth, ascending.
+    cell_us:    microseconds that each cell of the cache in use adds to a decoded token.
+    calibrated: whether it was measured here; else it is a guess from the first decodes.
+    n_predictions, error: how many predictions were checked, and the median of |predicted - took| / took.
+    n_cells, n_cells_used: the KV cache.
+    n_window:   tokens of a file that the planner wants in the cache.
+    speculates: whether drafting is on, as verifying was measured.
+    """
+
+    batch_ms: tuple[tuple[int, float], ...]
+    cell_us: float
+    calibrated: bool
+    n_predictions: int
+    error: float
+    n_cells: int
+    n_cells_used: int
+    n_window: int
+    speculates: bool
+
+
+class Warmed(Struct, frozen=True, tag="warmed", tag_field="event"):
+    """Background work ended: all of it is done (`finished`), or something with more right took its place."""
+
+    finished: bool
+    n_evaluated: int
+    n_generated: int
+    speeds: Speeds | None = None
+
+
+class Saved(Struct, frozen=True, tag="saved", tag_field="event"):
+    """The answer to `Save`: how many sequences were written, and their bytes."""
+
+    n_sequences: int
+    size_bytes: int
+    problem: str = ""
+
+
 class Tagged(Struct, frozen=True, tag="completion", tag_field="event"):
     """An event of request `id`."""
 
     id: int
-    body: CompletionEvent
+    body: CompletionEvent | Warmed
 
 
-EngineEvent = Loading | Loaded | LoadFailed | Tagged
+EngineEvent = Loading | Loaded | LoadFailed | Saved | Tagged
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
