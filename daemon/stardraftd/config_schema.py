@@ -84,8 +84,8 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     speculation: Annotated[
         Literal["auto", "off"],
         Meta(
-            description="Guessing several tokens ahead and verifying them at once. `auto` does it where that was "
-            "measured to be faster; the text is the same."
+            description="Guessing several tokens ahead and verifying them at once. `auto` does it where that "
+            "was measured to be faster; the text is the same."
         ),
     ] = "auto"
     saved_mb: Annotated[
@@ -93,8 +93,8 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Meta(
             ge=0,
             le=1_000_000,
-            description="Megabytes on disk for what the model has read of open files, so that they are warm when "
-            "the model comes back. They hold your source, and are readable by you alone.",
+            description="Megabytes on disk for what the model has read of open files, so that they are warm "
+            "when the model comes back. They hold your source, and are readable by you alone.",
             extra=_names(**{"0": "nothing is saved"}),
         ),
     ] = 512

@@ -21,13 +21,18 @@ from stardraftd.engine.messages import (
     Completion,
     CompletionEvent,
     Done,
+    EngineEvent,
     EngineSettings,
     Failed,
     Load,
     Loaded,
     LoadFailed,
     Loading,
+    Save,
+    Saved,
     Tagged,
+    Warm,
+    Warmed,
     event_decoder,
     frame,
 )
@@ -35,6 +40,7 @@ from stardraftd.errors import EngineCrashedError, EngineLoadError, StardraftErro
 
 STDERR_LINES = 60
 CLOSE_TIMEOUT_S = 3.0
+SAVE_TIMEOUT_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +56,8 @@ class EngineProcess:
         self._process = process
         self._on_loading = on_loading
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
-        self._streams: dict[int, asyncio.Queue[CompletionEvent | None]] = {}
+        self._streams: dict[int, asyncio.Queue[CompletionEvent | Warmed | None]] = {}
+        self._saved: asyncio.Future[Saved] | None = None
         self._next_id = 1
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._closing = False
@@ -91,18 +98,51 @@ class EngineProcess:
     ) -> AsyncIterator[CompletionEvent]:
         """Runs a completion; the last event is Done or Failed. `on_id` gets the id that `cancel` takes."""
         request, self._next_id = self._next_id, self._next_id + 1
-        events: asyncio.Queue[CompletionEvent | None] = asyncio.Queue()
+        events: asyncio.Queue[CompletionEvent | Warmed | None] = asyncio.Queue()
         self._streams[request] = events
         try:
             on_id(request)
             self._send(Complete(request, completion))
             while (event := await events.get()) is not None:
+                if isinstance(event, Warmed):
+                    continue
                 yield event
                 if isinstance(event, Done | Failed):
                     return
             raise await self._death()
         finally:
             del self._streams[request]
+
+    async def warm(self, completion: Completion, level: int, on_id: Callable[[int], None]) -> Warmed:
+        """Has background work done until it is finished or cancelled. Raises what the engine raised."""
+        request, self._next_id = self._next_id, self._next_id + 1
+        events: asyncio.Queue[CompletionEvent | Warmed | None] = asyncio.Queue()
+        self._streams[request] = events
+        try:
+            on_id(request)
+            self._send(Warm(request, completion, level))
+            while (event := await events.get()) is not None:
+                match event:
+                    case Warmed():
+                        return event
+                    case Failed():
+                        raise error_from_code(event.code, event.message, event.hint)
+            raise await self._death()
+        finally:
+            del self._streams[request]
+
+    async def save(self) -> Saved | None:
+        """Has the files' sequences written to disk; None when the engine is gone or takes too long."""
+        self._saved = asyncio.get_running_loop().create_future()
+        try:
+            self._send(Save())
+            return await asyncio.wait_for(self._saved, SAVE_TIMEOUT_S)
+        except (EngineCrashedError, TimeoutError):
+            return None
+        except asyncio.CancelledError:
+            if self._saved.cancelled() and not self.alive:
+                return None  # the engine died meanwhile
+            raise
 
     def cancel(self, request: int, reason: str) -> None:
         """Asks for a request's end; its `Done` follows. A request that has ended is no error."""
@@ -142,11 +182,13 @@ class EngineProcess:
         finally:
             for events in self._streams.values():
                 events.put_nowait(None)
+            if self._saved is not None and not self._saved.done():
+                self._saved.cancel()
             if not self._loaded.done():
                 self._loaded.set_exception(await self._death())
                 self._loaded.exception()  # it may be that nobody waits for it
 
-    def _dispatch(self, event: Loading | Loaded | LoadFailed | Tagged) -> None:
+    def _dispatch(self, event: EngineEvent) -> None:
         match event:
             case Loading():
                 self._on_loading(event)
@@ -155,6 +197,9 @@ class EngineProcess:
             case LoadFailed():
                 self._loaded.set_exception(error_from_code(event.code, event.message, event.hint))
                 self._loaded.exception()
+            case Saved():
+                if self._saved is not None and not self._saved.done():
+                    self._saved.set_result(event)
             case Tagged() if event.id in self._streams:
                 self._streams[event.id].put_nowait(event.body)
             case Tagged():

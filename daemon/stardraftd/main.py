@@ -137,7 +137,7 @@ class _Process:
         log.info("listening", extra={"endpoint": str(self._listener.endpoint), "pid": os.getpid()})
         serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]))
         background = [
-            asyncio.create_task(service.scheduler.run()),
+            asyncio.create_task(service.run()),
             asyncio.create_task(service.watch_idleness(HOUSEKEEPING_S)),
             asyncio.create_task(self._watch_socket()),
         ]

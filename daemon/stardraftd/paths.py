@@ -23,6 +23,7 @@ __all__ = [
     "builtin_model_path",
     "config_path",
     "endpoint_path",
+    "engine_cache_dir",
     "lock_path",
     "log_path",
     "models_dir",
@@ -49,6 +50,11 @@ def config_path() -> Path:
 def state_dir() -> Path:
     """What the daemon keeps between runs; not created here. STARDRAFT_STATE_DIR names another folder."""
     return _from_environment("STARDRAFT_STATE_DIR") or _platform("user_state_path")
+
+
+def engine_cache_dir() -> Path:
+    """Measured speeds, and saved sequences of open files; not created here."""
+    return state_dir() / "engine"
 
 
 def log_path() -> Path:

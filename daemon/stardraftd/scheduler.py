@@ -1,9 +1,10 @@
-"""What runs next: one completion at a time on the one warm engine, newest wins, editors take turns.
+"""What runs next: a person's requests before all else, newest wins, editors share fairly.
 
 A front end submits a `Job` and reads its events. A newer request for the same document of the same front
-end takes the older one's place at once, inside the matrix multiplication if need be. Among front ends
-with requests waiting, the one that was served longest ago is next. When the engine dies under a
-request that has shown nothing yet, the request is run once more and nobody notices.
+end takes the older one's place at once, inside the matrix multiplication if need be. A few requests of
+different front ends run side by side, a decode each in turn; beyond that, the front end that was served
+longest ago is next. Background work (`prefetch`) has what time is left. When the engine dies under a request
+that has shown nothing yet, the request is run once more and nobody notices.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.engine.messages import Completion, CompletionEvent, Loading
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineCrashedError, StardraftError
+from stardraftd.prefetch import Prefetcher
 from stardraftd.protocol import Done, Failed, Figures, FinishReason, Notice, Plan, StreamEvent, Text
 from stardraftd.supervisor import Supervisor
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # A request under which the engine died this often is not run again.
 MAX_CRASHES_PER_REQUEST = 3
+# Each takes its turn at every decode, so more of them make every one slower.
+MAX_SIDE_BY_SIDE = 4
 
 
 class Job:
@@ -36,6 +40,7 @@ class Job:
         self.submitted = time.perf_counter()
         self.unwanted: FinishReason | None = None
         self.has_text = False
+        self.placement: tuple[EngineProcess, int] | None = None  # where it runs, and under which id
         self.ended = asyncio.Event()
         self._events: asyncio.Queue[StreamEvent] = asyncio.Queue()
 
@@ -56,15 +61,17 @@ class Job:
 
 
 class Scheduler:
-    """Runs jobs one after the other on the supervisor's engine."""
+    """Runs jobs on the supervisor's engine.
 
-    def __init__(self, supervisor: Supervisor, changed: Broadcast) -> None:
+    Invariant: a front end has at most one job in `_running` that is still wanted.
+    """
+
+    def __init__(self, supervisor: Supervisor, prefetcher: Prefetcher, changed: Broadcast) -> None:
         self._supervisor = supervisor
+        self._prefetcher = prefetcher
         self._changed = changed
         self._waiting: list[Job] = []
-        self._running: Job | None = None
-        self._running_id: int | None = None
-        self._engine: EngineProcess | None = None
+        self._running: dict[Job, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._served: dict[str, float] = {}  # when each front end was served last
         self._crashes: Counter[int] = Counter()
@@ -84,15 +91,16 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        return int(self._running is not None)
+        return len(self._running)
 
     def submit(self, client: str, completion: Completion) -> Job:
         """Queues a completion; older ones for the same document of the same front end end at once."""
         job = Job(client, completion)
-        for older in [*self._waiting, *([self._running] if self._running else [])]:
+        for older in [*self._waiting, *self._running]:
             if older.client == client and older.completion.document == completion.document:
                 self.cancel(older, "superseded")
         self._waiting.append(job)
+        self._prefetcher.person_waits()
         self._wake.set()
         self._changed.notify()
         return job
@@ -102,36 +110,60 @@ class Scheduler:
         if job.ended.is_set() or job.unwanted:
             return
         job.unwanted = reason
-        if job is self._running and self._running_id is not None and self._engine is not None:
-            self._engine.cancel(self._running_id, reason)
+        if job.placement is not None:
+            engine, request = job.placement
+            engine.cancel(request, reason)
             return
         if job in self._waiting:
             self._waiting.remove(job)
+            self._end(job, Done(text="", finish_reason=reason))
+            self._prefetcher.person_served()
+            return
         self._end(job, Done(text="", finish_reason=reason))
 
     async def run(self) -> None:
         """Serves jobs until cancelled."""
-        while True:
-            while not self._waiting:
+        try:
+            while True:
                 self._wake.clear()
+                while (job := self._next()) is not None:
+                    self._waiting.remove(job)
+                    self._running[job] = asyncio.create_task(self._serve_one(job))
+                    self._changed.notify()
                 await self._wake.wait()
-            job = min(self._waiting, key=lambda job: (self._served.get(job.client, 0.0), job.submitted))
-            self._waiting.remove(job)
-            self._running = job
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _next(self) -> Job | None:
+        """The waiting job whose turn it is; None when none may start now."""
+        busy = {job.client for job in self._running if not job.unwanted}
+        ready = [job for job in self._waiting if job.client not in busy]
+        if not ready or len(self._running) >= MAX_SIDE_BY_SIDE:
+            return None
+        if self._running and self._supervisor.current is None:
+            return None  # a new engine is needed, and starting it would end the one that others still use
+        return min(ready, key=lambda job: (self._served.get(job.client, 0.0), job.submitted))
+
+    async def _serve_one(self, job: Job) -> None:
+        try:
+            await self._serve(job)
+        finally:
+            del self._running[job]
+            if len(self._served) > 1000:
+                self._served.clear()
+            self._served[job.client] = time.monotonic()
+            if not job.unwanted:
+                self._prefetcher.note(job.completion)
+            self._prefetcher.person_served()
+            self._wake.set()
             self._changed.notify()
-            try:
-                await self._serve(job)
-            finally:
-                self._running = None
-                if len(self._served) > 1000:
-                    self._served.clear()
-                self._served[job.client] = time.monotonic()
-                self._changed.notify()
 
     async def drained(self) -> None:
         """Waits until nothing runs and nothing waits."""
         while self._running or self._waiting:
-            jobs = [*self._waiting, *([self._running] if self._running else [])]
+            jobs = [*self._waiting, *self._running]
             await asyncio.gather(*(job.ended.wait() for job in jobs))
             await asyncio.sleep(0)
 
@@ -177,16 +209,15 @@ class Scheduler:
             for warning in self._told:
                 job.put(Notice(warning, "`stardraft doctor` shows what this build of llama.cpp can use."))
         queue_ms = (time.perf_counter() - job.submitted) * 1000
-        self._engine = engine
+
+        def started(request: int) -> None:
+            job.placement = (engine, request)
+
         try:
-            async for event in engine.complete(job.completion, self._started):
+            async for event in engine.complete(job.completion, started):
                 self._pass_on(job, event, queue_ms)
         finally:
-            self._running_id = None
-            self._engine = None
-
-    def _started(self, request: int) -> None:
-        self._running_id = request
+            job.placement = None
 
     def _pass_on(self, job: Job, event: CompletionEvent, queue_ms: float) -> None:
         match event:
@@ -219,7 +250,7 @@ class Scheduler:
             figures = event.figures
             self.tokens_evaluated += figures.n_evaluated
             self.tokens_reused += figures.n_reused
-            self.tokens_generated += figures.n_generated
+            self.tokens_generated += figures.n_generated - figures.n_recalled
             self.last_figures = figures
             log.debug("request done", extra={"reason": event.finish_reason, **msgspec.to_builtins(figures)})
         job.put(event)
@@ -235,5 +266,5 @@ class Scheduler:
         return Failed(error.code, error.message, error.hint)
 
     def _tell_loading(self, event: Loading) -> None:
-        for job in [*self._waiting, *([self._running] if self._running else [])]:
+        for job in [*self._waiting, *self._running]:
             job.put(event)

@@ -27,6 +27,7 @@ from stardraftd.protocol import (
     Status,
     StopRequest,
     StreamEvent,
+    Warming,
     request_decoder,
     stop_decoder,
 )
@@ -49,6 +50,8 @@ class Doors(Protocol):
 
     def complete(self, request: CompletionRequest) -> AsyncIterator[StreamEvent]: ...
 
+    def warm(self, request: CompletionRequest) -> Warming: ...
+
     def load(self) -> AsyncIterator[StreamEvent]: ...
 
     def stop(self, *, drain: bool) -> None: ...
@@ -68,6 +71,11 @@ def build_app(daemon: Doors, endpoint: Endpoint) -> Starlette:
             return _draining()
         body = _decode(await _body(request), request_decoder)
         return _stream(daemon.complete(body))
+
+    async def warm(request: Request) -> Response:
+        if daemon.draining:
+            return _draining()
+        return _json(daemon.warm(_decode(await _body(request), request_decoder)))
 
     async def load(_request: Request) -> Response:
         return _draining() if daemon.draining else _stream(daemon.load())
@@ -92,6 +100,7 @@ def build_app(daemon: Doors, endpoint: Endpoint) -> Starlette:
             Route("/v1/hello", hello),
             Route("/v1/status", status),
             Route("/v1/complete", complete, methods=["POST"]),
+            Route("/v1/warm", warm, methods=["POST"]),
             Route("/v1/load", load, methods=["POST"]),
             Route("/v1/events", events),
             Route("/v1/stop", stop, methods=["POST"]),
@@ -195,5 +204,5 @@ async def _not_found(request: Request, _missing: Exception) -> Response:
         404,
         "not_found",
         f"There is no {request.method} {request.url.path} here.",
-        "The routes are /v1/hello, status, complete, load, events and stop.",
+        "The routes are /v1/hello, status, complete, warm, load, events and stop.",
     )

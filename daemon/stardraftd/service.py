@@ -6,6 +6,7 @@ completion, the daemon itself after some more without any front end.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -20,7 +21,9 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.config import Config, ModelConfig
 from stardraftd.engine.messages import Completion, EngineSettings
 from stardraftd.errors import ConfigError, StardraftError
-from stardraftd.paths import builtin_model_path, config_path, log_path
+from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
+from stardraftd.power import Power
+from stardraftd.prefetch import Prefetcher
 from stardraftd.protocol import (
     PROTOCOL,
     CompletionRequest,
@@ -31,11 +34,26 @@ from stardraftd.protocol import (
     Ready,
     Status,
     StreamEvent,
+    Warming,
 )
 from stardraftd.scheduler import Scheduler
 from stardraftd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
+
+
+# Fields of a request that, when they are not given, are as the configuration or the protocol says.
+_DEFAULTED = (
+    "mode",
+    "layout",
+    "max_tokens",
+    "temperature",
+    "top_k",
+    "top_p",
+    "seed",
+    "n_candidates",
+    "target_ms",
+)
 
 
 @dataclass
@@ -54,7 +72,10 @@ class Service:
         self._started = time.monotonic()
         self._last_seen = self._started
         self.supervisor = Supervisor(engine_settings(self.config.model), self.changed)
-        self.scheduler = Scheduler(self.supervisor, self.changed)
+        self.prefetcher = Prefetcher(
+            lambda: self.supervisor.current, self.changed, self.config.completion.background, Power()
+        )
+        self.scheduler = Scheduler(self.supervisor, self.prefetcher, self.changed)
 
     # --- what front ends ask for -----------------------------------------------------------------
 
@@ -70,6 +91,24 @@ class Service:
         finally:
             self.scheduler.cancel(job)
             self._last_seen = time.monotonic()
+
+    def warm(self, request: CompletionRequest) -> Warming:
+        """Has a document's text read in the background, so that its first suggestion comes soon."""
+        state = self.prefetcher.state
+        if state in ("off", "on_battery"):
+            return Warming(accepted=False, reason=state)
+        if self.supervisor.current is None:
+            return Warming(accepted=False, reason="not_loaded")
+        # Without a place in it, a file is read, but nothing is prepared around a cursor.
+        self.prefetcher.note(self._completion(request), max_level=3 if request.prefix else 1)
+        self._last_seen = time.monotonic()
+        return Warming(accepted=True)
+
+    async def run(self) -> None:
+        """Serves requests, and works ahead between them, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.scheduler.run())
+            tasks.create_task(self.prefetcher.run())
 
     async def load(self) -> AsyncIterator[StreamEvent]:
         """Loads the model; Loading events, then Ready with warnings before it, or Failed."""
@@ -139,6 +178,10 @@ class Service:
             log_path=str(log_path()),
             problems=tuple(problem for problem in problems if problem),
             last_figures=scheduler.last_figures,
+            background=self.prefetcher.state,
+            tokens_evaluated_in_background=self.prefetcher.tokens_evaluated,
+            tokens_generated_in_background=self.prefetcher.tokens_generated,
+            speeds=(self.prefetcher.speeds or supervisor.speeds) if supervisor.state == "ready" else None,
         )
 
     # --- configuration ---------------------------------------------------------------------------
@@ -153,6 +196,7 @@ class Service:
         self.config_problem = ""
         needs_restart = news.daemon.transport != self.config.daemon.transport
         self.config = news
+        self.prefetcher.policy = news.completion.background
         try:
             self.supervisor.configure(engine_settings(news.model))
         except StardraftError as error:
@@ -168,11 +212,7 @@ class Service:
 
     def _completion(self, request: CompletionRequest) -> Completion:
         defaults = self.config.completion
-        given = {
-            name: value
-            for name in ("mode", "layout", "max_tokens", "temperature", "top_k", "top_p", "seed")
-            if (value := getattr(request, name)) is not None
-        }
+        given = {name: value for name in _DEFAULTED if (value := getattr(request, name)) is not None}
         completion = Completion(
             document=f"{request.client}\n{request.document}",
             path=request.path,
@@ -186,6 +226,7 @@ class Service:
             top_k=defaults.top_k,
             top_p=defaults.top_p,
             seed=defaults.seed,
+            target_ms=defaults.target_ms,
         )
         return msgspec.structs.replace(completion, **given)
 
@@ -221,4 +262,18 @@ def engine_settings(model: ModelConfig) -> EngineSettings:
         batch_tokens=model.batch_tokens,
         flash_attention=model.flash_attention,
         kv_type=model.kv_type,
+        speculation=model.speculation,
+        draft_path=_draft_path(model),
+        cache_folder=str(engine_cache_dir()),
+        saved_bytes=model.saved_mb * 1_000_000,
+        saved_days=model.saved_days,
     )
+
+
+def _draft_path(model: ModelConfig) -> str:
+    """The built-in model guesses for a larger one; without it nothing does."""
+    if not model.path or model.speculation == "off":
+        return ""
+    with contextlib.suppress(StardraftError):
+        return str(builtin_model_path())
+    return ""

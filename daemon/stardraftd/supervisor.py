@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import EngineSettings, Loading, ModelInfo
+from stardraftd.engine.messages import EngineSettings, Loading, ModelInfo, Speeds
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineCrashedError, StardraftError
 from stardraftd.protocol import EngineState
@@ -54,6 +55,7 @@ class Supervisor:
         self._listeners: list[Callable[[Loading], None]] = []
         self.model: ModelInfo | None = None
         self.warnings: tuple[str, ...] = ()
+        self.speeds: Speeds | None = None
         self.loading_fraction: float | None = None
         self.restarts = 0
         self.last_used = time.monotonic()
@@ -67,6 +69,12 @@ class Supervisor:
         if self._failure is not None:
             return "failed"
         return "backing_off" if time.monotonic() < self._not_before else "unloaded"
+
+    @property
+    def current(self) -> EngineProcess | None:
+        """The engine if it is there and as configured now; it is not started for this."""
+        is_current = self._process is not None and self._process.alive
+        return self._process if is_current and self._started_with == self._settings else None
 
     @property
     def settings(self) -> EngineSettings:
@@ -163,7 +171,7 @@ class Supervisor:
             self.loading_fraction = None
             self._changed.notify()
         self._process, self._started_with = process, settings
-        self.model, self.warnings = loaded.info, loaded.warnings
+        self.model, self.warnings, self.speeds = loaded.info, loaded.warnings, loaded.speeds
         for warning in loaded.warnings:
             log.warning(warning)
         log.info(
@@ -197,7 +205,12 @@ class Supervisor:
         if self._process is None:
             return
         process, self._process = self._process, None
-        self.model, self.warnings = None, ()
+        saves = self._started_with is not None and self._started_with.saved_bytes > 0
+        self.model, self.warnings, self.speeds = None, (), None
+        if process.alive and saves:
+            saved = await process.save()
+            if saved is not None and saved.n_sequences:
+                log.info("saved what was read of open files", extra=msgspec.to_builtins(saved))
         await process.close()
         log.info("engine ended", extra={"engine_pid": process.pid})
         self._changed.notify()

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from stardraft_lsp.typed import typed_between
+
 MAX_DOCUMENTS = 64
 MAX_PER_DOCUMENT = 8
 
@@ -30,13 +32,17 @@ class SuggestionCache:
             self._documents.popitem(last=False)
 
     def find(self, uri: str, prefix: str, suffix: str) -> str:
-        """What is left of a suggestion whose beginning was typed since, or "" when none fits."""
-        for made in self._documents.get(uri, []):
-            if made.suffix != suffix or not prefix.startswith(made.prefix):
-                continue
-            typed = prefix[len(made.prefix) :]
-            if made.text.startswith(typed) and len(typed) < len(made.text):
-                return made.text[len(typed) :]
+        """What is left of a suggestion whose beginning was typed since, or "" when none fits.
+
+        A closer that the editor put behind the cursor is left out of it: it is there already.
+        """
+        entries = self._documents.get(uri)
+        text = prefix + suffix if entries else ""
+        for made in entries or ():
+            typed = typed_between(made.prefix, made.suffix, text, len(prefix))
+            rest = typed.rest(made.text) if typed is not None else None
+            if rest:
+                return rest
         return ""
 
     def forget(self, uri: str) -> None:

@@ -74,12 +74,12 @@ class Document:
         found = _LINE_END.search(self.text)
         return found.group() if found else "\n"
 
-    def apply(self, change: Change) -> None:
-        """Takes over one change of the editor's."""
+    def apply(self, change: Change) -> int | None:
+        """Takes over one change of the editor's. The offset behind its text; None for a new whole text."""
         if change.start is None or change.end is None:
             self.text = change.text
             self._starts = _line_starts(change.text)
-            return
+            return None
         start, end = sorted((self.offset(change.start), self.offset(change.end)))
         first = max(bisect_right(self._starts, start) - 2, 0)  # the line before: its CR may meet an LF
         last = bisect_right(self._starts, end) - 1
@@ -91,6 +91,7 @@ class Document:
         if last + 1 < len(self._starts) and between[-1] == after + delta:
             between.pop()  # the line after the changed ones begins there; it is in the rest
         self._starts[first:] = between + [offset + delta for offset in self._starts[last + 1 :]]
+        return start + len(change.text)
 
 
 def _line_starts(text: str) -> list[int]:

@@ -29,6 +29,8 @@ class Keeper:
 
     Who stopped it may have meant it. What starts it again is the next request that needs it (or the first
     look, when the editor starts).
+
+    on_ready: called when an engine is seen with its model loaded, of each engine once.
     """
 
     def __init__(
@@ -37,14 +39,22 @@ class Keeper:
         board: StatusBoard,
         new_progress: Callable[[], ProgressBar | None],
         on_notice: Callable[[Notice], None],
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._board = board
         self._new_progress = new_progress
         self._on_notice = on_notice
+        self._on_ready = on_ready
+        self._engine_pid: int | None = None
         self._progress: ProgressBar | None = None
         self._notices: set[str] = set()
         self._needed = asyncio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a daemon is in sight whose model is loaded."""
+        return self._engine_pid is not None
 
     def needed(self) -> None:
         """A request goes to the daemon or came back from it: one is there, or about to be."""
@@ -53,6 +63,7 @@ class Keeper:
     async def run(self) -> None:
         """Follows the daemon until cancelled."""
         back_off_s = 0.0
+        self._engine_pid = None
         while True:
             try:
                 await self._load()
@@ -63,6 +74,7 @@ class Keeper:
                             self._follow(status)
             except StardraftError as error:
                 self._board.trouble(error)
+            self._engine_pid = None
             self._end_progress("the daemon left")
             self._board.daemon_gone()
             self._needed.clear()
@@ -96,6 +108,11 @@ class Keeper:
             self._show_progress(Path(status.model_path).stem, status.loading_fraction or 0.0)
         else:
             self._end_progress(f"{status.model.name} is ready" if status.model else "not loaded")
+        engine_pid = status.engine_pid if status.engine == "ready" else None
+        is_new = engine_pid not in (None, self._engine_pid)
+        self._engine_pid = engine_pid
+        if is_new:
+            self._on_ready()
 
     def _show_progress(self, model: str, fraction: float) -> None:
         if self._progress is None:

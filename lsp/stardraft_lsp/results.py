@@ -1,6 +1,7 @@
 """A suggestion as the protocol wants it: an inline item, or an entry of a completion list."""
 
 import re
+from collections.abc import Sequence
 
 from lsprotocol import types
 
@@ -12,33 +13,37 @@ _LABEL_LENGTH = 60
 
 
 def inline_items(
-    document: Document, offset: int, text: str, selected: Selected | None
+    document: Document, offset: int, texts: Sequence[str], selected: Selected | None
 ) -> types.InlineCompletionList:
-    """The suggestion at `offset`, in place of nothing; or in place of what the selected entry replaces.
+    """The suggestions at `offset`, in place of nothing; or in place of what the selected entry replaces.
 
-    No text is an empty list: that clears what the editor shows. (`null` would leave it standing.)
+    No texts are an empty list: that clears what the editor shows. (`null` would leave it standing.)
     """
-    if not text:
-        return types.InlineCompletionList(items=[])
-    text = _with_line_ends(text, document)
-    here = document.position(offset)
-    start = end = here
+    start = end = document.position(offset)
+    before = ""
     if selected is not None:
-        text = selected.text + text
-        start, end = selected.start, selected.end
+        before, start, end = selected.text, selected.start, selected.end
     return types.InlineCompletionList(
-        items=[types.InlineCompletionItem(insert_text=text, range=_range(start, end))]
+        items=[
+            types.InlineCompletionItem(
+                insert_text=before + _with_line_ends(text, document), range=_range(start, end)
+            )
+            for text in texts
+        ]
     )
 
 
-def completion_list(document: Document, offset: int, text: str) -> types.CompletionList:
-    """The suggestion for an editor without inline completion: one entry, which replaces the word begun.
+def completion_list(document: Document, offset: int, texts: Sequence[str]) -> types.CompletionList:
+    """The suggestions for an editor without inline completion: entries that replace the word begun.
 
-    The word is part of the entry because editors filter entries by it. The list is incomplete: what is
-    suggested after the next key is another text.
+    The list is incomplete: what is suggested after the next key is another text.
     """
-    if not text:
-        return types.CompletionList(is_incomplete=True, items=[])
+    entries = [_entry(document, offset, text, rank) for rank, text in enumerate(texts)]
+    return types.CompletionList(is_incomplete=True, items=entries)
+
+
+def _entry(document: Document, offset: int, text: str, rank: int) -> types.CompletionItem:
+    """An entry of the list, below those of others. Editors filter by the word begun, so it is part of it."""
     line_start = document.offset(Position(document.position(offset).line, 0))
     found = _WORD_BEFORE.search(document.text[line_start:offset])
     word = found.group() if found else ""
@@ -46,20 +51,19 @@ def completion_list(document: Document, offset: int, text: str) -> types.Complet
     shown = whole.strip().partition("\n")[0].rstrip()
     more = "…" if len(shown) > _LABEL_LENGTH or "\n" in whole.strip() else ""
     language = document.language or "text"
-    entry = types.CompletionItem(
+    return types.CompletionItem(
         label=shown[:_LABEL_LENGTH] + more,
         kind=types.CompletionItemKind.Text,
         detail="stardraft",
         documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{language}\n{word}{text}\n```"),
         filter_text=whole.partition("\n")[0].rstrip() or whole,
-        sort_text="~",
+        sort_text=f"~{rank}",
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(
             range=_range(document.position(offset - len(word)), document.position(offset)), new_text=whole
         ),
     )
-    return types.CompletionList(is_incomplete=True, items=[entry])
 
 
 def _with_line_ends(text: str, document: Document) -> str:

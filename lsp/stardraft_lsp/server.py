@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,16 +24,18 @@ from stardraft_lsp.folders import Folders
 from stardraft_lsp.keeper import Keeper
 from stardraft_lsp.progress import EditorProgress
 from stardraft_lsp.protocol import Protocol
+from stardraft_lsp.question import SUPERSEDED, Answer, Question, request_for, why_off
 from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
-from stardraft_lsp.session import SUPERSEDED, Answer, Question, Session
+from stardraft_lsp.session import Session
 from stardraft_lsp.status import StatusBoard, StatusReport
+from stardraft_lsp.warming import Warmer
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.config import Config, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
-from stardraftd.protocol import Notice
+from stardraftd.protocol import CompletionRequest, Notice
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,8 @@ class StardraftServer(LanguageServer):
         self.was_shut_down = False
         self.session: Session | None = None
         self.keeper: Keeper | None = None
-        self._client: DaemonClient | None = None
+        self.warmer: Warmer | None = None
+        self._clients: list[DaemonClient] = []
         self._watcher: ConfigWatcher | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -80,14 +84,17 @@ class StardraftServer(LanguageServer):
 
     def open_session(self, client_name: str) -> None:
         """Reads the configuration and connects to the daemon in the background."""
-        self._client = DaemonClient(client_name, overrides=self.overrides)
+        client = DaemonClient(client_name, overrides=self.overrides)
+        warming_client = DaemonClient(client_name, start=False)
+        self._clients = [client, warming_client]
         try:
             config = load_config(overrides=self.overrides)
         except ConfigError as error:
             self.board.trouble(error)
             config = Config()
-        self.keeper = Keeper(self._client, self.board, self.new_progress, self.show_notice)
-        self.session = Session(self._client, self.board, config.editor, self.keeper.needed)
+        self.keeper = Keeper(client, self.board, self.new_progress, self.show_notice, self.warm_all)
+        self.session = Session(client, self.board, config.editor, self.keeper.needed)
+        self.warmer = Warmer(warming_client)
         self._watch_config(config)
         self._switch(config.editor.enabled)
 
@@ -129,15 +136,49 @@ class StardraftServer(LanguageServer):
         if self._watcher is not None:
             await asyncio.to_thread(self._watcher.stop)
         if self.session is not None:
-            self.session.supersede_all()
+            await self.session.finish()
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
-        if self._client is not None:
-            await self._client.close()
+        if self.warmer is not None:
+            await self.warmer.finish()
+        for client in self._clients:
+            await client.close()
+
+    def warm_all(self) -> None:
+        """A model was loaded: it has read nothing yet."""
+        if self.warmer is not None:
+            for document in self.documents.values():
+                self.warmer.now(document.uri, partial(self._to_read, document.uri, 0))
+
+    def warm(self, document: Document) -> None:
+        """Has a document read that was opened; when no model is loaded, `warm_all` will come."""
+        if self.warmer is not None and self.keeper is not None and self.keeper.is_ready:
+            self.warmer.now(document.uri, partial(self._to_read, document.uri, 0))
+
+    def warm_at_rest(self, document: Document, offset: int) -> None:
+        """Has the document read around the cursor when it stays there."""
+        if self.warmer is not None:
+            self.warmer.at_rest(document.uri, partial(self._to_read, document.uri, offset))
+
+    def not_yet(self, uri: str) -> None:
+        """Something else happens to the document: it need not be read as it was."""
+        if self.warmer is not None:
+            self.warmer.not_yet(uri)
+
+    def _to_read(self, uri: str, offset: int) -> CompletionRequest | None:
+        """What of a document is to be read in advance; None when nothing is, or a question does it."""
+        document = self.documents.get(uri)
+        if document is None or self.session is None or self.keeper is None or not self.keeper.is_ready:
+            return None
+        question = self._question(document, document.text, offset, invoked=False)
+        if why_off(question, self.session.settings) or self.session.is_at_work(uri):
+            return None
+        return request_for(question, self.session.settings)
 
     async def suggest(self, document: Document, offset: int, ask: "Ask") -> Answer:
         """Asks for a suggestion in `document` at `offset`."""
+        self.not_yet(document.uri)
         if self.session is None:
             return SUPERSEDED
         text = document.text
@@ -145,15 +186,18 @@ class StardraftServer(LanguageServer):
             start, end = ask.selected_span
             text = text[:start] + ask.selected_text + text[end:]
             offset = start + len(ask.selected_text)
-        question = Question(
+        question = self._question(document, text, offset, invoked=ask.invoked)
+        return await self.session.ask(question, ask.on_growth)
+
+    def _question(self, document: Document, text: str, offset: int, *, invoked: bool) -> Question:
+        return Question(
             uri=document.uri,
             language=document.language,
             place=self.folders.place(document.uri),
             text=text,
             offset=offset,
-            invoked=ask.invoked,
+            invoked=invoked,
         )
-        return await self.session.ask(question, ask.on_growth)
 
     def new_progress(self) -> EditorProgress | None:
         window = self.client_capabilities.window
@@ -212,10 +256,11 @@ async def shutdown(ls: StardraftServer, _params: None) -> None:
 
 
 def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
-    document = params.text_document
-    ls.documents[document.uri] = Document(
-        document.uri, document.language_id, document.version, document.text, _encoding(ls)
-    )
+    item = params.text_document
+    document = Document(item.uri, item.language_id, item.version, item.text, _encoding(ls))
+    ls.documents.pop(item.uri, None)  # opened again, it comes last
+    ls.documents[item.uri] = document
+    ls.warm(document)
 
 
 def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
@@ -223,15 +268,20 @@ def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -
     if document is None:
         log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
         return
+    ls.not_yet(document.uri)
+    offset = None
     for change in params.content_changes:
-        document.apply(_change(change))
+        offset = document.apply(_change(change))
     document.version = params.text_document.version
     if ls.session is not None:
-        ls.session.supersede(document.uri)
+        ls.session.changed(document.uri, document.text)
+    if offset is not None:
+        ls.warm_at_rest(document, offset)
 
 
 def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
     ls.documents.pop(params.text_document.uri, None)
+    ls.not_yet(params.text_document.uri)
     if ls.session is not None:
         ls.session.close(params.text_document.uri)
 
@@ -257,7 +307,7 @@ async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineComple
     answer = await ls.suggest(document, offset, _inline_ask(ls, document, offset, params))
     if answer.reason == "superseded":
         return None
-    return results.inline_items(document, offset, answer.text, params.selected)
+    return results.inline_items(document, offset, answer.texts, params.selected)
 
 
 def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
@@ -276,7 +326,7 @@ async def completion(ls: StardraftServer, params: types.CompletionParams) -> typ
     answer = await ls.suggest(document, offset, Ask(invoked=invoked))
     if answer.reason == "superseded":
         return None
-    return results.completion_list(document, offset, answer.text)
+    return results.completion_list(document, offset, answer.texts)
 
 
 def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: InlineParams) -> Ask:
@@ -285,7 +335,7 @@ def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: In
     if token is not None and ls.session is not None and ls.session.settings.streaming:
 
         def on_growth(text: str) -> None:
-            value = results.inline_items(document, offset, text, params.selected)
+            value = results.inline_items(document, offset, [text], params.selected)
             ls.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
 
     if params.selected is None:

@@ -1,50 +1,29 @@
-"""When to ask: one request per document, newest wins, a short pause for the next key, and a cache before it.
+"""When to ask: one generation per document, newest wins, a pause for the next key, and a cache before it.
 
 This is the language server's judgement, without any of its protocol: documents and settings come in, a
-`Suggestion` or the reason for its absence goes out.
+suggestion or the reason for its absence goes out.
 """
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from stardraft_lsp.cache import Made, SuggestionCache
-from stardraft_lsp.context.window import Window, window
-from stardraft_lsp.folders import Place
-from stardraft_lsp.mode import choose_mode
-from stardraft_lsp.status import Silence, StatusBoard, reason_of
+from stardraft_lsp.generation import Generation, Waiting
+from stardraft_lsp.question import (
+    SUPERSEDED,
+    Answer,
+    Question,
+    n_candidates,
+    request_for,
+    why_off,
+    window_of,
+)
+from stardraft_lsp.status import StatusBoard, reason_of
 from stardraftd.client import DaemonClient
 from stardraftd.config import EditorConfig
 from stardraftd.errors import StardraftError, error_from_code
-from stardraftd.protocol import CompletionRequest, Done, Failed, Text
-
-
-@dataclass(frozen=True)
-class Question:
-    """Where a suggestion is wanted. `text` and `offset` are the document's, LF or not."""
-
-    uri: str
-    language: str
-    place: Place
-    text: str
-    offset: int
-    invoked: bool
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`text` to insert at the cursor, with LF line ends; or "" and the reason."""
-
-    text: str = ""
-    reason: Silence = ""
-
-
-SUPERSEDED = Answer(reason="superseded")
-
-# What the daemon takes at most, in characters (stardraftd.protocol).
-MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
+from stardraftd.protocol import Done, Failed, Text
 
 
 class Session:
@@ -52,7 +31,8 @@ class Session:
 
     on_daemon: called when a question goes to the daemon, and when its answer came.
 
-    Invariant: at most one question of each document is with the daemon; `_running` holds its task.
+    Invariants: at most one generation of each document is with the daemon, that in `_running`; what left it
+    is cancelled. At most one question of each document waits, and what waits, waits for what runs.
     """
 
     def __init__(
@@ -66,52 +46,57 @@ class Session:
         self._board = board
         self._on_daemon = on_daemon
         self._cache = SuggestionCache()
-        self._running: dict[str, asyncio.Task[Answer]] = {}
+        self._running: dict[str, Generation] = {}
+        self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self.settings = settings
 
     async def ask(self, question: Question, on_growth: Callable[[str], None] | None = None) -> Answer:
         """The suggestion for a question. `on_growth` gets the whole text so far, each time it grows.
 
         An older question for the same document is answered SUPERSEDED. Cancelling this call cancels the
-        work down to the engine.
+        work down to the engine, unless a newer question waits for the same text by then.
         """
-        self.supersede(question.uri)
-        off = self._off(question)
-        if off:
-            self._board.note(off)
-            return Answer(reason=off)
-        around = window(
-            question.text, question.offset, self.settings.max_prefix_bytes, self.settings.max_suffix_bytes
-        )
-        known = self._cache.find(question.uri, around.prefix, around.suffix)
-        if known:
-            self._board.note("")
-            return Answer(known)
-        task = asyncio.create_task(self._ask_daemon(question, around, on_growth))
-        self._running[question.uri] = task
+        known = self._known(question)
+        if known is not None:
+            self.supersede(question.uri)
+            self._board.note(known.reason)
+            return known
+        waiting = Waiting(question, on_growth)
+        running = self._running.get(question.uri)
+        if running is None or not running.attach(waiting, self.settings):
+            self.supersede(question.uri)
+            self._start(waiting)
         try:
-            await asyncio.wait({task})
+            return await waiting.answered
         except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
+            await self._leave(waiting)
             raise
-        finally:
-            is_newest = self._running.get(question.uri) is task
-            if is_newest:
-                del self._running[question.uri]
-        # It may have ended before it could be cancelled: the text it was made for is gone all the same.
-        return task.result() if is_newest and not task.cancelled() else SUPERSEDED
+
+    def changed(self, uri: str, text: str) -> None:
+        """The document changed: its question is gone, and so is what runs unless just that was typed."""
+        running = self._running.get(uri)
+        if running is not None and running.goes_on_in(text):
+            running.release(SUPERSEDED)
+        else:
+            self.supersede(uri)
 
     def supersede(self, uri: str) -> None:
-        """The document changed or a newer question came: what runs for it is not wanted any more."""
-        task = self._running.pop(uri, None)
-        if task is not None:
-            task.cancel()
+        """What runs for this document is not wanted any more."""
+        generation = self._running.pop(uri, None)
+        if generation is not None:
+            self._tasks[generation].cancel()
+            generation.release(SUPERSEDED)
 
-    def supersede_all(self) -> None:
-        """The editor leaves: nothing that runs is wanted any more."""
+    def is_at_work(self, uri: str) -> bool:
+        """Whether something is being generated for this document."""
+        return uri in self._running
+
+    async def finish(self) -> None:
+        """The editor leaves: nothing that runs is wanted any more. Returns when nothing runs."""
         for uri in list(self._running):
             self.supersede(uri)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()))
 
     def close(self, uri: str) -> None:
         """The document was closed."""
@@ -122,22 +107,64 @@ class Session:
         """What was suggested under other settings or by another model is not shown any more."""
         self._cache.clear()
 
-    def _off(self, question: Question) -> Silence:
-        if not self.settings.enabled:
-            return "disabled"
-        if question.language in self.settings.languages_off:
-            return "language_off"
-        return ""
+    def _known(self, question: Question) -> Answer | None:
+        """The answer that needs no daemon. Several suggestions are always asked for: one is remembered."""
+        off = why_off(question, self.settings)
+        if off:
+            return Answer(reason=off)
+        if n_candidates(question, self.settings) > 1:
+            return None
+        around = window_of(question, self.settings)
+        text = self._cache.find(question.uri, around.prefix, around.suffix)
+        return Answer(text) if text else None
 
-    async def _ask_daemon(
-        self, question: Question, around: Window, on_growth: Callable[[str], None] | None
-    ) -> Answer:
-        if not question.invoked:
-            await asyncio.sleep(self.settings.debounce_ms / 1000)
+    def _start(self, waiting: Waiting) -> None:
+        """Begins a generation for a question; none runs for its document."""
+        question = waiting.question
+        generation = Generation(waiting, request_for(question, self.settings), self.settings)
+        pause_ms = 0 if question.invoked else self.settings.debounce_ms
+        task = asyncio.create_task(self._run(generation, pause_ms))
+        self._running[question.uri] = generation
+        self._tasks[generation] = task
+        task.add_done_callback(lambda _task: self._tasks.pop(generation))
+        task.add_done_callback(generation.ended)
+
+    async def _leave(self, waiting: Waiting) -> None:
+        """The editor cancelled a question. What only it waited for ends, and has ended on return."""
+        generation = self._running.get(waiting.question.uri)
+        if generation is not None and generation.waiting is waiting:
+            task = self._tasks[generation]
+            self.supersede(generation.uri)
+            await asyncio.wait({task})
+
+    async def _run(self, generation: Generation, pause_ms: int) -> None:
+        try:
+            if pause_ms:
+                await asyncio.sleep(pause_ms / 1000)
+            answer = await self._ask_daemon(generation)
+        finally:
+            is_newest = self._retire(generation)
+        if is_newest:
+            self._again(generation.finish(answer))
+
+    def _retire(self, generation: Generation) -> bool:
+        """Takes a generation out of `_running`; False when it was out, and nobody waits for it."""
+        is_newest = self._running.get(generation.uri) is generation
+        if is_newest:
+            del self._running[generation.uri]
+        return is_newest
+
+    def _again(self, waiting: Waiting | None) -> None:
+        """A question attached to what turned out to be another text: it is asked on its own."""
+        if waiting is not None:
+            self._start(waiting)
+
+    async def _ask_daemon(self, generation: Generation) -> Answer:
+        generation.is_sent = True
         self._on_daemon()
         self._board.begin()
         try:
-            text = await self._generate(question, around, on_growth)
+            texts = await self._generate(generation)
         except asyncio.CancelledError:
             self._board.end("superseded")
             raise
@@ -145,43 +172,34 @@ class Session:
             self._board.fail(error)
             return Answer(reason=reason_of(error))
         self._on_daemon()
-        if not text.strip():
+        text, *others = [text for text in dict.fromkeys(texts) if text.strip()] or [""]
+        if not text:
             self._board.end("nothing_to_suggest")
             return Answer(reason="nothing_to_suggest")
         self._board.end("")
-        self._cache.put(question.uri, Made(around.prefix, around.suffix, text))
-        return Answer(text)
+        if generation.settings is self.settings:
+            request = generation.request
+            self._cache.put(generation.uri, Made(request.prefix, request.suffix, text))
+        return Answer(text, others=tuple(others))
 
-    async def _generate(
-        self, question: Question, around: Window, on_growth: Callable[[str], None] | None
-    ) -> str:
-        request = CompletionRequest(
-            document=_identity(question.uri),
-            path=question.place.path[-MAX_PATH:],
-            repository=question.place.repository[:MAX_REPOSITORY],
-            prefix=around.prefix,
-            suffix=around.suffix,
-            mode=choose_mode(self.settings.mode, around.prefix, around.suffix),
-        )
-        text = ""
-        async with contextlib.aclosing(self._client.complete(request)) as events:
+    async def _generate(self, generation: Generation) -> tuple[str, ...]:
+        """The middles that the daemon made, the first of them as it streamed it."""
+        async with contextlib.aclosing(self._client.complete(generation.request)) as events:
             async for event in events:
                 match event:
-                    case Text():
-                        text += event.text
-                        if on_growth is not None and text.strip():
-                            on_growth(text)
+                    case Text(candidate=0):
+                        self._grow(generation, event.text)
                     case Done(finish_reason="superseded"):
                         raise asyncio.CancelledError
                     case Done():
-                        text = event.text
+                        return (event.text, *(candidate.text for candidate in event.candidates))
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
-        return text
+        return (generation.text,)
 
-
-def _identity(uri: str) -> str:
-    """The document's name for the daemon: its URI, or what stands for one that holds more than an address."""
-    if 0 < len(uri) <= MAX_DOCUMENT and uri.isascii():
-        return uri
-    return f"sha256:{hashlib.sha256(uri.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    def _grow(self, generation: Generation, text: str) -> None:
+        astray = generation.grow(text)
+        if astray is not None:
+            self._retire(generation)
+            self._again(astray)
+            raise asyncio.CancelledError  # nobody wants this one any more

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stardraftd.engine.gguf import read_header
-from stardraftd.engine.messages import Completion, ContextChunk, LayoutChoice
+from stardraftd.engine.messages import Completion, ContextChunk, Layout
 from stardraftd.engine.prompt import Budget, PromptBuilder
 from stardraftd.engine.vocabulary import fim_tokens
 from tests.support.prompts import Case, load_cases
@@ -64,7 +64,7 @@ def prefix_ids(case: Case, reference: ReferenceTokenizer) -> list[int]:
 def test_psm_is_prefix_suffix_middle(
     case: Case, builder: PromptBuilder, reference: ReferenceTokenizer
 ) -> None:
-    prompt = builder.build(case.completion("psm"), AMPLE)
+    prompt = builder.build(case.completion("psm"), "psm", AMPLE)
     assert prompt.layout == "psm"
     assert list(prompt.ids) == [
         *repository_ids(case, reference),
@@ -78,7 +78,7 @@ def test_psm_is_prefix_suffix_middle(
 
 @each_case
 def test_spm_is_the_second_variant(case: Case, builder: PromptBuilder, reference: ReferenceTokenizer) -> None:
-    prompt = builder.build(case.completion("spm"), AMPLE)
+    prompt = builder.build(case.completion("spm"), "spm", AMPLE)
     assert prompt.layout == "spm"
     assert list(prompt.ids) == [
         *repository_ids(case, reference),
@@ -92,7 +92,7 @@ def test_spm_is_the_second_variant(case: Case, builder: PromptBuilder, reference
 
 @each_layout
 def test_sentinels_in_a_text_stay_text(
-    layout: LayoutChoice, builder: PromptBuilder, reference: ReferenceTokenizer
+    layout: Layout, builder: PromptBuilder, reference: ReferenceTokenizer
 ) -> None:
     """However often a file names them, each sentinel stands in the prompt once, where it belongs."""
     hostile = "".join(f"{text}\n{text}{text}" for text in SENTINELS)
@@ -106,7 +106,7 @@ def test_sentinels_in_a_text_stay_text(
         chunks=(ContextChunk(in_one_line, hostile),),
         layout=layout,
     )
-    ids = list(builder.build(completion, AMPLE).ids)
+    ids = list(builder.build(completion, layout, AMPLE).ids)
     assert {text: ids.count(reference.special(text)) for text in SENTINELS} == {
         "<fim_prefix>": 1,
         "<fim_middle>": 1,
@@ -119,9 +119,9 @@ def test_sentinels_in_a_text_stay_text(
 
 @each_layout
 def test_an_empty_file_is_three_sentinels(
-    layout: LayoutChoice, builder: PromptBuilder, reference: ReferenceTokenizer
+    layout: Layout, builder: PromptBuilder, reference: ReferenceTokenizer
 ) -> None:
-    ids = list(builder.build(Completion(document="d", prefix="", layout=layout), AMPLE).ids)
+    ids = list(builder.build(Completion(document="d", prefix=""), layout, AMPLE).ids)
     assert ids == [reference.special(f"<fim_{part}>") for part in ("prefix", "suffix", "middle")]
 
 
@@ -134,15 +134,15 @@ def test_tokens_give_back_the_text_that_they_were_made_of(model: llama.Model) ->
 
 def test_typing_in_spm_leaves_all_but_the_last_word_as_it_was(builder: PromptBuilder) -> None:
     case = CASES[0]
-    before = list(builder.build(case.completion("spm"), AMPLE).ids)
+    before = list(builder.build(case.completion("spm"), "spm", AMPLE).ids)
     typed = msgspec.structs.replace(case, prefix=case.prefix + "return sum(")
-    after = list(builder.build(typed.completion("spm"), AMPLE).ids)
+    after = list(builder.build(typed.completion("spm"), "spm", AMPLE).ids)
     assert after[: len(before) - 1] == before[:-1]
     assert len(after) > len(before)
 
 
 @each_layout
-def test_a_prompt_never_exceeds_its_budget(layout: LayoutChoice, builder: PromptBuilder) -> None:
+def test_a_prompt_never_exceeds_its_budget(layout: Layout, builder: PromptBuilder) -> None:
     text = "".join(f"value_{i} = compute({i}, 'größer')\n" for i in range(1000))
     completion = Completion(
         document="d",
@@ -155,7 +155,7 @@ def test_a_prompt_never_exceeds_its_budget(layout: LayoutChoice, builder: Prompt
     )
     for n_window in (256, 700, 2048):
         budget = Budget.of_window(n_window, 64)
-        prompt = builder.build(completion, budget)
+        prompt = builder.build(completion, layout, budget)
         assert len(prompt.ids) <= budget.n_prompt
         assert prompt.n_suffix <= budget.n_suffix
         assert prompt.n_context <= budget.n_chunks
@@ -167,7 +167,7 @@ def test_what_is_kept_of_a_long_file_is_what_stands_around_the_cursor(
     before = "".join(f"before_{i} = {i}\n" for i in range(2000)) + "cursor = "
     behind = "  # here\n" + "".join(f"behind_{i} = {i}\n" for i in range(2000))
     completion = Completion(document="d", path="long.py", prefix=before, suffix=behind, layout="psm")
-    ids = list(builder.build(completion, Budget.of_window(1024, 64)).ids)
+    ids = list(builder.build(completion, "psm", Budget.of_window(1024, 64)).ids)
     split = ids.index(reference.special("<fim_suffix>"))
     prefix = b"".join(model.piece(token) for token in ids[1:split]).decode()
     suffix = b"".join(model.piece(token) for token in ids[split + 1 : -1]).decode()

@@ -32,16 +32,17 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip 
 import torch
 
 from stardraftd.engine import llama
-from stardraftd.engine.core import Engine, stop_ids
+from stardraftd.engine.core import Engine
+from stardraftd.engine.decoding import stop_ids
 from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import CompletionEvent, Done, EngineSettings, FinishReason, LayoutChoice, Text
+from stardraftd.engine.messages import CompletionEvent, Done, EngineSettings, FinishReason, Layout, Text
 from stardraftd.engine.prompt import Budget, PromptBuilder
 from tests.support.reference_tokenizer import ReferenceTokenizer
 
 Logits = NDArray[np.float32]
 
 CASES = load_cases()
-LAYOUTS: tuple[LayoutChoice, ...] = ("psm", "spm")
+LAYOUTS: tuple[Layout, ...] = ("psm", "spm")
 N_GENERATED = 24
 BUDGET = Budget.of_window(1024, N_GENERATED)
 
@@ -73,8 +74,8 @@ class Compared:
         self.engine = Engine(loaded, 4)
         self.prompts = PromptBuilder(loaded.model, loaded.sentinels)
 
-    def prompt(self, case: Case, layout: LayoutChoice) -> list[int]:
-        return list(self.prompts.build(case.completion(layout), BUDGET).ids)
+    def prompt(self, case: Case, layout: Layout) -> list[int]:
+        return list(self.prompts.build(case.completion(layout), layout, BUDGET).ids)
 
     def engine_logits(self, ids: list[int]) -> Logits:
         """Logits after each token, in one batch: (n, n_vocab)."""
@@ -90,7 +91,7 @@ class Compared:
             logits: Logits = self.reference(torch.tensor([ids])).logits[0].numpy()
         return logits
 
-    def engine_answer(self, case: Case, layout: LayoutChoice) -> tuple[list[int], Done]:
+    def engine_answer(self, case: Case, layout: Layout) -> tuple[list[int], Done]:
         """The greedy answer as a front end gets it: the tokens streamed, and the last event."""
         events: list[CompletionEvent] = []
         self.engine.complete(case.completion(layout, max_tokens=N_GENERATED), events.append, Wanted())
@@ -167,13 +168,13 @@ def assert_near(got: Logits, want: Logits, bounds: Bounds) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_logits_are_the_references(case: Case, layout: LayoutChoice, compared: Compared) -> None:
+def test_logits_are_the_references(case: Case, layout: Layout, compared: Compared) -> None:
     prompt = compared.prompt(case, layout)
     assert_near(compared.engine_logits(prompt), compared.reference_logits(prompt), compared.bounds)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_logits_are_the_references_over_a_long_context(layout: LayoutChoice, compared: Compared) -> None:
+def test_logits_are_the_references_over_a_long_context(layout: Layout, compared: Compared) -> None:
     """Every case's text in one prompt, as far as the budget goes: rotations and masks far from the start."""
     text = "".join(case.prefix + case.suffix for case in CASES) * 3
     long = Case(name="long", path="long.py", prefix=text[: len(text) // 2], suffix=text[len(text) // 2 :])

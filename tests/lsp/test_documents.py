@@ -92,3 +92,11 @@ def test_a_change_without_a_range_is_the_whole_text() -> None:
 )
 def test_the_documents_own_line_end_is_that_of_its_first_line(text: str, line_end: str) -> None:
     assert Document("file:///a", "text", 0, text, "utf-16").line_end() == line_end
+
+
+def test_a_change_tells_where_its_text_ends() -> None:
+    document = Document("a", "python", 0, "é😀 = \r\nb\r\n", "utf-16")
+    assert document.apply(Change("foo", Position(0, 6), Position(0, 6))) == 8
+    assert document.text[:8] == "é😀 = foo"
+    assert document.apply(Change("", Position(1, 0), Position(1, 1))) == 10
+    assert document.apply(Change("whole")) is None

@@ -1,222 +1,335 @@
-"""One completion inside the engine: lay out, reuse what is cached, evaluate the rest, decode, stop.
+"""One completion inside the engine: plan, reuse what is cached, evaluate the rest, decode, stop.
 
-This is the engine process's main thread at work. Its events go out through `emit`; whether the request
-is still wanted comes in through `interrupt`, which also raises the abort flag inside a decode.
+This is the engine process's main thread at work. A completion is a generator that pauses between two decodes,
+so several editors' can take turns. Its events go out through `emit`; whether the request is still wanted
+comes in through `interrupt`, which also raises the abort flag inside a decode.
 """
 
-import codecs
-import time
+import contextlib
+import dataclasses
+import logging
 from array import array
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
-from stardraftd.engine.boundary import Boundary
-from stardraftd.engine.llama import Aborted, DecodeError, LogProbability, Sampler
+import msgspec
+
+from stardraftd.engine.background import Background, Work
+from stardraftd.engine.calibration import keep_speeds, open_speeds
+from stardraftd.engine.decoding import Decoder
+from stardraftd.engine.drafting import drafters
+from stardraftd.engine.line_tokenizer import LineTokenizer
+from stardraftd.engine.llama import Aborted, DecodeError
 from stardraftd.engine.loading import LoadedModel
 from stardraftd.engine.messages import (
     Completion,
     CompletionEvent,
-    Done,
-    Figures,
-    FinishReason,
+    EngineSettings,
     Plan,
-    Text,
-    Token,
+    Saved,
+    Speeds,
+    Warmed,
 )
-from stardraftd.engine.prompt import Budget, Prompt, PromptBuilder, auto_layout
-from stardraftd.engine.sequences import CachedSequence, SequenceCache
+from stardraftd.engine.planner import Candidate, Planner, Splice, View
+from stardraftd.engine.prompt import PromptBuilder
+from stardraftd.engine.recall import Generation, Generations, Recall
+from stardraftd.engine.run import Interrupt, Run
+from stardraftd.engine.saved import SavedSequences, fingerprint
+from stardraftd.engine.sequences import (
+    NO_ROOM,
+    CachedSequence,
+    Reuse,
+    SequenceCache,
+    common_prefix,
+)
 from stardraftd.errors import EngineError
 
-# Positions that StarCoder2 attended to in training (its sliding window); llama.cpp attends to all.
-TRAINED_WINDOW = 4096
-# On a CPU every token of a cold prompt costs some 20 ms with StarCoder2-3B (two cores, Q4_K_M).
-CPU_WINDOW = 1024
-NO_ROOM = 1  # llama_decode: no free cells
+log = logging.getLogger(__name__)
 
-
-class Interrupt(Protocol):
-    """Tells whether the running request is still wanted."""
-
-    @property
-    def reason(self) -> FinishReason | None:
-        """None while it is; else why it ends."""
+# A saved sequence is read from disk when it spares so many tokens.
+MIN_RESTORED = 64
+MIN_SAVED = 64
+# With layers on a GPU the most of a file that is shown; on a CPU it is what decoding can bear.
+GPU_WINDOW = 4096
+Evaluating = Run | Work
 
 
 class Engine:
-    """A loaded model, its cached sequences, and the making of completions."""
+    """A loaded model, its cached sequences, and the making of completions.
 
-    def __init__(self, loaded: LoadedModel, n_sequences: int) -> None:
-        self._loaded = loaded
-        self._context = loaded.context
-        self._model = loaded.model
-        self._prompts = PromptBuilder(loaded.model, loaded.sentinels, auto_layout(loaded.architecture))
-        self._cache = SequenceCache(loaded.context, n_sequences)
-        self._logprob = LogProbability(loaded.model.n_vocab)
-        self._stop_ids = stop_ids(loaded)
-        self._n_window = min(
-            TRAINED_WINDOW if loaded.info.gpu_layers else CPU_WINDOW,
-            loaded.model.n_context_trained,
-            loaded.context.n_cells // 2,  # so that a second document has room beside it
-        )
+    settings: what the model was loaded with, and where speeds and sequences are kept.
+    """
+
+    def __init__(self, loaded: LoadedModel, n_sequences: int, settings: EngineSettings | None = None) -> None:
+        settings = settings or EngineSettings(model_path=loaded.info.path)
+        tokenizer = LineTokenizer(loaded.model, loaded.pre_tokenizer)
+        self.loaded = loaded
+        self.n_chunk = loaded.context.n_batch
+        self.cache = SequenceCache(loaded.context, n_sequences, loaded.window)
+        self.speeds = open_speeds(loaded, self.cache, settings)
+        self.prompts = PromptBuilder(tokenizer, loaded.sentinels)
+        self.planner = Planner(self.prompts, self.cache, self.speeds, self._window(), self.n_chunk)
+        self.generations = Generations()
+        self.decoder = Decoder(loaded, self.cache, self.speeds, tokenizer.piece, drafters(loaded, settings))
+        self._settings = settings
+        self._saved = _saved_sequences(loaded, settings)
+        self._background = Background(self)
+
+    # --- completions -----------------------------------------------------------------------------
 
     def complete(
         self, completion: Completion, emit: Callable[[CompletionEvent], None], interrupt: Interrupt
     ) -> None:
         """Runs one completion; the last event emitted is `Done`. Raises EngineError when decoding fails."""
-        run = _Run(completion, emit, interrupt)
-        n_generated = min(completion.max_tokens, self._n_window // 2)
-        prompt = self._prompts.build(completion, Budget.of_window(self._n_window, n_generated))
+        for _ in self.steps(completion, emit, interrupt):
+            pass
+
+    def steps(
+        self, completion: Completion, emit: Callable[[CompletionEvent], None], interrupt: Interrupt
+    ) -> Iterator[None]:
+        """A completion, a decode at a time. What runs in the pauses may use the cache as well."""
+        run = Run(self._fitting(completion), emit, interrupt)
         try:
-            sequence = self._prefill(prompt, n_generated, run)
-            self._generate(sequence, n_generated, run)
+            recall = self.generations.find(run.completion)
+            if recall is not None:
+                yield from self._go_on(recall, run)
+            else:
+                yield from self._plan_and_make(run)
         except Aborted:
             run.finish(interrupt.reason or "cancelled")
         except DecodeError as error:
             if error.code != NO_ROOM:
-                self._cache.forget_all()
+                self.forget_all()
                 raise EngineError(
                     f"llama.cpp failed to evaluate the prompt (llama_decode returned {error.code}).",
                     "If it happens again, `stardraft daemon logs` has llama.cpp's own words.",
                 ) from error
             run.finish("context_full")
-        emit(run.done(self._loaded, prompt))
+        emit(run.done(self.loaded))
 
-    def _prefill(self, prompt: Prompt, n_room: int, run: "_Run") -> CachedSequence:
-        sequence, n_reused = self._cache.prepare(run.completion.document, prompt.ids, n_room)
-        run.n_reused = n_reused
-        n_evaluated = len(prompt.ids) - n_reused
-        run.emit(
+    def warm(
+        self, completion: Completion, level: int, emit: Callable[[Warmed], None], interrupt: Interrupt
+    ) -> Iterator[None]:
+        """Background work for a document, a decode at a time; the last event is `Warmed`."""
+        work = Work(interrupt)
+        finished = False
+        try:
+            view = self.planner.view(self._fitting(completion))
+            self._restore(view)
+            yield from self._background.steps(view, level, work)
+            finished = True
+        except Aborted:
+            pass
+        except DecodeError as error:
+            log.warning("background work ended: %s", error)
+            finished = True  # there is no room for more: asking again would not make any
+            if error.code != NO_ROOM:
+                self.forget_all()
+        emit(Warmed(finished, work.n_evaluated, work.n_generated, self.measured()))
+
+    def measured(self) -> Speeds:
+        speeds = self.speeds
+        return Speeds(
+            batch_ms=tuple((n, round(ms, 3)) for n, ms in speeds.curve),
+            cell_us=round(speeds.cell_us, 4),
+            calibrated=not speeds.missing,
+            n_predictions=speeds.n_predictions,
+            error=round(speeds.error, 4),
+            n_cells=self.loaded.context.n_cells,
+            n_cells_used=self.cache.n_cells_used,
+            n_window=self.planner.n_window,
+            speculates=self.decoder.speculates,
+        )
+
+    def speeds_measured(self) -> None:
+        """More was measured: it is kept, and the window follows it."""
+        keep_speeds(self.loaded, self._settings, self.speeds)
+        self.planner.n_window = self._window()
+
+    def forget_all(self) -> None:
+        self.cache.forget_all()
+        self.generations.forget()
+
+    # --- a plan, carried out ---------------------------------------------------------------------
+
+    def _plan_and_make(self, run: Run) -> Iterator[None]:
+        view = self.planner.view(run.completion)
+        self._restore(view)
+        plan = self.planner.plan(view, run.completion.max_tokens)
+        run.planned(self._announcement(view, plan))
+        if plan.splice is not None:
+            yield from self.splice(run.completion.document, plan.splice, run)
+            plan = dataclasses.replace(plan, reuse=self.cache.reuse(plan.ids))
+        sequence = self.planner.take(plan, run.completion.document)
+        with self.cache.pinned(sequence):
+            yield from self.evaluate(sequence, plan.ids, run)
+            run.prefilled()
+            self.speeds.took(plan.predicted_ms, run.prefill_ms)
+            if run.completion.n_candidates > 1:
+                yield from self.decoder.decode_several(sequence, run)
+                return
+            generation = Generation(run.completion, plan.ids, plan.layout, plan.stale)
+            if run.completion.temperature <= 0:
+                self.generations.keep(generation)
+            yield from self.decoder.decode(sequence, generation, run)
+
+    def _go_on(self, recall: Recall, run: Run) -> Iterator[None]:
+        """Answers with what was generated before the request came, and generates what lacks behind it."""
+        generation = recall.generation
+        n_prompt = len(generation.prompt) + len(generation.tokens)
+        run.planned(
             Plan(
-                n_context=prompt.n_context,
-                context_cut=prompt.context_cut,
-                layout=prompt.layout,
-                n_prompt=len(prompt.ids),
-                n_reused=n_reused,
-                n_evaluated=n_evaluated,
+                layout=generation.layout,
+                n_prompt=n_prompt,
+                n_reused=n_prompt,
+                n_evaluated=0,
+                kind="recalled",
+                stale=generation.stale,
             )
         )
-        for start in range(n_reused, len(prompt.ids), self._context.n_batch):
-            self._evaluate(sequence, prompt.ids[start : start + self._context.n_batch], run)
-            run.n_evaluated = len(sequence.tokens) - n_reused
         run.prefilled()
-        return sequence
-
-    def _generate(self, sequence: CachedSequence, n_most: int, run: "_Run") -> None:
-        completion = run.completion
-        with Sampler(
-            temperature=completion.temperature,
-            top_k=completion.top_k,
-            top_p=completion.top_p,
-            seed=completion.seed,
-        ) as sampler:
-            while True:
-                token = sampler.sample(self._context)
-                if token in self._stop_ids:
-                    run.finish("end")
-                    return
-                run.token(
-                    Token(token, self._logprob(self._context.logits(), token)), self._model.piece(token)
-                )
-                if run.reason:
-                    return
-                if run.n_generated >= n_most:
-                    run.finish("max_tokens")
-                    return
-                self._evaluate(sequence, array("i", [token]), run)
-
-    def _evaluate(self, sequence: CachedSequence, tokens: "array[int]", run: "_Run") -> None:
-        """Decodes `tokens` at the end of `sequence`, making room if need be. Raises Aborted, DecodeError."""
-        while True:
-            if run.interrupt.reason:
-                raise Aborted
-            try:
-                self._context.decode(tokens, len(sequence.tokens), sequence.index)
-            except Aborted:
-                self._cache.resync(sequence, tokens)
-                raise
-            except DecodeError as error:
-                self._cache.resync(sequence, tokens)
-                if error.code != NO_ROOM or not self._cache.evict(sequence):
-                    raise
-            else:
-                self._cache.extend(sequence, tokens)
+        for token, piece in recall.rest():
+            run.recalled(token, piece)
+            if run.main.reason:
                 return
+        if generation.ended:
+            run.finish("end")
+        else:
+            with self.resumed(generation) as sequence:
+                yield from self.evaluate(sequence, generation.ids, run)
+                yield from self.decoder.decode(sequence, generation, run)
 
+    @contextlib.contextmanager
+    def resumed(self, generation: Generation) -> Generator[CachedSequence]:
+        """A fork that holds what of a generation is cached; not all, so there is a token to evaluate."""
+        document = generation.completion.document
+        reuse = self.cache.reuse(generation.ids)
+        donor = reuse.donor
+        if donor is not None and (donor.document, donor.role, donor.pins) == (document, "fork", 0):
+            sequence = donor
+            self.cache.continue_in(sequence, reuse)
+        else:
+            sequence = self.cache.fork(reuse, document, "fork")
+        with self.cache.pinned(sequence):
+            yield sequence
 
-class _Run:
-    """What one completion has come to so far. Invariant: `text` is all the text that was emitted."""
-
-    def __init__(
-        self, completion: Completion, emit: Callable[[CompletionEvent], None], interrupt: Interrupt
-    ) -> None:
-        self.completion = completion
-        self.emit = emit
-        self.interrupt = interrupt
-        self.reason: FinishReason | None = None
-        self.n_reused = 0
-        self.n_evaluated = 0
-        self.n_generated = 0
-        self.text = ""
-        self._boundary = Boundary(completion.mode, completion.prefix, completion.suffix)
-        self._characters = codecs.getincrementaldecoder("utf-8")("replace")
-        self._unsent: list[Token] = []
-        self._started = time.perf_counter()
-        self._prefilled = self._started
-        self._first_token = 0.0
-        self._last_token = 0.0
-
-    def prefilled(self) -> None:
-        self._prefilled = time.perf_counter()
-
-    def token(self, token: Token, piece: bytes) -> None:
-        """Takes a generated token; sends what text became final."""
-        now = time.perf_counter()
-        self._first_token = self._first_token or now
-        self._last_token = now
-        self.n_generated += 1
-        self._unsent.append(token)
-        self._send(self._boundary.feed(self._characters.decode(piece)))
-        self.reason = self._boundary.reason
-
-    def finish(self, reason: FinishReason) -> None:
-        self.reason = reason
-        if reason in ("end", "max_tokens", "context_full"):
-            tail = self._characters.decode(b"", final=True) if reason == "end" else ""
-            self._send(self._boundary.feed(tail) + self._boundary.finish())
-
-    def done(self, loaded: LoadedModel, prompt: Prompt) -> Done:
-        def ms(moment: float, since: float) -> float:
-            return round((moment - since) * 1000, 3) if moment else 0.0
-
-        if self._unsent:  # tokens whose text was held back and then dropped: they were generated all the same
-            self.emit(Text("", tuple(self._unsent)))
-            self._unsent.clear()
-        figures = Figures(
-            model=loaded.info.name,
-            device=loaded.info.device,
-            layout=prompt.layout,
-            n_prompt=len(prompt.ids),
-            n_reused=self.n_reused,
-            n_evaluated=self.n_evaluated,
-            n_generated=self.n_generated,
-            prefill_ms=ms(self._prefilled, self._started),
-            decode_ms=ms(self._last_token, self._first_token),
-            first_token_ms=ms(self._first_token, self._started),
-            total_ms=ms(time.perf_counter(), self._started),
+    def splice(self, document: str, splice: Splice, work: Evaluating) -> Iterator[None]:
+        """Brings the file's sequence up to its changed text: evaluates the change, moves what follows."""
+        old = self.cache.find(document, "file")[0]
+        patched = self.cache.fork(
+            Reuse(old, splice.n_head, min(old.n_exact, splice.n_head)), document, "scratch"
         )
-        return Done(text=self.text, finish_reason=self.reason or "end", figures=figures)
+        try:
+            with self.cache.pinned(old), self.cache.pinned(patched):
+                target = old.tokens[: splice.n_head] + splice.changed
+                yield from self.evaluate(patched, target, work)
+        except BaseException:
+            self.cache.drop(patched)
+            raise
+        self.cache.splice(old, splice.n_head, splice.tail_start, patched)
+        patched.role = "file"
 
-    def _send(self, text: str) -> None:
-        if text:
-            self.text += text
-            self.emit(Text(text, tuple(self._unsent)))
-            self._unsent.clear()
+    def evaluate(self, sequence: CachedSequence, ids: "array[int]", work: Evaluating) -> Iterator[None]:
+        """Evaluates `ids` from where `sequence` ends. Raises Aborted, DecodeError."""
+        n_chunk = min(work.n_chunk, self.n_chunk)
+        while len(sequence.tokens) < len(ids):
+            if work.interrupt.reason:
+                raise Aborted
+            start = len(sequence.tokens)
+            try:
+                self.cache.evaluate(sequence, ids[start : start + n_chunk])
+            finally:
+                work.n_evaluated += len(sequence.tokens) - start
+            if len(sequence.tokens) < len(ids):
+                yield
+
+    def _announcement(self, view: View, plan: Candidate) -> Plan:
+        held = self.cache.find(view.completion.document, "file")
+        n_file = len(view.files) + view.n_prefix_wanted
+        return Plan(
+            layout=plan.layout,
+            n_prompt=len(plan.ids),
+            n_reused=plan.reuse.n_tokens,
+            n_evaluated=plan.n_evaluated,
+            n_context=len(view.files),
+            context_cut=view.context_cut,
+            kind=plan.kind,
+            predicted_ms=round(plan.predicted_ms, 3),
+            stale=plan.stale,
+            n_window=plan.n_visible,
+            n_later=max(0, n_file - (len(held[0].tokens) if held else 0)),
+        )
+
+    # --- what bounds it --------------------------------------------------------------------------
+
+    def _fitting(self, completion: Completion) -> Completion:
+        """Not more generated than there is room for beside a prompt."""
+        n_most = self.planner.n_window // 2
+        if completion.max_tokens <= n_most:
+            return completion
+        return msgspec.structs.replace(completion, max_tokens=n_most)
+
+    def _window(self) -> int:
+        n_most = min(self.loaded.model.n_context_trained, self.loaded.context.n_cells // 2)
+        if self.loaded.info.gpu_layers:
+            return min(GPU_WINDOW, n_most)
+        return self.speeds.window(min(GPU_WINDOW, n_most))
+
+    # --- saved and restored ----------------------------------------------------------------------
+
+    def save(self) -> Saved:
+        """Writes the files' sequences to disk, those used last being the last to be deleted there."""
+        if self._saved is None:
+            return Saved(0, 0)
+        n_saved = size_bytes = 0
+        for sequence in reversed(self.cache.files()):
+            self.cache.truncate(sequence, sequence.n_exact)
+            if len(sequence.tokens) < MIN_SAVED:
+                continue
+            state = self.loaded.context.save_sequence(sequence.index)
+            if self._saved.put(_saved_key(sequence.document), sequence.tokens, sequence.n_exact, state):
+                n_saved += 1
+                size_bytes += len(state)
+        return Saved(n_saved, size_bytes)
+
+    def _restore(self, view: View) -> None:
+        """Puts a document's saved sequence into the cache, if it was not worked on since and still fits."""
+        document = view.completion.document
+        if self._saved is None or self.cache.knows(document):
+            return
+        tokens = self._saved.tokens_of(_saved_key(document))
+        if tokens is None:
+            return
+        ids = self.planner.file_ids(view)
+        n_useful = common_prefix(tokens, ids)
+        if n_useful < self.cache.reuse(ids).n_tokens + MIN_RESTORED:
+            return
+        saved = self._saved.find(_saved_key(document))
+        if saved is None:
+            return
+        with contextlib.suppress(DecodeError):
+            self.cache.make_room(len(tokens))
+        sequence = self.cache.fork(Reuse(None, 0, 0), document, "file")
+        if not self.loaded.context.restore_sequence(sequence.index, saved.state):
+            self.cache.drop(sequence)
+            return
+        self.cache.adopt(sequence, tokens, min(saved.n_exact, len(tokens)))
+        self.cache.truncate(sequence, n_useful)
 
 
-def stop_ids(loaded: LoadedModel) -> frozenset[int]:
-    """Tokens that end generation: what llama.cpp knows as such, the separators, and every sentinel."""
-    fim = loaded.sentinels
-    known = {fim.prefix, fim.middle, fim.suffix, fim.pad, fim.repository, fim.separator, fim.end_of_text}
-    return frozenset(token for token in known if token is not None) | {
-        token for token in range(loaded.model.n_vocab) if loaded.model.is_end_of_generation(token)
-    }
+def _saved_sequences(loaded: LoadedModel, settings: EngineSettings) -> SavedSequences | None:
+    if not settings.cache_folder or not settings.saved_bytes:
+        return None
+    info = loaded.info
+    what = f"{settings.kv_type} {settings.flash_attention} {info.gpu_layers} {info.device} {info.system_info}"
+    return SavedSequences(
+        Path(settings.cache_folder) / "sequences",
+        fingerprint(Path(info.path), loaded.header_bytes, what),
+        max_bytes=settings.saved_bytes,
+        max_days=settings.saved_days,
+    )
+
+
+def _saved_key(document: str) -> str:
+    """The document without the front end that asks: an editor that is started anew finds what it left."""
+    return document.partition("\n")[2]

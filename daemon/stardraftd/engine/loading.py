@@ -20,7 +20,8 @@ from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import EngineLoadError, ModelFormatError
 
-N_SEQUENCES = 16
+N_SEQUENCES = 32
+STARCODER2_WINDOW = 4096
 KV_BYTES_PER_VALUE = {"f16": 2.0, "q8_0": 34 / 32}
 
 # llama.cpp does not recognise StarCoder2's file and repository separators; registered, they end generation.
@@ -30,10 +31,18 @@ _REPOSITORY_KEY = "tokenizer.ggml.fim_rep_token_id"
 
 @dataclass(frozen=True)
 class LoadedModel:
+    """A model that is ready to decode.
+
+    window: positions that a token attended to in training; llama.cpp attends to all. 0 is no limit.
+    """
+
     model: llama.Model
     context: llama.Context
     sentinels: FimTokens
     architecture: str
+    pre_tokenizer: str
+    window: int
+    header_bytes: int
     info: ModelInfo
     warnings: tuple[str, ...]
 
@@ -105,8 +114,28 @@ def load(
             system_info=llama.system_info(),
             toy=name.startswith("stardraft-tiny"),
         )
-        return LoadedModel(model, context, sentinels, header.architecture, info, tuple(warnings))
+        return LoadedModel(
+            model=model,
+            context=context,
+            sentinels=sentinels,
+            architecture=header.architecture,
+            pre_tokenizer=str(header.metadata.get("tokenizer.ggml.pre", "")),
+            window=trained_window(header),
+            header_bytes=header.data_offset,
+            info=info,
+            warnings=tuple(warnings),
+        )
     raise AssertionError("the last attempt either returned or raised")
+
+
+def trained_window(header: Header) -> int:
+    """The sliding window that the model was trained with, in positions; 0 is none.
+
+    StarCoder2's is 4,096 at every size (arXiv 2402.19173, table 5), and its GGUF files do not name it.
+    """
+    if header.architecture != "starcoder2":
+        return 0  # llama.cpp does what those need by itself
+    return header.integer("starcoder2.attention.sliding_window", STARCODER2_WINDOW)
 
 
 def _open(

@@ -49,8 +49,8 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mode:        "line" ends at the first line end after something visible, "block" where the block
                  that the cursor stands in ends, "free" only where the model says so.
     temperature: 0 is greedy; then top_k, top_p and seed have no effect.
-    n_candidates: how many different middles are wanted. The first is as `temperature` says, the others are
-                 sampled (at a temperature of at least 0.6).
+    n_candidates: how many different middles are wanted. The first is as `temperature` says, the others begin
+                 with the next likeliest tokens.
     target_ms:   the time to the first token that the planner aims at when not everything is in the cache.
     """
 
@@ -80,6 +80,7 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threads:       0 is the number of physical cores.
     batch_tokens:  micro-batch of a prefill; the most that is lost when one is cancelled.
     speculation:   "auto" drafts tokens where verifying them was measured to pay; "off" never does.
+    draft_path:    a small model that may guess, if it has the same tokens; "" is none.
     cache_folder:  where measured speeds and saved sequences are kept; "" keeps none.
     saved_bytes:   the most that saved sequences may take on disk, in all; 0 saves none.
     saved_days:    a saved sequence that was not used for longer is deleted.
@@ -93,6 +94,7 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     flash_attention: Literal["auto", "on", "off"] = "auto"
     kv_type: Literal["f16", "q8_0"] = "f16"
     speculation: Literal["auto", "off"] = "auto"
+    draft_path: str = ""
     cache_folder: str = ""
     saved_bytes: int = 0
     saved_days: float = 7.0
@@ -111,14 +113,18 @@ class Complete(Struct, frozen=True, tag="complete"):
 
 
 class Warm(Struct, frozen=True, tag="warm"):
-    """Do in advance what `completion` (or what comes after it) will need. Ends with a `Warmed` event."""
+    """Do in advance what comes after `completion`. Ends with a `Warmed` event.
+
+    level: 1 at once after a request, 2 at a short rest, 3 at a longer one (engine/background.py).
+    """
 
     id: int
     completion: Completion
+    level: int = 1
 
 
 class Save(Struct, frozen=True, tag="save"):
-    """Write the sequences of files to the cache folder: the model is about to be unloaded. Answered by `Saved`."""
+    """Write the files' sequences to the cache folder: the model leaves memory. Answered by `Saved`."""
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):
@@ -160,19 +166,8 @@ class ModelInfo(Struct, frozen=True):
     toy: bool = False
 
 
-class Loaded(Struct, frozen=True, tag="loaded", tag_field="event"):
-    info: ModelInfo
-    warnings: tuple[str, ...] = ()
-
-
-class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
-    code: str
-    message: str
-    hint: str = ""
-
-
 class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
-    """How the prompt was laid out, what of it was in the cache already, and what the rest will cost; in tokens.
+    """How the prompt was laid out, what of it was in the cache, and what the rest will cost; in tokens.
 
     n_context:    of n_prompt, the tokens of the repository's name and of other files.
     context_cut:  whether some of the other files were cut or left out, because they did not fit.
@@ -303,6 +298,18 @@ class Speeds(Struct, frozen=True, kw_only=True):
     n_cells_used: int
     n_window: int
     speculates: bool
+
+
+class Loaded(Struct, frozen=True, tag="loaded", tag_field="event"):
+    info: ModelInfo
+    warnings: tuple[str, ...] = ()
+    speeds: Speeds | None = None
+
+
+class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
+    code: str
+    message: str
+    hint: str = ""
 
 
 class Warmed(Struct, frozen=True, tag="warmed", tag_field="event"):

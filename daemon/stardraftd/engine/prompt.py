@@ -9,10 +9,16 @@ StarCoder2 (arXiv 2402.19173 §5) was trained on two fill-in-the-middle layouts,
 
 The three parts were split at characters and tokenised apart; no space or newline stands around a
 sentinel. The parts are therefore tokenised one by one with special-token parsing off, so a literal
-`<fim_middle>` in somebody's file stays text. In SPM v2 typing only extends the end of the prompt.
+`<fim_middle>` in somebody's file stays text.
 
-How much of each part is kept is decided here too. The edges of what is left out move in big steps and
-at line boundaries, because every move of an edge makes the cache behind it worthless.
+Typing must only ever extend the end of a prompt. In SPM v2 it does. In PSM it does when the prefix stops at
+an anchor, a line start at or above the cursor, and what stands between the anchor and the cursor comes
+after `<fim_middle>`, as the beginning of the middle that the model is to finish:
+
+    anchored PSM   files <fim_prefix> path\n prefix up to the anchor <fim_suffix> suffix <fim_middle> typed
+
+Which layout, anchor and window a request gets is the planner's choice. For a layout that was asked for by
+name, `build` makes the plain prompt with as much context as a budget allows.
 """
 
 from array import array
@@ -31,7 +37,7 @@ MAX_PART_BYTES = 256 * 1024
 class Tokenizer(Protocol):
     def tokenize(self, text: bytes) -> "array[int]": ...
 
-    def piece(self, token: int) -> bytes: ...
+    def piece(self, token: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -64,32 +70,21 @@ class Prompt:
 class PromptBuilder:
     """Lays out prompts for one vocabulary."""
 
-    def __init__(self, tokenizer: Tokenizer, sentinels: FimTokens, auto_layout: Layout = "spm") -> None:
-        self._auto_layout = auto_layout
+    def __init__(self, tokenizer: Tokenizer, sentinels: FimTokens) -> None:
         self._tokenizer = tokenizer
         self._sentinels = sentinels
         self._piece = lru_cache(maxsize=8192)(tokenizer.piece)
 
-    def build(self, completion: Completion, budget: Budget) -> Prompt:
-        """The prompt for `completion`, at most `budget.n_prompt` tokens long."""
-        layout = self._auto_layout if completion.layout == "auto" else completion.layout
+    def build(self, completion: Completion, layout: Layout, budget: Budget) -> Prompt:
+        """The plain prompt for `completion`, at most `budget.n_prompt` tokens long."""
         ids, context_cut = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
         n_context = len(ids)
         suffix = self.suffix_part(completion.suffix, budget.n_suffix)
         n_left = budget.n_prompt - len(ids) - len(suffix) - 3
         prefix = self.prefix_part(completion.path, completion.prefix, n_left)
-        fim = self._sentinels
-        ids.append(fim.prefix)
-        if layout == "psm":
-            ids += prefix
-            ids.append(fim.suffix)
-            ids += suffix
-            ids.append(fim.middle)
-        else:
-            ids.append(fim.suffix)
-            ids += suffix
-            ids.append(fim.middle)
-            ids += prefix
+        nothing = array("i")
+        psm = layout == "psm"
+        ids = self.psm(ids, prefix, suffix, nothing) if psm else self.spm(ids, suffix, prefix)
         return Prompt(
             ids=ids,
             layout=layout,
@@ -97,6 +92,64 @@ class PromptBuilder:
             n_context=n_context,
             context_cut=context_cut,
         )
+
+    def psm(
+        self, files: "array[int]", prefix: "array[int]", suffix: "array[int]", typed: "array[int]"
+    ) -> "array[int]":
+        """Anchored PSM; plain PSM when `typed` is empty."""
+        fim = self._sentinels
+        ids = self.file(files, prefix)
+        ids.append(fim.suffix)
+        ids += suffix
+        ids.append(fim.middle)
+        ids += typed
+        return ids
+
+    def spm(self, files: "array[int]", suffix: "array[int]", prefix: "array[int]") -> "array[int]":
+        """SPM, the second variant."""
+        fim = self._sentinels
+        ids = files[:]
+        ids.extend((fim.prefix, fim.suffix))
+        ids += suffix
+        ids.append(fim.middle)
+        ids += prefix
+        return ids
+
+    def file(self, files: "array[int]", text: "array[int]") -> "array[int]":
+        """The beginning that all PSM prompts of a file share: what its own sequence holds."""
+        ids = files[:]
+        ids.append(self._sentinels.prefix)
+        ids += text
+        return ids
+
+    def text(self, text: str, path: str = "") -> "array[int]":
+        """Tokens of `path\\n` and a text; of the text alone without a path."""
+        return self._tokenize(f"{path}\n{text}" if path else text)
+
+    def suffix_text(self, suffix: str, n_most: int) -> str:
+        """The beginning of `suffix` that `suffix_part` keeps, as text."""
+        ids = self.suffix_part(suffix, n_most)
+        size = sum(len(self._piece(token)) for token in ids)
+        return suffix.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+    def window_starts(self, prefix: str, sizes: Sequence[int]) -> list[int]:
+        """For each of `sizes` (ascending): where in `prefix` its last so many tokens begin, at a line start.
+
+        A last line that is longer than that is cut.
+        """
+        starts: list[int] = []
+        n_tokens, start = 0, len(prefix)
+        end = len(prefix)
+        for size in sizes:
+            while start > 0:
+                line_start = prefix.rfind("\n", 0, end - 1) + 1 if end > 0 else 0
+                n_line = len(self._tokenize(prefix[line_start:end]))
+                if n_tokens + n_line > size:
+                    break
+                n_tokens += n_line
+                start = end = line_start
+            starts.append(start if start < len(prefix) or not prefix else max(0, len(prefix) - size * 2))
+        return starts
 
     def repository_part(
         self, repository: str, chunks: Sequence[ContextChunk], n_most: int
@@ -181,11 +234,6 @@ class PromptBuilder:
         if not text:
             return array("i")
         return self._tokenizer.tokenize(text.encode("utf-8", "replace")[:MAX_PART_BYTES])
-
-
-def auto_layout(architecture: str) -> Layout:
-    """SPM v2 for models that were trained on it: in it, typing extends only the end of the prompt."""
-    return "spm" if architecture == "starcoder2" else "psm"
 
 
 def _first_bytes(text: str, n: int) -> str:

@@ -1,30 +1,65 @@
 """Which tokens stand in the KV cache, sequence by sequence, and what of them a new prompt can use.
 
-Every document has a sequence of its own in one unified cache. A prompt keeps the longest beginning
-that it shares with its document's sequence; a beginning that another document's sequence holds (the
-repository part) is copied by reference. When cells run short, the sequence used longest ago goes.
+All sequences live in one unified cache. A sequence is a list of tokens at positions 0, 1, ...; several can
+hold the same cells, because a beginning is copied by reference. What a sequence is for:
 
-Invariant: `CachedSequence.tokens` is exactly what llama.cpp holds at positions 0, 1, ... of that
-sequence. Whoever decodes tells (`extend`); whoever was interrupted asks llama.cpp (`resync`).
+    file     a file's own tokens from its head on: what forks at any line begin with
+    fork     a prompt: the file up to an anchor, the suffix, what was typed and generated since
+    scratch  short-lived: several candidates, calibration, a file's sequence while its window moves
+
+Exact and stale. A cell's contents depend on every token before it. When lines were changed in the middle
+of a file, the cells behind them are kept and moved to their new positions (`splice`): their contents are
+those of the text before the change. `n_exact` counts the leading tokens that are what a cold run computes.
+
+The trained window. A token attends to the `window` positions that end with its own, as in training: cells
+further back are forgotten before it is evaluated (to within the tokens evaluated at once). Forks forget. A
+file's sequence keeps all, for forks at other lines, so its tokens are evaluated in a scratch sequence
+that forgets, and shared with it. (llama.cpp refuses one token in two sequences that begin apart.)
+
+Invariant: `tokens[i]` is what llama.cpp holds at position i of that sequence for i >= `n_forgotten`, and
+nothing else is there. `cells[i]` is a number of its own for each evaluated token; copies share it.
 """
 
+import contextlib
 from array import array
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from stardraftd.engine.llama import Context
+from stardraftd.engine.llama import Aborted, Context, DecodeError
 
-# Copying a shared beginning pays only when it is longer than a few tokens.
-MIN_SHARED_TOKENS = 16
+Role = Literal["file", "fork", "scratch"]
+NO_ROOM = 1  # llama_decode: no free cells
+# A truncated fork may lack so many of its window's oldest tokens before it is not used any more.
+WINDOW_SLACK = 64
 
 
-@dataclass
+@dataclass(eq=False)
 class CachedSequence:
     index: int
+    role: Role = "scratch"
     document: str = ""
     tokens: "array[int]" = field(default_factory=lambda: array("i"))
+    cells: "array[int]" = field(default_factory=lambda: array("q"))
+    n_exact: int = 0
+    n_forgotten: int = 0
     last_used: int = 0
+    pins: int = 0
+
+    @property
+    def in_use(self) -> bool:
+        return bool(self.document)
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """What of a prompt is cached: `n_tokens` of its beginning in `donor`, `n_exact` of them exact."""
+
+    donor: CachedSequence | None
+    n_tokens: int
+    n_exact: int
 
 
 def common_prefix(a: "array[int]", b: "array[int]") -> int:
@@ -37,80 +72,284 @@ def common_prefix(a: "array[int]", b: "array[int]") -> int:
     return first if differs[first] else n
 
 
-class SequenceCache:
-    """The documents' sequences in one context."""
+def common_suffix(a: "array[int]", b: "array[int]", n_most: int) -> int:
+    """The number of tokens, at most `n_most`, that two lists share up to their ends."""
+    n = min(len(a), len(b), n_most)
+    if n <= 0:
+        return 0
+    differs = (np.frombuffer(a, np.int32)[len(a) - n :] != np.frombuffer(b, np.int32)[len(b) - n :])[::-1]
+    first = int(differs.argmax())
+    return first if differs[first] else n
 
-    def __init__(self, context: Context, n_sequences: int) -> None:
+
+class SequenceCache:
+    """The sequences of one context. `window` is how many positions a token attends to; 0 is all."""
+
+    def __init__(self, context: Context, n_sequences: int, window: int = 0) -> None:
         self._context = context
         self._sequences = [CachedSequence(index) for index in range(n_sequences)]
         self._clock = 0
+        self._next_cell = 0
+        self.window = window
 
-    def prepare(self, document: str, prompt: "array[int]", n_room: int) -> tuple[CachedSequence, int]:
-        """A sequence that holds as much of `prompt`'s beginning as is cached, and nothing else.
+    # --- what is there ---------------------------------------------------------------------------
 
-        Returns it and how many tokens it holds; that is less than `len(prompt)`, because the last
-        token must be evaluated for its logits. Room is made for the rest of the prompt and `n_room`
-        tokens after it.
+    def find(self, document: str, role: Role) -> list[CachedSequence]:
+        """The document's sequences of that role, last used first."""
+        found = [s for s in self._sequences if s.document == document and s.role == role]
+        return sorted(found, key=lambda sequence: -sequence.last_used)
+
+    def files(self) -> list[CachedSequence]:
+        """The sequences of files, last used first."""
+        return sorted((s for s in self._sequences if s.role == "file"), key=lambda s: -s.last_used)
+
+    def knows(self, document: str) -> bool:
+        """Whether anything of the document is cached."""
+        return any(sequence.document == document for sequence in self._sequences)
+
+    def reuse(self, prompt: "array[int]", *, exact: bool = False) -> Reuse:
+        """The sequence that holds the longest usable beginning of `prompt`, but for its last token.
+
+        The last token must be evaluated for its logits. With `exact`, only exact cells count.
         """
-        sequence = self._of_document(document)
-        n_own = common_prefix(sequence.tokens, prompt)
-        donor = max(self._sequences, key=lambda other: common_prefix(other.tokens, prompt))
-        n_shared = common_prefix(donor.tokens, prompt)
-        if donor is not sequence and n_shared >= n_own + MIN_SHARED_TOKENS:
+        best = Reuse(None, 0, 0)
+        most = len(prompt) - 1
+        for sequence in self._sequences:
+            n = min(common_prefix(sequence.tokens, prompt), most)
+            if exact:
+                n = min(n, sequence.n_exact)
+            n_exact = min(n, sequence.n_exact)
+            if (n, n_exact) > (best.n_tokens, best.n_exact) and self._reaches_back(sequence, n):
+                best = Reuse(sequence, n, n_exact)
+        return best
+
+    @property
+    def n_cells_used(self) -> int:
+        held = [np.frombuffer(s.cells, np.int64)[s.n_forgotten :] for s in self._sequences if s.cells]
+        return int(np.unique(np.concatenate(held)).size) if held else 0
+
+    def _reaches_back(self, sequence: CachedSequence, n_tokens: int) -> bool:
+        """Whether a token after the first `n_tokens` would find (nearly) all of its window."""
+        oldest = max(0, n_tokens - self.window + 1) if self.window else 0
+        return sequence.n_forgotten <= oldest + (WINDOW_SLACK if sequence.n_forgotten else 0)
+
+    # --- making and changing sequences -----------------------------------------------------------
+
+    def fork(self, reuse: Reuse, document: str, role: Role) -> CachedSequence:
+        """A new sequence that begins with what `reuse` found, by reference."""
+        sequence = self._free_sequence(reuse.donor)
+        sequence.document, sequence.role = document, role
+        self.touch(sequence)
+        if reuse.donor is not None and reuse.n_tokens:
+            self._share(reuse.donor, sequence, reuse.n_tokens)
+        return sequence
+
+    def continue_in(self, sequence: CachedSequence, reuse: Reuse) -> None:
+        """Makes `sequence` begin with what `reuse` found, in itself or in another, and end there."""
+        if reuse.donor is sequence or reuse.donor is None:
+            self.truncate(sequence, reuse.n_tokens)
+        else:
             self.truncate(sequence, 0)
-            self._context.copy(donor.index, sequence.index, 0, n_shared)
-            sequence.tokens = donor.tokens[:n_shared]
-            n_own = n_shared
-        self.truncate(sequence, min(n_own, len(prompt) - 1))
-        self._make_room(sequence, len(prompt) + n_room)
-        return sequence, len(sequence.tokens)
+            self._share(reuse.donor, sequence, reuse.n_tokens)
+        self.touch(sequence)
 
-    def extend(self, sequence: CachedSequence, tokens: "array[int]") -> None:
-        """Notes that `tokens` were evaluated at the end of `sequence`."""
-        sequence.tokens += tokens
+    @contextlib.contextmanager
+    def pinned(self, sequence: CachedSequence) -> Iterator[None]:
+        """While it lasts, the sequence is not evicted."""
+        sequence.pins += 1
+        try:
+            yield
+        finally:
+            sequence.pins -= 1
 
-    def resync(self, sequence: CachedSequence, attempted: "array[int]") -> None:
-        """After an interrupted decode of `attempted`: keeps what llama.cpp says it kept."""
-        n_held = self._context.last_position(sequence.index) + 1
-        sequence.tokens += attempted
-        self.truncate(sequence, min(n_held, len(sequence.tokens)))
+    def touch(self, sequence: CachedSequence) -> None:
+        self._clock += 1
+        sequence.last_used = self._clock
 
     def truncate(self, sequence: CachedSequence, n_tokens: int) -> None:
         """Forgets what stands behind the first `n_tokens`."""
         if n_tokens < len(sequence.tokens):
             self._context.remove(sequence.index, n_tokens)
-            del sequence.tokens[n_tokens:]
+            del sequence.tokens[n_tokens:], sequence.cells[n_tokens:]
+            sequence.n_exact = min(sequence.n_exact, n_tokens)
+        if n_tokens <= sequence.n_forgotten:
+            sequence.n_forgotten = 0 if n_tokens == 0 else n_tokens
+
+    def drop(self, sequence: CachedSequence) -> None:
+        """Empties a sequence and gives it back."""
+        self.truncate(sequence, 0)
+        self._context.remove(sequence.index)
+        sequence.document, sequence.role = "", "scratch"
+        sequence.n_exact = sequence.n_forgotten = 0
 
     def forget_all(self) -> None:
         self._context.clear()
         for sequence in self._sequences:
-            sequence.document = ""
-            sequence.tokens = array("i")
+            sequence.tokens, sequence.cells = array("i"), array("q")
+            sequence.document, sequence.role = "", "scratch"
+            sequence.n_exact = sequence.n_forgotten = 0
 
-    def evict(self, keep: CachedSequence) -> bool:
-        """Empties the sequence used longest ago, other than `keep`. False when there is none."""
-        others = [other for other in self._sequences if other is not keep and other.tokens]
-        if not others:
-            return False
-        oldest = min(others, key=lambda other: other.last_used)
-        self.truncate(oldest, 0)
-        oldest.document = ""
-        return True
+    def splice(self, sequence: CachedSequence, n_head: int, tail_start: int, patched: CachedSequence) -> None:
+        """Moves `sequence`'s tokens from `tail_start` on behind those of `patched`, which took its head over.
 
-    def _of_document(self, document: str) -> CachedSequence:
-        self._clock += 1
-        known = [sequence for sequence in self._sequences if sequence.document == document]
-        sequence = known[0] if known else min(self._sequences, key=lambda other: other.last_used)
-        sequence.last_used = self._clock
-        if not known:
-            self.truncate(sequence, 0)
-            sequence.document = document
-        return sequence
+        `patched` holds `n_head` tokens of `sequence` and, evaluated behind them, what stands in the place of
+        those up to `tail_start` now. `sequence` is given back. Cells cannot be moved for one sequence only:
+        others that share the tail lose their part of it first.
+        """
+        tail_cells = set(sequence.cells[tail_start:])
+        for other in self._sequences:
+            if other is not sequence and other.tokens and other is not patched:
+                shared = next((i for i, cell in enumerate(other.cells) if cell in tail_cells), None)
+                if shared is not None:
+                    self.truncate(other, shared)
+        shift = len(patched.tokens) - tail_start
+        n_exact = min(patched.n_exact, len(patched.tokens))
+        self._context.remove(sequence.index, n_head, tail_start)
+        if shift:
+            self._context.shift(sequence.index, tail_start, -1, shift)
+        self._context.copy(sequence.index, patched.index, len(patched.tokens), -1)
+        patched.tokens += sequence.tokens[tail_start:]
+        patched.cells += sequence.cells[tail_start:]
+        patched.n_exact = n_exact
+        # llama.cpp has the tail at its new positions in both; the old one is given up as a whole.
+        self._context.remove(sequence.index)
+        sequence.tokens, sequence.cells = array("i"), array("q")
+        self.drop(sequence)
 
-    def _make_room(self, sequence: CachedSequence, n_needed: int) -> None:
-        # Shared cells are counted once for each sequence: that errs on the side of evicting.
-        while n_needed + self._n_held_by_others(sequence) > self._context.n_cells and self.evict(sequence):
+    def adopt(self, sequence: CachedSequence, tokens: "array[int]", n_exact: int) -> None:
+        """Notes that llama.cpp holds `tokens` in `sequence`: they were restored from a saved state."""
+        sequence.tokens = array("i", tokens)
+        sequence.cells = self._new_cells(len(tokens))
+        sequence.n_exact = n_exact
+
+    def _share(self, donor: CachedSequence, target: CachedSequence, n_tokens: int) -> None:
+        start = max(donor.n_forgotten, n_tokens - self.window if self.window else 0)
+        self._context.copy(donor.index, target.index, start, n_tokens)
+        target.tokens, target.cells = donor.tokens[:n_tokens], donor.cells[:n_tokens]
+        target.n_exact = min(donor.n_exact, n_tokens)
+        target.n_forgotten = start
+
+    # --- evaluating ------------------------------------------------------------------------------
+
+    def evaluate(self, sequence: CachedSequence, tokens: "array[int]", *, all_logits: bool = False) -> None:
+        """Decodes `tokens` at the end of `sequence`, making room if need be.
+
+        Raises Aborted (what was evaluated before is kept), or DecodeError.
+        """
+        moved = self._window_of_file(sequence, len(tokens))
+        if moved is None:
+            self._forget_old(sequence, len(tokens))
+            self._decode(sequence, tokens, all_logits)
+            return
+        n_before = len(sequence.tokens)
+        try:
+            self._forget_old(moved, len(tokens))
+            self._decode(moved, tokens, all_logits)
+        finally:
+            n_new = len(moved.tokens) - n_before
+            if n_new > 0:
+                self._context.copy(moved.index, sequence.index, n_before, n_before + n_new)
+                sequence.tokens += moved.tokens[n_before:]
+                sequence.cells += moved.cells[n_before:]
+                if sequence.n_exact == n_before:
+                    sequence.n_exact += n_new
+            self.drop(moved)
+
+    def evaluate_row(self, sequences: list[CachedSequence], tokens: "array[int]") -> None:
+        """Decodes one token at the end of each of `sequences`, in one batch, with logits for each."""
+        for sequence in sequences:
+            self._forget_old(sequence, 1)
+        self.make_room(len(tokens), sequences)
+        positions = array("i", [len(sequence.tokens) for sequence in sequences])
+        indices = array("i", [sequence.index for sequence in sequences])
+        try:
+            self._context.decode_rows(tokens, positions, indices)
+        except (Aborted, DecodeError):
+            for sequence in sequences:
+                self._context.remove(sequence.index, len(sequence.tokens))
+            raise
+        for sequence, token in zip(sequences, tokens, strict=True):
+            self._note(sequence, array("i", [token]))
+
+    def _decode(self, sequence: CachedSequence, tokens: "array[int]", all_logits: bool) -> None:
+        self.make_room(len(tokens), [sequence])
+        while True:
+            try:
+                self._context.decode(tokens, len(sequence.tokens), sequence.index, all_logits=all_logits)
+            except Aborted:
+                self._resync(sequence, tokens)
+                raise
+            except DecodeError as error:
+                self._resync(sequence, tokens)
+                if error.code != NO_ROOM or not self._evict([sequence]):
+                    raise
+            else:
+                self._note(sequence, tokens)
+                return
+
+    def _note(self, sequence: CachedSequence, tokens: "array[int]") -> None:
+        if sequence.n_exact == len(sequence.tokens):
+            sequence.n_exact += len(tokens)
+        sequence.tokens += tokens
+        sequence.cells += self._new_cells(len(tokens))
+
+    def _resync(self, sequence: CachedSequence, attempted: "array[int]") -> None:
+        """After an interrupted decode of `attempted`: keeps what llama.cpp says it kept."""
+        n_held = self._context.last_position(sequence.index) + 1
+        n_kept = max(0, min(n_held - len(sequence.tokens), len(attempted)))
+        self._note(sequence, attempted[:n_kept])
+
+    def _new_cells(self, n: int) -> "array[int]":
+        start, self._next_cell = self._next_cell, self._next_cell + n
+        return array("q", range(start, start + n))
+
+    def _forget_old(self, sequence: CachedSequence, n_new: int) -> None:
+        """Before `n_new` tokens are evaluated: what the first of them does not attend to any more."""
+        oldest = len(sequence.tokens) - self.window + 1 if self.window else 0
+        if oldest > sequence.n_forgotten and sequence.role != "file" and n_new:
+            self._context.remove(sequence.index, sequence.n_forgotten, oldest)
+            sequence.n_forgotten = oldest
+
+    def _window_of_file(self, sequence: CachedSequence, n_new: int) -> CachedSequence | None:
+        """Past the window, a file's tokens are evaluated in a sequence that forgets; None when not needed."""
+        n = len(sequence.tokens)
+        if not self.window or sequence.role != "file" or n + n_new <= self.window:
+            return None
+        with self.pinned(sequence):
+            return self.fork(Reuse(sequence, n, sequence.n_exact), sequence.document, "scratch")
+
+    # --- room ------------------------------------------------------------------------------------
+
+    def make_room(self, n_needed: int, keep: Collection[CachedSequence] = ()) -> None:
+        """Evicts until `n_needed` cells are free, or nothing but `keep` and what is pinned is left."""
+        if sum(len(s.tokens) for s in self._sequences) + n_needed <= self._context.n_cells:
+            return
+        while self.n_cells_used + n_needed > self._context.n_cells and self._evict(keep):
             pass
 
-    def _n_held_by_others(self, sequence: CachedSequence) -> int:
-        return sum(len(other.tokens) for other in self._sequences if other is not sequence)
+    def _evict(self, keep: Collection[CachedSequence]) -> bool:
+        """Empties the least useful sequence. False when there is none.
+
+        A fork of a document that is not worked on costs little to make again (its own cells are a suffix
+        and a line); a file's sequence is what makes it cheap, so it goes later. Among equals, the one that
+        was used longest ago.
+        """
+        documents = {sequence.document for sequence in keep}
+        candidates = [s for s in self._sequences if s.tokens and s not in keep and not s.pins]
+        if not candidates:
+            return False
+        worth = {"scratch": 0, "fork": 1, "file": 2}
+        victim = min(
+            candidates,
+            key=lambda s: (s.document in documents and s.role == "file", worth[s.role], s.last_used),
+        )
+        self.drop(victim)
+        return True
+
+    def _free_sequence(self, keep: CachedSequence | None) -> CachedSequence:
+        while True:
+            for sequence in self._sequences:
+                if not sequence.in_use:
+                    return sequence
+            if not self._evict([keep] if keep else []):
+                raise DecodeError(NO_ROOM)

@@ -9,7 +9,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from stardraftd.engine.messages import (
@@ -25,7 +25,10 @@ from stardraftd.engine.messages import (
     Loaded,
     LoadFailed,
     Loading,
+    Save,
     Tagged,
+    Warm,
+    Warmed,
     command_decoder,
     frame,
 )
@@ -42,9 +45,9 @@ EXIT_BAD_FRAME = 4
 
 
 class Requests:
-    """Which request runs and which were cancelled, seen from both threads.
+    """Which request is inside a decode and which were cancelled, seen from both threads.
 
-    Invariant: the abort flag is raised only while the request that was cancelled is the running one.
+    Invariant: the abort flag is raised only while a request that was cancelled is at work.
     """
 
     def __init__(self) -> None:
@@ -52,35 +55,50 @@ class Requests:
 
         self.abort = AbortFlag()
         self._lock = threading.Lock()
-        self._running: int | None = None
+        self._at_work: int | None = None
         self._cancelled: dict[int, FinishReason] = {}
 
     def begin(self, request: int) -> None:
+        """`request` decodes next."""
         with self._lock:
-            self._running = request
+            self._at_work = request
             if request in self._cancelled:
                 self.abort.raise_()
 
+    def pause(self) -> None:
+        """The request at work lets others go on, or has ended."""
+        with self._lock:
+            self._at_work = None
+            self.abort.lower()
+
     def end(self, request: int) -> None:
         with self._lock:
-            self._running = None
             self._cancelled.pop(request, None)
-            self.abort.lower()
 
     def cancel(self, request: int, reason: FinishReason) -> None:
         with self._lock:
             self._cancelled[request] = reason
-            if request == self._running:
+            if request == self._at_work:
                 self.abort.raise_()
-            # Ids only grow: what is far behind the running one has ended and will not be asked about.
+            # Ids only grow: what is far behind this one has ended and will not be asked about.
             for old in [other for other in self._cancelled if other < request - 1000]:
                 del self._cancelled[old]
 
+    def reason(self, request: int) -> FinishReason | None:
+        """Why a request is no longer wanted; None while it is."""
+        return self._cancelled.get(request)
+
+
+class Wanted:
+    """One request's interrupt."""
+
+    def __init__(self, requests: Requests, request: int) -> None:
+        self._requests = requests
+        self._request = request
+
     @property
     def reason(self) -> FinishReason | None:
-        """Why the running request is no longer wanted; None while it is."""
-        with self._lock:
-            return None if self._running is None else self._cancelled.get(self._running)
+        return self._requests.reason(self._request)
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
@@ -178,22 +196,57 @@ def _serve(commands: "queue.SimpleQueue[Command]", requests: Requests, send: Sen
             send(Loading(name, round(fraction, 3)))
 
     loaded = load(first.settings, requests.abort, tell_progress)
-    engine = Engine(loaded, N_SEQUENCES)
-    send(Loaded(loaded.info, loaded.warnings))
-    while True:
-        command = commands.get()
-        if isinstance(command, Complete):
-            _complete(engine, command, requests, send)
+    engine = Engine(loaded, N_SEQUENCES, first.settings)
+    send(Loaded(loaded.info, loaded.warnings, engine.measured()))
+    Shifts(engine, requests, send).work(commands)
 
 
-def _complete(engine: "Engine", command: Complete, requests: Requests, send: Send) -> None:
-    def emit(event: CompletionEvent) -> None:
-        send(Tagged(command.id, event))
+class Shifts:
+    """Requests take turns, a decode each: those of several editors, and background work among them."""
 
-    requests.begin(command.id)
-    try:
-        engine.complete(command.completion, emit, requests)
-    except StardraftError as error:
-        emit(Failed(error.code, error.message, error.hint))
-    finally:
-        requests.end(command.id)
+    def __init__(self, engine: "Engine", requests: Requests, send: Send) -> None:
+        self._engine = engine
+        self._requests = requests
+        self._send = send
+        self._at_work: dict[int, Iterator[None]] = {}
+
+    def work(self, commands: "queue.SimpleQueue[Command]") -> None:
+        """Takes commands and works on what they ask for, until the process ends."""
+        while True:
+            while not self._at_work or not commands.empty():
+                self._take(commands.get())
+            for request in list(self._at_work):
+                self._step(request)
+
+    def _take(self, command: Command) -> None:
+        match command:
+            case Complete(id=request, completion=completion):
+                self._at_work[request] = self._engine.steps(
+                    completion, self._emit(request), Wanted(self._requests, request)
+                )
+            case Warm(id=request, completion=completion, level=level):
+                self._at_work[request] = self._engine.warm(
+                    completion, level, self._emit(request), Wanted(self._requests, request)
+                )
+            case Save():
+                self._send(self._engine.save())
+
+    def _step(self, request: int) -> None:
+        """One decode of a request, or its end."""
+        self._requests.begin(request)
+        try:
+            next(self._at_work[request])
+        except StopIteration:
+            self._forget(request)
+        except StardraftError as error:
+            self._forget(request)
+            self._emit(request)(Failed(error.code, error.message, error.hint))
+        finally:
+            self._requests.pause()
+
+    def _forget(self, request: int) -> None:
+        del self._at_work[request]
+        self._requests.end(request)
+
+    def _emit(self, request: int) -> Callable[[CompletionEvent | Warmed], None]:
+        return lambda event: self._send(Tagged(request, event))

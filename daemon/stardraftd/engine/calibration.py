@@ -1,0 +1,98 @@
+"""Measuring what decodes cost on this device, and remembering it from one loading to the next."""
+
+import time
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from stardraftd.engine.llama import Aborted
+from stardraftd.engine.loading import LoadedModel
+from stardraftd.engine.messages import EngineSettings
+from stardraftd.engine.run import Interrupt
+from stardraftd.engine.sequences import Reuse, SequenceCache
+from stardraftd.engine.speeds import (
+    LOAD_BUDGET_MS,
+    SpeedModel,
+    remember,
+    remembered,
+)
+
+SPEEDS_FILE = "speeds.json"
+DOCUMENT = "\ncalibration"  # no front end's document begins with a line end
+
+
+class Never:
+    """An interrupt that does not come."""
+
+    reason = None
+
+
+def speeds_key(loaded: LoadedModel, settings: EngineSettings) -> str:
+    """What measured speeds hold for: the model's shape and quantisation, and all that runs it."""
+    info = loaded.info
+    return "|".join(
+        str(part)
+        for part in (
+            info.name,
+            info.size_bytes,
+            info.device,
+            info.gpu_layers,
+            info.threads,
+            settings.kv_type,
+            settings.flash_attention,
+            settings.batch_tokens,
+            info.system_info,
+        )
+    )
+
+
+def open_speeds(loaded: LoadedModel, cache: SequenceCache, settings: EngineSettings) -> SpeedModel:
+    """What was measured for this model on this device before; or a first quick measurement, about 2 s."""
+    file = speeds_file(settings)
+    speeds = remembered(file, speeds_key(loaded, settings)) if file else SpeedModel()
+    if not speeds.curve:
+        started = time.perf_counter()
+        for _ in calibrate(loaded, cache, speeds, Never()):
+            if (time.perf_counter() - started) * 1000 > LOAD_BUDGET_MS:
+                break
+        keep_speeds(loaded, settings, speeds)
+    return speeds
+
+
+def keep_speeds(loaded: LoadedModel, settings: EngineSettings, speeds: SpeedModel) -> None:
+    file = speeds_file(settings)
+    if file is not None:
+        remember(file, speeds_key(loaded, settings), speeds)
+
+
+def speeds_file(settings: EngineSettings) -> Path | None:
+    return Path(settings.cache_folder) / SPEEDS_FILE if settings.cache_folder else None
+
+
+def calibrate(
+    loaded: LoadedModel, cache: SequenceCache, speeds: SpeedModel, interrupt: Interrupt
+) -> Iterator[None]:
+    """Measures the batch sizes that are missing, one after the other. Raises Aborted."""
+    missing = [n for n in speeds.missing if n <= loaded.context.n_batch]
+    if not missing:
+        return
+    if not speeds.curve:
+        _time_one(loaded, cache, 1)  # the first decode of all touches every page of the weights
+    for n in missing:
+        if interrupt.reason:
+            raise Aborted
+        took_ms = min(_time_one(loaded, cache, n) for _ in range(3 if n <= 4 else 1))
+        speeds.measured(n, took_ms)
+        yield
+
+
+def _time_one(loaded: LoadedModel, cache: SequenceCache, n: int) -> float:
+    """Milliseconds of one decode of `n` tokens in an empty sequence."""
+    tokens = array("i", (7 + i % (loaded.model.n_vocab - 7) for i in range(1000, 1000 + n)))
+    sequence = cache.fork(Reuse(None, 0, 0), DOCUMENT, "scratch")
+    try:
+        started = time.perf_counter()
+        cache.evaluate(sequence, tokens)
+        return (time.perf_counter() - started) * 1000
+    finally:
+        cache.drop(sequence)

@@ -1,0 +1,18 @@
+"""Who guesses: prompt lookup always; a small model beside a large one where its tokens are the same."""
+
+from stardraftd.engine.draft_model import DraftModel
+from stardraftd.engine.loading import LoadedModel
+from stardraftd.engine.messages import EngineSettings
+from stardraftd.engine.speculation import Drafter, PromptLookup
+
+
+def drafters(loaded: LoadedModel, settings: EngineSettings) -> tuple[Drafter, ...]:
+    """The sources of guesses for a model, the cheapest first; none when speculation is off."""
+    if settings.speculation == "off":
+        return ()
+    found: list[Drafter] = [PromptLookup()]
+    if settings.draft_path:
+        draft = DraftModel.beside(loaded, settings.draft_path)
+        if draft is not None:
+            found.append(draft)
+    return tuple(found)

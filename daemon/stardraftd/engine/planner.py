@@ -1,0 +1,473 @@
+"""What to show the model for a request, weighed by what of it is in the cache and what the rest costs.
+
+Tokens in the cache are free; every other token costs what this device was measured to need for it. The
+planner lays out the candidates and takes the one whose loss is least:
+
+    kept      a fork that was made for an earlier request: typing only extends its end
+    anchored  a new fork of the file's own sequence, at the cursor's line, with a suffix that is worth it
+    window    a piece of the file around the cursor, evaluated anew: what a file that was just opened gets
+    spm       the same pieces in the other layout, where the suffix stands in front
+    recalled  (found before planning) the answer was generated already
+
+The loss is in milliseconds: the predicted time to the first token, and what a poorer view of the file is
+worth. With `target` T, seeing c tokens of the w that are wanted costs T ln(w / c): then the best window of a
+file that is not cached at all is the one that takes just about T to evaluate (d/dc of c t + T ln(w/c) is
+zero at c t = T). The prefix has most of that weight and the suffix the rest. A stale view (the suffix from
+before a bracket was closed, lines behind an edit) is worth a fixed share of T; the background makes it exact
+when the person rests.
+"""
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stardraftd.engine.messages import Completion, Layout, PlanKind
+from stardraftd.engine.prompt import Budget, PromptBuilder
+from stardraftd.engine.recall import same_but_for_the_line
+from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix, common_suffix
+from stardraftd.engine.speeds import SpeedModel
+
+PREFIX_WEIGHT = 0.7
+SUFFIX_WEIGHT = 0.3
+STALE_SUFFIX = 0.15
+STALE_FILE = 0.25
+SETTLED = 0.05
+MAX_SUFFIX = 256
+SUFFIX_SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, MAX_SUFFIX)
+WINDOW_SIZES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+# A new kind of prompt must be better than a kept one by this, or plans would flutter.
+FLUTTER_MS = 2.0
+# What was typed behind an anchor may be so long; then the anchor moves.
+MAX_TYPED_CHARACTERS = 4000
+MAX_FORKS = 3
+# A change in a file's middle is spliced in if the change is this short and this much stands behind it.
+MAX_SPLICED = 96
+MIN_TAIL = 24
+MARK = 200
+LINE_END = 32
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a fork shows: the file's text from some line up to the anchor, and the suffix's beginning.
+
+    from_start: whether `prefix` begins where the request's prefix did.
+    In SPM there is no anchor: `prefix` is the text that stood before the cursor when the fork was made.
+    """
+
+    layout: Layout
+    prefix: str
+    suffix: str
+    from_start: bool
+
+
+@dataclass(frozen=True)
+class Splice:
+    """How a file's sequence is brought up to a changed text: keep, evaluate, move.
+
+    n_head: tokens that stay; changed: tokens that take the place of those up to `tail_start`.
+    """
+
+    n_head: int
+    changed: "array[int]"
+    tail_start: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to lay out a request. `sequence` is the fork to go on with; None makes a new one."""
+
+    kind: PlanKind
+    shape: Shape | None
+    layout: Layout
+    ids: "array[int]"
+    reuse: Reuse
+    sequence: CachedSequence | None
+    stale: bool
+    n_visible: int
+    predicted_ms: float
+    loss: float
+    splice: Splice | None = None
+
+    @property
+    def n_evaluated(self) -> int:
+        return len(self.ids) - self.reuse.n_tokens
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """A prompt's tokens, and how many of them are the cursor's own file, before the cursor and behind it."""
+
+    layout: Layout
+    ids: "array[int]"
+    n_prefix: int
+    n_suffix: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A request, and the tokens of its other files. `wanted` are the tokens worth showing at most."""
+
+    completion: Completion
+    files: "array[int]"
+    context_cut: bool
+    n_prefix_wanted: int
+    n_suffix_wanted: int
+
+
+class Planner:
+    """Plans for one model on one device.
+
+    n_window: the most tokens of a file that are kept in the cache for it (and shown).
+    """
+
+    def __init__(
+        self, prompts: PromptBuilder, cache: SequenceCache, speeds: SpeedModel, n_window: int, n_batch: int
+    ) -> None:
+        self._prompts = prompts
+        self._cache = cache
+        self._speeds = speeds
+        self._shapes: dict[CachedSequence, Shape] = {}
+        self._marks: dict[str, str] = {}
+        self._n_batch = n_batch
+        self.n_window = n_window
+
+    # --- a request -------------------------------------------------------------------------------
+
+    def view(self, completion: Completion) -> View:
+        files, cut = self._prompts.repository_part(
+            completion.repository, completion.chunks, self.n_window // 4
+        )
+        n_prefix = len(self._prompts.text(completion.prefix[-self.n_window * 8 :], completion.path))
+        n_suffix = len(self._prompts.text(completion.suffix[: MAX_SUFFIX * 8]))
+        return View(
+            completion=completion,
+            files=files,
+            context_cut=cut,
+            n_prefix_wanted=max(1, min(n_prefix, self.n_window - len(files))),
+            n_suffix_wanted=max(1, min(n_suffix, MAX_SUFFIX, self.n_window // 4)),
+        )
+
+    def plan(self, view: View, n_generated: int) -> Candidate:
+        """The candidate with the least loss."""
+        completion = view.completion
+        if completion.layout != "auto":
+            return self._plain(view, completion.layout, n_generated)
+        best: Candidate | None = None
+        for candidate in self._kept(view):
+            if best is None or candidate.loss < best.loss:
+                best = candidate
+        if best is not None and best.loss <= self._speeds.decode_ms(2, 0) + FLUTTER_MS:
+            return best
+        for candidate in self._new(view):
+            if best is None or candidate.loss < best.loss - FLUTTER_MS:
+                best = candidate
+        assert best is not None
+        return best
+
+    def take(self, candidate: Candidate, document: str) -> CachedSequence:
+        """The sequence that a plan is carried out in, holding what of its prompt is cached."""
+        cache = self._cache
+        if candidate.sequence is not None:
+            sequence = candidate.sequence
+            if candidate.reuse.donor is not None:
+                cache.touch(candidate.reuse.donor)
+            cache.continue_in(sequence, candidate.reuse)
+        else:
+            donor = candidate.reuse.donor
+            forks = cache.find(document, "fork")
+            for old in [fork for fork in forks[MAX_FORKS - 1 :] if fork is not donor and not fork.pins]:
+                cache.drop(old)
+            sequence = cache.fork(candidate.reuse, document, "fork")
+        if candidate.shape is not None:
+            self._shapes[sequence] = candidate.shape
+        else:
+            self._shapes.pop(sequence, None)
+        return sequence
+
+    def is_settled(self, view: View) -> bool:
+        """Whether a fork shows (nearly) all that is wanted, as it is: then there is nothing to prepare."""
+        poorer = SETTLED * view.completion.target_ms
+        return any(
+            not candidate.stale and candidate.loss - candidate.predicted_ms <= poorer
+            for candidate in self._kept(view)
+        )
+
+    # --- candidates ------------------------------------------------------------------------------
+
+    def _plain(self, view: View, layout: Layout, n_generated: int) -> Candidate:
+        completion = view.completion
+        prompt = self._prompts.build(completion, layout, Budget.of_window(self.n_window, n_generated))
+        forks = [fork for fork in self._cache.find(completion.document, "fork") if fork not in self._shapes]
+        laid_out = LaidOut(layout, prompt.ids, len(prompt.ids) - prompt.n_suffix, prompt.n_suffix)
+        kind: PlanKind = "spm" if layout == "spm" else "window"
+        reuse = self._cache.reuse(prompt.ids, exact=True)
+        fork = forks[0] if forks else None
+        return self._candidate(view, kind, None, laid_out, reuse, sequence=fork)
+
+    def _kept(self, view: View) -> Iterator[Candidate]:
+        """The document's forks, as far as they still fit the text."""
+        completion = view.completion
+        for fork in self._cache.find(completion.document, "fork"):
+            shape = self._shapes.get(fork)
+            if shape is None or fork.pins:
+                continue
+            stale = not _still_shows(shape.suffix, completion.suffix)
+            if stale and not _differs_in_line(shape.suffix, completion.suffix):
+                continue
+            start = _where(shape, completion.prefix)
+            if start < 0:
+                continue
+            laid_out = self._laid_out_again(view, shape, start)
+            if laid_out is not None:
+                kind: PlanKind = "kept" if shape.layout == "psm" else "spm"
+                reuse = self._cache.reuse(laid_out.ids)
+                yield self._candidate(view, kind, shape, laid_out, reuse, sequence=fork, stale_suffix=stale)
+
+    def _laid_out_again(self, view: View, shape: Shape, start: int) -> LaidOut | None:
+        """The request in the shape of an earlier one; None when it does not fit in it any more."""
+        completion = view.completion
+        suffix = self._prompts.text(shape.suffix)
+        if shape.layout == "psm":
+            typed = completion.prefix[start + len(shape.prefix) :]
+            if len(typed) > MAX_TYPED_CHARACTERS:
+                return None
+            above = self._prompts.text(shape.prefix, completion.path)
+            laid_out = self._psm_laid_out(view, above, suffix, typed)
+        else:
+            prefix = self._prompts.text(completion.prefix[start:], completion.path)
+            ids = self._prompts.spm(view.files, suffix, prefix)
+            laid_out = LaidOut("spm", ids, len(prefix), len(suffix))
+        return laid_out if len(laid_out.ids) <= self.n_window + MAX_SUFFIX else None
+
+    def _psm_laid_out(self, view: View, above: "array[int]", suffix: "array[int]", typed: str) -> LaidOut:
+        tail = self._prompts.text(typed)
+        ids = self._prompts.psm(view.files, above, suffix, tail)
+        return LaidOut("psm", ids, len(above) + len(tail), len(suffix))
+
+    def _new(self, view: View) -> Iterator[Candidate]:
+        """Forks of the file's sequence at the cursor's line, and windows that are evaluated anew."""
+        prefix = view.completion.prefix
+        anchor = prefix.rfind("\n") + 1
+        head = self.head(view)
+        yield from self._psm(view, "anchored", head, anchor)
+        window = self._best_window(view, len(view.files))
+        yield from self._psm(view, "window", window, anchor)
+        yield from self._spm(view, head)
+        if window != head:
+            yield from self._spm(view, window)
+
+    def _psm(self, view: View, kind: PlanKind, start: int, anchor: int) -> Iterator[Candidate]:
+        completion = view.completion
+        above, typed = _split_at_anchor(completion.prefix, start, anchor)
+        prefix = self._prompts.text(above, completion.path)
+        beginning = self._prompts.file(view.files, prefix)
+        reuse = self._cache.reuse(beginning)
+        exact = reuse if reuse.n_exact == reuse.n_tokens else self._cache.reuse(beginning, exact=True)
+        suffix = self._best_suffix(view, len(beginning) - exact.n_tokens + len(typed) // 3)
+        laid_out = self._psm_laid_out(view, prefix, self._prompts.text(suffix), typed)
+        shape = Shape("psm", above, suffix, from_start=start == 0)
+        yield self._candidate(view, kind, shape, laid_out, exact)
+        if reuse.n_tokens > exact.n_tokens:
+            yield self._candidate(view, kind, shape, laid_out, reuse)
+        splice = self.splice(view) if kind == "anchored" else None
+        if splice is not None and splice.n_head + len(splice.changed) < len(beginning):
+            n_after = len(laid_out.ids) - len(beginning) + 1
+            yield self._candidate(view, kind, shape, laid_out, reuse, splice=splice, n_after_splice=n_after)
+
+    def _spm(self, view: View, start: int) -> Iterator[Candidate]:
+        completion = view.completion
+        prefix = self._prompts.text(completion.prefix[start:], completion.path)
+        suffix = self._best_suffix(view, len(prefix))
+        suffix_ids = self._prompts.text(suffix)
+        ids = self._prompts.spm(view.files, suffix_ids, prefix)
+        shape = Shape("spm", completion.prefix[start:], suffix, from_start=start == 0)
+        laid_out = LaidOut("spm", ids, len(prefix), len(suffix_ids))
+        yield self._candidate(view, "spm", shape, laid_out, self._cache.reuse(ids, exact=True))
+
+    def _candidate(
+        self,
+        view: View,
+        kind: PlanKind,
+        shape: Shape | None,
+        laid_out: LaidOut,
+        reuse: Reuse,
+        *,
+        sequence: CachedSequence | None = None,
+        stale_suffix: bool = False,
+        splice: Splice | None = None,
+        n_after_splice: int = 0,
+    ) -> Candidate:
+        """Prices a prompt. `n_after_splice`: tokens to evaluate once the file's sequence is spliced."""
+        stale_file = splice is not None or reuse.n_tokens > reuse.n_exact
+        n_cells = self._cache.n_cells_used
+        n_evaluated = n_after_splice if splice else len(laid_out.ids) - reuse.n_tokens
+        predicted_ms = self._speeds.prefill_ms(n_evaluated, n_cells, self._n_batch)
+        if splice is not None:
+            predicted_ms += self._speeds.prefill_ms(len(splice.changed), n_cells, self._n_batch)
+        share = PREFIX_WEIGHT * _lack(laid_out.n_prefix, view.n_prefix_wanted)
+        share += SUFFIX_WEIGHT * _lack(laid_out.n_suffix, view.n_suffix_wanted)
+        share += STALE_SUFFIX * stale_suffix + STALE_FILE * stale_file
+        return Candidate(
+            kind=kind,
+            shape=shape,
+            layout=laid_out.layout,
+            ids=laid_out.ids,
+            reuse=reuse,
+            sequence=sequence,
+            stale=stale_suffix or stale_file,
+            n_visible=laid_out.n_prefix + laid_out.n_suffix,
+            predicted_ms=predicted_ms,
+            loss=predicted_ms + view.completion.target_ms * share,
+            splice=splice,
+        )
+
+    # --- how much is shown -----------------------------------------------------------------------
+
+    def head(self, view: View) -> int:
+        """Where in the prefix the file's own sequence begins: at its start, or at a line that stands still.
+
+        In a file longer than the window it moves only when the cursor is not in its reach any more, and then
+        by at least a quarter of the window.
+        """
+        prefix, document = view.completion.prefix, view.completion.document
+        if view.n_prefix_wanted < self.n_window - len(view.files) and len(prefix) <= self.n_window * 8:
+            return 0
+        n_most = max(self.n_window - len(view.files) - 64, 16)
+        near, far = self._prompts.window_starts(prefix, (n_most * 3 // 4, n_most))
+        mark = self._marks.get(document, "")
+        found = prefix.find(mark, far) if mark else -1
+        if found >= 0 and (found == 0 or prefix[found - 1] == "\n") and found <= near:
+            return found
+        self._marks[document] = prefix[near : near + MARK]
+        if len(self._marks) > 256:
+            self._marks.pop(next(iter(self._marks)))
+        return near
+
+    def file_ids(self, view: View) -> "array[int]":
+        """What the file's own sequence should hold: from its head as far as the window goes."""
+        completion = view.completion
+        head = self.head(view)
+        text = completion.prefix[head:] + completion.suffix[: self.n_window * 8]
+        ids = self._prompts.file(view.files, self._prompts.text(text, completion.path))
+        return ids[: self.n_window]
+
+    def splice(self, view: View) -> Splice | None:
+        """How the file's sequence becomes that of the changed text, where a short change is all there is."""
+        found = self._cache.find(view.completion.document, "file")
+        if not found:
+            return None
+        old, new = found[0].tokens, self.file_ids(view)
+        n_head = common_prefix(old, new)
+        if n_head == len(old) or n_head == len(new):
+            return None
+        return _splice_between(old, new, n_head)
+
+    def anchored_at_rest(self, view: View) -> Candidate:
+        """The best prompt for the cursor, whatever it costs: what the background prepares."""
+        completion = view.completion
+        start = self.head(view)
+        above, typed = _split_at_anchor(completion.prefix, start, completion.prefix.rfind("\n") + 1)
+        suffix = self._prompts.suffix_text(completion.suffix, min(MAX_SUFFIX, self.n_window // 4))
+        prefix = self._prompts.text(above, completion.path)
+        laid_out = self._psm_laid_out(view, prefix, self._prompts.text(suffix), typed)
+        shape = Shape("psm", above, suffix, from_start=start == 0)
+        return self._candidate(view, "anchored", shape, laid_out, self._cache.reuse(laid_out.ids, exact=True))
+
+    def _best_suffix(self, view: View, n_others: int) -> str:
+        """The beginning of the suffix whose length is worth its time, beside `n_others` tokens."""
+        n_cells = self._cache.n_cells_used
+        target = view.completion.target_ms
+
+        def loss(n: int) -> float:
+            share = SUFFIX_WEIGHT * math.log(view.n_suffix_wanted / min(n, view.n_suffix_wanted))
+            return self._speeds.prefill_ms(n_others + n, n_cells, self._n_batch) + target * share
+
+        sizes = [n for n in SUFFIX_SIZES if n < view.n_suffix_wanted] + [view.n_suffix_wanted]
+        return self._prompts.suffix_text(view.completion.suffix, min(sizes, key=loss))
+
+    def _best_window(self, view: View, n_others: int) -> int:
+        """Where in the prefix the window begins whose length is worth its time, if nothing is cached."""
+        n_cells = self._cache.n_cells_used
+        target = view.completion.target_ms
+
+        def loss(n: int) -> float:
+            share = PREFIX_WEIGHT * math.log(view.n_prefix_wanted / min(n, view.n_prefix_wanted))
+            return self._speeds.prefill_ms(n_others + n, n_cells, self._n_batch) + target * share
+
+        sizes = [n for n in WINDOW_SIZES if n < view.n_prefix_wanted] + [view.n_prefix_wanted]
+        size = min(sizes, key=loss)
+        if size == view.n_prefix_wanted and view.n_prefix_wanted < self.n_window - len(view.files):
+            return 0
+        return self._prompts.window_starts(view.completion.prefix, (size,))[0]
+
+
+def _lack(n_shown: int, n_wanted: int) -> float:
+    """What it is worth, in targets, that only so many of the wanted tokens are shown."""
+    return math.log(max(1.0, n_wanted / max(n_shown, 4)))
+
+
+def _splice_between(old: "array[int]", new: "array[int]", n_head: int) -> Splice | None:
+    """`old` may reach less far than `new`, or further: its end is looked for in `new`."""
+    tail_of_old = old[n_head:]
+    # The file's end moved with the change: try the shifts that a short change can make.
+    probe = old[max(n_head, len(old) - MIN_TAIL) :]
+    if len(probe) < MIN_TAIL:
+        return None
+    data, needle = new[n_head:].tobytes(), probe.tobytes()
+    position = -1
+    while True:
+        position = data.find(needle, position + 1)
+        if position < 0:
+            break
+        if position % new.itemsize == 0:
+            new_end = n_head + position // new.itemsize + len(probe)
+            return _splice_at(old, new[:new_end], n_head, len(tail_of_old))
+    # The window's end cut it off: then the new one ends inside the old one.
+    data, needle = old[n_head:].tobytes(), new[max(n_head, len(new) - MIN_TAIL) :].tobytes()
+    if len(needle) < MIN_TAIL * new.itemsize:
+        return None
+    position = data.rfind(needle)
+    if position < 0 or position % new.itemsize:
+        return None
+    old_end = n_head + position // new.itemsize + MIN_TAIL
+    return _splice_at(old[:old_end], new, n_head, old_end - n_head)
+
+
+def _splice_at(old: "array[int]", new: "array[int]", n_head: int, n_most: int) -> Splice | None:
+    n_tail = common_suffix(old, new, min(n_most, len(new) - n_head))
+    changed = new[n_head : len(new) - n_tail]
+    if n_tail < MIN_TAIL or len(changed) > MAX_SPLICED:
+        return None
+    return Splice(n_head=n_head, changed=changed, tail_start=len(old) - n_tail)
+
+
+def _still_shows(shown: str, suffix: str) -> bool:
+    """Whether what is shown of the suffix is what stands there."""
+    return suffix.startswith(shown) and (bool(shown) or not suffix.strip())
+
+
+def _differs_in_line(shown: str, suffix: str) -> bool:
+    """Whether only the rest of the cursor's line is another one."""
+    below = shown.partition("\n")[2]
+    return bool(below) and (
+        suffix.partition("\n")[2].startswith(below) or same_but_for_the_line(shown, suffix)
+    )
+
+
+def _split_at_anchor(prefix: str, start: int, anchor: int) -> tuple[str, str]:
+    """What is shown of the prefix, above and behind the anchor, which in an endless line is in the line."""
+    if start > anchor or (start == anchor and len(prefix) - anchor > MAX_TYPED_CHARACTERS):
+        anchor = max(start, len(prefix) - LINE_END)
+    return prefix[start:anchor], prefix[anchor:]
+
+
+def _where(shape: Shape, prefix: str) -> int:
+    """Where in `prefix` the shape's text begins; -1 when it is not there any more."""
+    if shape.layout == "spm":
+        mark = shape.prefix[:MARK]
+        return (0 if prefix.startswith(mark) else -1) if shape.from_start else prefix.find(mark)
+    if shape.from_start:
+        return 0 if prefix.startswith(shape.prefix) else -1
+    return prefix.rfind(shape.prefix) if shape.prefix else -1

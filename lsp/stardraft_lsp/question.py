@@ -1,0 +1,85 @@
+"""A question, its answer, and how it is put to the daemon. When to ask is `session`'s to decide."""
+
+import hashlib
+from dataclasses import dataclass
+
+from stardraft_lsp.context.window import Window, window
+from stardraft_lsp.folders import Place
+from stardraft_lsp.mode import choose_mode
+from stardraft_lsp.status import Silence
+from stardraftd.config import EditorConfig
+from stardraftd.protocol import CompletionRequest
+
+# What the daemon takes at most, in characters (stardraftd.protocol).
+MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
+
+
+@dataclass(frozen=True)
+class Question:
+    """Where a suggestion is wanted. `text` and `offset` are the document's, LF or not."""
+
+    uri: str
+    language: str
+    place: Place
+    text: str
+    offset: int
+    invoked: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`text` to insert at the cursor, with LF line ends; or "" and the reason.
+
+    others: what could stand there instead of `text`, the likelier first; none is blank or there twice.
+    """
+
+    text: str = ""
+    reason: Silence = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that could be inserted, the best first."""
+        return (self.text, *self.others) if self.text else ()
+
+
+SUPERSEDED = Answer(reason="superseded")
+
+
+def why_off(question: Question, settings: EditorConfig) -> Silence:
+    """Why there are no suggestions for this document at all; "" when there are."""
+    if not settings.enabled:
+        return "disabled"
+    return "language_off" if question.language in settings.languages_off else ""
+
+
+def n_candidates(question: Question, settings: EditorConfig) -> int:
+    """How many suggestions are wanted: several only by hand."""
+    return settings.candidates if question.invoked else 1
+
+
+def window_of(question: Question, settings: EditorConfig) -> Window:
+    """The text around the question's cursor that is sent."""
+    return window(question.text, question.offset, settings.max_prefix_bytes, settings.max_suffix_bytes)
+
+
+def request_for(question: Question, settings: EditorConfig) -> CompletionRequest:
+    """The question as the daemon takes it."""
+    around = window_of(question, settings)
+    wanted = n_candidates(question, settings)
+    return CompletionRequest(
+        document=_identity(question.uri),
+        path=question.place.path[-MAX_PATH:],
+        repository=question.place.repository[:MAX_REPOSITORY],
+        prefix=around.prefix,
+        suffix=around.suffix,
+        mode=choose_mode(settings.mode, around.prefix, around.suffix),
+        n_candidates=wanted if wanted > 1 else None,
+    )
+
+
+def _identity(uri: str) -> str:
+    """The document's name for the daemon: its URI, or what stands for one that holds more than an address."""
+    if 0 < len(uri) <= MAX_DOCUMENT and uri.isascii():
+        return uri
+    return f"sha256:{hashlib.sha256(uri.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -1,0 +1,254 @@
+"""`stardraft bench ...`: the commands. What measures is imported when a command runs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+BUILT_IN = "built-in"
+SPEED_EXAMPLES = """\b
+Examples:
+  stardraft bench speed                                        the built-in model
+  stardraft bench speed --model starcoder2-3b-Q4_K_M.gguf --depths 0,1024,4096 --chart speed.svg
+  stardraft bench speed --against ~/llama.cpp/build/bin/llama-bench"""
+TYPING_EXAMPLES = """\b
+Examples:
+  stardraft bench typing                                       the built-in model
+  stardraft bench typing --model starcoder2-3b-Q4_K_M.gguf --trace session.json
+  stardraft bench typing --peer llama-server=/path/to/llama-server --runs 3"""
+
+Tell = Callable[[str], None]
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PATH",
+        help=f'The GGUF file of the model, or "{BUILT_IN}" for the small one that comes with stardraft.',
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+
+bench = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measure how fast a model is on this computer.",
+)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure how fast a model is on this computer.
+
+    Times depend on what else the computer does: close what you can, and look at the spread.
+    """
+
+
+@bench.command(epilog=SPEED_EXAMPLES)
+def speed(
+    *,
+    model: Model = None,
+    depths: Annotated[
+        str | None,
+        typer.Option(
+            "--depths",
+            metavar="N,N,...",
+            help="Measure with so many tokens in the cache. By default 0, 256, 1024 and 2048, if they fit.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="Measure each depth so often.")] = 2,
+    threads: Annotated[
+        int, typer.Option("--threads", metavar="N", min=0, help="0 is one for each physical core.")
+    ] = 0,
+    gpu_layers: Annotated[
+        int,
+        typer.Option(
+            "--gpu-layers", metavar="N", min=-1, help="How many layers run on the GPU; -1 is all of them."
+        ),
+    ] = -1,
+    context_tokens: Annotated[
+        int, typer.Option("--context-tokens", metavar="N", min=1, help="Size of the KV cache in tokens.")
+    ] = 8192,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="PATH",
+            help="A llama-bench of llama.cpp: it measures the same, and the two take turns.",
+            show_default=False,
+        ),
+    ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            "--chart", metavar="FILE", help="Draw speed against depth: .svg or .png.", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure prefill and decode speed, what batches cost, and memory.
+
+    The model is loaded as the engine does it, and decodes nonsense: speed does not depend on the text. With
+    a 3B model on two cores it takes some five minutes. The daemon is neither used nor stopped; if it has a
+    model loaded, that stays in memory beside this one.
+    """
+    from stardraft_quant.bench.chart import check_chart, draw
+    from stardraft_quant.bench.speed import SpeedOptions, run_speed
+    from stardraft_quant.bench.speed_table import render
+
+    if chart is not None:
+        check_chart(chart)
+    options = SpeedOptions(
+        model=_model_path(model),
+        depths=_depths(depths),
+        threads=threads,
+        gpu_layers=gpu_layers,
+        context_tokens=context_tokens,
+        runs=runs,
+        peer=against.expanduser().absolute() if against is not None else None,
+    )
+    with _telling() as tell:
+        report = run_speed(options, tell)
+    if chart is not None:
+        draw(report, chart)
+    if json:
+        _write_json(report)
+    else:
+        _show(render(report))
+
+
+@bench.command(epilog=TYPING_EXAMPLES)
+def typing(
+    *,
+    model: Model = None,
+    traces: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--trace",
+            metavar="FILE",
+            help="Recorded editing to replay; can be repeated. By default what comes with stardraft.",
+            show_default=False,
+        ),
+    ] = None,
+    peers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--peer",
+            metavar="NAME=PATH",
+            help="Replay through this as well: llama-server=/path/to/llama-server. Can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: Annotated[
+        int, typer.Option("--runs", metavar="N", min=1, help="Replay so often; the sides take turns.")
+    ] = 1,
+    mode: Annotated[
+        Literal["stepwise", "realtime"],
+        typer.Option("--mode", help="Wait for each answer, or keep the recorded times."),
+    ] = "stepwise",
+    json: Json = False,
+) -> None:
+    """Replay recorded editing, and measure what each key costs and how long it takes.
+
+    It goes through a language server and a daemon of its own; yours are left alone.
+    """
+    from stardraft_quant.bench.typing import TypingOptions, render, run_typing
+
+    options = TypingOptions(
+        model=_model_path(model),
+        traces=tuple(path.expanduser().absolute() for path in traces or ()),
+        peers=tuple(_peer(peer) for peer in peers or ()),
+        runs=runs,
+        mode=mode,
+    )
+    with _telling() as tell:
+        report = run_typing(options, tell)
+    if json:
+        _write_json(report)
+    else:
+        _show(render(report))
+
+
+# --- what was typed --------------------------------------------------------------------------------------
+
+
+def _model_path(model: str | None) -> Path:
+    """Absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
+    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraftd.errors import ModelNotFoundError
+
+    path = built_in_model() if model in (None, BUILT_IN) else Path(str(model)).expanduser().absolute()
+    if not path.is_file():
+        raise ModelNotFoundError(
+            f"There is no model file {path}.", f"Give the path of a GGUF file, or {BUILT_IN}."
+        )
+    return path
+
+
+def _depths(given: str | None) -> tuple[int, ...]:
+    from stardraftd.errors import RequestError
+
+    if given is None:
+        return ()
+    numbers = [number.strip() for number in given.split(",")]
+    wrong = [number for number in numbers if not (number.isascii() and number.isdigit())]
+    if wrong:
+        raise RequestError(
+            f'"{wrong[0]}" in --depths is not a number of tokens.', "Separate them by commas: 0,256,1024."
+        )
+    return tuple(int(number) for number in numbers)
+
+
+def _peer(given: str) -> tuple[str, Path]:
+    from stardraftd.errors import RequestError
+
+    name, sign, path = given.partition("=")
+    if not (name and sign and path):
+        raise RequestError(
+            f'"{given}" names no peer.', "Give its name and its program: llama-server=/path/to/llama-server."
+        )
+    return name, Path(path).expanduser().absolute()
+
+
+# --- what is shown ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _telling() -> Iterator[Tell]:
+    """What is being measured now, on stderr, if that is a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _sentence: None
+        return
+    with console.status("starting") as status:
+        yield lambda sentence: status.update(Text(sentence))
+
+
+def _show(report: "RenderableType") -> None:
+    """A report; a pipe or a file gets its full width."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=200)
+    console.print(report)
+
+
+def _write_json(report: object) -> None:
+    import msgspec
+
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
