@@ -72,7 +72,9 @@ class Prefetcher:
     # --- what it is told -------------------------------------------------------------------------
 
     def note(self, completion: Completion, *, max_level: int = 3) -> None:
-        """This is a document's text now: what comes after it may be prepared."""
+        """This is a document's text now: what comes after it may be prepared, if an editor is there."""
+        if not self._changed.listeners:
+            return
         self._pending.pop(completion.document, None)
         self._pending[completion.document] = _Pending(completion, max_level)
         while len(self._pending) > MAX_DOCUMENTS:

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from stardraftd.broadcast import Broadcast
@@ -210,7 +209,10 @@ class Supervisor:
         if process.alive and saves:
             saved = await process.save()
             if saved is not None and saved.n_sequences:
-                log.info("saved what was read of open files", extra=msgspec.to_builtins(saved))
+                log.info(
+                    "saved what was read of open files",
+                    extra={"n_sequences": saved.n_sequences, "size_bytes": saved.size_bytes},
+                )
         await process.close()
         log.info("engine ended", extra={"engine_pid": process.pid})
         self._changed.notify()

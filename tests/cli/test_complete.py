@@ -54,15 +54,15 @@ def test_for_programs_the_stream_is_ndjson(shared_home: dict[str, str]) -> None:
     assert result.stderr == ""
 
 
-def test_a_second_completion_in_the_same_place_reuses_the_prompt(shared_home: dict[str, str]) -> None:
+def test_a_second_completion_in_the_same_place_needs_no_model(shared_home: dict[str, str]) -> None:
     stardraft(shared_home, "complete", PLACE)
     plan = next(
         event
         for event in events(stardraft(shared_home, "complete", "--json", PLACE).stdout)
         if event["event"] == "plan"
     )
-    assert plan["n_reused"] == plan["n_prompt"] - 1
-    assert plan["n_evaluated"] == 1
+    assert plan["kind"] == "recalled"
+    assert plan["n_evaluated"] == 0
 
 
 def test_the_options_reach_the_model(shared_home: dict[str, str]) -> None:

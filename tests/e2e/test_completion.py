@@ -37,10 +37,11 @@ async def test_a_line_is_completed_with_token_probabilities_and_figures(client: 
 
 async def test_a_typed_character_costs_a_token_and_changes_nothing(client: DaemonClient) -> None:
     await done(client, request())
-    warm = await done(client, request(prefix=PREFIX + "i"))
+    # Not what was suggested: that would be answered without the model.
+    warm = await done(client, request(prefix=PREFIX + "zq"))
     await client.stop()  # a new daemon has a new engine, with nothing cached
-    cold = await done(client, request(prefix=PREFIX + "i"))
-    assert figures(warm).n_evaluated <= 2
+    cold = await done(client, request(prefix=PREFIX + "zq"))
+    assert 1 <= figures(warm).n_evaluated <= 2
     assert figures(cold).n_reused == 0
     assert figures(cold).n_evaluated == figures(warm).n_prompt
     assert warm.text == cold.text

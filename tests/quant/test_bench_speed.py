@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from stardraft_quant.bench.chart import check_chart, draw
+from stardraft_quant.bench.contention import watch_others
 from stardraft_quant.bench.llama_bench import BenchSettings, LlamaBench
 from stardraft_quant.bench.measuring import Decode, Prefill
 from stardraft_quant.bench.speed import (
@@ -173,7 +174,7 @@ def test_it_names_what_was_measured_and_how(report: SpeedReport) -> None:
     assert report.device
     assert "Q8_0" in report.description
     assert report.system_info
-    assert report.flash_attention in {"enabled", "disabled"}
+    assert report.flash_attention == ("auto" if report.gpu_layers else "off")
 
 
 def test_memory_adds_up(report: SpeedReport) -> None:
@@ -200,6 +201,19 @@ def test_a_person_reads_all_of_it(report: SpeedReport) -> None:
 
 def test_without_a_peer_there_is_no_table_of_it(report: SpeedReport) -> None:
     assert "Beside" not in told_by(msgspec.structs.replace(report, peer=None))
+
+
+def test_a_busy_computer_is_told(report: SpeedReport) -> None:
+    assert 0 <= report.busy_cores <= (os.cpu_count() or 1)
+    assert "other programs kept 1.5 cores" in told_by(msgspec.structs.replace(report, busy_cores=1.5))
+    assert "other programs" not in told_by(msgspec.structs.replace(report, busy_cores=0.0))
+
+
+def test_others_are_those_that_are_not_ours() -> None:
+    """A child that worked and was waited for is ours, and so is this process."""
+    n_busy_cores = watch_others(os.getpid())
+    subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
+    assert n_busy_cores() >= 0
 
 
 def test_a_models_name_cannot_move_the_cursor() -> None:
@@ -318,7 +332,7 @@ def test_the_peer_gets_the_settings_that_we_measured_with(stand_in: StandIn, rep
     assert call["-b"] == call["-ub"] == "512"
     assert call["-ctk"] == call["-ctv"] == "f16"
     assert call["-p"] == "512,64"
-    assert call["-fa"] == ("on" if report.flash_attention == "enabled" else "off")
+    assert call["-fa"] == report.flash_attention
     assert {one["-d"] for one in stand_in.calls} == {"0", "7"}
     if not report.gpu_layers:
         assert (call["-ngl"], call["-lm"]) == ("0", "none")
@@ -337,7 +351,7 @@ def test_ratios_are_ours_over_theirs(report: SpeedReport) -> None:
 
 def their_settings() -> BenchSettings:
     return BenchSettings(
-        model=built_in_model(), threads=1, n_batch=512, kv_type="f16", flash_attention=False, gpu_layers=0
+        model=built_in_model(), threads=1, n_batch=512, kv_type="f16", flash_attention="off", gpu_layers=0
     )
 
 

@@ -105,7 +105,7 @@ class Background:
         planner, cache = self._engine.planner, self._engine.cache
         if view.completion.layout != "auto" or planner.is_settled(view):
             return
-        candidate = planner.anchored_at_rest(view)
+        candidate = planner.at_rest(view)
         sequence = planner.take(candidate, view.completion.document)
         with cache.pinned(sequence):
             yield from self._evaluate(sequence, candidate.ids, work)

@@ -43,7 +43,7 @@ def draw(report: SpeedReport, file: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 4.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(9.5, 5.0), dpi=150, layout="constrained")
     decode, prefill = figure.subplots(1, 2)
     figure.suptitle(_title(report), fontsize=11)
     for is_ours, name, depths in _sides(report):
@@ -108,6 +108,5 @@ def _finish(axes: "Axes", title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.legend(
-        loc="lower left", framealpha=0.8, edgecolor="none", fontsize=9
-    )  # speeds begin at 0: room below
+    # Below the axes, where no line can be hidden by it.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9)

@@ -99,7 +99,7 @@ def speed(
     """Measure prefill and decode speed, what batches cost, and memory.
 
     The model is loaded as the engine does it, and decodes nonsense: speed does not depend on the text. With
-    a 3B model on two cores it takes some five minutes. The daemon is neither used nor stopped; if it has a
+    a 3B model on two cores it takes five to ten minutes. The daemon is neither used nor stopped; if it has a
     model loaded, that stays in memory beside this one.
     """
     from stardraft_quant.bench.chart import check_chart, draw

@@ -6,6 +6,7 @@ the comparison. Its decode chooses no tokens, ours does.
 
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,9 @@ from stardraftd.errors import EngineError, RequestError
 ALL_LAYERS = 999  # -1 is not "all" in every version of llama-bench
 
 
+FlashAttention = Literal["auto", "off"]
+
+
 class BenchSettings(Struct, frozen=True, kw_only=True):
     """What both sides measure with. gpu_layers: -1 is all."""
 
@@ -22,7 +26,7 @@ class BenchSettings(Struct, frozen=True, kw_only=True):
     threads: int
     n_batch: int
     kv_type: str
-    flash_attention: bool
+    flash_attention: FlashAttention
     gpu_layers: int
 
 
@@ -94,10 +98,10 @@ class LlamaBench:
             *self._mapping(mapped=settings.gpu_layers != 0),
         ]
 
-    def _flash_attention(self, is_on: bool) -> tuple[str, str]:
+    def _flash_attention(self, choice: FlashAttention) -> tuple[str, str]:
         if "--flash-attn <0|1>" in self._help:
-            return "-fa", str(int(is_on))
-        return "-fa", "on" if is_on else "off"
+            return "-fa", "0" if choice == "off" else "1"
+        return "-fa", choice
 
     def _mapping(self, *, mapped: bool) -> tuple[str, str]:
         """As `stardraftd.engine.loading` does it: weights are mapped only for a GPU."""

@@ -70,7 +70,6 @@ class Ready(Struct, frozen=True, kw_only=True, tag="ready"):
 
     description:     the model's architecture, size and type in llama.cpp's own words.
     weights_bytes:   the tensors alone; `info.size_bytes` is the file.
-    flash_attention: as llama.cpp says that it uses it: "enabled" or "disabled".
     started_bytes:   resident memory before the model was loaded: Python and the libraries.
     """
 
@@ -78,7 +77,6 @@ class Ready(Struct, frozen=True, kw_only=True, tag="ready"):
     description: str
     n_batch: int
     weights_bytes: int
-    flash_attention: str
     started_bytes: int
     warnings: tuple[str, ...]
 
@@ -208,24 +206,9 @@ def _ready(loaded: "LoadedModel", started_bytes: int) -> Ready:
         description=described.value.decode("utf-8", "replace"),
         n_batch=loaded.context.n_batch,
         weights_bytes=loaded.model.size_bytes,
-        flash_attention=_flash_attention(),
         started_bytes=started_bytes,
         warnings=loaded.warnings,
     )
-
-
-def _flash_attention() -> str:
-    """From llama.cpp's log, the only place that says what "auto" came to."""
-    from stardraftd.engine.llama import recent_log
-
-    found = "unknown"
-    for said in recent_log(200).splitlines():
-        name, _, value = said.partition("=")
-        if name.strip().endswith("flash_attn"):
-            found = value.strip()
-        elif "Flash Attention was auto, set to" in said:
-            found = said.split()[-1]
-    return found
 
 
 def _resident_bytes() -> int:

@@ -12,7 +12,8 @@ from statistics import median
 
 from msgspec import Struct
 
-from stardraft_quant.bench.llama_bench import BenchSettings, LlamaBench, Measured
+from stardraft_quant.bench.contention import watch_others
+from stardraft_quant.bench.llama_bench import BenchSettings, FlashAttention, LlamaBench, Measured
 from stardraft_quant.bench.measuring import Decode, Prefill, Ready
 from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
@@ -125,6 +126,7 @@ class SpeedReport(Struct, frozen=True, kw_only=True):
     """What `stardraft bench speed --json` prints.
 
     description: the model's architecture, size and type, as llama.cpp names them.
+    busy_cores:  how many cores other programs kept busy meanwhile, on average. They make figures too low.
     """
 
     version: str
@@ -140,9 +142,10 @@ class SpeedReport(Struct, frozen=True, kw_only=True):
     context_tokens: int
     batch_tokens: int
     kv_type: str
-    flash_attention: str
+    flash_attention: FlashAttention
     system_info: str
     machine: str
+    busy_cores: float
     load_ms: float
     runs: int
     depths: tuple[DepthSpeed, ...]
@@ -188,6 +191,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
     )
     with Measurer(settings, lambda fraction: tell(f"loading the model, {fraction:.0%}")) as measurer:
         ready = measurer.ready
+        n_busy_cores = watch_others(measurer.pid)
         depths = fitting_depths(options.depths, ready)
         ours: dict[int, list[OurTurn]] = {depth: [] for depth in depths}
         theirs: dict[int, list[Turn]] = {depth: [] for depth in depths}
@@ -205,6 +209,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         tell("batch sizes")
         batches = tuple(_batch_cost(measurer, n) for n in BATCHES if n <= ready.n_batch)
         memory = _memory(ready, measurer.resident_bytes())
+        busy_cores = n_busy_cores()
     return SpeedReport(
         version=__version__,
         model=ready.info.name,
@@ -219,9 +224,10 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         context_tokens=ready.info.context_tokens,
         batch_tokens=ready.n_batch,
         kv_type=settings.kv_type,
-        flash_attention=ready.flash_attention,
+        flash_attention=_flash_attention(ready),
         system_info=ready.info.system_info,
         machine=f"{platform.system()} {platform.machine()}",
+        busy_cores=busy_cores,
         load_ms=ready.info.load_ms,
         runs=options.runs,
         depths=_depth_speeds(ours),
@@ -306,9 +312,14 @@ def _peer_settings(settings: EngineSettings, ready: Ready) -> BenchSettings:
         threads=ready.info.threads,
         n_batch=ready.n_batch,
         kv_type=settings.kv_type,
-        flash_attention=ready.flash_attention == "enabled",
+        flash_attention=_flash_attention(ready),
         gpu_layers=settings.gpu_layers if ready.info.gpu_layers else 0,
     )
+
+
+def _flash_attention(ready: Ready) -> FlashAttention:
+    """What `stardraftd.engine.loading` makes of its default with an f16 cache: llama.cpp chooses on a GPU."""
+    return "auto" if ready.info.gpu_layers else "off"
 
 
 def _batch_cost(measurer: Measurer, n_tokens: int) -> BatchCost:

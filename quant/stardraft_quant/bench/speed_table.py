@@ -8,6 +8,8 @@ from rich.text import Text
 
 from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
 
+BUSY_CORES = 0.1  # what others may use before a person is told
+
 
 def render(report: SpeedReport) -> RenderableType:
     """The whole report: what was measured, speeds, batch sizes, memory, and the peer if there was one."""
@@ -15,7 +17,9 @@ def render(report: SpeedReport) -> RenderableType:
     if report.peer is not None:
         parts += [Text(), _against(report, report.peer)]
     parts += [Text(), _batches(report), Text(), _memory(report.memory)]
-    parts += [Text(f"\nwarning: {printable(warning)}") for warning in report.warnings]
+    parts += [
+        Text(f"\nwarning: {printable(warning)}") for warning in (*report.warnings, *_contention(report))
+    ]
     return Group(*parts)
 
 
@@ -109,6 +113,14 @@ def _memory_rows(memory: Memory) -> Iterator[tuple[str, int]]:
     if memory.beyond_bytes is not None:
         yield "beyond weights and KV cache", memory.beyond_bytes
     yield "before the model was loaded", memory.started_bytes
+
+
+def _contention(report: SpeedReport) -> Iterator[str]:
+    if report.busy_cores > BUSY_CORES:
+        yield (
+            f"other programs kept {report.busy_cores:.1f} cores busy meanwhile. Where they took turns with the "
+            f"{report.threads} threads, figures are too low, and ratios may be anything."
+        )
 
 
 def _table(title: str) -> Table:
