@@ -241,8 +241,13 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = "auto"
     debounce_ms: Annotated[
         int,
-        Meta(ge=0, le=10_000, description="Milliseconds that the language server waits for the next key."),
-    ] = 30
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Milliseconds that the language server waits for the next key before it asks. "
+            "Without waiting nothing is lost: what the next key makes worthless is stopped at once.",
+        ),
+    ] = 0
     max_prefix_bytes: Annotated[
         int,
         Meta(ge=1, le=1_000_000, description="Bytes of text before the cursor that are sent at most."),

@@ -209,11 +209,21 @@ def test_a_busy_computer_is_told(report: SpeedReport) -> None:
     assert "other programs" not in told_by(msgspec.structs.replace(report, busy_cores=0.0))
 
 
-def test_others_are_those_that_are_not_ours() -> None:
-    """A child that worked and was waited for is ours, and so is this process."""
-    n_busy_cores = watch_others(os.getpid())
-    subprocess.run([sys.executable, "-c", "sum(range(10**6))"], check=True)
-    assert n_busy_cores() >= 0
+def test_what_others_do_is_seen() -> None:
+    """A child that still runs is another program, unless it is the one that measures."""
+    waits = "input()"
+    works = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with (
+        subprocess.Popen([sys.executable, "-c", waits], **pipes) as idle,
+        subprocess.Popen([sys.executable, "-c", works], **pipes) as other,
+    ):
+        n_busy_cores = watch_others(idle.pid)
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert n_busy_cores() > 0
+        for process in (idle, other):
+            process.communicate(b"\n")
 
 
 def test_a_models_name_cannot_move_the_cursor() -> None:

@@ -42,6 +42,7 @@ from stardraftd.engine.sequences import (
     SequenceCache,
     common_prefix,
 )
+from stardraftd.engine.speeds import SpeedModel
 from stardraftd.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -58,15 +59,22 @@ class Engine:
     """A loaded model, its cached sequences, and the making of completions.
 
     settings: what the model was loaded with, and where speeds and sequences are kept.
+    speeds:   what decodes cost; by default what was measured here before, or is measured now.
     """
 
-    def __init__(self, loaded: LoadedModel, n_sequences: int, settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        n_sequences: int,
+        settings: EngineSettings | None = None,
+        speeds: SpeedModel | None = None,
+    ) -> None:
         settings = settings or EngineSettings(model_path=loaded.info.path)
         tokenizer = LineTokenizer(loaded.model, loaded.pre_tokenizer)
         self.loaded = loaded
         self.n_chunk = loaded.context.n_batch
         self.cache = SequenceCache(loaded.context, n_sequences, loaded.window)
-        self.speeds = open_speeds(loaded, self.cache, settings)
+        self.speeds = speeds or open_speeds(loaded, self.cache, settings)
         self.prompts = PromptBuilder(tokenizer, loaded.sentinels)
         self.planner = Planner(self.prompts, self.cache, self.speeds, self._window(), self.n_chunk)
         self.generations = Generations()

@@ -16,7 +16,7 @@ zero at c t = T). The prefix has most of that weight and the suffix the rest. A 
 before a bracket was closed, lines behind an edit) is worth a fixed share of T; the background makes it exact
 when the person rests.
 
-SPM is preferred a little to anchored PSM, so where evaluating is cheap it is what is used. The built-in model,
+SPM is preferred a little to anchored PSM, so it is what is used where evaluating is cheap. The built-in model,
 the one that could be measured, says "nothing follows" in 32% of places in the middle of a line when it sees
 the line's beginning behind `<fim_middle>`, and in 9% when it sees it in front (docs/performance.md). On a CPU
 with a large model anchored PSM wins, because a cursor that jumps costs it a few tokens and SPM all of them.

@@ -87,25 +87,26 @@ class SequenceCache:
 
     def __init__(self, context: Context, n_sequences: int, window: int = 0) -> None:
         self._context = context
-        self._sequences = [CachedSequence(index) for index in range(n_sequences)]
+        self.sequences = [CachedSequence(index) for index in range(n_sequences)]
         self._clock = 0
         self._next_cell = 0
+        self._n_cells_used: int | None = None  # None: cells came or went since it was counted
         self.window = window
 
     # --- what is there ---------------------------------------------------------------------------
 
     def find(self, document: str, role: Role) -> list[CachedSequence]:
         """The document's sequences of that role, last used first."""
-        found = [s for s in self._sequences if s.document == document and s.role == role]
+        found = [s for s in self.sequences if s.document == document and s.role == role]
         return sorted(found, key=lambda sequence: -sequence.last_used)
 
     def files(self) -> list[CachedSequence]:
         """The sequences of files, last used first."""
-        return sorted((s for s in self._sequences if s.role == "file"), key=lambda s: -s.last_used)
+        return sorted((s for s in self.sequences if s.role == "file"), key=lambda s: -s.last_used)
 
     def knows(self, document: str) -> bool:
         """Whether anything of the document is cached."""
-        return any(sequence.document == document for sequence in self._sequences)
+        return any(sequence.document == document for sequence in self.sequences)
 
     def reuse(self, prompt: "array[int]", *, exact: bool = False) -> Reuse:
         """The sequence that holds the longest usable beginning of `prompt`, but for its last token.
@@ -114,7 +115,7 @@ class SequenceCache:
         """
         best = Reuse(None, 0, 0)
         most = len(prompt) - 1
-        for sequence in self._sequences:
+        for sequence in self.sequences:
             n = min(common_prefix(sequence.tokens, prompt), most)
             if exact:
                 n = min(n, sequence.n_exact)
@@ -125,8 +126,10 @@ class SequenceCache:
 
     @property
     def n_cells_used(self) -> int:
-        held = [np.frombuffer(s.cells, np.int64)[s.n_forgotten :] for s in self._sequences if s.cells]
-        return int(np.unique(np.concatenate(held)).size) if held else 0
+        if self._n_cells_used is None:
+            held = [np.frombuffer(s.cells, np.int64)[s.n_forgotten :] for s in self.sequences if s.cells]
+            self._n_cells_used = int(np.unique(np.concatenate(held)).size) if held else 0
+        return self._n_cells_used
 
     def _reaches_back(self, sequence: CachedSequence, n_tokens: int) -> bool:
         """Whether a token after the first `n_tokens` would find (nearly) all of its window."""
@@ -168,6 +171,7 @@ class SequenceCache:
 
     def truncate(self, sequence: CachedSequence, n_tokens: int) -> None:
         """Forgets what stands behind the first `n_tokens`."""
+        self._n_cells_used = None
         if n_tokens < len(sequence.tokens):
             self._context.remove(sequence.index, n_tokens)
             del sequence.tokens[n_tokens:], sequence.cells[n_tokens:]
@@ -183,8 +187,9 @@ class SequenceCache:
         sequence.n_exact = sequence.n_forgotten = 0
 
     def forget_all(self) -> None:
+        self._n_cells_used = None
         self._context.clear()
-        for sequence in self._sequences:
+        for sequence in self.sequences:
             sequence.tokens, sequence.cells = array("i"), array("q")
             sequence.document, sequence.role = "", "scratch"
             sequence.n_exact = sequence.n_forgotten = 0
@@ -197,11 +202,12 @@ class SequenceCache:
         others that share the tail lose their part of it first.
         """
         tail_cells = set(sequence.cells[tail_start:])
-        for other in self._sequences:
+        for other in self.sequences:
             if other is not sequence and other.tokens and other is not patched:
                 shared = next((i for i, cell in enumerate(other.cells) if cell in tail_cells), None)
                 if shared is not None:
                     self.truncate(other, shared)
+        self._n_cells_used = None
         shift = len(patched.tokens) - tail_start
         n_exact = min(patched.n_exact, len(patched.tokens))
         self._context.remove(sequence.index, n_head, tail_start)
@@ -300,6 +306,7 @@ class SequenceCache:
         self._note(sequence, attempted[:n_kept])
 
     def _new_cells(self, n: int) -> "array[int]":
+        self._n_cells_used = None
         start, self._next_cell = self._next_cell, self._next_cell + n
         return array("q", range(start, start + n))
 
@@ -309,6 +316,7 @@ class SequenceCache:
         if oldest > sequence.n_forgotten and sequence.role != "file" and n_new:
             self._context.remove(sequence.index, sequence.n_forgotten, oldest)
             sequence.n_forgotten = oldest
+            self._n_cells_used = None
 
     def _window_of_file(self, sequence: CachedSequence, n_new: int) -> CachedSequence | None:
         """Past the window, a file's tokens are evaluated in a sequence that forgets; None when not needed."""
@@ -322,7 +330,7 @@ class SequenceCache:
 
     def make_room(self, n_needed: int, keep: Collection[CachedSequence] = ()) -> None:
         """Evicts until `n_needed` cells are free, or nothing but `keep` and what is pinned is left."""
-        if sum(len(s.tokens) for s in self._sequences) + n_needed <= self._context.n_cells:
+        if sum(len(s.tokens) for s in self.sequences) + n_needed <= self._context.n_cells:
             return
         while self.n_cells_used + n_needed > self._context.n_cells and self._evict(keep):
             pass
@@ -335,7 +343,7 @@ class SequenceCache:
         was used longest ago.
         """
         documents = {sequence.document for sequence in keep}
-        candidates = [s for s in self._sequences if s.tokens and s not in keep and not s.pins]
+        candidates = [s for s in self.sequences if s.tokens and s not in keep and not s.pins]
         if not candidates:
             return False
         worth = {"scratch": 0, "fork": 1, "file": 2}
@@ -348,7 +356,7 @@ class SequenceCache:
 
     def _free_sequence(self, keep: CachedSequence | None) -> CachedSequence:
         while True:
-            for sequence in self._sequences:
+            for sequence in self.sequences:
                 if not sequence.in_use:
                     return sequence
             if not self._evict([keep] if keep else []):

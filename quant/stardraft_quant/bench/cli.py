@@ -152,6 +152,24 @@ def typing(
     runs: Annotated[
         int, typer.Option("--runs", metavar="N", min=1, help="Replay so often; the sides take turns.")
     ] = 1,
+    max_tokens: Annotated[
+        int,
+        typer.Option(
+            "--max-tokens",
+            metavar="N",
+            min=1,
+            help="The most tokens of a suggestion, on all sides. Random weights never end a line: "
+            "8 is a line's worth.",
+        ),
+    ] = 64,
+    greedy_peer: Annotated[
+        bool,
+        typer.Option(
+            "--greedy-peer",
+            help="The peer takes the likeliest token, as stardraft does. llama.vim's samplers end the "
+            "suggestions of a model with random weights at once.",
+        ),
+    ] = False,
     mode: Annotated[
         Literal["stepwise", "realtime"],
         typer.Option("--mode", help="Wait for each answer, or keep the recorded times."),
@@ -170,6 +188,8 @@ def typing(
         peers=tuple(_peer(peer) for peer in peers or ()),
         runs=runs,
         mode=mode,
+        max_tokens=max_tokens,
+        greedy_peer=greedy_peer,
     )
     with _telling() as tell:
         report = run_typing(options, tell)

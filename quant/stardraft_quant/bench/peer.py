@@ -89,7 +89,7 @@ class Infilled(Struct, frozen=True):
     end: InfillEvent | None = None
 
 
-def infill_request(text: str, cursor: int) -> InfillRequest:
+def infill_request(text: str, cursor: int, n_predict: int = MAX_TOKENS) -> InfillRequest:
     """What llama.vim would send with the cursor there."""
     line_start = text.rfind("\n", 0, cursor) + 1
     above = text[:line_start].split("\n")[:-1][-LINES_ABOVE:]
@@ -103,6 +103,7 @@ def infill_request(text: str, cursor: int) -> InfillRequest:
         input_suffix="\n".join([here, *below[:LINES_BELOW]]) + "\n",
         prompt=prompt,
         n_indent=indent,
+        n_predict=n_predict,
     )
 
 
@@ -135,13 +136,19 @@ def _before(request: InfillRequest) -> str:
 class LlamaServer:
     """A running llama-server, seen from an editor with llama.vim."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, max_tokens: int = MAX_TOKENS, *, greedy: bool = False
+    ) -> None:
         self._http = http
+        self._greedy = greedy
+        self._max_tokens = max_tokens
         self._cache = AnswerCache()
 
     async def ask(self, text: str, cursor: int, asked: Asked | None = None) -> Infilled:
         """The suggestion at `cursor`. Raises PeerError. `asked` is when the key was typed, if not now."""
-        request = infill_request(text, cursor)
+        request = infill_request(text, cursor, self._max_tokens)
+        if self._greedy:
+            request = msgspec.structs.replace(request, samplers=("top_k",), top_k=1)
         asked = asked or Asked()
         known = self._cache.find(request)
         if known:
@@ -185,7 +192,13 @@ async def _events(response: httpx.Response) -> AsyncIterator[InfillEvent]:
 
 @contextlib.asynccontextmanager
 async def running_server(
-    executable: Path, model: Path, *, threads: int, gpu_layers: int
+    executable: Path,
+    model: Path,
+    *,
+    threads: int,
+    gpu_layers: int,
+    max_tokens: int = MAX_TOKENS,
+    greedy: bool = False,
 ) -> AsyncIterator[LlamaServer]:
     """llama-server with the model loaded, on a free port of the loopback; it has ended afterwards."""
     port = _free_port()
@@ -196,7 +209,7 @@ async def running_server(
                 base_url=f"http://127.0.0.1:{port}", timeout=httpx.Timeout(None), trust_env=False
             ) as http:
                 await _until_loaded(http, process, log)
-                yield LlamaServer(http)
+                yield LlamaServer(http, max_tokens, greedy=greedy)
         finally:
             await asyncio.to_thread(_end, process)
 

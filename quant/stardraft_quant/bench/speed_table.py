@@ -118,8 +118,8 @@ def _memory_rows(memory: Memory) -> Iterator[tuple[str, int]]:
 def _contention(report: SpeedReport) -> Iterator[str]:
     if report.busy_cores > BUSY_CORES:
         yield (
-            f"other programs kept {report.busy_cores:.1f} cores busy meanwhile. Where they took turns with the "
-            f"{report.threads} threads, figures are too low, and ratios may be anything."
+            f"other programs kept {report.busy_cores:.1f} cores busy meanwhile. Where they took turns with "
+            f"the {report.threads} threads, figures are too low, and ratios may be anything."
         )
 
 

@@ -56,6 +56,10 @@ class TypingOptions(Struct, frozen=True, kw_only=True):
     traces: JSON files; none is those of this package.
     peers:  (name, executable); the name is "llama-server".
     pace:   pauses are this many times shorter than recorded; 1.0 is real time.
+    max_tokens: of one suggestion, on all sides. A model with random weights does not know where a line ends:
+            8 is a line's worth.
+    greedy_peer: the peer takes the likeliest token, as stardraft does, instead of llama.vim's samplers: with
+            random weights those end nearly every suggestion at its first token.
     """
 
     model: Path
@@ -64,6 +68,8 @@ class TypingOptions(Struct, frozen=True, kw_only=True):
     runs: int = 1
     pace: float = 1.0
     mode: Mode = "stepwise"
+    max_tokens: int = 64
+    greedy_peer: bool = False
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -234,7 +240,7 @@ async def _run(
 
 async def _replay_ours(options: TypingOptions, trace: Trace, run: int) -> tuple[Replay, ModelInfo]:
     started = time.perf_counter()
-    async with _our_side(options.model) as (side, model):
+    async with _our_side(options) as (side, model):
         load_ms = (time.perf_counter() - started) * 1000
         return await _replay(side, trace, options, name=OURS, run=run, load_ms=load_ms), model
 
@@ -244,7 +250,12 @@ async def _replay_peer(
 ) -> Replay:
     started = time.perf_counter()
     async with peer.running_server(
-        executable, options.model, threads=model.threads, gpu_layers=model.gpu_layers
+        executable,
+        options.model,
+        threads=model.threads,
+        gpu_layers=model.gpu_layers,
+        max_tokens=options.max_tokens,
+        greedy=options.greedy_peer,
     ) as server:
         load_ms = (time.perf_counter() - started) * 1000
         side = PeerSide(server)
@@ -407,9 +418,13 @@ class OurSide:
 
 
 @contextlib.asynccontextmanager
-async def _our_side(model: Path) -> AsyncIterator[tuple[OurSide, ModelInfo]]:
+async def _our_side(options: TypingOptions) -> AsyncIterator[tuple[OurSide, ModelInfo]]:
     """stardraft with the model loaded, in a home of its own. All of it has ended afterwards."""
-    with isolated_home({"STARDRAFT_MODEL_PATH": str(model.absolute())}) as environment:
+    settings = {
+        "STARDRAFT_MODEL_PATH": str(options.model.absolute()),
+        "STARDRAFT_COMPLETION_MAX_TOKENS": str(options.max_tokens),
+    }
+    with isolated_home(settings) as environment:
         async with running_daemon() as client, editing(environment) as editor:
             await editor.until_ready()
             loaded = (await client.status()).model
