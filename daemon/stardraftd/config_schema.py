@@ -167,7 +167,7 @@ class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "the cache yet, it shows the model as much as it can evaluate in about this time, and the rest "
             "later.",
         ),
-    ] = 800.0
+    ] = 600.0
     background: Annotated[
         Literal["always", "on_mains", "never"],
         Meta(

@@ -23,6 +23,14 @@ FILE = "".join(
     f"        return self.find(value)\n\n"
     for number in range(28)
 )
+
+
+def behind_value(text: str, number: int) -> int:
+    """A place in the middle of a method's line."""
+    begun = f"self.items[{number}] = value"
+    return text.index(begun) + len(begun)
+
+
 MIDDLE = FILE.index("    def method_14")
 BEFORE, BEHIND = FILE[:MIDDLE], FILE[MIDDLE:]
 
@@ -56,7 +64,7 @@ def newest_text_is_that_of_a_cold_run(engine: Engine, loaded: LoadedModel, text:
 def test_a_file_just_opened_gets_a_small_window_first(engine: Engine) -> None:
     asked = ask(engine, BEFORE, BEHIND)
     assert asked.n_evaluated < 100, "it would take a slow machine long to read all of it"
-    assert asked.plan.predicted_ms < 1.5 * 800
+    assert asked.plan.predicted_ms < 1.5 * 600
     assert not asked.plan.stale
     assert asked.plan.n_later > 500, "the rest is left for the background"
 
@@ -113,7 +121,7 @@ def test_an_accepted_suggestion_is_in_the_cache_already(at_work: Engine) -> None
 def test_a_jump_in_a_warm_file_costs_a_line_and_a_short_suffix(
     at_work: Engine, loaded: LoadedModel, number: int
 ) -> None:
-    place = FILE.index("value\n", FILE.index(f"self.items[{number}]"))
+    place = behind_value(FILE, number)
     asked = ask(at_work, FILE[:place], FILE[place:])
     assert asked.plan.kind == "anchored"
     assert not asked.plan.stale
@@ -125,7 +133,7 @@ def test_below_an_edit_only_the_changed_lines_and_a_short_suffix_are_evaluated(
     at_work: Engine, loaded: LoadedModel
 ) -> None:
     changed = BEFORE + "    # What follows is counted anew.\n    limit = 30\n\n" + BEHIND
-    place = changed.index("value\n", changed.index("self.items[25]"))
+    place = behind_value(changed, 25)
     asked = ask(at_work, changed[:place], changed[place:])
     assert asked.plan.stale, "what stands between the edit and the cursor was read with the old text"
     assert asked.n_evaluated <= 80
@@ -140,10 +148,12 @@ def test_a_stale_suffix_is_exact_again_after_a_rest(at_work: Engine, loaded: Loa
     begun = BEFORE + "    total = len"
     ask(at_work, begun, "\n" + BEHIND)
     warm(at_work, begun, "\n" + BEHIND, 2)
+    at_work.generations.forget()
     typed = ask(at_work, begun + "(", ")\n" + BEHIND)
     assert typed.plan.stale
     assert typed.n_evaluated <= 4
     warm(at_work, begun + "(", ")\n" + BEHIND, 2)
+    at_work.generations.forget()
     rested = ask(at_work, begun + "(q", ")\n" + BEHIND)
     assert not rested.plan.stale
     assert rested.n_evaluated <= 4
@@ -154,7 +164,7 @@ def test_another_document_does_not_push_the_first_one_out(at_work: Engine) -> No
     other = FILE.replace("method", "function").replace("items", "things")
     ask(at_work, other[:800], other[800:], document="test\nb.py")
     warm(at_work, other[:800], other[800:], 1, document="test\nb.py")
-    place = FILE.index("value\n", FILE.index("self.items[5]"))
+    place = behind_value(FILE, 5)
     assert ask(at_work, FILE[:place], FILE[place:]).n_evaluated <= 80
 
 

@@ -93,6 +93,7 @@ def _time_one(loaded: LoadedModel, cache: SequenceCache, n: int) -> float:
     try:
         started = time.perf_counter()
         cache.evaluate(sequence, tokens)
+        loaded.context.synchronize()
         return (time.perf_counter() - started) * 1000
     finally:
         cache.drop(sequence)

@@ -171,6 +171,7 @@ class Engine:
         sequence = self.planner.take(plan, run.completion.document)
         with self.cache.pinned(sequence):
             yield from self.evaluate(sequence, plan.ids, run)
+            self.loaded.context.synchronize()
             run.prefilled()
             self.speeds.took(plan.predicted_ms, run.prefill_ms)
             if run.completion.n_candidates > 1:
@@ -253,7 +254,6 @@ class Engine:
 
     def _announcement(self, view: View, plan: Candidate) -> Plan:
         held = self.cache.find(view.completion.document, "file")
-        n_file = len(view.files) + view.n_prefix_wanted
         return Plan(
             layout=plan.layout,
             n_prompt=len(plan.ids),
@@ -265,7 +265,7 @@ class Engine:
             predicted_ms=round(plan.predicted_ms, 3),
             stale=plan.stale,
             n_window=plan.n_visible,
-            n_later=max(0, n_file - (len(held[0].tokens) if held else 0)),
+            n_later=max(0, view.n_file - (len(held[0].tokens) if held else 0)),
         )
 
     # --- what bounds it --------------------------------------------------------------------------

@@ -96,8 +96,9 @@ class Decoder:
                 return chosen
         started = time.perf_counter()
         self._cache.evaluate(sequence, array("i", (last,)))
-        self._speeds.token_took(len(sequence.tokens), (time.perf_counter() - started) * 1000)
-        return [self._choose(sampler, -1)]
+        chosen = [self._choose(sampler, -1)]
+        self._speeds.token_took(self._cache.n_cells_used, (time.perf_counter() - started) * 1000)
+        return chosen
 
     def _draft(self, sequence: CachedSequence, last: int, n_left: int) -> "tuple[Drafter | None, array[int]]":
         """Guesses that are worth verifying, and who made them."""

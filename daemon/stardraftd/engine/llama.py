@@ -308,6 +308,10 @@ class Context(_Native):
             self._batch.seq_id[i][0] = sequence
         self._named = (sequence, max(start, n))
 
+    def synchronize(self) -> None:
+        """Waits until what was decoded is there; on a GPU `decode` returns before that."""
+        llama_cpp.llama_synchronize(self.handle)
+
     def logits(self, row: int = -1) -> NDArray[np.float32]:
         """A view, not a copy, of one row of the last decode's logits: float32, (n_vocab,)."""
         pointer = llama_cpp.llama_get_logits_ith(self.handle, row)

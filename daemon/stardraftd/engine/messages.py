@@ -68,7 +68,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
     n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] = 1
-    target_ms: Annotated[float, Meta(ge=1, le=600_000)] = 800.0
+    target_ms: Annotated[float, Meta(ge=1, le=600_000)] = 600.0
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

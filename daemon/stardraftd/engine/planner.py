@@ -16,8 +16,8 @@ zero at c t = T). The prefix has most of that weight and the suffix the rest. A 
 before a bracket was closed, lines behind an edit) is worth a fixed share of T; the background makes it exact
 when the person rests.
 
-SPM is preferred a little to anchored PSM, so it is what is used where evaluating is cheap. The built-in model,
-the one that could be measured, says "nothing follows" in 32% of places in the middle of a line when it sees
+SPM is preferred a little to anchored PSM, so it is used where evaluating is cheap. The built-in model, the
+one that could be measured, says "nothing follows" in 32% of places in the middle of a line when it sees
 the line's beginning behind `<fim_middle>`, and in 9% when it sees it in front (docs/performance.md). On a CPU
 with a large model anchored PSM wins, because a cursor that jumps costs it a few tokens and SPM all of them.
 """
@@ -113,13 +113,18 @@ class LaidOut:
 
 @dataclass(frozen=True)
 class View:
-    """A request, and the tokens of its other files. `wanted` are the tokens worth showing at most."""
+    """A request, and the tokens of its other files.
+
+    n_prefix_wanted, n_suffix_wanted: tokens worth showing at most.
+    n_file: tokens of the file that fit the window.
+    """
 
     completion: Completion
     files: "array[int]"
     context_cut: bool
     n_prefix_wanted: int
     n_suffix_wanted: int
+    n_file: int
 
 
 class Planner:
@@ -146,13 +151,14 @@ class Planner:
             completion.repository, completion.chunks, self.n_window // 4
         )
         n_prefix = len(self._prompts.text(completion.prefix[-self.n_window * 8 :], completion.path))
-        n_suffix = len(self._prompts.text(completion.suffix[: MAX_SUFFIX * 8]))
+        n_suffix = len(self._prompts.text(completion.suffix[: self.n_window * 8]))
         return View(
             completion=completion,
             files=files,
             context_cut=cut,
             n_prefix_wanted=max(1, min(n_prefix, self.n_window - len(files))),
             n_suffix_wanted=max(1, min(n_suffix, MAX_SUFFIX, self.n_window // 4)),
+            n_file=min(self.n_window, len(files) + n_prefix + n_suffix),
         )
 
     def plan(self, view: View, n_generated: int) -> Candidate:

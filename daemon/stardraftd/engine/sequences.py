@@ -90,7 +90,7 @@ class SequenceCache:
         self.sequences = [CachedSequence(index) for index in range(n_sequences)]
         self._clock = 0
         self._next_cell = 0
-        self._n_cells_used: int | None = None  # None: cells came or went since it was counted
+        self._n_cells_used: int | None = None  # None: cells were given up since it was counted
         self.window = window
 
     # --- what is there ---------------------------------------------------------------------------
@@ -306,7 +306,8 @@ class SequenceCache:
         self._note(sequence, attempted[:n_kept])
 
     def _new_cells(self, n: int) -> "array[int]":
-        self._n_cells_used = None
+        if self._n_cells_used is not None:
+            self._n_cells_used += n
         start, self._next_cell = self._next_cell, self._next_cell + n
         return array("q", range(start, start + n))
 
