@@ -13,8 +13,8 @@ The loss is in milliseconds: the predicted time to the first token, and what a p
 worth. With `target` T, seeing c tokens of the w that are wanted costs T ln(w / c): then the best window of a
 file that is not cached at all is the one that takes just about T to evaluate (d/dc of c t + T ln(w/c) is
 zero at c t = T). The prefix has most of that weight and the suffix the rest. A stale view (the suffix from
-before a bracket was closed, lines behind an edit) is worth a fixed share of T; the background makes it exact
-when the person rests.
+before a bracket was closed, lines behind an edit) is worth a share of T, and more the more of the line it
+gets wrong; the background makes it exact when the person rests.
 
 SPM is preferred a little to anchored PSM, so it is used where evaluating is cheap. The built-in model, the
 one that could be measured, says "nothing follows" in 32% of places in the middle of a line when it sees
@@ -36,6 +36,7 @@ from stardraftd.engine.speeds import SpeedModel
 PREFIX_WEIGHT = 0.7
 SUFFIX_WEIGHT = 0.3
 STALE_SUFFIX = 0.15
+CLOSERS = 4
 STALE_FILE = 0.25
 ANCHORED = 0.1
 SETTLED = 0.15
@@ -225,9 +226,11 @@ class Planner:
             shape = self._shapes.get(fork)
             if shape is None or fork.pins:
                 continue
-            stale = not _still_shows(shape.suffix, completion.suffix)
-            if stale and not _differs_in_line(shape.suffix, completion.suffix):
-                continue
+            n_stale = 0
+            if not _still_shows(shape.suffix, completion.suffix):
+                if not _differs_in_line(shape.suffix, completion.suffix):
+                    continue
+                n_stale = _n_changed(shape.suffix.partition("\n")[0], completion.suffix.partition("\n")[0])
             start = _where(shape, completion.prefix)
             if start < 0:
                 continue
@@ -235,7 +238,7 @@ class Planner:
             if laid_out is not None:
                 kind: PlanKind = "kept" if shape.layout == "psm" else "spm"
                 reuse = self._cache.reuse(laid_out.ids)
-                yield self._candidate(view, kind, shape, laid_out, reuse, sequence=fork, stale_suffix=stale)
+                yield self._candidate(view, kind, shape, laid_out, reuse, sequence=fork, n_stale=n_stale)
 
     def _laid_out_again(self, view: View, shape: Shape, start: int) -> LaidOut | None:
         """The request in the shape of an earlier one; None when it does not fit in it any more."""
@@ -307,11 +310,15 @@ class Planner:
         reuse: Reuse,
         *,
         sequence: CachedSequence | None = None,
-        stale_suffix: bool = False,
+        n_stale: int = 0,
         splice: Splice | None = None,
         n_after_splice: int = 0,
     ) -> Candidate:
-        """Prices a prompt. `n_after_splice`: tokens to evaluate once the file's sequence is spliced."""
+        """Prices a prompt.
+
+        n_stale: characters of the cursor's line behind the cursor that are shown otherwise than they are.
+        n_after_splice: tokens to evaluate once the file's sequence is spliced.
+        """
         stale_file = splice is not None or reuse.n_tokens > reuse.n_exact
         n_cells = self._cache.n_cells_used
         n_evaluated = n_after_splice if splice else len(laid_out.ids) - reuse.n_tokens
@@ -320,7 +327,11 @@ class Planner:
             predicted_ms += self._speeds.prefill_ms(len(splice.changed), n_cells, self._n_batch)
         share = PREFIX_WEIGHT * _lack(laid_out.n_prefix, view.n_prefix_wanted)
         share += SUFFIX_WEIGHT * _lack(laid_out.n_suffix, view.n_suffix_wanted)
-        share += ANCHORED * (laid_out.layout == "psm") + STALE_SUFFIX * stale_suffix + STALE_FILE * stale_file
+        share += (
+            ANCHORED * (laid_out.layout == "psm")
+            + STALE_SUFFIX * math.ceil(n_stale / CLOSERS)
+            + STALE_FILE * stale_file
+        )
         return Candidate(
             kind=kind,
             shape=shape,
@@ -328,7 +339,7 @@ class Planner:
             ids=laid_out.ids,
             reuse=reuse,
             sequence=sequence,
-            stale=stale_suffix or stale_file,
+            stale=n_stale > 0 or stale_file,
             n_visible=laid_out.n_prefix + laid_out.n_suffix,
             predicted_ms=predicted_ms,
             loss=predicted_ms + view.completion.target_ms * share,
@@ -477,6 +488,14 @@ def _split_at_anchor(prefix: str, start: int, anchor: int) -> tuple[str, str]:
     if start > anchor or (start == anchor and len(prefix) - anchor > MAX_TYPED_CHARACTERS):
         anchor = max(start, len(prefix) - LINE_END)
     return prefix[start:anchor], prefix[anchor:]
+
+
+def _n_changed(old: str, new: str) -> int:
+    """How many characters of a line's rest are others: what is left without a common beginning and end."""
+    most = min(len(old), len(new))
+    n_same = next((i for i in range(most) if old[i] != new[i]), most)
+    n_end = next((i for i in range(most - n_same) if old[-1 - i] != new[-1 - i]), most - n_same)
+    return max(1, max(len(old), len(new)) - n_same - n_end)
 
 
 def _where(shape: Shape, prefix: str) -> int:
