@@ -8,9 +8,11 @@ above. One thread owns a `Context`; only `AbortFlag` may be touched from another
 import ctypes
 import math
 import sys
+import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,6 +97,37 @@ class AbortFlag:
         return ctypes.cast(self._buffer, ctypes.c_void_p)
 
 
+class DecodeClock:
+    """`total_ms`: the time that was spent inside `llama_decode`, and waiting for the device to finish it."""
+
+    def __init__(self) -> None:
+        self.total_ms = 0.0
+
+
+@contextmanager
+def timed_decodes() -> Iterator[DecodeClock]:
+    """While it is open, every `llama_decode` of this process is timed: for benchmarks.
+
+    On a GPU `llama_decode` returns before its work is done. The timed one waits for it, so that a decode has
+    one time, and what is left of a token's time is Python's.
+    """
+    clock = DecodeClock()
+    decode, synchronize = llama_cpp.llama_decode, llama_cpp.llama_synchronize
+
+    def timed(context: Any, batch: Any) -> Any:
+        started = time.perf_counter()
+        code = decode(context, batch)
+        synchronize(context)
+        clock.total_ms += (time.perf_counter() - started) * 1000
+        return code
+
+    llama_cpp.llama_decode = timed
+    try:
+        yield clock
+    finally:
+        llama_cpp.llama_decode = decode
+
+
 class _Native:
     """Something of llama.cpp's own that has to be freed: by `close`, or at the end of a `with`."""
 
@@ -167,6 +200,13 @@ class Model(_Native):
         if self.handle:
             llama_cpp.llama_model_free(self.handle)
             self.handle = None
+
+    @property
+    def description(self) -> str:
+        """The model's kind, size and quantisation in llama.cpp's words."""
+        described = ctypes.create_string_buffer(128)
+        llama_cpp.llama_model_desc(self.handle, described, len(described))
+        return described.value.decode("utf-8", "replace")
 
     def tokenize(self, text: bytes) -> "array[int]":
         """Token ids of UTF-8 `text`. What looks like a special token in it stays text; nothing is added."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -112,6 +113,7 @@ def load(
             ),
             load_ms=(time.perf_counter() - started) * 1000,
             system_info=llama.system_info(),
+            flash_attention=_flash_attention(settings, gpu_layers),
             toy=name.startswith("stardraft-tiny"),
         )
         return LoadedModel(
@@ -188,7 +190,7 @@ def _identity(path: Path) -> tuple[int, int, int, int]:
     return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)
 
 
-def _flash_attention(settings: EngineSettings, gpu_layers: int) -> str:
+def _flash_attention(settings: EngineSettings, gpu_layers: int) -> Literal["auto", "on", "off"]:
     """What "auto" stands for.
 
     It is off on the CPU, where flash attention makes logits depend on how many tokens are evaluated at once

@@ -163,6 +163,7 @@ class ModelInfo(Struct, frozen=True):
     kv_bytes: int
     load_ms: float
     system_info: str
+    flash_attention: Literal["auto", "on", "off"] = "auto"
     toy: bool = False
 
 

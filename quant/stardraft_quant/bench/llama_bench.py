@@ -16,7 +16,7 @@ from stardraftd.errors import EngineError, RequestError
 ALL_LAYERS = 999  # -1 is not "all" in every version of llama-bench
 
 
-FlashAttention = Literal["auto", "off"]
+FlashAttention = Literal["auto", "on", "off"]
 
 
 class BenchSettings(Struct, frozen=True, kw_only=True):

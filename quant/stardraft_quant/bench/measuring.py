@@ -12,8 +12,8 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.errors import EngineError, EngineLoadError, StardraftError
 
 if TYPE_CHECKING:
-    from stardraftd.engine.llama import AbortFlag
+    from stardraftd.engine.llama import AbortFlag, DecodeClock
     from stardraftd.engine.loading import LoadedModel
 
 SEQUENCE = 0
@@ -152,6 +152,8 @@ def _serve(questions: BinaryIO, send: Callable[[Answer], None]) -> None:
     started_bytes = _resident_bytes()
     _check_memory(settings)
     loaded = _load(settings, requests.abort, send)
+    from stardraftd.engine.llama import timed_decodes
+
     with timed_decodes() as clock:
         bench = Bench(loaded, clock)
         bench.warm_up()
@@ -195,15 +197,9 @@ def _check_memory(settings: EngineSettings) -> None:
 
 
 def _ready(loaded: "LoadedModel", started_bytes: int) -> Ready:
-    import ctypes
-
-    import llama_cpp
-
-    described = ctypes.create_string_buffer(128)
-    llama_cpp.llama_model_desc(loaded.model.handle, described, len(described))
     return Ready(
         info=loaded.info,
-        description=described.value.decode("utf-8", "replace"),
+        description=loaded.model.description,
         n_batch=loaded.context.n_batch,
         weights_bytes=loaded.model.size_bytes,
         started_bytes=started_bytes,
@@ -217,40 +213,7 @@ def _resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-# --- the clock and the loop ------------------------------------------------------------------------------
-
-
-class DecodeClock:
-    """`total_ms`: the time that was spent inside `llama_decode`, and waiting for the device to finish it."""
-
-    def __init__(self) -> None:
-        self.total_ms = 0.0
-
-
-@contextmanager
-def timed_decodes() -> Iterator[DecodeClock]:
-    """While it is open, every `llama_decode` of this process is timed.
-
-    On a GPU `llama_decode` returns before its work is done. The timed one waits for it, so that a decode has
-    one time, and what is left of a token's time is Python's.
-    """
-    import llama_cpp
-
-    clock = DecodeClock()
-    decode, synchronize = llama_cpp.llama_decode, llama_cpp.llama_synchronize
-
-    def timed(context: Any, batch: Any) -> Any:
-        started = time.perf_counter()
-        code = decode(context, batch)
-        synchronize(context)
-        clock.total_ms += (time.perf_counter() - started) * 1000
-        return code
-
-    llama_cpp.llama_decode = timed
-    try:
-        yield clock
-    finally:
-        llama_cpp.llama_decode = decode
+# --- the loop -------------------------------------------------------------------------------------------
 
 
 class Bench:
@@ -259,7 +222,7 @@ class Bench:
     Invariant between two questions: the cache holds one sequence, positions 0 to `_depth` - 1.
     """
 
-    def __init__(self, loaded: "LoadedModel", clock: DecodeClock) -> None:
+    def __init__(self, loaded: "LoadedModel", clock: "DecodeClock") -> None:
         self._context = loaded.context
         self._n_vocab = loaded.model.n_vocab
         self._clock = clock

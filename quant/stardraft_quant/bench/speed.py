@@ -224,7 +224,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         context_tokens=ready.info.context_tokens,
         batch_tokens=ready.n_batch,
         kv_type=settings.kv_type,
-        flash_attention=_flash_attention(ready),
+        flash_attention=ready.info.flash_attention,
         system_info=ready.info.system_info,
         machine=f"{platform.system()} {platform.machine()}",
         busy_cores=busy_cores,
@@ -312,14 +312,9 @@ def _peer_settings(settings: EngineSettings, ready: Ready) -> BenchSettings:
         threads=ready.info.threads,
         n_batch=ready.n_batch,
         kv_type=settings.kv_type,
-        flash_attention=_flash_attention(ready),
+        flash_attention=ready.info.flash_attention,
         gpu_layers=settings.gpu_layers if ready.info.gpu_layers else 0,
     )
-
-
-def _flash_attention(ready: Ready) -> FlashAttention:
-    """What `stardraftd.engine.loading` makes of its default with an f16 cache: llama.cpp chooses on a GPU."""
-    return "auto" if ready.info.gpu_layers else "off"
 
 
 def _batch_cost(measurer: Measurer, n_tokens: int) -> BatchCost:

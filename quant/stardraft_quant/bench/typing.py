@@ -550,11 +550,14 @@ def _place_rows(asks: list[Ask]) -> Rows:
     """Where nothing was prepared by the key before: a file just opened, a jump."""
     opened = [ask for ask in asks if ask.what == "open"]
     first = [ask.first_ms for ask in opened if ask.first_ms is not None]
-    jumped = [ask.line_ms for ask in asks if ask.what == "jump" and ask.is_answered]
+    jumped = [ask for ask in asks if ask.what == "jump" and ask.is_answered and ask.by_model]
     return {
         ("opening a file to first text, cold", "ms"): quantile(first, 0.5),
         ("opening a file to whole line, cold", "ms"): quantile([ask.line_ms for ask in opened], 0.5),
-        ("jump to whole line, p50", "ms"): quantile(jumped, 0.5),
+        ("jump to first text by the model, p50", "ms"): quantile(
+            [ask.first_ms for ask in jumped if ask.first_ms is not None], 0.5
+        ),
+        ("jump to whole line by the model, p50", "ms"): quantile([ask.line_ms for ask in jumped], 0.5),
     }
 
 
@@ -572,13 +575,8 @@ def _decoded_rows(replays: list[Replay], asks: list[Ask]) -> Rows:
 
 
 def n_decoded_in(replays: list[Replay]) -> int:
-    """Tokens that the model decoded. What was recalled had been decoded before, and counts once."""
-    return sum(
-        one.totals.n_generated
-        + one.totals.n_generated_in_background
-        - sum(ask.n_recalled for ask in one.asks)
-        for one in replays
-    )
+    """Tokens that the model decoded, whoever waited for them. What is recalled was decoded before."""
+    return sum(one.totals.n_generated + one.totals.n_generated_in_background for one in replays)
 
 
 def _share_rows(asks: list[Ask], *, is_ours: bool) -> Rows:
