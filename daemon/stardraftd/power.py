@@ -1,5 +1,6 @@
 """Whether the computer runs on its battery."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ class Power:
         self._read = read
         self._clock = clock
         self._on_battery = False
-        self._next_look = -1.0
+        self._next_look = -math.inf
 
     @property
     def on_battery(self) -> bool:
@@ -37,6 +38,6 @@ class Power:
             self._next_look = now + ASK_AGAIN_AFTER_S
             try:
                 self._on_battery = bool(self._read())
-            except (OSError, RuntimeError, ValueError):  # psutil on odd machines
+            except Exception:  # noqa: BLE001 - whatever psutil meets on an odd machine, no request fails for it
                 self._on_battery = False
         return self._on_battery

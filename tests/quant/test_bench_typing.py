@@ -244,7 +244,7 @@ def test_tokens_of_the_background_and_of_superseded_requests_count_and_recalled_
     )
     totals = Totals(n_evaluated=9, n_generated=9, n_evaluated_in_background=21, n_generated_in_background=11)
     ours = Replay(side=OURS, trace="t", run=0, load_ms=1, asks=asks, totals=totals)
-    peers = msgspec.structs.replace(ours, side="llama-server", totals=Totals(n_evaluated=60, n_generated=14))
+    peers = msgspec.structs.replace(ours, side="llama-server", totals=Totals(n_evaluated=60, n_generated=10))
     assert n_decoded_in([ours]) == 9 + 11
     rows = list(figures([ours, peers], ["llama-server"]))
     per_event = figure(rows, "evaluated in all, per event")

@@ -315,8 +315,9 @@ class Engine:
         saved = self._saved.find(_saved_key(document))
         if saved is None:
             return
-        with contextlib.suppress(DecodeError):
-            self.cache.make_room(len(tokens))
+        tokens = saved.tokens  # those that the checksum is over
+        n_useful = common_prefix(tokens, ids)
+        self.cache.make_room(len(tokens))
         sequence = self.cache.fork(Reuse(None, 0, 0), document, "file")
         if not self.loaded.context.restore_sequence(sequence.index, saved.state):
             self.cache.drop(sequence)
@@ -340,4 +341,4 @@ def _saved_sequences(loaded: LoadedModel, settings: EngineSettings) -> SavedSequ
 
 def _saved_key(document: str) -> str:
     """The document without the front end that asks: an editor that is started anew finds what it left."""
-    return document.partition("\n")[2]
+    return document.partition("\n")[2] or document

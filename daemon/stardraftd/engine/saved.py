@@ -5,7 +5,8 @@ tells no paths; its contents are a person's source, so the folder is theirs alon
 
     magic, version      8 bytes
     length of the head  4 bytes, big-endian
-    head                msgpack (`_Head`), with the sha256 of all that follows it
+    head                msgpack (`_Head`)
+    checksum            sha256 of the head and of all that follows the checksum
     tokens, state       int32 little-endian; llama.cpp's own format
 
 A file that is not as it must be is deleted and never handed out. Bounded in bytes and in days, over the
@@ -17,28 +18,37 @@ import logging
 import os
 import stat
 import sys
+import tempfile
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 log = logging.getLogger(__name__)
 
-MAGIC = b"SDSEQ\0\0\1"
+MAGIC = b"SDSEQ\0\0\2"
 MAX_HEAD_BYTES = 4096
+CHECKSUM_BYTES = 32
 MAX_TOKENS = 1 << 20
 SUFFIX = ".sequence"
+TEMPORARY_SUFFIX = ".new"
 STALE_TEMPORARY_S = 3600.0
 N_BLOCKS, BLOCK_BYTES = 64, 4096
 
+# Without O_NONBLOCK, opening a pipe that somebody put in a file's place would wait for a writer.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_OPEN_FLAGS |= getattr(os, "O_BINARY", 0)
+
+T = TypeVar("T")
+
 
 class SavedSequence(Struct, frozen=True):
-    """A sequence as it was saved; `state` is llama.cpp's, `n_exact` of its tokens are exact."""
+    """A sequence as it was saved; `state` is llama.cpp's, the first `n_exact` of its tokens are exact."""
 
     key: str
     tokens: "array[int]"
@@ -46,13 +56,20 @@ class SavedSequence(Struct, frozen=True):
     state: bytes
 
 
-class _Head(Struct, frozen=True, array_like=True):
+class _Head(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     fingerprint: str
     key_hash: str
     n_tokens: int
     n_exact: int
     n_state_bytes: int
-    sha256: bytes
+
+
+class _Begun(Struct, frozen=True):
+    """A file that was read up to its tokens; `encoded_head` is what the checksum covers of it so far."""
+
+    head: _Head
+    encoded_head: bytes
+    checksum: bytes
 
 
 class _Damaged(Exception):  # noqa: N818 - never leaves this module
@@ -62,16 +79,21 @@ class _Damaged(Exception):  # noqa: N818 - never leaves this module
 def fingerprint(model_path: Path, header_bytes: int, settings: str) -> str:
     """What a saved sequence is valid for: the model's header and samples of its weights, and `settings`.
 
-    The whole file is not read: hashing 3 GB takes seconds at every loading. Two models that differ in
-    neither header, size nor any of 64 blocks of weights were not met with honest means.
+    The header is the first `header_bytes` (metadata and tensor infos); the samples are 64 evenly spaced
+    blocks of 4,096 bytes, the last of which ends the file. The whole file is not read: hashing 3 GB takes
+    seconds at every loading, and another training or quantization of a model changes practically all of its
+    weights.
+    Raises OSError when the file cannot be read.
     """
-    digest = hashlib.sha256(settings.encode())
+    digest = hashlib.sha256(settings.encode("utf-8", "surrogatepass"))
     with model_path.open("rb") as file:
+        size_bytes = file.seek(0, os.SEEK_END)
+        digest.update(f"\n{header_bytes} {size_bytes}\n".encode())
+        file.seek(0)
         digest.update(file.read(header_bytes))
-        size = file.seek(0, os.SEEK_END)
-        digest.update(str(size).encode())
+        last = max(header_bytes, size_bytes - BLOCK_BYTES)
         for i in range(N_BLOCKS):
-            file.seek(header_bytes + (size - header_bytes) * i // N_BLOCKS)
+            file.seek(header_bytes + (last - header_bytes) * i // (N_BLOCKS - 1))
             digest.update(file.read(BLOCK_BYTES))
     return digest.hexdigest()
 
@@ -79,7 +101,9 @@ def fingerprint(model_path: Path, header_bytes: int, settings: str) -> str:
 class SavedSequences:
     """The saved sequences of one model in a folder that other models may share.
 
-    No method raises for the disk's sake: what cannot be written is not saved, and the log says why.
+    No method raises for the disk's sake: what cannot be written is not saved, and the log says why. The
+    folder is used only if it is a directory itself (no symbolic link) that this user owns and nobody else may
+    write.
     """
 
     def __init__(self, folder: Path, fingerprint: str, *, max_bytes: int, max_days: float) -> None:
@@ -89,69 +113,36 @@ class SavedSequences:
         self._max_age_s = max_days * 86400
 
     def put(self, key: str, tokens: "array[int]", n_exact: int, state: bytes | memoryview) -> bool:
-        """Saves a sequence in place of an older one of that key. False when it was not."""
-        body = _little_endian(tokens)
-        if len(body) + len(state) + MAX_HEAD_BYTES > self._max_bytes:
+        """Saves a sequence in place of an older one of that key. False when it was not, and the older stays.
+
+        `n_exact` is at most the number of tokens. Whatever was used longest ago makes room.
+        """
+        parts = self._encoded(key, tokens, n_exact, memoryview(state))
+        if len(tokens) > MAX_TOKENS or sum(memoryview(part).nbytes for part in parts) > self._max_bytes:
             return False
-        digest = hashlib.sha256(body)
-        digest.update(state)
-        head = msgspec.msgpack.encode(
-            _Head(self._fingerprint, _hash(key), len(tokens), n_exact, len(state), digest.digest())
-        )
         path = self._path(key)
-        temporary = path.with_suffix(f".{os.getpid()}.new")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _is_private(self._folder.lstat(), stat.S_ISDIR):
-                log.warning("%s is not a folder of this user alone; nothing is saved there", self._folder)
-                return False
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                for part in (MAGIC, len(head).to_bytes(4, "big"), head, body, state):
-                    file.write(part)
-            temporary.replace(path)
+            _verify_own(self._folder)
+            _close_to_others(self._folder)
+            _replace(path, parts)
         except OSError as error:
             log.warning("a file's sequence was not saved: %s", error)
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
             return False
         self.prune()
-        return path.exists()
+        return os.path.lexists(path)
 
     def find(self, key: str) -> SavedSequence | None:
         """The saved sequence of a key; it counts as used now."""
-        path = self._path(key)
-        try:
-            with _open(path) as file:
-                head = self._read_head(file, key)
-                body, state = _read_body(file, head)
-            os.utime(path)
-        except FileNotFoundError:
-            return None
-        except _Damaged as damage:
-            self._delete(path, str(damage))
-            return None
-        except OSError as error:
-            log.warning("a saved sequence cannot be read: %s", error)
-            return None
-        return SavedSequence(key, _from_little_endian(body), head.n_exact, state)
+        found = self._read(key, lambda file, begun: _read_rest(file, begun, key))
+        if found is not None:
+            with suppress(OSError):  # a read-only disk: it is as good, only older
+                os.utime(self._path(key), ns=_now())
+        return found
 
     def tokens_of(self, key: str) -> "array[int] | None":
-        """The tokens of a saved sequence, without its state; whether they are undamaged, `find` tells."""
-        path = self._path(key)
-        try:
-            with _open(path) as file:
-                head = self._read_head(file, key)
-                body = file.read(head.n_tokens * 4)
-        except FileNotFoundError:
-            return None
-        except _Damaged as damage:
-            self._delete(path, str(damage))
-            return None
-        except OSError as error:
-            log.warning("a saved sequence cannot be read: %s", error)
-            return None
-        return _from_little_endian(body)
+        """The tokens of a saved sequence; its state is not read. Whether they are undamaged, `find` tells."""
+        return self._read(key, lambda file, begun: _from_little_endian(_read_tokens(file, begun.head)))
 
     def prune(self) -> None:
         """Deletes what is too old, and what was used longest ago until the rest is small enough."""
@@ -160,82 +151,157 @@ class SavedSequences:
         for path, info in self._files():
             n_bytes += info.st_size
             if n_bytes > self._max_bytes or now - info.st_mtime > self._max_age_s:
-                n_bytes -= info.st_size
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+                _remove(path)
+        for path, info in self._entries(TEMPORARY_SUFFIX):
+            if now - info.st_mtime > STALE_TEMPORARY_S:
+                _remove(path)
 
     def clear(self) -> None:
-        """Deletes all saved sequences, those of other models too."""
-        for path, _ in self._files():
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        """Deletes all saved sequences, those of other models and what is being written too."""
+        for path, _ in self._entries(SUFFIX, TEMPORARY_SUFFIX):
+            _remove(path)
 
     def _path(self, key: str) -> Path:
         return self._folder / (_hash(f"{self._fingerprint}\n{key}") + SUFFIX)
 
     def _files(self) -> list[tuple[Path, os.stat_result]]:
-        """All saved sequences, used last first. Left-overs of writers that died are removed on the way."""
-        found = []
-        try:
-            entries = list(os.scandir(self._folder))
-        except OSError:
-            return []
-        for entry in entries:
-            with suppress(OSError):
-                info = entry.stat(follow_symlinks=False)
-                if entry.name.endswith(SUFFIX):
-                    found.append((Path(entry.path), info))
-                elif entry.name.endswith(".new") and time.time() - info.st_mtime > STALE_TEMPORARY_S:
-                    Path(entry.path).unlink(missing_ok=True)
-        return sorted(found, key=lambda item: -item[1].st_mtime_ns)
+        """All saved sequences, used last first."""
+        return sorted(self._entries(SUFFIX), key=lambda entry: -entry[1].st_mtime_ns)
 
-    def _read_head(self, file: BinaryIO, key: str) -> _Head:
-        info = os.fstat(file.fileno())
-        if not _is_private(info, stat.S_ISREG):
-            raise _Damaged("others than this user can write it")
+    def _entries(self, *suffixes: str) -> list[tuple[Path, os.stat_result]]:
+        """What is in the folder under such names; nothing where the folder is missing or refused."""
+        found = []
+        with suppress(OSError):
+            _verify_own(self._folder)
+            for path in self._folder.iterdir():
+                if path.suffix in suffixes:
+                    with suppress(FileNotFoundError):  # another engine was faster
+                        found.append((path, path.lstat()))
+        return found
+
+    def _encoded(
+        self, key: str, tokens: "array[int]", n_exact: int, state: memoryview
+    ) -> list[bytes | memoryview]:
+        body = _little_endian(tokens)
+        head = msgspec.msgpack.encode(
+            _Head(self._fingerprint, _hash(key), len(tokens), n_exact, state.nbytes)
+        )
+        return [MAGIC, len(head).to_bytes(4, "big"), head, _checksum(head, body, state), body, state]
+
+    def _read(self, key: str, read: Callable[[BinaryIO, _Begun], T]) -> T | None:
+        """What `read` makes of the key's file; None where there is none, or none that is as it must be."""
+        path = self._path(key)
+        try:
+            with _open(path) as file:
+                return read(file, self._begin(file, key))
+        except FileNotFoundError:
+            return None
+        except _Damaged as damage:
+            log.warning("a saved sequence was deleted: %s (%s)", damage, path.name)
+            _remove(path)
+        except OSError as error:
+            log.warning("a saved sequence cannot be read: %s", error)
+        return None
+
+    def _begin(self, file: BinaryIO, key: str) -> _Begun:
+        """Reads up to the tokens. What is behind has the sizes that the head says: they can be allocated."""
         start = file.read(len(MAGIC) + 4)
         n_head = int.from_bytes(start[len(MAGIC) :], "big")
         if len(start) < len(MAGIC) + 4 or start[: len(MAGIC)] != MAGIC or n_head > MAX_HEAD_BYTES:
             raise _Damaged("it does not begin as one")
-        try:
-            head = msgspec.msgpack.decode(file.read(n_head), type=_Head)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _Damaged(f"its head is unreadable: {error}") from error
+        encoded = file.read(n_head)
+        head = _decoded(encoded)
         if (head.fingerprint, head.key_hash) != (self._fingerprint, _hash(key)):
-            raise _Damaged("it is another model's or document's")
+            raise _Damaged("it is another model's or another document's")
         sizes_hold = 0 <= head.n_exact <= head.n_tokens <= MAX_TOKENS and head.n_state_bytes >= 0
-        if not sizes_hold or info.st_size != len(start) + n_head + head.n_tokens * 4 + head.n_state_bytes:
+        n_bytes = len(start) + n_head + CHECKSUM_BYTES + head.n_tokens * 4 + head.n_state_bytes
+        if not sizes_hold or os.fstat(file.fileno()).st_size != n_bytes:
             raise _Damaged("its size is not what its head says")
-        return head
-
-    def _delete(self, path: Path, why: str) -> None:
-        log.warning("a saved sequence was deleted: %s (%s)", why, path.name)
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        return _Begun(head, encoded, file.read(CHECKSUM_BYTES))
 
 
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+def _decoded(encoded_head: bytes) -> _Head:
+    try:
+        return msgspec.msgpack.decode(encoded_head, type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _Damaged(f"its head is unreadable: {error}") from error
+
+
+def _read_tokens(file: BinaryIO, head: _Head) -> bytes:
+    body = file.read(head.n_tokens * 4)
+    if len(body) != head.n_tokens * 4:
+        raise _Damaged("it became shorter while it was read")
+    return body
+
+
+def _read_rest(file: BinaryIO, begun: _Begun, key: str) -> SavedSequence:
+    body = _read_tokens(file, begun.head)
+    state = file.read(begun.head.n_state_bytes)
+    if _checksum(begun.encoded_head, body, state) != begun.checksum:
+        raise _Damaged("its checksum is wrong")
+    return SavedSequence(key, _from_little_endian(body), begun.head.n_exact, state)
+
+
+def _replace(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Writes a file under another name, then gives it its own: it is there whole or not at all."""
+    # mkstemp: mode 0600 whatever the umask, and a name of its own for each of several writers.
+    descriptor, name = tempfile.mkstemp(TEMPORARY_SUFFIX, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(parts)
+        # The system's own stamps are so coarse that what is written in a row has the same.
+        os.utime(name, ns=_now())
+        Path(name).replace(path)
+    except BaseException:
+        _remove(Path(name))
+        raise
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _open(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDONLY | _NOFOLLOW), "rb")
+    """Opens a saved sequence; what is not a file that only this user may write is _Damaged."""
+    _verify_own(path.parent)
+    if _is_own(path.lstat(), stat.S_ISREG):
+        descriptor = os.open(path, _OPEN_FLAGS)
+        if _is_own(os.fstat(descriptor), stat.S_ISREG):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+    raise _Damaged("it is no file, or others than this user can write it")
 
 
-def _read_body(file: BinaryIO, head: _Head) -> tuple[bytes, bytes]:
-    body = file.read(head.n_tokens * 4)
-    state = file.read(head.n_state_bytes)
-    digest = hashlib.sha256(body)
-    digest.update(state)
-    if digest.digest() != head.sha256:
-        raise _Damaged("its checksum is wrong")
-    return body, state
+def _verify_own(folder: Path) -> None:
+    """PermissionError where somebody else may have put there what is read, or FileNotFoundError."""
+    if not _is_own(folder.lstat(), stat.S_ISDIR):
+        raise PermissionError(f"{folder} is a link, or not a folder that only this user may write")
 
 
-def _is_private(info: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
+def _close_to_others(folder: Path) -> None:
+    if os.name == "posix" and folder.lstat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _is_own(info: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
     """Whether it is of the right kind, this user's, and nobody else may write it."""
     if not is_kind(info.st_mode):
         return False
     return os.name != "posix" or (info.st_uid == os.getuid() and not info.st_mode & 0o022)
+
+
+def _now() -> tuple[int, int]:
+    """For `os.utime`: read and changed now."""
+    now_ns = time.time_ns()
+    return now_ns, now_ns
+
+
+def _checksum(encoded_head: bytes, body: bytes, state: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(encoded_head)
+    digest.update(body)
+    digest.update(state)
+    return digest.digest()
 
 
 def _hash(text: str) -> str:

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import math
 import platform
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
@@ -193,7 +194,18 @@ def run_typing(options: TypingOptions, tell: Callable[[str], None] = _tell_nobod
     """Replays every trace on every side. Raises StardraftError. `tell` gets a line before each replay."""
     _check(options)
     traces = tuple(load_trace(path) for path in options.traces or bundled_traces())
-    return asyncio.run(_run(options, traces, tell))
+    try:
+        return asyncio.run(_run(options, traces, tell))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def _clean_up_when_ended() -> None:
+    """A `kill` ends the replay as Ctrl-C does: the daemon that was started for it ends too."""
+    task = asyncio.current_task()
+    if task is not None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, other threads
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _check(options: TypingOptions) -> None:
@@ -213,6 +225,7 @@ def _check(options: TypingOptions) -> None:
 async def _run(
     options: TypingOptions, traces: tuple[Trace, ...], tell: Callable[[str], None]
 ) -> TypingReport:
+    _clean_up_when_ended()
     replays: list[Replay] = []
     model: ModelInfo | None = None
     for run in range(options.runs):
