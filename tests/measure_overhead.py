@@ -1,4 +1,4 @@
-"""What Python adds to a token, in the engine process itself: planning, choosing, probabilities, text, events. Prints a table.
+"""What Python adds to a token: planning, choosing, probabilities, text, events. Prints a table.
 
     python -m tests.measure_overhead [--model PATH.gguf] [--runs 5]
 

@@ -10,13 +10,12 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import Completion, Speeds
-from stardraftd.engine_process import EngineProcess
+from stardraftd.engine.messages import Completion, Speeds, Warmed
 from stardraftd.errors import EngineCrashedError, StardraftError
 from stardraftd.power import Power
 from stardraftd.protocol import BackgroundState
@@ -27,6 +26,16 @@ log = logging.getLogger(__name__)
 LEVELS = {1: 0.0, 2: 1.0, 3: 4.0}
 MAX_DOCUMENTS = 4
 Policy = Literal["always", "on_mains", "never"]
+
+
+class Worker(Protocol):
+    """What of an engine process is needed here."""
+
+    async def warm(self, completion: Completion, level: int, on_id: Callable[[int], None]) -> Warmed:
+        """Does background work until it is finished or cancelled; `on_id` gets the id that `cancel` takes."""
+
+    def cancel(self, request: int, reason: str) -> None:
+        """Ends it soon; `warm` returns then."""
 
 
 @dataclass
@@ -45,16 +54,22 @@ class Prefetcher:
     """
 
     def __init__(
-        self, engine: Callable[[], EngineProcess | None], changed: Broadcast, policy: Policy, power: Power
+        self,
+        engine: Callable[[], "Worker | None"],
+        changed: Broadcast,
+        policy: Policy,
+        power: Power,
+        levels: Mapping[int, float] = LEVELS,
     ) -> None:
         self._engine = engine
+        self._levels = levels
         self._changed = changed
         self._power = power
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         self._n_interactive = 0
         self._rest_since = time.monotonic()
         self._wake = asyncio.Event()
-        self._running: tuple[EngineProcess, int] | None = None
+        self._running: tuple[Worker, int] | None = None
         self.policy: Policy = policy
         self.speeds: Speeds | None = None
         self.tokens_evaluated = 0
@@ -127,7 +142,7 @@ class Prefetcher:
         if self._engine() is None:
             return 1.0
         _, level = self._next()
-        return LEVELS[level] - (time.monotonic() - self._rest_since)
+        return self._levels[level] - (time.monotonic() - self._rest_since)
 
     def _next(self) -> tuple[_Pending, int]:
         """The document worked on last goes first, but a lower level of any goes before a higher one."""
@@ -135,7 +150,7 @@ class Prefetcher:
         pending = min((p for p in newest_first if p.done < p.max_level), key=lambda p: p.done)
         return pending, pending.done + 1
 
-    async def _work(self, engine: EngineProcess, pending: _Pending, level: int) -> None:
+    async def _work(self, engine: Worker, pending: _Pending, level: int) -> None:
         def started(request: int) -> None:
             self._running = (engine, request)
 

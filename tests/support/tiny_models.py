@@ -161,8 +161,8 @@ def _write(writer: gguf.GGUFWriter) -> None:
     writer.close()
 
 
-def reference_model(path: Path) -> Any:
-    """The model at `path` as transformers' Starcoder2ForCausalLM: float32, eager attention, no window."""
+def reference_model(path: Path, sliding_window: int | None = None) -> Any:
+    """The model at `path` as transformers' Starcoder2ForCausalLM: float32, eager attention."""
     import torch
     from transformers import Starcoder2Config, Starcoder2ForCausalLM
 
@@ -187,7 +187,7 @@ def reference_model(path: Path) -> Any:
         rope_parameters={"rope_type": "default", "rope_theta": value("rope.freq_base")},
         hidden_act="gelu_pytorch_tanh",
         use_bias=True,
-        sliding_window=None,
+        sliding_window=sliding_window,
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
