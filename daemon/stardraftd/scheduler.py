@@ -234,7 +234,11 @@ class Scheduler:
                 self._end(job, msgspec.structs.replace(event, figures=figures))
             case Done() | Failed():
                 self._end(job, event)
-            case Plan() | Text():
+            case Plan():
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("plan", extra={"client": job.client, **msgspec.structs.asdict(event)})
+                job.put(event)
+            case Text():
                 job.put(event)
 
     def _end(self, job: Job, event: Done | Failed) -> None:

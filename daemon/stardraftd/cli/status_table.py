@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stardraftd.cli.terminal import out, write
-from stardraftd.cli.wording import duration, figures_line, size
+from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
-from stardraftd.protocol import EngineState, ModelInfo, Status
+from stardraftd.protocol import BackgroundState, EngineState, ModelInfo, Speeds, Status
 
 _LABEL_WIDTH = 10
 _ENGINE: dict[EngineState, str] = {
@@ -15,6 +15,13 @@ _ENGINE: dict[EngineState, str] = {
     "ready": "ready",
     "backing_off": "crashed; waiting a moment before it is started again",
     "failed": "could not load the model",
+}
+_AHEAD: dict[BackgroundState, str] = {
+    "idle": "nothing to prepare",
+    "working": "preparing",
+    "waiting": "waiting for a request to end",
+    "off": "off (completion.background)",
+    "on_battery": "off while on battery (completion.background)",
 }
 
 
@@ -45,6 +52,11 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
         yield "tokens", _tokens(status)
     if status.last_figures is not None:
         yield "last", figures_line(status.last_figures)
+        yield "", plan_line(status.last_figures)
+    if status.speeds is not None:
+        yield "speed", _speed(status.speeds)
+        yield "cache", _cache(status.speeds)
+    yield "ahead", _ahead(status)
     yield "sessions", f"{status.sessions} connected"
     yield "config", tilde(Path(status.config_path))
     yield "log", tilde(Path(status.log_path))
@@ -83,6 +95,28 @@ def _memory(status: Status) -> str:
 def _requests(status: Status) -> str:
     now = f"{status.n_running} running, {status.n_waiting} waiting"
     return f"{now}; {status.completed} completed, {status.cancelled} cancelled, {status.failed} failed"
+
+
+def _speed(speeds: Speeds) -> str:
+    """What was measured, and how well it predicts."""
+    costs = dict(speeds.batch_ms)
+    told = [f"{n} token{'s' * (n > 1)} at once take {milliseconds(costs[n])}" for n in (1, 64) if n in costs]
+    if speeds.n_predictions:
+        told.append(f"predictions are off by {speeds.error:.0%} (median of {speeds.n_predictions})")
+    told.append(f"guessing ahead {'pays' if speeds.speculates else 'does not pay'} here")
+    return "; ".join(told)
+
+
+def _cache(speeds: Speeds) -> str:
+    used = f"{speeds.n_cells_used:,} of {speeds.n_cells:,} tokens in use"
+    return f"{used}; up to {speeds.n_window:,} of one file"
+
+
+def _ahead(status: Status) -> str:
+    """What is done before it is asked for."""
+    n_evaluated, n_generated = status.tokens_evaluated_in_background, status.tokens_generated_in_background
+    done = f"{n_evaluated:,} tokens read and {n_generated:,} generated in the background"
+    return f"{_AHEAD[status.background]}; {done}"
 
 
 def _tokens(status: Status) -> str:

@@ -1,6 +1,6 @@
 """Numbers and facts as sentences: sizes, durations, and the line of figures under a completion."""
 
-from stardraftd.protocol import Figures, FinishReason
+from stardraftd.protocol import Figures, FinishReason, PlanKind
 
 NOTHING: dict[FinishReason, str] = {
     "end": "The model ends here: it suggests nothing.",
@@ -20,6 +20,28 @@ def figures_line(figures: Figures) -> str:
     if not figures.n_generated:
         return f"{model} | {prompt} | no token, after {milliseconds(figures.total_ms)}"
     return f"{model} | {prompt} | first token after {milliseconds(figures.first_token_ms)} | {speed(figures)}"
+
+
+PLANS: dict[PlanKind, str] = {
+    "recalled": "generated before it was asked for",
+    "kept": "went on with the prompt of before",
+    "anchored": "read from the file's own cache, with a short suffix",
+    "window": "read a window around the cursor",
+    "spm": "read a window with the suffix in front",
+}
+
+
+def plan_line(figures: Figures) -> str:
+    """What the planner chose for a completion, and how right it was about the time."""
+    told = PLANS[figures.kind]
+    if figures.kind == "spm" and figures.n_reused > figures.n_evaluated:
+        told = PLANS["kept"]
+    if figures.stale:
+        told += ", a little older than the text"
+    if figures.predicted_ms:
+        predicted, took = milliseconds(figures.predicted_ms), milliseconds(figures.prefill_ms)
+        told += f"; predicted {predicted}, took {took}"
+    return f"plan: {told}"
 
 
 def speed(figures: Figures) -> str:
