@@ -100,7 +100,9 @@ def _requests(status: Status) -> str:
 def _speed(speeds: Speeds) -> str:
     """What was measured, and how well it predicts."""
     costs = dict(speeds.batch_ms)
-    told = [f"{n} token{'s' * (n > 1)} at once take {milliseconds(costs[n])}" for n in (1, 64) if n in costs]
+    told = [f"a token takes {milliseconds(costs[1])}"] if 1 in costs else []
+    if 64 in costs:
+        told.append(f"64 at once {milliseconds(costs[64])}")
     if speeds.n_predictions:
         told.append(f"predictions are off by {speeds.error:.0%} (median of {speeds.n_predictions})")
     told.append(f"guessing ahead {'pays' if speeds.speculates else 'does not pay'} here")
@@ -108,8 +110,8 @@ def _speed(speeds: Speeds) -> str:
 
 
 def _cache(speeds: Speeds) -> str:
-    used = f"{speeds.n_cells_used:,} of {speeds.n_cells:,} tokens in use"
-    return f"{used}; up to {speeds.n_window:,} of one file"
+    room = f"room for {speeds.n_cells:,} tokens, up to {speeds.n_window:,} of one file"
+    return f"{room}; {speeds.n_cells_used:,} in use" if speeds.n_cells_used else room
 
 
 def _ahead(status: Status) -> str:

@@ -201,7 +201,8 @@ def _read(file: Path) -> dict[str, Any]:
         if content["format"] == _FORMAT and isinstance(content["speeds"], dict):
             return dict(content["speeds"])
     except FileNotFoundError:
-        pass
+        return {}
     except (OSError, ValueError, KeyError, TypeError):
-        log.warning("unreadable file of measured speeds: %s", file)
+        pass
+    log.warning("unreadable file of measured speeds: %s", file)
     return {}
