@@ -6,6 +6,7 @@ cache in use adds to it, because attention walks them all. Both drift with what 
 every real decode corrects a factor.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -196,13 +197,11 @@ def remember(file: Path, key: str, speeds: SpeedModel) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] == _FORMAT and isinstance(content["speeds"], dict):
-            return dict(content["speeds"])
-    except FileNotFoundError:
+    if not file.exists():
         return {}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] == _FORMAT:
+            return dict(content["speeds"])
     log.warning("unreadable file of measured speeds: %s", file)
     return {}
