@@ -77,9 +77,16 @@ def test_what_was_measured_is_remembered_for_its_key_alone(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"format": 99, "speeds": {}}', b'{"format": 1, "speeds": {"a": {"curve": [[1, "x"]]}}}',
-     b'{"format": 1, "speeds": {"a": 3}}', b"\xff"],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"format": 99, "speeds": {}}',
+        b'{"format": 1, "speeds": {"a": {"curve": [[1, "x"]]}}}',
+        b'{"format": 1, "speeds": {"a": 3}}',
+    ],
+)
 def test_a_damaged_file_is_told_of_and_measured_anew(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

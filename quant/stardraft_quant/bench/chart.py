@@ -106,7 +106,7 @@ def _finish(axes: "Axes", title: str) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, linewidth=0.4, color="#cccccc")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:,g}")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     # Below the axes, where no line can be hidden by it.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9)
