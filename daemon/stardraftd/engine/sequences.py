@@ -32,7 +32,7 @@ from stardraftd.engine.llama import Aborted, Context, DecodeError
 
 Role = Literal["file", "fork", "scratch"]
 NO_ROOM = 1  # llama_decode: no free cells
-# A truncated fork may lack so many of its window's oldest tokens before it is not used any more.
+# A truncated fork may lack one in so many of the oldest tokens that are attended to before it is not used.
 WINDOW_SLACK = 64
 
 
@@ -134,16 +134,20 @@ class SequenceCache:
     def _reaches_back(self, sequence: CachedSequence, n_tokens: int) -> bool:
         """Whether a token after the first `n_tokens` would find (nearly) all of its window."""
         oldest = max(0, n_tokens - self.window + 1) if self.window else 0
-        return sequence.n_forgotten <= oldest + (WINDOW_SLACK if sequence.n_forgotten else 0)
+        return sequence.n_forgotten - oldest <= min(n_tokens, self.window) // WINDOW_SLACK
 
     # --- making and changing sequences -----------------------------------------------------------
 
     def fork(self, reuse: Reuse, document: str, role: Role) -> CachedSequence:
-        """A new sequence that begins with what `reuse` found, by reference."""
+        """A new sequence that begins with what `reuse` found, by reference.
+
+        A file's begins empty when that lacks its oldest tokens: it is there for forks at any line.
+        """
         sequence = self._free_sequence(reuse.donor)
         sequence.document, sequence.role = document, role
         self.touch(sequence)
-        if reuse.donor is not None and reuse.n_tokens:
+        lacks_head = role == "file" and reuse.donor is not None and reuse.donor.n_forgotten > 0
+        if reuse.donor is not None and reuse.n_tokens and not lacks_head:
             self._share(reuse.donor, sequence, reuse.n_tokens)
         return sequence
 
@@ -170,14 +174,16 @@ class SequenceCache:
         sequence.last_used = self._clock
 
     def truncate(self, sequence: CachedSequence, n_tokens: int) -> None:
-        """Forgets what stands behind the first `n_tokens`."""
+        """Forgets what stands behind the first `n_tokens`: everything, if those are forgotten already."""
+        if n_tokens <= sequence.n_forgotten:
+            n_tokens = 0
         self._n_cells_used = None
         if n_tokens < len(sequence.tokens):
             self._context.remove(sequence.index, n_tokens)
             del sequence.tokens[n_tokens:], sequence.cells[n_tokens:]
             sequence.n_exact = min(sequence.n_exact, n_tokens)
-        if n_tokens <= sequence.n_forgotten:
-            sequence.n_forgotten = 0 if n_tokens == 0 else n_tokens
+        if n_tokens == 0:
+            sequence.n_forgotten = 0
 
     def drop(self, sequence: CachedSequence) -> None:
         """Empties a sequence and gives it back."""
@@ -199,15 +205,21 @@ class SequenceCache:
 
         `patched` holds `n_head` tokens of `sequence` and, evaluated behind them, what stands in the place of
         those up to `tail_start` now. `sequence` is given back. Cells cannot be moved for one sequence only:
-        others that share the tail lose their part of it first.
+        others that share the tail lose their part of it first. When one of them is pinned, another editor's
+        answer is made in it: then it keeps the tail, and `patched` ends with what it has.
         """
-        tail_cells = set(sequence.cells[tail_start:])
-        for other in self.sequences:
-            if other is not sequence and other.tokens and other is not patched:
-                shared = next((i for i, cell in enumerate(other.cells) if cell in tail_cells), None)
-                if shared is not None:
-                    self.truncate(other, shared)
         self._n_cells_used = None
+        if patched.n_forgotten > sequence.n_forgotten:  # it was evaluated as a scratch, with a window
+            self._context.copy(sequence.index, patched.index, sequence.n_forgotten, patched.n_forgotten)
+            patched.n_forgotten = sequence.n_forgotten
+        sharing = self._sharing(sequence, tail_start, patched)
+        if any(other.pins for other in sharing):
+            self.drop(sequence)
+            return
+        for other, n_kept in sharing.items():
+            self.truncate(other, n_kept)
+            if not other.tokens:
+                self.drop(other)
         shift = len(patched.tokens) - tail_start
         n_exact = min(patched.n_exact, len(patched.tokens))
         self._context.remove(sequence.index, n_head, tail_start)
@@ -222,6 +234,19 @@ class SequenceCache:
         sequence.tokens, sequence.cells = array("i"), array("q")
         self.drop(sequence)
 
+    def _sharing(
+        self, sequence: CachedSequence, start: int, patched: CachedSequence
+    ) -> dict[CachedSequence, int]:
+        """The others that hold cells of `sequence` from `start` on, and how many tokens stand before those."""
+        tail_cells = set(sequence.cells[start:])
+        sharing = {}
+        for other in self.sequences:
+            if other is not sequence and other is not patched:
+                shared = next((i for i, cell in enumerate(other.cells) if cell in tail_cells), None)
+                if shared is not None:
+                    sharing[other] = shared
+        return sharing
+
     def adopt(self, sequence: CachedSequence, tokens: "array[int]", n_exact: int) -> None:
         """Notes that llama.cpp holds `tokens` in `sequence`: they were restored from a saved state."""
         sequence.tokens = array("i", tokens)
@@ -229,7 +254,8 @@ class SequenceCache:
         sequence.n_exact = n_exact
 
     def _share(self, donor: CachedSequence, target: CachedSequence, n_tokens: int) -> None:
-        start = max(donor.n_forgotten, n_tokens - self.window if self.window else 0)
+        keeps_all = not self.window or target.role == "file"
+        start = donor.n_forgotten if keeps_all else max(donor.n_forgotten, n_tokens - self.window)
         self._context.copy(donor.index, target.index, start, n_tokens)
         target.tokens, target.cells = donor.tokens[:n_tokens], donor.cells[:n_tokens]
         target.n_exact = min(donor.n_exact, n_tokens)
