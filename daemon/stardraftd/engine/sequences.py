@@ -237,7 +237,7 @@ class SequenceCache:
     def _sharing(
         self, sequence: CachedSequence, start: int, patched: CachedSequence
     ) -> dict[CachedSequence, int]:
-        """The others that hold cells of `sequence` from `start` on, and how many tokens stand before those."""
+        """The others that hold its cells from `start` on, and how many tokens stand before those there."""
         tail_cells = set(sequence.cells[start:])
         sharing = {}
         for other in self.sequences:
