@@ -82,7 +82,7 @@ class Prefetcher:
             return off
         if self._running is not None:
             return "working"
-        return "waiting" if self._n_interactive and self._pending else "idle"
+        return "waiting" if self._n_interactive and self._has_work else "idle"
 
     # --- what it is told -------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Prefetcher:
 
     def _until_next(self) -> float | None:
         """Seconds until there is something to do; None when that depends on being told."""
-        if self._n_interactive or not any(p.done < p.max_level for p in self._pending.values()):
+        if self._n_interactive or not self._has_work:
             return None
         if self._off():
             return 10.0
@@ -143,6 +143,10 @@ class Prefetcher:
             return 1.0
         _, level = self._next()
         return self._levels[level] - (time.monotonic() - self._rest_since)
+
+    @property
+    def _has_work(self) -> bool:
+        return any(pending.done < pending.max_level for pending in self._pending.values())
 
     def _next(self) -> tuple[_Pending, int]:
         """The document worked on last goes first, but a lower level of any goes before a higher one."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,12 +56,19 @@ async def loaded(client: DaemonClient) -> None:
         pass
 
 
-async def until_read(client: DaemonClient) -> Status:
+async def until(client: DaemonClient, wanted: Callable[[Status], bool]) -> Status:
+    """The first status that is `wanted`."""
     async with contextlib.aclosing(client.watch()) as statuses:
         async for status in statuses:
-            if status.background == "idle" and status.tokens_evaluated_in_background > 200:
+            if wanted(status):
                 return status
     raise AssertionError("the daemon left")
+
+
+async def until_read(client: DaemonClient) -> Status:
+    return await until(
+        client, lambda status: status.background == "idle" and status.tokens_evaluated_in_background > 200
+    )
 
 
 async def stopped(client: DaemonClient) -> None:
@@ -85,6 +92,41 @@ async def test_a_file_that_was_opened_is_read_before_anything_is_asked(client: D
         assert status.completed == 0
         assert status.speeds is not None
         assert status.speeds.n_cells_used > 200
+
+
+async def test_the_first_completion_in_a_file_that_was_read_costs_little(client: DaemonClient) -> None:
+    await loaded(client)
+    request = in_file(target_ms=1.0)  # a planner that finds anything but the cache too dear
+    async with an_editor_is_there(client):
+        await client.warm(in_file(prefix="", suffix=FILE))
+        await until_read(client)
+        read = figures(await done(client, request))
+    assert read.n_reused > 150
+    assert read.n_evaluated < 60
+
+
+async def test_a_request_stops_it_at_once_and_it_goes_on_afterwards(client: DaemonClient) -> None:
+    """Four files are left to be read when the request comes; none is while its answer is made."""
+    await loaded(client)
+    long_answer = in_file(
+        document="other", prefix="class A:\n    x = ", suffix="", mode="free", max_tokens=900
+    )
+    async with an_editor_is_there(client):
+        for number in range(4):
+            await client.warm(in_file(document=f"{number}", prefix="", suffix=f"# {number}\n" + FILE * 4))
+        await until(client, lambda status: status.background == "working")
+        seen: list[Status] = []
+        async with contextlib.aclosing(client.complete(long_answer)) as events:
+            async for event in events:
+                if isinstance(event, Text):
+                    seen.append(await client.status())
+                if len(seen) == 3:
+                    break
+        during = [status for status in seen if status.n_running]
+        assert {status.background for status in during} == {"waiting"}
+        assert len({status.tokens_evaluated_in_background for status in during}) == 1
+        n_before = during[0].tokens_evaluated_in_background
+        await until(client, lambda status: status.tokens_evaluated_in_background > n_before)
 
 
 async def test_without_a_model_in_memory_none_is_loaded_for_it(client: DaemonClient) -> None:

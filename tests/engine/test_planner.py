@@ -4,6 +4,7 @@ The built-in model computes, but the planner is told the speeds of StarCoder2-3B
 are those of the large model, and only tokens are counted here.
 """
 
+import dataclasses
 import random
 import statistics
 from collections.abc import Callable, Iterator
@@ -158,6 +159,14 @@ def test_a_stale_suffix_is_exact_again_after_a_rest(at_work: Engine, loaded: Loa
     assert not rested.plan.stale
     assert rested.n_evaluated <= 4
     assert newest_text_is_that_of_a_cold_run(at_work, loaded, rested.text)
+
+
+def test_a_model_that_was_not_trained_on_spm_never_gets_it(loaded: LoadedModel) -> None:
+    engine = slow_engine(dataclasses.replace(loaded, architecture="qwen2"))
+    for level in (1, 2, 3):
+        assert ask(engine, BEFORE + "x" * level, BEHIND).plan.layout == "psm"
+        warm(engine, BEFORE + "x" * level, BEHIND, level)
+    assert ask(slow_engine(loaded), BEFORE, BEHIND).plan.layout == "spm"
 
 
 def test_another_document_does_not_push_the_first_one_out(at_work: Engine) -> None:

@@ -34,8 +34,9 @@ WINDOW = 64
 N_TOKENS = 300
 # llama.cpp keeps keys and values in 16 bits; logits have a standard deviation of about 1.
 BOUND = 0.02
-# Tokens at once, and how far their logits may be from the window's (r.m.s.). SEEN
-MICRO_BATCHES = [(8, 0.1), (16, 0.2)]
+# Tokens at once, and how far their logits may be from the window's (r.m.s.; with nothing forgotten 0.45 to
+# 0.48 were seen). Seen: 0.145 and 0.227, because the window is only a few times as long as the micro-batch.
+MICRO_BATCHES = [(8, 0.2), (16, 0.3)]
 Logits = NDArray[np.float32]
 
 OTHER = array("i", (7000, 7001))
@@ -44,6 +45,8 @@ IDS = array("i", np.random.default_rng(3).integers(100, 40_000, N_TOKENS).tolist
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # One thread each: two libraries whose threads spin while they wait slow each other down.
+    torch.set_num_threads(1)
     return write_tiny_model(
         tmp_path_factory.mktemp("window") / "tiny.gguf",
         layers=3,
@@ -57,7 +60,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def loaded(path: Path) -> Iterator[LoadedModel]:
     llama.open_backend()
-    settings = EngineSettings(model_path=str(path), context_tokens=1024, batch_tokens=64, gpu_layers=0)
+    settings = EngineSettings(
+        model_path=str(path), context_tokens=1024, batch_tokens=64, gpu_layers=0, threads=1
+    )
     model = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     yield model
     model.close()

@@ -49,13 +49,16 @@ class Background:
 
     def steps(self, view: View, level: int, work: Work) -> Iterator[None]:
         """All the work of a level and of those below it, a decode at a time. Raises Aborted, DecodeError."""
+        uses_file = view.completion.layout == "auto"  # plain prompts share nothing with the file's sequence
         yield from self._streak(view.completion, work)
-        yield from self._splice(view, work)
-        yield from self._extend(view, work)
-        if level >= 2:
+        if uses_file:
+            yield from self._splice(view, work)
+            yield from self._extend(view, work)
+        if level >= 2 and uses_file:
             yield from self._settle(view, work)
-        if level >= 3:
+        if level >= 3 and uses_file:
             yield from self._renew(view, work)
+        if level >= 3:
             yield from self._calibrate(work)
 
     # --- level 1 ---------------------------------------------------------------------------------
@@ -103,7 +106,7 @@ class Background:
     def _settle(self, view: View, work: Work) -> Iterator[None]:
         """A fork that shows all that is wanted around the cursor, for the keys to come."""
         planner, cache = self._engine.planner, self._engine.cache
-        if view.completion.layout != "auto" or planner.is_settled(view):
+        if planner.is_settled(view):
             return
         candidate = planner.at_rest(view)
         sequence = planner.take(candidate, view.completion.document)

@@ -76,7 +76,14 @@ class Engine:
         self.cache = SequenceCache(loaded.context, n_sequences, loaded.window)
         self.speeds = speeds or open_speeds(loaded, self.cache, settings)
         self.prompts = PromptBuilder(tokenizer, loaded.sentinels)
-        self.planner = Planner(self.prompts, self.cache, self.speeds, self._window(), self.n_chunk)
+        self.planner = Planner(
+            self.prompts,
+            self.cache,
+            self.speeds,
+            n_window=self._window(),
+            n_batch=self.n_chunk,
+            knows_spm=loaded.architecture == "starcoder2",
+        )
         self.generations = Generations()
         self.decoder = Decoder(loaded, self.cache, self.speeds, tokenizer.piece, drafters(loaded, settings))
         self._settings = settings

@@ -131,12 +131,21 @@ class View:
 class Planner:
     """Plans for one model on one device.
 
-    n_window: the most tokens of a file that are kept in the cache for it (and shown).
+    n_window:  the most tokens of a file that are kept in the cache for it (and shown).
+    knows_spm: whether the model was trained on SPM v2; of those that llama.cpp runs, only StarCoder2 was.
     """
 
     def __init__(
-        self, prompts: PromptBuilder, cache: SequenceCache, speeds: SpeedModel, n_window: int, n_batch: int
+        self,
+        prompts: PromptBuilder,
+        cache: SequenceCache,
+        speeds: SpeedModel,
+        *,
+        n_window: int,
+        n_batch: int,
+        knows_spm: bool,
     ) -> None:
+        self._knows_spm = knows_spm
         self._prompts = prompts
         self._cache = cache
         self._speeds = speeds
@@ -269,9 +278,10 @@ class Planner:
         yield from self._psm(view, "anchored", head, anchor)
         window = self._best_window(view, len(view.files))
         yield from self._psm(view, "window", window, anchor)
-        yield from self._spm(view, head)
-        if window != head:
-            yield from self._spm(view, window)
+        if self._knows_spm:
+            yield from self._spm(view, head)
+            if window != head:
+                yield from self._spm(view, window)
 
     def _psm(self, view: View, kind: PlanKind, start: int, anchor: int) -> Iterator[Candidate]:
         completion = view.completion
@@ -390,7 +400,9 @@ class Planner:
     def at_rest(self, view: View) -> Candidate:
         """The prompt that shows all that is wanted around the cursor: what the background prepares."""
         suffix = self._prompts.suffix_text(view.completion.suffix, min(MAX_SUFFIX, self.n_window // 4))
-        candidates = [self._anchored_with(view, suffix), *self._spm(view, self.head(view), suffix)]
+        candidates = [self._anchored_with(view, suffix)]
+        if self._knows_spm:
+            candidates += self._spm(view, self.head(view), suffix)
         return min(candidates, key=lambda candidate: candidate.loss)
 
     def _anchored_with(self, view: View, suffix: str) -> Candidate:
