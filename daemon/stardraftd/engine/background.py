@@ -123,7 +123,7 @@ class Background:
         if not held or min(common_prefix(held[0].tokens, ids), held[0].n_exact) == len(ids):
             return
         old = held[0]
-        renewed = cache.fork(cache.reuse(ids, exact=True), document, "scratch")
+        renewed = cache.fork(cache.reuse(ids, exact=True), document, "renewal")
         finished = False
         try:
             with cache.pinned(renewed), cache.pinned(old):

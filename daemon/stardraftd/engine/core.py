@@ -30,7 +30,7 @@ from stardraftd.engine.messages import (
     Speeds,
     Warmed,
 )
-from stardraftd.engine.planner import Candidate, Planner, Splice, View
+from stardraftd.engine.planner import Candidate, Planner, View
 from stardraftd.engine.prompt import PromptBuilder
 from stardraftd.engine.recall import Generation, Generations, Recall
 from stardraftd.engine.run import Interrupt, Run
@@ -42,6 +42,7 @@ from stardraftd.engine.sequences import (
     SequenceCache,
     common_prefix,
 )
+from stardraftd.engine.shapes import Splice
 from stardraftd.engine.speeds import SpeedModel
 from stardraftd.errors import EngineError
 
@@ -299,7 +300,7 @@ class Engine:
         n_saved = size_bytes = 0
         for sequence in reversed(self.cache.files()):
             self.cache.truncate(sequence, sequence.n_exact)
-            if len(sequence.tokens) < MIN_SAVED:
+            if len(sequence.tokens) < MIN_SAVED or sequence.n_forgotten:
                 continue
             state = self.loaded.context.save_sequence(sequence.index)
             if self._saved.put(_saved_key(sequence.document), sequence.tokens, sequence.n_exact, state):

@@ -29,8 +29,19 @@ from dataclasses import dataclass
 
 from stardraftd.engine.messages import Completion, Layout, PlanKind
 from stardraftd.engine.prompt import Budget, PromptBuilder
-from stardraftd.engine.recall import same_but_for_the_line
-from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix, common_suffix
+from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix
+from stardraftd.engine.shapes import (
+    MARK,
+    MAX_TYPED_CHARACTERS,
+    Shape,
+    Splice,
+    differs_in_line,
+    n_changed,
+    splice_between,
+    split_at_anchor,
+    still_shows,
+    where,
+)
 from stardraftd.engine.speeds import SpeedModel
 
 PREFIX_WEIGHT = 0.7
@@ -45,40 +56,7 @@ SUFFIX_SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, MAX_SUFFIX)
 WINDOW_SIZES = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 # A new kind of prompt must be better than a kept one by this, or plans would flutter.
 FLUTTER_MS = 2.0
-# What was typed behind an anchor may be so long; then the anchor moves.
-MAX_TYPED_CHARACTERS = 4000
 MAX_FORKS = 3
-# A change in a file's middle is spliced in if the change is this short and this much stands behind it.
-MAX_SPLICED = 96
-MIN_TAIL = 24
-MARK = 200
-LINE_END = 32
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a fork shows: the file's text from some line up to the anchor, and the suffix's beginning.
-
-    from_start: whether `prefix` begins where the request's prefix did.
-    In SPM there is no anchor: `prefix` is the text that stood before the cursor when the fork was made.
-    """
-
-    layout: Layout
-    prefix: str
-    suffix: str
-    from_start: bool
-
-
-@dataclass(frozen=True)
-class Splice:
-    """How a file's sequence is brought up to a changed text: keep, evaluate, move.
-
-    n_head: tokens that stay; changed: tokens that take the place of those up to `tail_start`.
-    """
-
-    n_head: int
-    changed: "array[int]"
-    tail_start: int
 
 
 @dataclass(frozen=True)
@@ -236,11 +214,11 @@ class Planner:
             if shape is None or fork.pins:
                 continue
             n_stale = 0
-            if not _still_shows(shape.suffix, completion.suffix):
-                if not _differs_in_line(shape.suffix, completion.suffix):
+            if not still_shows(shape.suffix, completion.suffix):
+                if not differs_in_line(shape.suffix, completion.suffix):
                     continue
-                n_stale = _n_changed(shape.suffix.partition("\n")[0], completion.suffix.partition("\n")[0])
-            start = _where(shape, completion.prefix)
+                n_stale = n_changed(shape.suffix.partition("\n")[0], completion.suffix.partition("\n")[0])
+            start = where(shape, completion.prefix)
             if start < 0:
                 continue
             laid_out = self._laid_out_again(view, shape, start)
@@ -285,7 +263,7 @@ class Planner:
 
     def _psm(self, view: View, kind: PlanKind, start: int, anchor: int) -> Iterator[Candidate]:
         completion = view.completion
-        above, typed = _split_at_anchor(completion.prefix, start, anchor)
+        above, typed = split_at_anchor(completion.prefix, start, anchor)
         prefix = self._prompts.text(above, completion.path)
         beginning = self._prompts.file(view.files, prefix)
         reuse = self._cache.reuse(beginning)
@@ -395,7 +373,7 @@ class Planner:
         n_head = common_prefix(old, new)
         if n_head == len(old) or n_head == len(new):
             return None
-        return _splice_between(old, new, n_head)
+        return splice_between(old, new, n_head)
 
     def at_rest(self, view: View) -> Candidate:
         """The prompt that shows all that is wanted around the cursor: what the background prepares."""
@@ -408,7 +386,7 @@ class Planner:
     def _anchored_with(self, view: View, suffix: str) -> Candidate:
         completion = view.completion
         start = self.head(view)
-        above, typed = _split_at_anchor(completion.prefix, start, completion.prefix.rfind("\n") + 1)
+        above, typed = split_at_anchor(completion.prefix, start, completion.prefix.rfind("\n") + 1)
         prefix = self._prompts.text(above, completion.path)
         laid_out = self._psm_laid_out(view, prefix, self._prompts.text(suffix), typed)
         shape = Shape("psm", above, suffix, from_start=start == 0)
@@ -445,76 +423,3 @@ class Planner:
 def _lack(n_shown: int, n_wanted: int) -> float:
     """What it is worth, in targets, that only so many of the wanted tokens are shown."""
     return math.log(max(1.0, n_wanted / max(n_shown, 4)))
-
-
-def _splice_between(old: "array[int]", new: "array[int]", n_head: int) -> Splice | None:
-    """`old` may reach less far than `new`, or further: its end is looked for in `new`."""
-    tail_of_old = old[n_head:]
-    # The file's end moved with the change: try the shifts that a short change can make.
-    probe = old[max(n_head, len(old) - MIN_TAIL) :]
-    if len(probe) < MIN_TAIL:
-        return None
-    data, needle = new[n_head:].tobytes(), probe.tobytes()
-    position = -1
-    while True:
-        position = data.find(needle, position + 1)
-        if position < 0:
-            break
-        if position % new.itemsize == 0:
-            new_end = n_head + position // new.itemsize + len(probe)
-            return _splice_at(old, new[:new_end], n_head, len(tail_of_old))
-    # The window's end cut it off: then the new one ends inside the old one.
-    data, needle = old[n_head:].tobytes(), new[max(n_head, len(new) - MIN_TAIL) :].tobytes()
-    if len(needle) < MIN_TAIL * new.itemsize:
-        return None
-    position = data.rfind(needle)
-    if position < 0 or position % new.itemsize:
-        return None
-    old_end = n_head + position // new.itemsize + MIN_TAIL
-    return _splice_at(old[:old_end], new, n_head, old_end - n_head)
-
-
-def _splice_at(old: "array[int]", new: "array[int]", n_head: int, n_most: int) -> Splice | None:
-    n_tail = common_suffix(old, new, min(n_most, len(new) - n_head))
-    changed = new[n_head : len(new) - n_tail]
-    if n_tail < MIN_TAIL or len(changed) > MAX_SPLICED:
-        return None
-    return Splice(n_head=n_head, changed=changed, tail_start=len(old) - n_tail)
-
-
-def _still_shows(shown: str, suffix: str) -> bool:
-    """Whether what is shown of the suffix is what stands there."""
-    return suffix.startswith(shown) and (bool(shown) or not suffix.strip())
-
-
-def _differs_in_line(shown: str, suffix: str) -> bool:
-    """Whether only the rest of the cursor's line is another one."""
-    below = shown.partition("\n")[2]
-    return bool(below) and (
-        suffix.partition("\n")[2].startswith(below) or same_but_for_the_line(shown, suffix)
-    )
-
-
-def _split_at_anchor(prefix: str, start: int, anchor: int) -> tuple[str, str]:
-    """What is shown of the prefix, above and behind the anchor, which in an endless line is in the line."""
-    if start > anchor or (start == anchor and len(prefix) - anchor > MAX_TYPED_CHARACTERS):
-        anchor = max(start, len(prefix) - LINE_END)
-    return prefix[start:anchor], prefix[anchor:]
-
-
-def _n_changed(old: str, new: str) -> int:
-    """How many characters of a line's rest are others: what is left without a common beginning and end."""
-    most = min(len(old), len(new))
-    n_same = next((i for i in range(most) if old[i] != new[i]), most)
-    n_end = next((i for i in range(most - n_same) if old[-1 - i] != new[-1 - i]), most - n_same)
-    return max(1, max(len(old), len(new)) - n_same - n_end)
-
-
-def _where(shape: Shape, prefix: str) -> int:
-    """Where in `prefix` the shape's text begins; -1 when it is not there any more."""
-    if shape.layout == "spm":
-        mark = shape.prefix[:MARK]
-        return (0 if prefix.startswith(mark) else -1) if shape.from_start else prefix.find(mark)
-    if shape.from_start:
-        return 0 if prefix.startswith(shape.prefix) else -1
-    return prefix.rfind(shape.prefix) if shape.prefix else -1

@@ -4,6 +4,7 @@ All sequences live in one unified cache. A sequence is a list of tokens at posit
 hold the same cells, because a beginning is copied by reference. What a sequence is for:
 
     file     a file's own tokens from its head on: what forks at any line begin with
+    renewal  a file's sequence that is read anew, until it takes the old one's place
     fork     a prompt: the file up to an anchor, the suffix, what was typed and generated since
     scratch  short-lived: several candidates, calibration, a file's sequence while its window moves
 
@@ -30,7 +31,8 @@ import numpy as np
 
 from stardraftd.engine.llama import Aborted, Context, DecodeError
 
-Role = Literal["file", "fork", "scratch"]
+Role = Literal["file", "renewal", "fork", "scratch"]
+KEEPING_ALL: tuple[Role, ...] = ("file", "renewal")
 NO_ROOM = 1  # llama_decode: no free cells
 # A truncated fork may lack one in so many of the oldest tokens that are attended to before it is not used.
 WINDOW_SLACK = 64
@@ -146,7 +148,7 @@ class SequenceCache:
         sequence = self._free_sequence(reuse.donor)
         sequence.document, sequence.role = document, role
         self.touch(sequence)
-        lacks_head = role == "file" and reuse.donor is not None and reuse.donor.n_forgotten > 0
+        lacks_head = role in KEEPING_ALL and reuse.donor is not None and reuse.donor.n_forgotten > 0
         if reuse.donor is not None and reuse.n_tokens and not lacks_head:
             self._share(reuse.donor, sequence, reuse.n_tokens)
         return sequence
@@ -254,7 +256,7 @@ class SequenceCache:
         sequence.n_exact = n_exact
 
     def _share(self, donor: CachedSequence, target: CachedSequence, n_tokens: int) -> None:
-        keeps_all = not self.window or target.role == "file"
+        keeps_all = not self.window or target.role in KEEPING_ALL
         start = donor.n_forgotten if keeps_all else max(donor.n_forgotten, n_tokens - self.window)
         self._context.copy(donor.index, target.index, start, n_tokens)
         target.tokens, target.cells = donor.tokens[:n_tokens], donor.cells[:n_tokens]
@@ -340,7 +342,7 @@ class SequenceCache:
     def _forget_old(self, sequence: CachedSequence, n_new: int) -> None:
         """Before `n_new` tokens are evaluated: what the first of them does not attend to any more."""
         oldest = len(sequence.tokens) - self.window + 1 if self.window else 0
-        if oldest > sequence.n_forgotten and sequence.role != "file" and n_new:
+        if oldest > sequence.n_forgotten and sequence.role not in KEEPING_ALL and n_new:
             self._context.remove(sequence.index, sequence.n_forgotten, oldest)
             sequence.n_forgotten = oldest
             self._n_cells_used = None
@@ -348,7 +350,7 @@ class SequenceCache:
     def _window_of_file(self, sequence: CachedSequence, n_new: int) -> CachedSequence | None:
         """Past the window, a file's tokens are evaluated in a sequence that forgets; None when not needed."""
         n = len(sequence.tokens)
-        if not self.window or sequence.role != "file" or n + n_new <= self.window:
+        if not self.window or sequence.role not in KEEPING_ALL or n + n_new <= self.window:
             return None
         with self.pinned(sequence):
             return self.fork(Reuse(sequence, n, sequence.n_exact), sequence.document, "scratch")
@@ -373,7 +375,7 @@ class SequenceCache:
         candidates = [s for s in self.sequences if s.tokens and s not in keep and not s.pins]
         if not candidates:
             return False
-        worth = {"scratch": 0, "fork": 1, "file": 2}
+        worth = {"scratch": 0, "renewal": 1, "fork": 1, "file": 2}
         victim = min(
             candidates,
             key=lambda s: (s.document in documents and s.role == "file", worth[s.role], s.last_used),
