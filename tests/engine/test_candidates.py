@@ -1,7 +1,5 @@
 """Several middles for one prompt: different ones, from one evaluation of the prompt, side by side."""
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
@@ -9,21 +7,10 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 from stardraftd.engine.core import Engine
 from stardraftd.engine.loading import LoadedModel
 from stardraftd.engine.messages import Completion, CompletionEvent, Done, Text
-from tests.support.engines import Asked, Wanted, ask, cache_is_true, loaded_model, slow_engine
+from tests.support.engines import Asked, Wanted, ask, cache_is_true, slow_engine
 
 PREFIX = "class Shelf:\n    def __init__(self, items):\n        self."
 SUFFIX = "\n\n    def add(self, item):\n        self.items.append(item)\n"
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[LoadedModel]:
-    with loaded_model() as model:
-        yield model
-
-
-@pytest.fixture
-def engine(loaded: LoadedModel) -> Engine:
-    return slow_engine(loaded)
 
 
 def events_of(engine: Engine, interrupt: object = None, **fields: object) -> list[CompletionEvent]:

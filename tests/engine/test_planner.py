@@ -7,7 +7,7 @@ are those of the large model, and only tokens are counted here.
 import dataclasses
 import random
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +16,7 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 from stardraftd.engine.core import Engine
 from stardraftd.engine.loading import LoadedModel
 from stardraftd.engine.messages import Completion, CompletionEvent, Done
-from tests.support.engines import ask, cache_is_true, cold_text, loaded_model, slow_engine, warm
+from tests.support.engines import ask, cache_is_true, cold_text, slow_engine, warm
 
 FILE = "".join(
     f"    def method_{number}(self, value):\n"
@@ -34,17 +34,6 @@ def behind_value(text: str, number: int) -> int:
 
 MIDDLE = FILE.index("    def method_14")
 BEFORE, BEHIND = FILE[:MIDDLE], FILE[MIDDLE:]
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[LoadedModel]:
-    with loaded_model() as model:
-        yield model
-
-
-@pytest.fixture
-def engine(loaded: LoadedModel) -> Engine:
-    return slow_engine(loaded)
 
 
 @pytest.fixture

@@ -1,28 +1,14 @@
 """What was generated is not generated again: for whoever types it, or accepts it and goes on."""
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel
-from tests.support.engines import ask, loaded_model, slow_engine, warm
+from tests.support.engines import ask, warm
 
 PREFIX = "class Shelf:\n    def __init__(self, items):\n        self."
 SUFFIX = "\n\n    def add(self, item):\n        self.items.append(item)\n"
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[LoadedModel]:
-    with loaded_model() as model:
-        yield model
-
-
-@pytest.fixture
-def engine(loaded: LoadedModel) -> Engine:
-    return slow_engine(loaded)
 
 
 @pytest.fixture

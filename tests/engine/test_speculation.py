@@ -1,7 +1,6 @@
 """Guesses change nothing: text and tokens are those of plain greedy decoding, however they were come by."""
 
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,12 @@ from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.speculation import Acceptance, PromptLookup
 from stardraftd.engine.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
-from tests.support.engines import Asked, Fixed, ask, cache_is_true, loaded_model
+from tests.support.engines import Asked, Fixed, ask, cache_is_true
 from tests.support.prompts import Case, load_cases
 
 FLAT = ((1, 10.0), (2, 10.1), (4, 10.2), (8, 10.4), (16, 11.0), (64, 20.0))
 DEAR = tuple((n, 10.0 * n) for n in (1, 2, 4, 8, 16))
 REPETITIVE = "".join(f"    self.total_{i} = compute(self.items_{i}, rate)\n" for i in (1, 2, 3, 1, 2, 3, 1))
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[LoadedModel]:
-    with loaded_model() as model:
-        yield model
 
 
 def engine_that(loaded: LoadedModel, *, guesses: bool) -> Engine:

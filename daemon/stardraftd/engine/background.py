@@ -33,9 +33,9 @@ MIN_CHUNK, FIRST_CHUNK, MAX_CHUNK = 16, 64, 256
 class Work:
     """Background work for one document: its interrupt, and what it came to."""
 
-    def __init__(self, interrupt: Interrupt, n_chunk: int = MIN_CHUNK) -> None:
+    def __init__(self, interrupt: Interrupt) -> None:
         self.interrupt = interrupt
-        self.n_chunk = n_chunk
+        self.n_chunk = MIN_CHUNK
         self.n_evaluated = 0
         self.n_generated = 0
 
@@ -135,13 +135,9 @@ class Background:
                 renewed.role = "file"
                 cache.drop(old)
             elif len(renewed.tokens) > old.n_exact:
-                self._keep_partly(renewed)
+                renewed.role = "fork"  # it waits as one: the next renewal finds it, and goes on from there
             else:
                 cache.drop(renewed)
-
-    def _keep_partly(self, renewed: CachedSequence) -> None:
-        """An unfinished renewal waits as a fork: the next one finds it, and goes on from there."""
-        renewed.role = "fork"
 
     def _calibrate(self, work: Work) -> Iterator[None]:
         for _ in calibrate(self._engine.loaded, self._engine.cache, self._engine.speeds, work.interrupt):

@@ -250,20 +250,18 @@ class Planner:
 
     def _new(self, view: View) -> Iterator[Candidate]:
         """Forks of the file's sequence at the cursor's line, and windows that are evaluated anew."""
-        prefix = view.completion.prefix
-        anchor = prefix.rfind("\n") + 1
         head = self.head(view)
-        yield from self._psm(view, "anchored", head, anchor)
-        window = self._best_window(view, len(view.files))
-        yield from self._psm(view, "window", window, anchor)
+        yield from self._psm(view, "anchored", head)
+        window = self._best_window(view)
+        yield from self._psm(view, "window", window)
         if self._knows_spm:
             yield from self._spm(view, head)
             if window != head:
                 yield from self._spm(view, window)
 
-    def _psm(self, view: View, kind: PlanKind, start: int, anchor: int) -> Iterator[Candidate]:
+    def _psm(self, view: View, kind: PlanKind, start: int) -> Iterator[Candidate]:
         completion = view.completion
-        above, typed = split_at_anchor(completion.prefix, start, anchor)
+        above, typed = split_at_anchor(completion.prefix, start)
         prefix = self._prompts.text(above, completion.path)
         beginning = self._prompts.file(view.files, prefix)
         reuse = self._cache.reuse(beginning)
@@ -386,7 +384,7 @@ class Planner:
     def _anchored_with(self, view: View, suffix: str) -> Candidate:
         completion = view.completion
         start = self.head(view)
-        above, typed = split_at_anchor(completion.prefix, start, completion.prefix.rfind("\n") + 1)
+        above, typed = split_at_anchor(completion.prefix, start)
         prefix = self._prompts.text(above, completion.path)
         laid_out = self._psm_laid_out(view, prefix, self._prompts.text(suffix), typed)
         shape = Shape("psm", above, suffix, from_start=start == 0)
@@ -394,30 +392,27 @@ class Planner:
 
     def _best_suffix(self, view: View, n_others: int) -> str:
         """The beginning of the suffix whose length is worth its time, beside `n_others` tokens."""
-        n_cells = self._cache.n_cells_used
-        target = view.completion.target_ms
+        size = self._best_size(view, SUFFIX_SIZES, view.n_suffix_wanted, SUFFIX_WEIGHT, n_others)
+        return self._prompts.suffix_text(view.completion.suffix, size)
 
-        def loss(n: int) -> float:
-            share = SUFFIX_WEIGHT * math.log(view.n_suffix_wanted / min(n, view.n_suffix_wanted))
-            return self._speeds.prefill_ms(n_others + n, n_cells, self._n_batch) + target * share
-
-        sizes = [n for n in SUFFIX_SIZES if n < view.n_suffix_wanted] + [view.n_suffix_wanted]
-        return self._prompts.suffix_text(view.completion.suffix, min(sizes, key=loss))
-
-    def _best_window(self, view: View, n_others: int) -> int:
+    def _best_window(self, view: View) -> int:
         """Where in the prefix the window begins whose length is worth its time, if nothing is cached."""
-        n_cells = self._cache.n_cells_used
-        target = view.completion.target_ms
-
-        def loss(n: int) -> float:
-            share = PREFIX_WEIGHT * math.log(view.n_prefix_wanted / min(n, view.n_prefix_wanted))
-            return self._speeds.prefill_ms(n_others + n, n_cells, self._n_batch) + target * share
-
-        sizes = [n for n in WINDOW_SIZES if n < view.n_prefix_wanted] + [view.n_prefix_wanted]
-        size = min(sizes, key=loss)
+        size = self._best_size(view, WINDOW_SIZES, view.n_prefix_wanted, PREFIX_WEIGHT, len(view.files))
         if size == view.n_prefix_wanted and view.n_prefix_wanted < self.n_window - len(view.files):
             return 0
         return self._prompts.window_starts(view.completion.prefix, (size,))[0]
+
+    def _best_size(
+        self, view: View, sizes: tuple[int, ...], n_wanted: int, weight: float, n_others: int
+    ) -> int:
+        """How many of `n_wanted` tokens are worth their time, when `n_others` are evaluated as well."""
+        n_cells = self._cache.n_cells_used
+
+        def loss(n: int) -> float:
+            predicted_ms = self._speeds.prefill_ms(n_others + n, n_cells, self._n_batch)
+            return predicted_ms + view.completion.target_ms * weight * _lack(n, n_wanted)
+
+        return min([*(n for n in sizes if n < n_wanted), n_wanted], key=loss)
 
 
 def _lack(n_shown: int, n_wanted: int) -> float:

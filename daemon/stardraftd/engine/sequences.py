@@ -23,7 +23,7 @@ nothing else is there. `cells[i]` is a number of its own for each evaluated toke
 
 import contextlib
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -84,6 +84,10 @@ def common_suffix(a: "array[int]", b: "array[int]", n_most: int) -> int:
     return first if differs[first] else n
 
 
+def _last_used_first(sequences: Iterable[CachedSequence]) -> list[CachedSequence]:
+    return sorted(sequences, key=lambda sequence: -sequence.last_used)
+
+
 class SequenceCache:
     """The sequences of one context. `window` is how many positions a token attends to; 0 is all."""
 
@@ -99,12 +103,11 @@ class SequenceCache:
 
     def find(self, document: str, role: Role) -> list[CachedSequence]:
         """The document's sequences of that role, last used first."""
-        found = [s for s in self.sequences if s.document == document and s.role == role]
-        return sorted(found, key=lambda sequence: -sequence.last_used)
+        return _last_used_first(s for s in self.sequences if s.document == document and s.role == role)
 
     def files(self) -> list[CachedSequence]:
         """The sequences of files, last used first."""
-        return sorted((s for s in self.sequences if s.role == "file"), key=lambda s: -s.last_used)
+        return _last_used_first(s for s in self.sequences if s.role == "file")
 
     def knows(self, document: str) -> bool:
         """Whether anything of the document is cached."""
@@ -179,8 +182,8 @@ class SequenceCache:
         """Forgets what stands behind the first `n_tokens`: everything, if those are forgotten already."""
         if n_tokens <= sequence.n_forgotten:
             n_tokens = 0
-        self._n_cells_used = None
         if n_tokens < len(sequence.tokens):
+            self._n_cells_used = None
             self._context.remove(sequence.index, n_tokens)
             del sequence.tokens[n_tokens:], sequence.cells[n_tokens:]
             sequence.n_exact = min(sequence.n_exact, n_tokens)

@@ -94,8 +94,12 @@ def differs_in_line(shown: str, suffix: str) -> bool:
     )
 
 
-def split_at_anchor(prefix: str, start: int, anchor: int) -> tuple[str, str]:
-    """What is shown of the prefix, above and behind the anchor, which in an endless line is in the line."""
+def split_at_anchor(prefix: str, start: int) -> tuple[str, str]:
+    """What is shown of the prefix from `start` on: above the anchor and behind it.
+
+    The anchor is the start of the cursor's line; in an endless line it is in the line.
+    """
+    anchor = prefix.rfind("\n") + 1
     if start > anchor or (start == anchor and len(prefix) - anchor > MAX_TYPED_CHARACTERS):
         anchor = max(start, len(prefix) - LINE_END)
     return prefix[start:anchor], prefix[anchor:]
