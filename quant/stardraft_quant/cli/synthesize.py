@@ -1,30 +1,13 @@
-"""`stardraft quant ...`: making model files. What needs numpy and gguf is imported when a command runs."""
+"""`stardraft quant synthesize`: a random model of a published shape."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-quant = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Make model files.",
-)
+EXAMPLE = "Example: stardraft quant synthesize --like starcoder2-3b --type Q4_K_M speed-test.gguf"
 
 
-@quant.callback()
-def _quant() -> None:
-    """Make model files.
-
-    Needs `pip install "stardraft[quant]"`.
-    """
-
-
-@quant.command(
-    epilog="Example: stardraft quant synthesize --like starcoder2-3b --type Q4_K_M speed-test.gguf"
-)
 def synthesize(
     out: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="Where to write it.")],
     like: Annotated[
