@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from stardraftd.engine.messages import (
     MAX_FRAME_BYTES,
@@ -57,6 +57,9 @@ class EngineProcess:
         self._on_loading = on_loading
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._streams: dict[int, asyncio.Queue[CompletionEvent | Warmed | None]] = {}
+        self._warms: set[int] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._saved: asyncio.Future[Saved] | None = None
         self._next_id = 1
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
@@ -97,10 +100,7 @@ class EngineProcess:
         self, completion: Completion, on_id: Callable[[int], None]
     ) -> AsyncIterator[CompletionEvent]:
         """Runs a completion; the last event is Done or Failed. `on_id` gets the id that `cancel` takes."""
-        request, self._next_id = self._next_id, self._next_id + 1
-        events: asyncio.Queue[CompletionEvent | Warmed | None] = asyncio.Queue()
-        self._streams[request] = events
-        try:
+        with self._stream() as (request, events):
             on_id(request)
             self._send(Complete(request, completion))
             while (event := await events.get()) is not None:
@@ -110,15 +110,11 @@ class EngineProcess:
                 if isinstance(event, Done | Failed):
                     return
             raise await self._death()
-        finally:
-            del self._streams[request]
 
     async def warm(self, completion: Completion, level: int, on_id: Callable[[int], None]) -> Warmed:
         """Has background work done until it is finished or cancelled. Raises what the engine raised."""
-        request, self._next_id = self._next_id, self._next_id + 1
-        events: asyncio.Queue[CompletionEvent | Warmed | None] = asyncio.Queue()
-        self._streams[request] = events
-        try:
+        with self._stream() as (request, events):
+            self._warms.add(request)
             on_id(request)
             self._send(Warm(request, completion, level))
             while (event := await events.get()) is not None:
@@ -128,8 +124,27 @@ class EngineProcess:
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
             raise await self._death()
+
+    @contextlib.contextmanager
+    def _stream(self) -> Iterator[tuple[int, asyncio.Queue[CompletionEvent | Warmed | None]]]:
+        """A new request's id, and what the engine says of it."""
+        request, self._next_id = self._next_id, self._next_id + 1
+        events: asyncio.Queue[CompletionEvent | Warmed | None] = asyncio.Queue()
+        self._streams[request] = events
+        self._idle.clear()
+        try:
+            yield request, events
         finally:
             del self._streams[request]
+            self._warms.discard(request)
+            if not self._streams:
+                self._idle.set()
+
+    async def idle(self) -> None:
+        """Waits until no request runs; work in the background is ended for that."""
+        for request in self._warms:
+            self.cancel(request, "superseded")
+        await self._idle.wait()
 
     async def save(self) -> Saved | None:
         """Has the files' sequences written to disk; None when the engine is gone or takes too long."""

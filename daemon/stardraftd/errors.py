@@ -6,7 +6,9 @@
     ├── ModelError             the model file cannot be used
     │   ├── ModelNotFoundError     there is no such file or name
     │   ├── ModelFormatError       not a GGUF, damaged, or outside the limits checked here
-    │   └── ModelUnsupportedError  a sound GGUF, but not for fill-in-the-middle
+    │   ├── ModelUnsupportedError  a sound GGUF, but not for fill-in-the-middle
+    │   ├── ModelDownloadError     the Hub or the network did not give what was asked for
+    │   └── LicenceError           its licence has not been accepted
     ├── EngineError            the engine process could not do its work
     │   ├── EngineMissingError     llama-cpp-python is not installed
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
@@ -58,6 +60,14 @@ class ModelFormatError(ModelError):
 
 class ModelUnsupportedError(ModelError):
     code = "model_unsupported"
+
+
+class ModelDownloadError(ModelError):
+    code = "model_download"
+
+
+class LicenceError(ModelError):
+    code = "licence"
 
 
 class EngineError(StardraftError):

@@ -23,6 +23,8 @@ from stardraftd.config import Config, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.endpoint import Listener, listen
 from stardraftd.errors import ConfigError, PathError, StardraftError
+from stardraftd.models.store import Entry, Store
+from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
 from stardraftd.protocol import ErrorBody, StartReport
 from stardraftd.server import build_app
@@ -130,10 +132,17 @@ class _Process:
             on_change,
             current=service.config,
         )
+
+        def on_models(entries: list[Entry]) -> None:  # in the other watcher's thread
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(service.models_changed, entries)
+
+        models_watcher = ModelsWatcher(Store(), on_models)
         try:
             watcher.start()
         except ConfigError as error:
             service.reconfigure(error)
+        models_watcher.start()
         log.info("listening", extra={"endpoint": str(self._listener.endpoint), "pid": os.getpid()})
         serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]))
         background = [
@@ -149,6 +158,7 @@ class _Process:
                     await asyncio.wait_for(service.scheduler.drained(), service.config.daemon.drain_seconds)
         finally:
             watcher.stop()
+            models_watcher.stop()
             service.changed.close()
             await service.supervisor.unload()
             self._http.should_exit = True

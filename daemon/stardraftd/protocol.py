@@ -68,6 +68,7 @@ __all__ = [
     "Status",
     "StopRequest",
     "StreamEvent",
+    "Successor",
     "Text",
     "Token",
     "Warming",
@@ -144,6 +145,13 @@ class Ready(Struct, frozen=True, tag="ready", tag_field="event"):
     model: ModelInfo
 
 
+class Successor(Struct, frozen=True):
+    """A model that is being loaded while another one serves; `fraction` from 0 to 1."""
+
+    model_path: str
+    fraction: float
+
+
 StreamEvent = Loading | Ready | Notice | Plan | Text | Done | Failed
 
 
@@ -154,6 +162,8 @@ class Status(Struct, frozen=True, kw_only=True):
     model is what is loaded; None when nothing is. model_path is what would be loaded.
     background is what is done in advance: nothing left, at work, waiting for a person's request to end, or
     not done (turned off, or on battery). speeds are what the engine measured, None before it did.
+    successor is loaded while the engine serves, to take its place. models are the names of those that are in
+    the folder of models and can be used.
     """
 
     version: str
@@ -186,6 +196,8 @@ class Status(Struct, frozen=True, kw_only=True):
     tokens_evaluated_in_background: int = 0
     tokens_generated_in_background: int = 0
     speeds: Speeds | None = None
+    successor: Successor | None = None
+    models: tuple[str, ...] = ()
 
 
 class StartReport(Struct, frozen=True):

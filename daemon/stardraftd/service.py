@@ -21,6 +21,7 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.config import Config, ModelConfig
 from stardraftd.engine.messages import Completion, EngineSettings
 from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
 from stardraftd.power import Power
 from stardraftd.prefetch import Prefetcher
@@ -71,6 +72,8 @@ class Service:
     def __post_init__(self) -> None:
         self._started = time.monotonic()
         self._last_seen = self._started
+        self.models: tuple[Entry, ...] = ()
+        self._knows_models = False
         self.supervisor = Supervisor(engine_settings(self.config.model), self.changed)
         self.prefetcher = Prefetcher(
             lambda: self.supervisor.current, self.changed, self.config.completion.background, Power()
@@ -114,7 +117,7 @@ class Service:
         """Loads the model; Loading events, then Ready with warnings before it, or Failed."""
         events: asyncio.Queue[Loading | None] = asyncio.Queue()
         forget = self.supervisor.on_loading(events.put_nowait)
-        loading = asyncio.create_task(self.supervisor.ready())
+        loading = asyncio.create_task(self.supervisor.settled())
 
         def loaded(task: "asyncio.Task[object]") -> None:
             events.put_nowait(None)
@@ -148,6 +151,7 @@ class Service:
         problems = (
             self.config_problem,
             f"{failure.message} {failure.hint}".strip() if failure else "",
+            "The model from before still serves." if supervisor.is_replaced else "",
             *supervisor.warnings,
             self.log_handler.problem or "",
         )
@@ -182,7 +186,21 @@ class Service:
             tokens_evaluated_in_background=self.prefetcher.tokens_evaluated,
             tokens_generated_in_background=self.prefetcher.tokens_generated,
             speeds=(self.prefetcher.speeds or supervisor.speeds) if supervisor.state == "ready" else None,
+            successor=supervisor.successor,
+            models=tuple(entry.name for entry in self.models if not entry.problem),
         )
+
+    def models_changed(self, entries: list[Entry]) -> None:
+        """The folder of models: what is in it now."""
+        before = {entry.name for entry in self.models if not entry.problem}
+        self.models = tuple(entries)
+        for entry in entries:
+            if not entry.problem and entry.name not in before and self._knows_models:
+                log.info("a model has appeared", extra={"model": entry.name, "path": entry.path})
+            if not entry.problem and entry.path == self.supervisor.settings.model_path:
+                self.supervisor.file_may_have_changed()
+        self._knows_models = True
+        self.changed.notify()
 
     # --- configuration ---------------------------------------------------------------------------
 
@@ -236,7 +254,8 @@ class Service:
         """Lets the model go, and then the daemon, when nobody has wanted them for long enough."""
         while True:
             await asyncio.sleep(interval_s)
-            busy = self.scheduler.running or self.scheduler.waiting or self.supervisor.state == "loading"
+            loading = self.supervisor.state == "loading" or self.supervisor.successor is not None
+            busy = self.scheduler.running or self.scheduler.waiting or loading
             now = time.monotonic()
             if busy or self.changed.listeners:
                 self._last_seen = now

@@ -2,7 +2,8 @@
 
 One owner of this state. Others ask for a ready engine (`ready`) and say what they want (`configure`,
 `unload`); a new engine process is started when there is none, when the last one died, or when the
-settings are no longer those it was started with.
+settings are no longer those it was started with. In that case, where memory has room for both, the new one
+is loaded beside the old one, which serves until then; one that cannot be loaded leaves the old one in place.
 
                        ready()                  Loaded
     unloaded ─────────────────────────► loading ───────► ready ──┐ died: started again by the next
@@ -21,10 +22,10 @@ from pathlib import Path
 import psutil
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import EngineSettings, Loading, ModelInfo, Speeds
+from stardraftd.engine.messages import EngineSettings, Loaded, Loading, ModelInfo, Speeds
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineCrashedError, StardraftError
-from stardraftd.protocol import EngineState
+from stardraftd.protocol import EngineState, Successor
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ MAX_BACK_OFF_S = 60.0
 PATIENCE_S = 5.0
 # After a refused load, the same file with the same settings is tried again only this much later.
 RETRY_LOAD_AFTER_S = 20.0
+# What an engine takes beside its file, at most: KV cache (0.7 GB for 8,192 cells of a 15B), buffers, Python.
+BESIDE_BYTES = 1_500_000_000
+BESIDE_FACTOR = 1.1
 
 
 class Supervisor:
@@ -52,6 +56,12 @@ class Supervisor:
         self._not_before = 0.0
         self._failure: tuple[StardraftError, object, float] | None = None
         self._listeners: list[Callable[[Loading], None]] = []
+        self._succession: asyncio.Task[None] | None = None
+        self._refused: EngineSettings | None = None  # the successor could not be loaded; the old one serves
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._loaded_signature: object = None
+        self._outdated = False  # the model's file is another by now, and there was no room to load it beside
+        self.successor: Successor | None = None
         self.model: ModelInfo | None = None
         self.warnings: tuple[str, ...] = ()
         self.speeds: Speeds | None = None
@@ -71,9 +81,15 @@ class Supervisor:
 
     @property
     def current(self) -> EngineProcess | None:
-        """The engine if it is there and as configured now; it is not started for this."""
-        is_current = self._process is not None and self._process.alive
-        return self._process if is_current and self._started_with == self._settings else None
+        """The engine if it is there and may serve now; it is not started for this."""
+        is_there = self._process is not None and self._process.alive
+        return self._process if is_there and self._may_serve else None
+
+    @property
+    def _may_serve(self) -> bool:
+        """Whether the engine is as configured, or is to serve until, or instead of, one that is."""
+        as_configured = self._started_with == self._settings and not self._outdated
+        return as_configured or self._succession is not None or self._refused == self._settings
 
     @property
     def settings(self) -> EngineSettings:
@@ -83,6 +99,11 @@ class Supervisor:
     def failure(self) -> StardraftError | None:
         """Why the last load failed; None when it did not, or the settings are others since."""
         return self._failure[0] if self._failure else None
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the engine that serves is another than the configured one, which could not be loaded."""
+        return self.current is not None and self._refused == self._settings
 
     @property
     def engine_pid(self) -> int | None:
@@ -102,23 +123,60 @@ class Supervisor:
         return lambda: self._listeners.remove(listener)
 
     def configure(self, settings: EngineSettings) -> None:
-        """New settings: in force from the next `ready` on. The engine that runs finishes its request."""
+        """New settings: an engine with them takes the place of the one that runs, which ends its requests."""
         if settings != self._settings:
             self._settings = settings
-            self._failure = None
-            self._not_before = 0.0
-            self._changed.notify()
+            self._renew()
+
+    def file_may_have_changed(self) -> None:
+        """A model file came, went or changed. If it is the one that runs or failed, it is loaded anew."""
+        signature = _signature(self._settings)
+        failed_with = self._failure[1] if self._failure else None
+        if (
+            signature not in (self._loaded_signature, failed_with)
+            and Path(self._settings.model_path).exists()
+        ):
+            self._renew()
+
+    def _renew(self) -> None:
+        """What runs is not what is wanted: begins to replace it, or leaves that to the next `ready`."""
+        self._failure = None
+        self._refused = None
+        self._not_before = 0.0
+        if self._succession is not None:
+            self._succession.cancel()
+            self._succession = None
+        is_there = self._process is not None and self._process.alive
+        self._outdated = is_there and not self._is_wanted
+        if self._outdated and self._fits_beside():
+            self._succession = asyncio.create_task(self._succeed(self._settings))
+        self._changed.notify()
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether the engine that runs has the wanted settings, and the file as it is now."""
+        return self._started_with == self._settings and self._loaded_signature == _signature(self._settings)
+
+    async def settled(self) -> None:
+        """An engine as it is configured is there. Raises what prevents that, like `ready`."""
+        while self._succession is not None:
+            await asyncio.wait({self._succession})
+        if self._failure is not None and self._refused == self._settings:
+            raise self._failure[0]
+        await self.ready()
 
     async def ready(self) -> EngineProcess:
-        """An engine with the model loaded as configured now.
+        """An engine with the model loaded: as configured now, or the one before while that is replaced.
 
         Raises what prevents it: ModelError, EngineMissingError, EngineLoadError, EngineCrashedError.
         """
+        while self._succession is not None and not (self._process and self._process.alive):
+            await asyncio.wait({self._succession})
         async with self._lock:
             self.last_used = time.monotonic()
             if self._process is not None and not self._process.alive:
                 await self._bury()
-            if self._process is not None and self._started_with != self._settings:
+            if self._process is not None and not self._may_serve:
                 log.info("engine settings changed; starting anew")
                 await self._let_go()
             if self._process is None:
@@ -141,21 +199,35 @@ class Supervisor:
 
     async def unload(self) -> None:
         """Ends the engine process, so that all its memory goes back."""
+        if self._succession is not None:
+            self._succession.cancel()
+            await asyncio.gather(self._succession, return_exceptions=True)
         async with self._lock:
             await self._let_go()
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def _start(self) -> None:
         settings = self._settings
-        signature = _signature(
-            settings
-        )  # of the file that is about to be tried, not of one put there meanwhile
-        self._failure = None
         self.loading_fraction = 0.0
         self._changed.notify()
-        started = time.monotonic()
-        process = await EngineProcess.start(self._report_loading)
         try:
-            loaded = await process.load(settings)
+            self._take(settings, *await self._load(settings, self._report_loading))
+        finally:
+            self.loading_fraction = None
+            self._changed.notify()
+
+    async def _load(
+        self, settings: EngineSettings, on_loading: Callable[[Loading], None]
+    ) -> tuple[EngineProcess, Loaded, object]:
+        """A new engine with the model loaded, and the signature of the file that was loaded."""
+        # Of the file that is about to be tried, not of one put there meanwhile.
+        signature = _signature(settings)
+        self._failure = None
+        process = await EngineProcess.start(on_loading)
+        try:
+            return process, await process.load(settings), signature
         except StardraftError as error:
             log.error(  # noqa: TRY400 - a sentence, not a traceback
                 "engine failed to load", extra={"code": error.code, "reason": error.message}
@@ -166,10 +238,13 @@ class Supervisor:
         except asyncio.CancelledError:
             await process.close()
             raise
-        finally:
-            self.loading_fraction = None
-            self._changed.notify()
-        self._process, self._started_with = process, settings
+
+    def _take(
+        self, settings: EngineSettings, process: EngineProcess, loaded: Loaded, signature: object
+    ) -> None:
+        """From now on this engine serves."""
+        self._process, self._started_with, self._loaded_signature = process, settings, signature
+        self._outdated = False
         self.model, self.warnings, self.speeds = loaded.info, loaded.warnings, loaded.speeds
         for warning in loaded.warnings:
             log.warning(warning)
@@ -179,13 +254,62 @@ class Supervisor:
                 "model": loaded.info.name,
                 "device": loaded.info.device,
                 "engine_pid": process.pid,
-                "load_s": round(time.monotonic() - started, 3),
+                "load_s": round(loaded.info.load_ms / 1000, 3),
             },
         )
         self._changed.notify()
 
+    def _fits_beside(self) -> bool:
+        """Whether another engine can be loaded while this one runs: on the CPU only, with room in memory."""
+        assert self._started_with is not None
+        on_cpu = self.model is not None and self.model.gpu_layers == 0
+        if not on_cpu or self._settings.gpu_layers not in (0, self._started_with.gpu_layers):
+            return False
+        try:
+            size_bytes = Path(self._settings.model_path).stat().st_size
+        except OSError:
+            size_bytes = 0  # the engine says what is wrong with the file
+        return bool(psutil.virtual_memory().available > size_bytes * BESIDE_FACTOR + BESIDE_BYTES)
+
+    async def _succeed(self, settings: EngineSettings) -> None:
+        """Loads an engine beside the one that serves, and lets it take over."""
+        log.info("engine settings changed; loading a successor", extra={"model_path": settings.model_path})
+        self.successor = Successor(settings.model_path, 0.0)
+        self._changed.notify()
+
+        def report(event: Loading) -> None:
+            self.successor = Successor(settings.model_path, event.fraction)
+            self._report(event)
+
+        try:
+            process, loaded, signature = await self._load(settings, report)
+            async with self._lock:
+                old, started_with = self._process, self._started_with
+                self._take(settings, process, loaded, signature)
+            if old is not None:
+                task = asyncio.create_task(self._retire(old, started_with))
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
+        except StardraftError:
+            self._refused = settings  # and `_failure` says why
+        finally:
+            if asyncio.current_task() is self._succession:
+                self._succession = None
+                self.successor = None
+            self._changed.notify()
+
+    async def _retire(self, process: EngineProcess, settings: EngineSettings | None) -> None:
+        """Ends an engine that another one has taken the place of, when its last request has ended."""
+        try:
+            await process.idle()
+        finally:
+            await self._close(process, settings)
+
     def _report_loading(self, event: Loading) -> None:
         self.loading_fraction = event.fraction
+        self._report(event)
+
+    def _report(self, event: Loading) -> None:
         self._changed.notify()
         for listener in list(self._listeners):
             listener(event)
@@ -204,9 +328,13 @@ class Supervisor:
         if self._process is None:
             return
         process, self._process = self._process, None
-        saves = self._started_with is not None and self._started_with.saved_bytes > 0
         self.model, self.warnings, self.speeds = None, (), None
-        if process.alive and saves:
+        await self._close(process, self._started_with)
+        self._changed.notify()
+
+    async def _close(self, process: EngineProcess, settings: EngineSettings | None) -> None:
+        """Ends an engine, after it has saved what it read of open files."""
+        if process.alive and settings is not None and settings.saved_bytes > 0:
             saved = await process.save()
             if saved is not None and saved.n_sequences:
                 log.info(
@@ -215,7 +343,6 @@ class Supervisor:
                 )
         await process.close()
         log.info("engine ended", extra={"engine_pid": process.pid})
-        self._changed.notify()
 
     def _refuse_known_failure(self) -> None:
         if self._failure is None:

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from stardraftd import __version__
-from stardraftd.cli import complete, daemon, doctor, status
+from stardraftd.cli import complete, daemon, doctor, model, status
 from stardraftd.cli.options import examples
 from stardraftd.errors import StardraftError
 
@@ -61,6 +61,7 @@ def command() -> Command:
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=examples(
             "stardraft complete src/app.py:12:5     a completion, here in the terminal",
+            "stardraft model pull starcoder2-3b     get the real model",
             "stardraft doctor                       is everything set up, and what to do if not",
             "stardraft daemon logs -f               what the daemon is doing",
         ),
@@ -69,6 +70,7 @@ def command() -> Command:
     app.command("complete", cls=StdinLocations, epilog=complete.EXAMPLES)(complete.complete)
     app.command("status", epilog=status.EXAMPLES)(status.status)
     app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+    app.add_typer(model.commands(), name="model")
     app.add_typer(daemon.commands(), name="daemon")
     return get_command(app)
 

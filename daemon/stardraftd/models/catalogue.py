@@ -1,0 +1,117 @@
+"""The published models that are known by name, and what a person calls a model.
+
+A name is one of the catalogue ("starcoder2-3b"), a file of a repository on the Hub ("owner/repo:file.gguf",
+with "@revision" behind it if need be), or a path. Nothing is looked up here: no disk, no network.
+"""
+
+import re
+from pathlib import Path
+
+from msgspec import Struct
+
+from stardraftd.errors import RequestError
+
+DEFAULT_QUANTISATION = "Q4_K_M"
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_ON_HUB = re.compile(
+    rf"(?P<repository>{_PART}/{_PART}):(?P<file>[^@:\0]+)(?:@(?P<revision>[A-Za-z0-9._/-]+))?"
+)
+
+
+class Known(Struct, frozen=True):
+    """A published model.
+
+    source:   the repository of its original weights, `revision` the commit that is taken (40 digits), or
+              "main" where none has been verified: then the commit found is recorded with what was downloaded.
+    ready:    repositories with ready GGUF files, in the order that they are tried; `file_name` is the same in
+              all of them.
+    licence:  the key of `licences.LICENCES`.
+    """
+
+    name: str
+    source: str
+    revision: str
+    ready: tuple[str, ...]
+    licence: str
+    parameters: str
+
+    def file_name(self, quantisation: str) -> str:
+        return f"{self.name}-{quantisation}.gguf"
+
+
+# The ready files are others' work: their names and places are as of 2026-11, and their checksums are those
+# that the Hub tells at the download. What is in them is checked as any file's is.
+KNOWN = {
+    known.name: known
+    for known in (
+        Known(
+            "starcoder2-3b",
+            "bigcode/starcoder2-3b",
+            "733247c55e3f73af49ce8e9c7949bf14af205928",
+            ("second-state/StarCoder2-3B-GGUF",),
+            "bigcode-openrail-m",
+            "3.0 B",
+        ),
+        Known(
+            "starcoder2-7b",
+            "bigcode/starcoder2-7b",
+            "main",
+            ("second-state/StarCoder2-7B-GGUF",),
+            "bigcode-openrail-m",
+            "7.2 B",
+        ),
+        Known(
+            "starcoder2-15b",
+            "bigcode/starcoder2-15b",
+            "main",
+            ("second-state/StarCoder2-15B-GGUF",),
+            "bigcode-openrail-m",
+            "16.0 B",
+        ),
+    )
+}
+
+
+class OnHub(Struct, frozen=True):
+    """A file of a repository; `revision` is a branch, a tag or a commit."""
+
+    repository: str
+    file: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.file}"
+
+
+Named = Known | OnHub | Path
+
+
+def read_name(text: str) -> Named:
+    """What a person means by `text`. Raises RequestError when it is none of the three."""
+    if (known := KNOWN.get(text.lower())) is not None:
+        return known
+    if "/" in text and (match := _ON_HUB.fullmatch(text)) is not None:
+        found = OnHub(match["repository"], match["file"], match["revision"] or "main")
+        _check_file(text, found.file)
+        return found
+    if text.endswith(".gguf") or "/" in text or "\\" in text:
+        if re.fullmatch(rf"{_PART}/{_PART}", text) and not Path(text).exists():
+            raise RequestError(
+                f"{text} names a repository, not a file in it.",
+                f"Write which file: {text}:FILE.gguf",
+            )
+        return Path(text).expanduser()
+    raise RequestError(
+        f"{text} is not a model known here.",
+        f"Known are {', '.join(KNOWN)}. Or give a path to a .gguf file, or OWNER/REPOSITORY:FILE.gguf.",
+    )
+
+
+def _check_file(text: str, file: str) -> None:
+    if not file.endswith(".gguf") or ".." in file.split("/") or file.startswith("/"):
+        raise RequestError(f"{text} does not name a GGUF file.", "Write OWNER/REPOSITORY:FILE.gguf.")
+    if re.search(r"-\d{5}-of-\d{5}\.gguf$", file):
+        raise RequestError(
+            f"{file} is one part of a model that is split over several files.",
+            "Take a quantisation that is in one file; the parts can be joined with llama-gguf-split.",
+        )

@@ -1,0 +1,70 @@
+"""Which model runs: `model.path` of the configuration file, changed with everything else in the file kept.
+
+Comments, order and spelling of the file stay as the person wrote them. A running daemon notices the change by
+itself, as it notices a change by hand.
+"""
+
+import os
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from stardraftd.errors import ConfigError
+from stardraftd.paths import config_path, tilde
+
+
+def choose(model: Path | None) -> Path:
+    """Sets `model.path` in the configuration file, or takes it out (None: the built-in model).
+
+    Returns the file. Raises ConfigError when it cannot be read as it is, or not be written.
+    """
+    file = config_path()
+    real = file.resolve()  # of a link into a collection of dotfiles, the file itself is changed
+    try:
+        text = real.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{tilde(file)} cannot be read: {error}.", "Mend the file, or move it away."
+        ) from error
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise ConfigError(
+            f"{tilde(file)} is not valid TOML: {error}.", "Mend it first: it is not overwritten."
+        ) from error
+    section = document.get("model")
+    if section is None:
+        if model is None:
+            return file
+        document["model"] = tomlkit.table()
+        section = document["model"]
+    if not hasattr(section, "keys"):
+        raise ConfigError(f"In {tilde(file)}, model is not a section.", "Mend it first: write [model].")
+    if model is None:
+        section.pop("path", None)
+    else:
+        section["path"] = str(model)
+    new = tomlkit.dumps(document)
+    if new != text:
+        _write(real, new)
+    return file
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        if file.exists():
+            temporary.chmod(file.stat().st_mode & 0o777)
+        temporary.replace(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{tilde(file)} cannot be written: {error.strerror}.",
+            "Make it writable, or set model.path in it by hand.",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

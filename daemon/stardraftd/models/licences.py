@@ -1,0 +1,91 @@
+"""What a model's licence asks of a person, and what that person has agreed to.
+
+An agreement is asked for once for each licence and recorded in the state folder, with the day and the model
+that it was given for. The summary here is ours; the agreement itself is what counts.
+"""
+
+import datetime
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from stardraftd.errors import LicenceError, PathError
+from stardraftd.paths import state_dir, tilde
+
+
+class Licence(Struct, frozen=True):
+    """A licence. `points` are sentences in our own words, `url` is where the text itself stands."""
+
+    key: str
+    name: str
+    url: str
+    questions_url: str
+    points: tuple[str, ...]
+
+
+BIGCODE_OPENRAIL_M = Licence(
+    key="bigcode-openrail-m",
+    name="BigCode OpenRAIL-M v1",
+    url="https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement",
+    questions_url="https://www.bigcode-project.org/docs/pages/bigcode-openrail/",
+    points=(
+        "You may use the model, also commercially, change it and share it, free of charge.",
+        "You may not use it to break the law, to harm minors, or to exploit or discriminate against people.",
+        "You may not use it to make malware or anything else that is meant to harm electronic systems.",
+        "You may not use it to spread false or personal information in order to harm others, or to harass.",
+        "You may not use it to deceive people by posing as a human being.",
+        "What you publish of its output must say that it is machine-generated.",
+        "You may not let it decide by itself about people's rights, or give unaccredited medical advice.",
+        "Whoever you give the model to, changed or quantised too, must be bound by the same restrictions.",
+        "The model can repeat code that it was trained on, and that code's licence may ask for attribution.",
+    ),
+)
+
+LICENCES = {licence.key: licence for licence in (BIGCODE_OPENRAIL_M,)}
+
+
+class Agreement(Struct, frozen=True):
+    """That a licence was agreed to: when (UTC, ISO 8601), for which model, and which text that was."""
+
+    accepted_at: str
+    model: str
+    name: str
+    url: str
+
+
+def agreements_path() -> Path:
+    return state_dir() / "licences.json"
+
+
+def agreements() -> dict[str, Agreement]:
+    """What was agreed to, by the licence's key. Raises LicenceError when the record cannot be read."""
+    path = agreements_path()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Agreement])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as error:
+        raise LicenceError(
+            f"What you agreed to cannot be read from {tilde(path)}: {error}.",
+            "Move that file away; you are then asked again.",
+        ) from error
+
+
+def agree(licence: Licence, model: str) -> None:
+    """Records that the person agrees. Raises PathError when that cannot be written."""
+    path = agreements_path()
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    agreed = {**agreements(), licence.key: Agreement(now, model, licence.name, licence.url)}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(agreed), indent=2) + b"\n")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PathError(
+            f"Your agreement cannot be recorded in {tilde(path)}: {error.strerror}.",
+            "Make that folder writable, or name another with STARDRAFT_STATE_DIR.",
+        ) from error
