@@ -1,12 +1,13 @@
 """Real processes: a daemon of its own for each test, seen through the client that every front end uses."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import CompletionRequest
+from stardraftd.protocol import CompletionRequest, Status
 
 
 @pytest.fixture
@@ -37,3 +38,13 @@ def request(**changes: object) -> CompletionRequest:
     """A small completion in the middle of a class; `changes` replace its fields."""
     fields: dict[str, object] = {"document": "shelf", "path": "shelf.py", "prefix": PREFIX, "suffix": SUFFIX}
     return CompletionRequest(**(fields | changes))  # type: ignore[arg-type]
+
+
+async def wait_for_status(client: DaemonClient, wanted: "object", timeout_s: float = 30) -> Status:
+    """The first status of the daemon's own stream that is `wanted`."""
+    assert callable(wanted)
+    async with asyncio.timeout(timeout_s):
+        async for status in client.watch():
+            if wanted(status):
+                return status
+    raise AssertionError("the stream of statuses ended")

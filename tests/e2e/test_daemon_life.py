@@ -17,8 +17,8 @@ import pytest
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError
-from stardraftd.protocol import Done, StartReport, Status, Text
-from tests.e2e.conftest import PREFIX, request
+from stardraftd.protocol import Done, StartReport, Text
+from tests.e2e.conftest import PREFIX, request, wait_for_status
 from tests.support.home import processes_of, write_config
 from tests.support.streams import collect, done, run_until
 from tests.support.waiting import wait_until
@@ -40,16 +40,6 @@ stardraftd.__version__ = service.__version__ = "0.0.1"
 from stardraftd.main import run
 raise SystemExit(run([], foreground=False))
 """
-
-
-async def wait_for_status(client: DaemonClient, wanted: "object", timeout_s: float = 30) -> Status:
-    """The first status of the daemon's own stream that is `wanted`."""
-    assert callable(wanted)
-    async with asyncio.timeout(timeout_s):
-        async for status in client.watch():
-            if wanted(status):
-                return status
-    raise AssertionError("the stream of statuses ended")
 
 
 def test_fifty_front_ends_at_once_share_one_daemon(home: dict[str, str]) -> None:
