@@ -169,7 +169,7 @@ def test_the_built_in_model_is_a_toy_and_says_how_to_get_the_real_one(own_home: 
     found = model.model(Facts())
     assert found.state == "ok"
     assert "stardraft-tiny (starcoder2, Q8_0, 4 layers" in found.message
-    assert "StarCoder2-3B" in found.hint
+    assert "stardraft model pull starcoder2-3b" in found.hint
 
 
 def test_a_model_larger_than_memory_is_warned_of(own_home: Path) -> None:

@@ -41,7 +41,7 @@ def test_in_a_pipe_stdout_is_the_suggestion_and_stderr_has_the_figures(
     assert "reused" in figures
     assert "first token after" in figures
     assert "toy" in toy
-    assert "StarCoder2-3B" in toy
+    assert "stardraft model pull starcoder2-3b" in toy
 
 
 def test_for_programs_the_stream_is_ndjson(shared_home: dict[str, str]) -> None:

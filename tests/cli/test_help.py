@@ -36,7 +36,9 @@ COMMANDS = dict(commands(command()))
 
 def test_the_commands_are_those_that_are_promised() -> None:
     daemon = {("daemon", name) for name in ("start", "stop", "restart", "status", "logs", "run")}
-    assert set(COMMANDS) == {(), ("complete",), ("status",), ("doctor",), ("daemon",)} | daemon
+    model = {("model", name) for name in ("list", "plan", "pull", "use", "info", "remove", "license")}
+    alone = {(), ("complete",), ("status",), ("doctor",), ("daemon",), ("model",)}
+    assert set(COMMANDS) == alone | daemon | model
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "stardraft")
@@ -59,7 +61,8 @@ def test_every_option_is_explained(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["complete", "--help"], ["daemon", "--help"]]
+    "arguments",
+    [["--version"], ["--help"], ["complete", "--help"], ["daemon", "--help"], ["model", "pull", "--help"]],
 )
 def test_help_and_version_load_nothing_heavy(home: dict[str, str], arguments: list[str]) -> None:
     script = (

@@ -18,13 +18,12 @@ from stardraftd.errors import (
     ModelUnsupportedError,
     PathError,
     RequestError,
-    StardraftError,
 )
 from stardraftd.models import store as storing
 from stardraftd.models.catalogue import KNOWN, OnHub, read_name
 from stardraftd.models.hub import CHUNK_BYTES, CUT_NOTICE
-from stardraftd.models.licences import Licence, agree, agreements
 from stardraftd.models.licences import BIGCODE_OPENRAIL_M as OPENRAIL
+from stardraftd.models.licences import Licence, agree, agreements
 from stardraftd.models.pull import Pulled, Wish, pull
 from stardraftd.models.store import Store
 from tests.support.hub import Hub, huggingface_hub_at

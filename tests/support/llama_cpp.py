@@ -1,7 +1,7 @@
 """llama.cpp's own tools, built from the commit that the engine is built from: what ours is compared with.
 
-`.ci/llama_cpp` makes the folder that STARDRAFT_LLAMA_CPP names: `build/bin/` with the programs, `source/` with
-the source tree and its converter.
+`.ci/llama_cpp` makes the folder that STARDRAFT_LLAMA_CPP names: `build/bin/` with the programs, `source/`
+with the converter.
 """
 
 import os

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stardraftd.cli import model_pull, model_use
+from stardraftd.cli import model_plan, model_pull, model_use
 from stardraftd.cli.options import BUILT_IN, examples
 from stardraftd.errors import RequestError
 
@@ -30,6 +30,7 @@ def commands() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_model)
     app.command("list", epilog=examples("stardraft model list", "stardraft model list --json"))(list_models)
+    app.command("plan", epilog=model_plan.EXAMPLES)(model_plan.plan)
     app.command("pull", epilog=model_pull.EXAMPLES)(model_pull.pull)
     app.command("use", epilog=model_use.EXAMPLES)(model_use.use)
     app.command("info", epilog=examples("stardraft model info starcoder2-3b-Q4_K_M"))(info)
@@ -56,9 +57,10 @@ def _model(context: typer.Context) -> None:
 
 
 def list_models(json: Json = False) -> None:
-    """List the models that are here, and those that can be had by name.
+    """List the models here, and those to be had by name.
 
-    The one that is in use is marked with a star.
+    The one that is in use is marked with a star. Every file is checked while it is listed, and one that cannot
+    be used says why.
     """
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.store import Store
@@ -115,7 +117,11 @@ def info(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model that is here, or a path to a GGUF.")],
     json: Json = False,
 ) -> None:
-    """Show what a model is, where it came from, and what it needs."""
+    """Show what a model is and where it came from.
+
+    All of it is read from the file, and from the record that `stardraft model pull` keeps beside it: source,
+    revision, checksum, licence.
+    """
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.licences import agreements
     from stardraftd.models.store import Store, check
@@ -140,19 +146,18 @@ def info(
 
 
 def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
-    from stardraftd.models.quantisations import quantisation_of
-
     architecture = header.architecture
     facts: dict[str, Any] = {
         "name": header.name or path.stem,
         "path": str(path),
         "size_bytes": header.file_size_bytes,
         "architecture": architecture,
-        "quantisation": quantisation_of(header) or "not said in the file",
+        "quantisation": header.file_type,
         "layers": header.n_layers,
         "context": header.integer(f"{architecture}.context_length", 0),
         "vocabulary": header.vocabulary_size,
-        "licence": (record.licence if record else "") or header.metadata.get("general.license", "not said"),
+        "licence": (record.licence if record else "")
+        or header.text("general.license", "not said in the file"),
     }
     if record is not None:
         facts |= {"how": record.how, "source": record.source, "sha256": record.sha256}
@@ -199,7 +204,11 @@ def remove(
 def license_(
     accept: Annotated[bool, typer.Option("--accept", help="Accept it; this is asked for once.")] = False,
 ) -> None:
-    """Show the licence of the StarCoder2 models, and whether you have accepted it."""
+    """Show the StarCoder2 models' licence.
+
+    In short, with where to read it whole, and whether you have accepted it. Before the first download it has
+    to be accepted once, here or when it is asked for.
+    """
     from stardraftd.models.licences import BIGCODE_OPENRAIL_M, agree, agreements
 
     licence = BIGCODE_OPENRAIL_M

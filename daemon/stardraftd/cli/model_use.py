@@ -50,10 +50,7 @@ def resolve(name: str) -> Path:
 
     if name == BUILT_IN:
         return builtin_model_path()
-    path = Path(name).expanduser()
-    if "/" in name or "\\" in name or path.is_file():
-        return path.absolute()
-    return Path(Store().find(name).path)
+    return Store().file_of(name)
 
 
 def choose_and_wait(name: str, *, quiet: bool = False) -> None:

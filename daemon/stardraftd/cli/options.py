@@ -15,8 +15,9 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        metavar="PATH",
-        help=f'The GGUF file of the model, or "{BUILT_IN}" for the small one that comes with stardraft.',
+        metavar="MODEL",
+        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
+        "comes with stardraft.",
         show_default=False,
     ),
 ]
@@ -76,10 +77,15 @@ class Wanted:
         return (*self.settings, *(f"{key}={value}" for key, value in named.items() if value is not None))
 
     def model_path(self) -> str:
-        """The absolute path, for the daemon has another current folder; "" is the built-in model."""
-        if self.model in (None, BUILT_IN):
+        """The absolute path, for the daemon has another current folder; "" is the built-in model.
+
+        Raises ModelNotFoundError for a name that no model here has.
+        """
+        if self.model is None or self.model == BUILT_IN:
             return ""
-        return str(Path(str(self.model)).expanduser().absolute())
+        from stardraftd.models.store import Store
+
+        return str(Store().file_of(self.model))
 
     def check(self) -> None:
         """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
@@ -89,7 +95,7 @@ class Wanted:
         if path and not Path(path).is_file():
             raise ModelNotFoundError(
                 f"There is no model file {path}.",
-                f"Give the path of a GGUF file, or {BUILT_IN}.",
+                f"Give the path of a GGUF file, a model of `stardraft model list`, or {BUILT_IN}.",
             )
         load_config(overrides=self.overrides())
 

@@ -67,7 +67,7 @@ def listing(repository: str, revision: str) -> Listing:
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ModelDownloadError(
                 f"What answered for {repository} is not the Hub.",
-                "A network's log-in page may be in the way: open any page in a browser. Or check HF_ENDPOINT.",
+                "A network's log-in page may be in the way: open any page in a browser. Or see HF_ENDPOINT.",
             ) from error
     commit = info.sha or ""
     files = tuple(

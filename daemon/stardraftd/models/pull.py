@@ -15,6 +15,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from stardraftd.engine.gguf_header import FILE_TYPES
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
@@ -92,6 +93,10 @@ def pull(wish: Wish, store: Store, report: Report, accepts: Callable[[Licence], 
     """
     name = wish.name or _default_name(wish)
     store.path_of(name)
+    if isinstance(wish.model, Known) and wish.quantisation not in FILE_TYPES.values():
+        raise RequestError(
+            f"There is no quantisation {wish.quantisation}.", "Q4_K_M is small and good, Q8_0 nearly exact."
+        )
 
     def wait() -> None:
         report.notice(f"Another process is getting {name}; waiting for it.")
@@ -232,8 +237,7 @@ class _Pull:
         return path
 
     def _copy(self, source: Path) -> Entry:
-        licence = check(source).metadata.get("general.license", "")
-        licence = licence if isinstance(licence, str) else ""
+        licence = check(source).text("general.license")
         self._settle_licence(licence, source.name)
         size_bytes = source.stat().st_size
         self.store.require_room(size_bytes, source.name)

@@ -24,7 +24,7 @@ from msgspec import Struct
 from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
-from stardraftd.models.quantisations import quantisation_of
+from stardraftd.models.catalogue import KNOWN
 from stardraftd.paths import models_dir, tilde
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
@@ -93,13 +93,22 @@ class Store:
             known = ", ".join(entry.name for entry in entries) or "none yet"
             raise ModelNotFoundError(
                 f"There is no model {name} here. There are: {known}.",
-                f"To get one: stardraft model pull {name}",
+                f"To get it: stardraft model pull {name}"
+                if wanted in KNOWN
+                else "stardraft model list shows all.",
             )
         if len(found) > 1:
             raise RequestError(
                 f"{name} could be {' or '.join(entry.name for entry in found)}.", "Write the whole name."
             )
         return found[0]
+
+    def file_of(self, name: str) -> Path:
+        """The file that a person means by a model's name here, or by a path. Raises what `find` raises."""
+        path = Path(name).expanduser()
+        if "/" in name or "\\" in name or path.is_file():
+            return path.absolute()
+        return Path(self.find(name).path)
 
     def path_of(self, name: str) -> Path:
         """Where the model of that name is, or will be. Raises RequestError for a name that cannot be one."""
@@ -214,7 +223,7 @@ class Store:
             name=path.stem,
             path=str(path),
             size_bytes=size_bytes,
-            quantisation=quantisation_of(header),
+            quantisation=header.file_type,
             title=header.name,
             record=record,
         )
