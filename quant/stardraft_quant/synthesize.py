@@ -20,9 +20,9 @@ from gguf import GGMLQuantizationType as Type
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from stardraft_quant.shapes import Shape
 from stardraftd.engine.gguf import read_header
 from stardraftd.errors import ModelError
+from stardraftd.models.shapes import Shape
 
 FileType = Literal["Q4_K_M", "Q8_0", "F16"]
 FILE_TYPES: dict[FileType, int] = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15}  # llama.h, enum llama_ftype

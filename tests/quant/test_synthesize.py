@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("gguf", reason='install it with pip install "stardraft[quant]"')
 
-from stardraft_quant.shapes import SHAPES, Shape
 from stardraft_quant.synthesize import FILE_TYPES, FileType, synthesize, tensors
 from stardraft_quant.tokenizer_source import built_in_model
 from stardraftd.engine.gguf import read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError
+from stardraftd.models.shapes import SHAPES, Shape
 
 SMALL = Shape("small", 9, 256, 512, 4, 2, 512, 10000.0)
 N_VOCAB = 49_152

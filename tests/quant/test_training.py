@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from msgspec.structs import replace
 
-from stardraft_quant.shapes import Shape
 from stardraft_quant.train.corpus import Document, standard_library
 from stardraft_quant.train.evaluate import EngineRunner, Stop, TorchRunner, encoder, line_stop
 from stardraft_quant.train.export import ExportType, export_checkpoint
@@ -24,6 +23,7 @@ from stardraft_quant.train.training import CHECKPOINT, Settings, Training, learn
 from stardraftd.engine.gguf import read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, RequestError
+from stardraftd.models.shapes import Shape
 
 TOY = Shape("toy", layers=2, hidden=64, ffn=96, heads=4, kv_heads=2, context=256, rope_base=10_000.0)
 SETTINGS = Settings(

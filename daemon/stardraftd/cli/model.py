@@ -59,8 +59,8 @@ def _model(context: typer.Context) -> None:
 def list_models(json: Json = False) -> None:
     """List the models here, and those to be had by name.
 
-    The one that is in use is marked with a star. Every file is checked while it is listed, and one that cannot
-    be used says why.
+    The one that is in use is marked with a star. Every file is checked while it is listed, and one that
+    cannot be used says why.
     """
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.store import Store

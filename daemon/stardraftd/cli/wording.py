@@ -53,8 +53,8 @@ def speed(figures: Figures) -> str:
 def toy_sentence() -> str:
     """What the built-in model is, and how a person gets the real one."""
     return (
-        "This is the built-in model, a toy that shows how it works. For real suggestions type: stardraft model "
-        "pull starcoder2-3b --use (1.9 GB; `stardraft model plan` says how it would run here)."
+        "This is the built-in model, a toy that shows how it works. For real suggestions type: stardraft "
+        "model pull starcoder2-3b --use (1.9 GB; `stardraft model plan` says how it would run here)."
     )
 
 

@@ -1,8 +1,10 @@
 """Which devices llama.cpp can compute on here: its own list, through libggml, which has no bindings."""
 
+import contextlib
 import ctypes
 from typing import Any, Literal
 
+import psutil
 from llama_cpp._ggml import libggml
 from msgspec import Struct
 
@@ -35,6 +37,14 @@ def devices() -> list[Device]:
 def offload_devices() -> list[Device]:
     """The devices that layers can be offloaded to."""
     return [device for device in devices() if device.offloads]
+
+
+def physical_cores() -> int:
+    """Cores that this process may use: hyper-threads of one core share what the matrix product needs."""
+    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    with contextlib.suppress(AttributeError, OSError):  # no affinity on macOS
+        return max(1, min(physical, len(psutil.Process().cpu_affinity() or [0] * physical)))
+    return physical
 
 
 def _describe(handle: int) -> Device:

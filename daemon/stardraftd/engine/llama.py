@@ -202,6 +202,13 @@ class Model(_Native):
             self.handle = None
 
     @property
+    def first_token(self) -> int | None:
+        """The token that the vocabulary wants at the beginning of every text; None where it wants none."""
+        if not llama_cpp.llama_vocab_get_add_bos(self.vocab):
+            return None
+        return int(llama_cpp.llama_vocab_bos(self.vocab))
+
+    @property
     def description(self) -> str:
         """The model's kind, size and quantisation in llama.cpp's words."""
         described = ctypes.create_string_buffer(128)
@@ -230,6 +237,24 @@ class Model(_Native):
 
     def is_end_of_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
+
+
+def token_texts(path: Path) -> list[bytes]:
+    """The text of every token in a file's vocabulary, by id; its weights are not read.
+
+    The file's header must have been checked. Raises EngineLoadError.
+    """
+    params = llama_cpp.llama_model_default_params()
+    params.vocab_only = True
+    handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+    if not handle:
+        raise EngineLoadError(f"llama.cpp could not read the vocabulary of {path}.", "Check the file.")
+    try:
+        vocab = llama_cpp.llama_model_get_vocab(handle)
+        n = llama_cpp.llama_vocab_n_tokens(vocab)
+        return [bytes(llama_cpp.llama_vocab_get_text(vocab, token)) for token in range(n)]
+    finally:
+        llama_cpp.llama_model_free(handle)
 
 
 def _last_error() -> str:

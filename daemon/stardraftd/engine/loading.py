@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from stardraftd.engine import llama
-from stardraftd.engine.devices import Device, offload_devices
+from stardraftd.engine.devices import Device, offload_devices, physical_cores
 from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.engine.vocabulary import FimTokens, fim_tokens
@@ -172,7 +170,7 @@ def _open(
             n_sequences=N_SEQUENCES,
             n_batch=settings.batch_tokens,
             n_micro_batch=settings.batch_tokens,
-            n_threads=settings.threads or _physical_cores(),
+            n_threads=settings.threads or physical_cores(),
             flash_attention=_flash_attention(settings, gpu_layers),
             kv_type=settings.kv_type,
             abort=abort,
@@ -200,14 +198,6 @@ def _flash_attention(settings: EngineSettings, gpu_layers: int) -> Literal["auto
     if settings.flash_attention != "auto":
         return settings.flash_attention
     return "off" if gpu_layers == 0 and settings.kv_type == "f16" else "auto"
-
-
-def _physical_cores() -> int:
-    """Cores that this process may use: hyper-threads of one core share what the matrix product needs."""
-    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    with contextlib.suppress(AttributeError, OSError):  # no affinity on macOS
-        return max(1, min(physical, len(psutil.Process().cpu_affinity() or [0] * physical)))
-    return physical
 
 
 def _device_name(offloaded_to: list[Device]) -> str:

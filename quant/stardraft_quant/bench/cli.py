@@ -1,5 +1,6 @@
 """`stardraft bench ...`: the commands. What measures is imported when a command runs."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ BUILT_IN = "built-in"
 SPEED_EXAMPLES = """\b
 Examples:
   stardraft bench speed                                        the built-in model
+  stardraft bench speed --synthetic starcoder2-3b              before a download: random weights, true shape
   stardraft bench speed --model starcoder2-3b-Q4_K_M.gguf --depths 0,1024,4096 --chart speed.svg
   stardraft bench speed --against ~/llama.cpp/build/bin/llama-bench"""
 TYPING_EXAMPLES = """\b
@@ -57,6 +59,18 @@ def _bench() -> None:
 def speed(
     *,
     model: Model = None,
+    synthetic: Annotated[
+        Literal["starcoder2-3b", "starcoder2-7b", "starcoder2-15b"] | None,
+        typer.Option(
+            "--synthetic",
+            help="A model of this shape with random weights, written for the measurement and then deleted. "
+            "Speed and memory are those of the real one.",
+            show_default=False,
+        ),
+    ] = None,
+    file_type: Annotated[
+        Literal["Q4_K_M", "Q8_0", "F16"], typer.Option("--type", help="How --synthetic stores its weights.")
+    ] = "Q4_K_M",
     depths: Annotated[
         str | None,
         typer.Option(
@@ -100,24 +114,26 @@ def speed(
 
     The model is loaded as the engine does it, and decodes nonsense: speed does not depend on the text. With
     a 3B model on two cores it takes five to ten minutes. The daemon is neither used nor stopped; if it has a
-    model loaded, that stays in memory beside this one.
+    model loaded, that stays in memory beside this one. What was measured is kept for `stardraft model plan`.
     """
     from stardraft_quant.bench.chart import check_chart, draw
     from stardraft_quant.bench.speed import SpeedOptions, run_speed
     from stardraft_quant.bench.speed_table import render
+    from stardraftd.paths import engine_cache_dir
 
     if chart is not None:
         check_chart(chart)
-    options = SpeedOptions(
-        model=_model_path(model),
-        depths=_depths(depths),
-        threads=threads,
-        gpu_layers=gpu_layers,
-        context_tokens=context_tokens,
-        runs=runs,
-        peer=against.expanduser().absolute() if against is not None else None,
-    )
-    with _telling() as tell:
+    with _telling() as tell, _measured_model(model, synthetic, file_type, tell) as path:
+        options = SpeedOptions(
+            model=path,
+            depths=_depths(depths),
+            threads=threads,
+            gpu_layers=gpu_layers,
+            context_tokens=context_tokens,
+            runs=runs,
+            peer=against.expanduser().absolute() if against is not None else None,
+            remember_in=engine_cache_dir(),
+        )
         report = run_speed(options, tell)
     if chart is not None:
         draw(report, chart)
@@ -200,6 +216,43 @@ def typing(
 
 
 # --- what was typed --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _measured_model(
+    model: str | None, synthetic: str | None, file_type: Literal["Q4_K_M", "Q8_0", "F16"], tell: Tell
+) -> Iterator[Path]:
+    """The file to measure; a synthetic one is there until the end of the block. Raises StardraftError."""
+    from stardraftd.errors import ModelError, RequestError
+
+    if synthetic is None:
+        yield _model_path(model)
+        return
+    if model is not None:
+        raise RequestError("--model and --synthetic name two models.", "Give one of them.")
+    try:
+        from stardraft_quant.synthesize import synthesize
+    except ImportError as error:
+        raise ModelError(
+            f"Making a synthetic model needs more than the base installation: {error}.",
+            'Install it with `pip install "stardraft[engine,quant]"`.',
+        ) from error
+    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraftd.models.shapes import SHAPES
+    from stardraftd.models.store import Store
+
+    path = Store().unfinished(f"synthetic-{os.getpid()}.gguf")
+    try:
+        synthesize(
+            SHAPES[synthetic],
+            file_type,
+            path,
+            tokenizer_from=built_in_model(),
+            on_progress=lambda done, total: tell(f"writing a synthetic {synthetic}, {done / total:.0%}"),
+        )
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _model_path(model: str | None) -> Path:

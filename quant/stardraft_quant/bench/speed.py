@@ -41,6 +41,7 @@ class SpeedOptions(Struct, frozen=True, kw_only=True):
     gpu_layers: -1 is all.
     runs:       how often each depth is measured, taking turns with the peer.
     peer:       a llama-bench to compare with.
+    remember_in: the folder of the engine's speeds, where `stardraft model plan` finds them; None is nowhere.
     """
 
     model: Path
@@ -50,6 +51,7 @@ class SpeedOptions(Struct, frozen=True, kw_only=True):
     context_tokens: int = 8192
     runs: int = 2
     peer: Path | None = None
+    remember_in: Path | None = None
 
 
 class Spread(Struct, frozen=True, kw_only=True):
@@ -188,6 +190,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         gpu_layers=options.gpu_layers,
         context_tokens=options.context_tokens,
         threads=options.threads,
+        cache_folder=str(options.remember_in) if options.remember_in is not None else "",
     )
     with Measurer(settings, lambda fraction: tell(f"loading the model, {fraction:.0%}")) as measurer:
         ready = measurer.ready

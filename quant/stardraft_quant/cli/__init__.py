@@ -2,7 +2,7 @@
 
 import typer
 
-from stardraft_quant.cli import synthesize
+from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
 
 quant = typer.Typer(
     no_args_is_help=True,
@@ -21,4 +21,8 @@ def _quant() -> None:
     """
 
 
+quant.command(epilog=convert.EXAMPLE)(convert.convert)
 quant.command(epilog=synthesize.EXAMPLE)(synthesize.synthesize)
+quant.command(epilog=verify.EXAMPLE)(verify.verify)
+quant.command(epilog=quantize.EXAMPLE)(quantize.quantize)
+quant.command(epilog=imatrix.EXAMPLE)(imatrix.imatrix)

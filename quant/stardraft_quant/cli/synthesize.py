@@ -38,8 +38,8 @@ def synthesize(
         ) from error
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    from stardraft_quant.shapes import SHAPES
     from stardraft_quant.tokenizer_source import built_in_model
+    from stardraftd.models.shapes import SHAPES
 
     with Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("writing")

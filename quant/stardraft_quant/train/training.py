@@ -21,12 +21,12 @@ from msgspec import Struct
 from torch import Tensor
 from torch.nn import functional
 
-from stardraft_quant.shapes import Shape
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Encode, Examples
 from stardraft_quant.train.model import TINY, Starcoder2
 from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import ModelFormatError, RequestError
+from stardraftd.models.shapes import Shape
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16", "f32"]

@@ -1,0 +1,106 @@
+"""`stardraft quant convert`: a Hugging Face checkpoint becomes a GGUF."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+EXAMPLE = "Example: stardraft quant convert starcoder2-3b/ starcoder2-3b-F16.gguf"
+
+
+def convert(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="The folder with config.json, the tokenizer and the weights."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT.gguf", help="Where to write it.")],
+    *,
+    file_type: Annotated[
+        Literal["F16", "BF16", "F32"],
+        typer.Option(
+            "--type", help="How weights are stored: F16 to quantise or to run, BF16 to keep every bit."
+        ),
+    ] = "F16",
+    source: Annotated[
+        str, typer.Option("--source", metavar="OWNER/NAME", help="The repository that it comes from.")
+    ] = "",
+    revision: Annotated[
+        str, typer.Option("--revision", metavar="COMMIT", help="The 40 digits of its commit there.")
+    ] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="ID", help="Its licence, where the model card does not say.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.gguf if it is there.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Do not go on with a conversion that was interrupted.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Convert a StarCoder2 checkpoint from Hugging Face to a GGUF, the file that llama.cpp loads.
+
+    Reads .safetensors in one file or several, and writes tensor by tensor, so it needs little memory. When
+    it is interrupted, the same command goes on where it stopped. Where a checkpoint lies in the Hub's cache,
+    its repository and revision are found by themselves.
+    """
+    from stardraftd.errors import ModelError
+
+    try:
+        from stardraft_quant.convert import Provenance, provenance_of
+        from stardraft_quant.convert import convert as run
+    except ImportError as error:
+        raise ModelError(
+            f"Making model files needs more than the base installation: {error}.",
+            'Install it with `pip install "stardraft[quant]"`.',
+        ) from error
+    import msgspec
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from stardraft_quant.convert.partial import leftovers
+
+    known = provenance_of(checkpoint)
+    provenance = Provenance(
+        repository=source or known.repository,
+        revision=revision or ("" if source not in ("", known.repository) else known.revision),
+        licence=licence,
+    )
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("converting")
+            report = run(
+                checkpoint,
+                out,
+                file_type,
+                provenance=provenance,
+                force=force,
+                restart=restart,
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    except (KeyboardInterrupt, ModelError):
+        if leftovers(out) is not None:
+            typer.echo(
+                "What is written is kept: the same command goes on from there; --restart begins anew.",
+                err=True,
+            )
+        raise
+    if as_json:
+        typer.echo(msgspec.json.encode(report, enc_hook=str).decode())
+        return
+    typer.echo(f"{out}: {report.size_bytes:,} bytes, {report.n_tensors} tensors in {file_type}.")
+    for note in report.notes:
+        typer.echo(f"Note: {note}")
+    for n, what in ((report.n_nan, "not a number"), (report.n_infinite, f"infinite in {file_type}")):
+        if n:
+            typer.echo(f"Warning: {n:,} weights are {what}; this model will not answer well.", err=True)
+    if file_type != "F32":
+        typer.echo(f"To make it small: stardraft quant quantize {out} {_quantized(out)}")
+
+
+def _quantized(out: Path) -> Path:
+    stem = out.stem
+    for suffix in ("F16", "BF16", "f16", "bf16"):
+        stem = stem.removesuffix(f"-{suffix}")
+    return out.with_name(f"{stem}-Q4_K_M.gguf")

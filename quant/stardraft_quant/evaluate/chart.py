@@ -1,0 +1,121 @@
+"""An evaluation as a picture: how often the first line is exact, how generations ended. Needs matplotlib."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stardraft_quant.evaluate.report import ENDED, Report, printable, write
+from stardraftd.errors import RequestError, StardraftError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".svg", ".png")
+# Told apart without colour, by darkness and hatching.
+FILLS = {
+    "end": ("#1b4f72", ""),
+    "boundary": ("#7fb3d5", ""),
+    "repeats_suffix": ("#d17b2c", "//"),
+    "max_tokens": ("#eeeeee", ".."),
+    "context_full": ("#999999", "xx"),
+}
+
+
+def check_chart(file: Path) -> None:
+    """Raises StardraftError if `draw` could not write `file`: to be known before minutes of measuring."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise RequestError(
+            f"A chart cannot be written as {file.name}.", f"Its name ends in {' or '.join(SUFFIXES)}."
+        )
+    try:
+        import matplotlib  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise StardraftError(
+            f"A chart needs matplotlib, which is not installed: {error}.",
+            'Install it with `pip install "stardraft[bench]"`.',
+        ) from error
+
+
+def draw(report: Report, file: Path) -> None:
+    """Writes the picture, as SVG or PNG by the file's suffix, whole or not at all. Raises StardraftError."""
+    check_chart(file)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    rows = len(report.arms)
+    figure = Figure(figsize=(10.5, 2.2 + 0.42 * rows), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    run = report.run
+    title = f"{run.model.name}: {len(run.items) // max(rows, 1):,} places in {run.source}"
+    figure.suptitle(printable(title).replace("$", r"\$"), fontsize=11)  # a dollar sign would begin a formula
+    _exact(left, report)
+    _ended(right, report)
+    left.set_yticks(range(rows), [one.arm.name for one in report.arms])
+    left.set_ylim(rows - 0.4, -0.6)
+    picture = io.BytesIO()
+    svg = file.suffix.lower() == ".svg"
+    with mpl.rc_context({"svg.hashsalt": "stardraft"}):  # the same figures make the same file
+        figure.savefig(picture, format="svg" if svg else "png", metadata={"Date": None} if svg else None)
+    write(file, picture.getvalue())
+
+
+def _exact(axes: "Axes", report: Report) -> None:
+    """Points with their intervals: all places, and each kind of place where there is more than one."""
+    for i, one in enumerate(report.arms):
+        kinds = one.by_kind if len(one.by_kind) > 1 else {}
+        for j, (mark, summary) in enumerate(
+            [("o", one.all), *zip(("^", "s", "D", "v"), kinds.values(), strict=False)]
+        ):
+            value = summary.exact_line
+            names = ["all", *kinds]
+            axes.errorbar(
+                [value.share * 100],
+                [i + (j - len(kinds) / 2) * 0.22],
+                xerr=[[(value.share - value.low) * 100], [(value.high - value.share) * 100]],
+                fmt=mark,
+                color="#1b4f72" if j == 0 else "#d17b2c",
+                markerfacecolor=None if j == 0 else "white",
+                capsize=3,
+                markersize=6 if j == 0 else 5,
+                label=names[j] if i == 0 else None,
+            )
+    axes.set_xlim(left=-0.02 * axes.get_xlim()[1])  # a mark at 0 is whole
+    _finish(axes, "First line exact, with 95% interval", "% of places")
+
+
+def _ended(axes: "Axes", report: Report) -> None:
+    for reason, (colour, hatch) in FILLS.items():
+        if not any(reason in one.all.ended for one in report.arms):
+            continue
+        shares = [one.all.ended.get(reason, 0) * 100 / one.all.exact.of for one in report.arms]
+        before = [
+            sum(one.all.ended.get(r, 0) for r in list(FILLS)[: list(FILLS).index(reason)])
+            * 100
+            / one.all.exact.of
+            for one in report.arms
+        ]
+        axes.barh(
+            range(len(shares)),
+            shares,
+            left=before,
+            height=0.6,
+            color=colour,
+            hatch=hatch,
+            edgecolor="#444444",
+            linewidth=0.5,
+            label=ENDED[reason],
+        )
+    axes.set_xlim(0, 100)
+    _finish(axes, "How generations ended", "% of generations")
+
+
+def _finish(axes: "Axes", title: str, unit: str) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(unit)
+    axes.grid(visible=True, axis="x", linewidth=0.4, color="#cccccc")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    # Below the axes, where nothing can be hidden by it.
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.5, ncols=3, frameon=False, fontsize=9
+    )
