@@ -2,7 +2,7 @@
 #
 # Variables:  PYTHON   the interpreter to make the environment with (3.11 or newer)
 #             VENV     where the environment is
-#             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,reference
+#             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,train,reference
 #             ARGS     handed on: make test ARGS="-k cancel", make demo ARGS=--json
 
 VENV   ?= .venv

@@ -75,7 +75,7 @@ def plan(
 
     The speed is "measured here" where that model was measured on this computer (an engine does it when it
     loads one; `stardraft bench speed --synthetic starcoder2-3b` does it before a download), and otherwise a
-    bound: each token reads all weights from memory once. Expect about two thirds of it.
+    bound: each token reads all weights from memory once. It says which share of that to expect.
 
     The exit code is 1 when nothing fits.
     """
@@ -297,9 +297,18 @@ def _about_speed(result: "Plan") -> str:
             speeds.append(f"the GPU's maker states {result.vram_bytes_per_s / _GB:,.0f} GB/s")
         told.append(
             f"<= is a bound, not a measurement: each token reads all weights ({'; '.join(speeds)}). "
-            "Expect about two thirds of it."
+            f"Expect about {_reached(result):.0%} of it."
         )
     return "Tokens/s: " + (" ".join(told) or "not known for these.")
+
+
+def _reached(result: "Plan") -> float:
+    """Which share of a bound to expect; of several the least."""
+    return min(
+        row.expected_tokens_per_s / row.pace.tokens_per_s
+        for row in result.rows
+        if row.pace is not None and row.pace.source == "bound"
+    )
 
 
 def _table(result: "Plan") -> object:

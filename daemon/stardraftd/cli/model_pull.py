@@ -75,7 +75,11 @@ def pull(
         def accepts(licence: "Licence") -> bool:
             return accept_license or (not json and report.ask(licence))
 
-        pulled = bring(wish, Store(), report, accepts)
+        try:
+            pulled = bring(wish, Store(), report, accepts)
+        except KeyboardInterrupt:
+            report.notice("Stopped. What has arrived is kept: the same command goes on from there.")
+            raise
     entry = pulled.entry
     if json:
         report.say({"event": "done", "was_here": pulled.was_here, "model": entry})

@@ -3,7 +3,6 @@
 import time
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 from stardraftd.engine.llama import Aborted
 from stardraftd.engine.loading import LoadedModel
@@ -15,9 +14,10 @@ from stardraftd.engine.speeds import (
     SpeedModel,
     remember,
     remembered,
+    speeds_file,
+    speeds_key,
 )
 
-SPEEDS_FILE = "speeds.json"
 DOCUMENT = "\ncalibration"  # no front end's document begins with a line end
 
 
@@ -27,29 +27,10 @@ class Never:
     reason = None
 
 
-def speeds_key(loaded: LoadedModel, settings: EngineSettings) -> str:
-    """What measured speeds hold for: the model's shape and quantisation, and all that runs it."""
-    info = loaded.info
-    return "|".join(
-        str(part)
-        for part in (
-            info.name,
-            info.size_bytes,
-            info.device,
-            info.gpu_layers,
-            info.threads,
-            settings.kv_type,
-            settings.flash_attention,
-            settings.batch_tokens,
-            info.system_info,
-        )
-    )
-
-
 def open_speeds(loaded: LoadedModel, cache: SequenceCache, settings: EngineSettings) -> SpeedModel:
     """What was measured for this model on this device before; or a first quick measurement, about 2 s."""
     file = speeds_file(settings)
-    speeds = remembered(file, speeds_key(loaded, settings)) if file else SpeedModel()
+    speeds = remembered(file, speeds_key(loaded.info, settings)) if file else SpeedModel()
     if not speeds.curve:
         started = time.perf_counter()
         for _ in calibrate(loaded, cache, speeds, Never()):
@@ -62,11 +43,7 @@ def open_speeds(loaded: LoadedModel, cache: SequenceCache, settings: EngineSetti
 def keep_speeds(loaded: LoadedModel, settings: EngineSettings, speeds: SpeedModel) -> None:
     file = speeds_file(settings)
     if file is not None:
-        remember(file, speeds_key(loaded, settings), speeds)
-
-
-def speeds_file(settings: EngineSettings) -> Path | None:
-    return Path(settings.cache_folder) / SPEEDS_FILE if settings.cache_folder else None
+        remember(file, speeds_key(loaded.info, settings), speeds)
 
 
 def calibrate(

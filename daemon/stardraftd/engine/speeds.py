@@ -17,8 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stardraftd.engine.messages import EngineSettings, ModelInfo
+
 log = logging.getLogger(__name__)
 
+SPEEDS_FILE = "speeds.json"
 # Measured in this order for as long as the budget at loading lasts; the rest when nobody waits.
 CALIBRATED_SIZES = (1, 32, 8, 128, 2, 4, 16, 64, 3)
 LOAD_BUDGET_MS = 2500.0
@@ -166,6 +169,28 @@ class SpeedModel:
 
 
 # --- remembered --------------------------------------------------------------------------------------
+
+
+def speeds_key(info: ModelInfo, settings: EngineSettings) -> str:
+    """What measured speeds hold for: the model's shape and quantisation, and all that runs it."""
+    return "|".join(
+        str(part)
+        for part in (
+            info.name,
+            info.size_bytes,
+            info.device,
+            info.gpu_layers,
+            info.threads,
+            settings.kv_type,
+            settings.flash_attention,
+            settings.batch_tokens,
+            info.system_info,
+        )
+    )
+
+
+def speeds_file(settings: EngineSettings) -> Path | None:
+    return Path(settings.cache_folder) / SPEEDS_FILE if settings.cache_folder else None
 
 
 def remembered(file: Path, key: str) -> SpeedModel:

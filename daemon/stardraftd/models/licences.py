@@ -37,7 +37,7 @@ BIGCODE_OPENRAIL_M = Licence(
         "You may not use it to spread false or personal information in order to harm others, or to harass.",
         "You may not use it to deceive people by posing as a human being.",
         "What you publish of its output must say that it is machine-generated.",
-        "You may not let it decide by itself about people's rights, or give unaccredited medical advice.",
+        "You may not let it decide by itself about people's rights, or use it for medical advice.",
         "Whoever you give the model to, changed or quantised too, must be bound by the same restrictions.",
         "The model can repeat code that it was trained on, and that code's licence may ask for attribution.",
     ),

@@ -17,12 +17,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from stardraftd.engine.speeds import CELL_SHARE
+from stardraftd.engine.speeds import CELL_SHARE, SPEEDS_FILE
 from stardraftd.models.memory import KvType
 
 # The tokens that stand in the cache when a speed is told: a usual prompt.
 DEPTH_TOKENS = 1024
-SPEEDS_FILE = "speeds.json"
 
 _READ_BYTES = 64 << 20  # for each thread twice: more than the caches of most processors hold
 _CHUNK_BYTES = 4 << 20  # so short that another program does not interrupt every one
@@ -141,7 +140,7 @@ def measurements(cache_folder: Path) -> tuple[Measured, ...]:
     found: list[Measured] = []
     for key, entry in content.speeds.items():
         with contextlib.suppress(ValueError):
-            # stardraftd.engine.calibration.speeds_key; with a bar in a name it is no entry for us.
+            # stardraftd.engine.speeds.speeds_key; with a bar in a name it is no entry for us.
             name, size, device, gpu_layers, _threads, kv_type, *_rest = key.split("|")
             token_ms = dict(entry.curve).get(1, 0.0)
             if token_ms > 0:

@@ -4,11 +4,13 @@ Plain arithmetic over `memory` (what is needed), `room` (what is there) and `pac
 downloaded, loaded or shown here.
 """
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from stardraftd.models.memory import (
@@ -64,7 +66,11 @@ class Candidate(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One way to run one candidate. gpu_layers counts as model.gpu_layers does; -1 is all."""
+    """One way to run one candidate. gpu_layers counts as model.gpu_layers does; -1 is all.
+
+    expected_tokens_per_s: what to count on: a measurement as it is, of a bound the share that a measured
+    model reaches here, or else that engines usually reach; 0 when nothing is known.
+    """
 
     model: str
     quantisation: str
@@ -82,6 +88,7 @@ class Row(Struct, frozen=True, kw_only=True):
     grade: Grade
     short_of: Literal["", "RAM", "VRAM"]
     pace: Pace | None
+    expected_tokens_per_s: float = 0.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -172,7 +179,31 @@ def rows(
                     found += placed
                 else:
                     found.append(next((row for row in placed if row.grade != "does not fit"), placed[-1]))
-    return found
+    return _with_expectations(found, candidates, speeds)
+
+
+def _with_expectations(found: Sequence[Row], candidates: Sequence[Candidate], speeds: Speeds) -> list[Row]:
+    """Bounds and measurements are set against each other only when both are expectations.
+
+    What a measured model reaches of its own bound is what others are expected to reach of theirs.
+    """
+    by_name = {(one.model, one.quantisation): one for one in candidates}
+    reached: dict[Placement, list[float]] = {}
+    for row in found:
+        one = by_name[row.model, row.quantisation]
+        if row.pace is not None and row.pace.source == "measured":
+            possible = _bound(one, row.need, speeds, row.context_tokens, row.kv_type)
+            if possible is not None:
+                share = min(row.pace.tokens_per_s / possible.tokens_per_s, 1.0)
+                reached.setdefault(row.placement, []).append(share)
+    expected: list[Row] = []
+    for row in found:
+        tokens_per_s = row.pace.tokens_per_s if row.pace is not None else 0.0
+        if row.pace is not None and row.pace.source == "bound":
+            shares = reached.get(row.placement)
+            tokens_per_s *= statistics.median(shares) if shares else REACHED_OF_BOUND
+        expected.append(msgspec.structs.replace(row, expected_tokens_per_s=tokens_per_s))
+    return expected
 
 
 def _gpu_layers(one: Candidate, room: Room, context_tokens: int, kv_type: KvType) -> Iterator[int]:
@@ -302,9 +333,9 @@ def advise(found: Sequence[Row], room: Room) -> tuple[int | None, str]:
     else:
         return None, _nothing(usable, room)
     fitting = _like_default(fitting)
-    fast = [row for row in fitting if expected_tokens_per_s(row) >= WANTED_TOKENS_PER_S]
+    fast = [row for row in fitting if row.expected_tokens_per_s >= WANTED_TOKENS_PER_S]
     if fast:
-        best = max(fast, key=lambda row: (row.n_parameters, row.file_bytes, expected_tokens_per_s(row)))
+        best = max(fast, key=lambda row: (row.n_parameters, row.file_bytes, row.expected_tokens_per_s))
         reason = (
             f"The largest that fits well and is expected to write {WANTED_TOKENS_PER_S:.0f} tokens a second "
             "or more."
@@ -313,7 +344,7 @@ def advise(found: Sequence[Row], room: Room) -> tuple[int | None, str]:
             f"{WANTED_TOKENS_PER_S:.0f} tokens a second or more."
         )
     else:
-        best = max(fitting, key=lambda row: (expected_tokens_per_s(row), -row.file_bytes))
+        best = max(fitting, key=lambda row: (row.expected_tokens_per_s, -row.file_bytes))
         alone = len({(row.model, row.quantisation) for row in fitting}) == 1
         reason = (
             "The only one that fits."
@@ -324,13 +355,6 @@ def advise(found: Sequence[Row], room: Room) -> tuple[int | None, str]:
             else "The smallest that fits; how fast it is here is not known."
         )
     return found.index(best), reason
-
-
-def expected_tokens_per_s(row: Row) -> float:
-    """What to count on: a measurement as it is, of a bound what engines reach; 0 when nothing is known."""
-    if row.pace is None:
-        return 0.0
-    return row.pace.tokens_per_s * (1.0 if row.pace.source == "measured" else REACHED_OF_BOUND)
 
 
 def _like_default(fitting: Sequence[Row]) -> list[Row]:

@@ -154,7 +154,6 @@ def _serve(questions: BinaryIO, send: Callable[[Answer], None]) -> None:
     loaded = _load(settings, requests.abort, send)
     from stardraftd.engine.llama import timed_decodes
 
-    _remember(loaded, settings)
     with timed_decodes() as clock:
         bench = Bench(loaded, clock)
         bench.warm_up()
@@ -175,20 +174,6 @@ def _load(settings: EngineSettings, abort: "AbortFlag", send: Callable[[Answer],
             send(Loading(round(fraction, 3)))
 
     return load(settings, abort, tell)
-
-
-def _remember(loaded: "LoadedModel", settings: EngineSettings) -> None:
-    """Measures what the engine measures when it loads a model, and keeps it for `stardraft model plan`."""
-    from stardraftd.engine.calibration import Never, calibrate, keep_speeds
-    from stardraftd.engine.loading import N_SEQUENCES
-    from stardraftd.engine.sequences import SequenceCache
-    from stardraftd.engine.speeds import SpeedModel
-
-    if settings.cache_folder:
-        speeds = SpeedModel()
-        for _ in calibrate(loaded, SequenceCache(loaded.context, N_SEQUENCES), speeds, Never()):
-            pass
-        keep_speeds(loaded, settings, speeds)
 
 
 def _check_memory(settings: EngineSettings) -> None:

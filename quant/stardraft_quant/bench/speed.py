@@ -18,6 +18,7 @@ from stardraft_quant.bench.measuring import Decode, Prefill, Ready
 from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
 from stardraftd.engine.messages import EngineSettings
+from stardraftd.engine.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
 
 DEFAULT_DEPTHS = (0, 256, 1024, 2048)
@@ -190,7 +191,6 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         gpu_layers=options.gpu_layers,
         context_tokens=options.context_tokens,
         threads=options.threads,
-        cache_folder=str(options.remember_in) if options.remember_in is not None else "",
     )
     with Measurer(settings, lambda fraction: tell(f"loading the model, {fraction:.0%}")) as measurer:
         ready = measurer.ready
@@ -213,6 +213,10 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         batches = tuple(_batch_cost(measurer, n) for n in BATCHES if n <= ready.n_batch)
         memory = _memory(ready, measurer.resident_bytes())
         busy_cores = n_busy_cores()
+    depth_speeds = _depth_speeds(ours)
+    if options.remember_in is not None:
+        speeds = SpeedModel([(batch.n_tokens, batch.ms.median) for batch in batches], _cell_us(depth_speeds))
+        remember(options.remember_in / SPEEDS_FILE, speeds_key(ready.info, settings), speeds)
     return SpeedReport(
         version=__version__,
         model=ready.info.name,
@@ -233,13 +237,22 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         busy_cores=busy_cores,
         load_ms=ready.info.load_ms,
         runs=options.runs,
-        depths=_depth_speeds(ours),
+        depths=depth_speeds,
         overheads=tuple(_overhead(depth, turns) for depth, turns in ours.items()),
         batches=batches,
         memory=memory,
         peer=_peer(build, ours, theirs) if llama_bench is not None else None,
         warnings=ready.warnings,
     )
+
+
+def _cell_us(depths: Sequence[DepthSpeed]) -> float | None:
+    """What each token in the cache adds to one token's time; None when one depth was measured, or nothing."""
+    first, last = depths[0], depths[-1]
+    if first.depth == last.depth:
+        return None
+    rise_ms = 1000 / last.decode_tokens_per_s.median - 1000 / first.decode_tokens_per_s.median
+    return max(rise_ms, 0.0) * 1000 / (last.depth - first.depth) or None
 
 
 def fitting_depths(asked: Sequence[int], ready: Ready) -> tuple[int, ...]:
