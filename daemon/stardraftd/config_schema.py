@@ -240,14 +240,14 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ),
     ] = "auto"
     debounce_ms: Annotated[
-        int,
+        Annotated[int, Meta(ge=0, le=10_000)] | Literal["auto"],
         Meta(
-            ge=0,
-            le=10_000,
-            description="Milliseconds that the language server waits for the next key before it asks. "
-            "Without waiting nothing is lost: what the next key makes worthless is stopped at once.",
+            description="Milliseconds of waiting for the next key. `auto` has the model read each key at "
+            "once, and begin to write when a suggestion is likely to be there before the next one, by the "
+            "rhythm of your last keys and the speed of this computer. With a number, nothing is asked for that "
+            "long.",
         ),
-    ] = 0
+    ] = "auto"
     max_prefix_bytes: Annotated[
         int,
         Meta(ge=1, le=1_000_000, description="Bytes of text before the cursor that are sent at most."),

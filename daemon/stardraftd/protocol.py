@@ -123,6 +123,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] | None = None
     n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] | None = None
     target_ms: Annotated[float, Meta(ge=1, le=600_000)] | None = None
+    pause_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
 
 
 class Warming(Struct, frozen=True):

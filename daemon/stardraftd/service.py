@@ -245,6 +245,7 @@ class Service:
             top_p=defaults.top_p,
             seed=defaults.seed,
             target_ms=defaults.target_ms,
+            pause_ms=request.pause_ms,
         )
         return msgspec.structs.replace(completion, **given)
 

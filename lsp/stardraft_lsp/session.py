@@ -6,7 +6,10 @@ suggestion or the reason for its absence goes out.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
+
+import msgspec
 
 from stardraft_lsp.cache import Made, SuggestionCache
 from stardraft_lsp.generation import Generation, Waiting
@@ -19,6 +22,7 @@ from stardraft_lsp.question import (
     why_off,
     window_of,
 )
+from stardraft_lsp.rhythm import Rhythm
 from stardraft_lsp.status import StatusBoard, reason_of
 from stardraftd.client import DaemonClient
 from stardraftd.config import EditorConfig
@@ -46,6 +50,7 @@ class Session:
         self._board = board
         self._on_daemon = on_daemon
         self._cache = SuggestionCache()
+        self._rhythm = Rhythm()
         self._running: dict[str, Generation] = {}
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self.settings = settings
@@ -74,6 +79,7 @@ class Session:
 
     def changed(self, uri: str, text: str) -> None:
         """The document changed: its question is gone, and so is what runs unless just that was typed."""
+        self._rhythm.key(time.monotonic())
         running = self._running.get(uri)
         if running is not None and running.goes_on_in(text):
             running.release(SUPERSEDED)
@@ -121,9 +127,15 @@ class Session:
     def _start(self, waiting: Waiting) -> None:
         """Begins a generation for a question; none runs for its document."""
         question = waiting.question
-        generation = Generation(waiting, request_for(question, self.settings), self.settings)
-        pause_ms = 0 if question.invoked else self.settings.debounce_ms
-        task = asyncio.create_task(self._run(generation, pause_ms))
+        request = request_for(question, self.settings)
+        wait_ms = 0
+        if not question.invoked:
+            if self.settings.debounce_ms == "auto":
+                request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
+            else:
+                wait_ms = self.settings.debounce_ms
+        generation = Generation(waiting, request, self.settings)
+        task = asyncio.create_task(self._run(generation, wait_ms))
         self._running[question.uri] = generation
         self._tasks[generation] = task
         task.add_done_callback(lambda _task: self._tasks.pop(generation))
@@ -137,10 +149,10 @@ class Session:
             self.supersede(generation.uri)
             await asyncio.wait({task})
 
-    async def _run(self, generation: Generation, pause_ms: int) -> None:
+    async def _run(self, generation: Generation, wait_ms: int) -> None:
         try:
-            if pause_ms:
-                await asyncio.sleep(pause_ms / 1000)
+            if wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
             answer = await self._ask_daemon(generation)
         finally:
             is_newest = self._retire(generation)
@@ -184,10 +196,14 @@ class Session:
 
     async def _generate(self, generation: Generation) -> tuple[str, ...]:
         """The middles that the daemon made, the first of them as it streamed it."""
+        asked = time.monotonic()
         async with contextlib.aclosing(self._client.complete(generation.request)) as events:
             async for event in events:
                 match event:
                     case Text(candidate=0):
+                        if not generation.text:
+                            took_ms = (time.monotonic() - asked) * 1000
+                            self._rhythm.appeared(max(0.0, took_ms - generation.request.pause_ms))
                         self._grow(generation, event.text)
                     case Done(finish_reason="superseded"):
                         raise asyncio.CancelledError

@@ -53,7 +53,10 @@ class Decoder:
         """Generates behind the token evaluated last, until the run has its end. Raises Aborted."""
         completion = run.completion
         with _sampler(completion) as sampler:
-            chosen = [self._choose(sampler, -1)]
+            chosen = [self._choose(sampler, -1)]  # before the pause: others' decodes take the logits' place
+            yield from run.rest()
+            if run.interrupt.reason:
+                raise Aborted
             while True:
                 for token in chosen:
                     self._take(token, generation, run)

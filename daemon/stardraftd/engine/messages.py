@@ -52,6 +52,8 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     n_candidates: how many different middles are wanted. The first is as `temperature` says, the others begin
                  with the next likeliest tokens.
     target_ms:   the time to the first token that the planner aims at when not everything is in the cache.
+    pause_ms:    decoding begins so long after the request came, and not before the prompt is evaluated: a
+                 person who types on makes only the prompt's work, which is not lost.
     """
 
     document: Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -69,6 +71,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
     n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] = 1
     target_ms: Annotated[float, Meta(ge=1, le=600_000)] = 600.0
+    pause_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

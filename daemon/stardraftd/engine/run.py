@@ -2,7 +2,7 @@
 
 import codecs
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from stardraftd.engine.boundary import Boundary
@@ -76,6 +76,10 @@ class Middle:
             self._unsent.clear()
 
 
+# How long the engine looks away at most while a request's pause lasts.
+REST_STEP_S = 0.002
+
+
 class Run:
     """One completion, from its request on."""
 
@@ -117,6 +121,13 @@ class Run:
 
     def prefilled(self) -> None:
         self._prefilled = time.perf_counter()
+
+    def rest(self) -> Iterator[None]:
+        """Waits until the request's pause is over, or it is not wanted any more; others decode meanwhile."""
+        over = self._started + self.completion.pause_ms / 1000
+        while (rest_s := over - time.perf_counter()) > 0 and not self.interrupt.reason:
+            time.sleep(min(rest_s, REST_STEP_S))
+            yield
 
     def token(self, token: Token, piece: bytes, index: int = 0) -> None:
         now = time.perf_counter()
