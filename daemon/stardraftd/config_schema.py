@@ -244,7 +244,7 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="Milliseconds of waiting for the next key. `auto` has the model read each key at "
             "once, and begin to write when a suggestion is likely to be there before the next one, by the "
-            "rhythm of your last keys and the speed of this computer. With a number, nothing is asked for that "
+            "rhythm of your last keys and the speed of this computer. With a number, nothing is asked for so "
             "long.",
         ),
     ] = "auto"
