@@ -239,6 +239,32 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "where the cursor stands.",
         ),
     ] = "auto"
+    max_block_lines: Annotated[
+        int, Meta(ge=1, le=500, description="The most lines of a suggestion that is a block.")
+    ] = 24
+    in_comments: Annotated[
+        bool,
+        Meta(
+            description="Whether there are suggestions in comments and documentation strings while you type."
+        ),
+    ] = False
+    in_strings: Annotated[
+        bool, Meta(description="Whether there are suggestions inside strings while you type.")
+    ] = False
+    before_text: Annotated[
+        bool,
+        Meta(
+            description="Whether there are suggestions while you type in the middle of a line, before more "
+            "than closing brackets.",
+        ),
+    ] = False
+    confidence: Annotated[
+        bool,
+        Meta(
+            description="Whether a suggestion is cut where the model becomes unsure of it. The limits were "
+            "calibrated by measurement; what you ask for by hand is shown whole.",
+        ),
+    ] = True
     debounce_ms: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | Literal["auto"],
         Meta(

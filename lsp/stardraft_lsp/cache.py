@@ -11,11 +11,12 @@ MAX_PER_DOCUMENT = 8
 
 @dataclass(frozen=True)
 class Made:
-    """A suggestion and the window that it was made for."""
+    """A suggestion and the window that it was made for; `replaces` is that of `question.Answer`."""
 
     prefix: str
     suffix: str
     text: str
+    replaces: int = 0
 
 
 class SuggestionCache:
@@ -31,8 +32,8 @@ class SuggestionCache:
         while len(self._documents) > MAX_DOCUMENTS:
             self._documents.popitem(last=False)
 
-    def find(self, uri: str, prefix: str, suffix: str) -> str:
-        """What is left of a suggestion whose beginning was typed since, or "" when none fits.
+    def find(self, uri: str, prefix: str, suffix: str) -> tuple[str, int]:
+        """What is left of a suggestion whose beginning was typed since, and what it replaces; "" if none.
 
         A closer that the editor put behind the cursor is left out of it: it is there already.
         """
@@ -40,10 +41,12 @@ class SuggestionCache:
         text = prefix + suffix if entries else ""
         for made in entries or ():
             typed = typed_between(made.prefix, made.suffix, text, len(prefix))
-            rest = typed.rest(made.text) if typed is not None else None
+            if typed is None or (made.replaces and typed.closer):
+                continue  # what it would replace is not the same any more
+            rest = typed.rest(made.text)
             if rest:
-                return rest
-        return ""
+                return rest, made.replaces
+        return "", 0
 
     def forget(self, uri: str) -> None:
         self._documents.pop(uri, None)

@@ -19,11 +19,12 @@ from stardraftd.protocol import CompletionRequest
 class Waiting:
     """A question that is to be answered, once: the first answer counts.
 
-    on_growth gets the whole text so far, each time it grows.
+    on_growth gets the whole text so far and how many characters behind the cursor it takes the place of,
+    each time it grows.
     """
 
     question: Question
-    on_growth: Callable[[str], None] | None = None
+    on_growth: Callable[[str, int], None] | None = None
     answered: "asyncio.Future[Answer]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -40,15 +41,18 @@ class Waiting:
 class Generation:
     """One completion of the daemon's, from the question that began it to its end.
 
-    Invariant: at most one question waits for it. `text` only grows.
+    Invariant: at most one question waits for it. `text` is what can be shown so far, and `replaces` how many
+    characters behind the cursor it covers; it grows, and a filter may rarely take something back.
     """
 
     def __init__(self, waiting: Waiting, request: CompletionRequest, settings: EditorConfig) -> None:
         question = waiting.question
+        self.question = question
         self.uri = question.uri
         self.request = request
         self.settings = settings
         self.text = ""
+        self.replaces = 0
         self.is_sent = False
         self.waiting: Waiting | None = waiting
         self.typed = Typed()
@@ -59,7 +63,9 @@ class Generation:
     def goes_on_in(self, text: str) -> bool:
         """Whether the document's new text has nothing new but the beginning of what is being generated."""
         readings = possibly_typed(self._before, self._behind, text)
-        return self.is_sent and any(reading.shown(self.text) is not None for reading in readings)
+        return self.is_sent and any(
+            reading.shown(self.text) is not None and not self._is_covered(reading) for reading in readings
+        )
 
     def attach(self, waiting: Waiting, settings: EditorConfig) -> bool:
         """Lets a newer question wait for this in place of the older one; False when this is not for it."""
@@ -67,27 +73,37 @@ class Generation:
         if settings is not self.settings or n_candidates(question, settings) > self._n_candidates:
             return False
         typed = typed_between(self._before, self._behind, question.text, question.offset)
-        if typed is None or not self.is_sent or typed.shown(self.text) is None:
+        if typed is None or not self.is_sent or typed.shown(self.text) is None or self._is_covered(typed):
             return False
         self.release(SUPERSEDED)
         self.waiting, self.typed = waiting, typed
         self._show()
         return True
 
-    def grow(self, text: str) -> Waiting | None:
-        """Text came. The question that it turned out not to be for is returned, and waits here no more."""
-        self.text += text
-        if self.waiting is None or self._show():
+    def show(self, text: str, replaces: int) -> Waiting | None:
+        """So much can be shown now. The question that it turned out not to be for is returned, and waits here
+        no more."""
+        if (text, replaces) == (self.text, self.replaces):
+            return None
+        self.text, self.replaces = text, replaces
+        if self.waiting is None or (self._show() and not self._is_covered(self.typed)):
             return None
         return self._detached()
 
     def finish(self, answer: Answer) -> Waiting | None:
         """It ended with `answer`. A question that this does not fit is returned, and waits here no more."""
         rest = self.typed.rest(answer.text) if answer.text else ""
-        if self.waiting is not None and rest is None:
+        self.replaces = answer.replaces
+        if self.waiting is not None and (rest is None or self._is_covered(self.typed)):
             return self._detached()
-        left = (self.typed.rest(other) for other in answer.others)
-        others = tuple(dict.fromkeys(other for other in left if other and other.strip() and other != rest))
+        left = ((self.typed.rest(other), replaces) for other, replaces in answer.others)
+        others = tuple(
+            dict.fromkeys(
+                (other, replaces)
+                for other, replaces in left
+                if other and other.strip() and other != rest and not (replaces and self.typed.closer)
+            )
+        )
         if rest and rest.strip():
             answer = replace(answer, text=rest, others=others)
         else:
@@ -121,5 +137,9 @@ class Generation:
         """Tells the waiting question what there is for it; False when there will be nothing."""
         shown = self.typed.shown(self.text)
         if shown and shown.strip() and self.waiting is not None and self.waiting.on_growth is not None:
-            self.waiting.on_growth(shown)
+            self.waiting.on_growth(shown, self.replaces)
         return shown is not None
+
+    def _is_covered(self, typed: Typed) -> bool:
+        """Whether a closer that the editor inserted stands where the text would cover another one."""
+        return bool(self.replaces and typed.closer)

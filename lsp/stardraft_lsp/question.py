@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from stardraft_lsp.context.window import Window, window
 from stardraft_lsp.folders import Place
-from stardraft_lsp.mode import choose_mode
 from stardraft_lsp.status import Silence
 from stardraftd.config import EditorConfig
-from stardraftd.protocol import CompletionRequest
+from stardraftd.protocol import CompletionRequest, Mode
 
 # What the daemon takes at most, in characters (stardraftd.protocol).
 MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
@@ -16,7 +15,10 @@ MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
 
 @dataclass(frozen=True)
 class Question:
-    """Where a suggestion is wanted. `text` and `offset` are the document's, LF or not."""
+    """Where a suggestion is wanted. `text` and `offset` are the document's, LF or not.
+
+    can_replace: whether a suggestion may take the place of what follows the cursor on its line.
+    """
 
     uri: str
     language: str
@@ -24,23 +26,27 @@ class Question:
     text: str
     offset: int
     invoked: bool
+    can_replace: bool = True
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`text` to insert at the cursor, with LF line ends; or "" and the reason.
+    """`text` to put at the cursor, with LF line ends; or "" and the reason.
 
-    others: what could stand there instead of `text`, the likelier first; none is blank or there twice.
+    replaces: how many characters behind the cursor, on its line, the text takes the place of.
+    others: what could stand there instead of `text`, each with what it replaces, the likelier first; none is
+    blank or there twice.
     """
 
     text: str = ""
     reason: Silence = ""
-    others: tuple[str, ...] = ()
+    others: tuple[tuple[str, int], ...] = ()
+    replaces: int = 0
 
     @property
-    def texts(self) -> tuple[str, ...]:
-        """All that could be inserted, the best first."""
-        return (self.text, *self.others) if self.text else ()
+    def texts(self) -> tuple[tuple[str, int], ...]:
+        """All that could be put there and what each replaces, the best first."""
+        return ((self.text, self.replaces), *self.others) if self.text else ()
 
 
 SUPERSEDED = Answer(reason="superseded")
@@ -63,7 +69,7 @@ def window_of(question: Question, settings: EditorConfig) -> Window:
     return window(question.text, question.offset, settings.max_prefix_bytes, settings.max_suffix_bytes)
 
 
-def request_for(question: Question, settings: EditorConfig) -> CompletionRequest:
+def request_for(question: Question, settings: EditorConfig, mode: Mode = "line") -> CompletionRequest:
     """The question as the daemon takes it."""
     around = window_of(question, settings)
     wanted = n_candidates(question, settings)
@@ -73,7 +79,7 @@ def request_for(question: Question, settings: EditorConfig) -> CompletionRequest
         repository=question.place.repository[:MAX_REPOSITORY],
         prefix=around.prefix,
         suffix=around.suffix,
-        mode=choose_mode(settings.mode, around.prefix, around.suffix),
+        mode=mode,
         n_candidates=wanted if wanted > 1 else None,
     )
 

@@ -12,38 +12,44 @@ _WORD_BEFORE = re.compile(r"\w+\Z")
 _LABEL_LENGTH = 60
 
 
+# A text, and how many characters behind the cursor it takes the place of.
+Placed = tuple[str, int]
+
+
 def inline_items(
-    document: Document, offset: int, texts: Sequence[str], selected: Selected | None
+    document: Document, offset: int, texts: Sequence[Placed], selected: Selected | None
 ) -> types.InlineCompletionList:
-    """The suggestions at `offset`, in place of nothing; or in place of what the selected entry replaces.
+    """The suggestions at `offset`, in place of what each covers; or of what the selected entry replaces.
 
     No texts are an empty list: that clears what the editor shows. (`null` would leave it standing.)
     """
-    start = end = document.position(offset)
+    start = document.position(offset)
     before = ""
     if selected is not None:
-        before, start, end = selected.text, selected.start, selected.end
+        before, start = selected.text, selected.start
     return types.InlineCompletionList(
         items=[
             types.InlineCompletionItem(
-                insert_text=before + _with_line_ends(text, document), range=_range(start, end)
+                insert_text=before + _with_line_ends(text, document),
+                range=_range(start, selected.end if selected else document.position(offset + replaces)),
             )
-            for text in texts
+            for text, replaces in texts
         ]
     )
 
 
-def completion_list(document: Document, offset: int, texts: Sequence[str]) -> types.CompletionList:
+def completion_list(document: Document, offset: int, texts: Sequence[Placed]) -> types.CompletionList:
     """The suggestions for an editor without inline completion: entries that replace the word begun.
 
     The list is incomplete: what is suggested after the next key is another text.
     """
-    entries = [_entry(document, offset, text, rank) for rank, text in enumerate(texts)]
+    entries = [_entry(document, offset, placed, rank) for rank, placed in enumerate(texts)]
     return types.CompletionList(is_incomplete=True, items=entries)
 
 
-def _entry(document: Document, offset: int, text: str, rank: int) -> types.CompletionItem:
+def _entry(document: Document, offset: int, placed: Placed, rank: int) -> types.CompletionItem:
     """An entry of the list, below those of others. Editors filter by the word begun, so it is part of it."""
+    text, replaces = placed
     line_start = document.offset(Position(document.position(offset).line, 0))
     found = _WORD_BEFORE.search(document.text[line_start:offset])
     word = found.group() if found else ""
@@ -61,7 +67,8 @@ def _entry(document: Document, offset: int, text: str, rank: int) -> types.Compl
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(
-            range=_range(document.position(offset - len(word)), document.position(offset)), new_text=whole
+            range=_range(document.position(offset - len(word)), document.position(offset + replaces)),
+            new_text=whole,
         ),
     )
 

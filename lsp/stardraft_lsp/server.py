@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -187,6 +188,8 @@ class StardraftServer(LanguageServer):
             text = text[:start] + ask.selected_text + text[end:]
             offset = start + len(ask.selected_text)
         question = self._question(document, text, offset, invoked=ask.invoked)
+        if ask.selected_text is not None:
+            question = replace(question, can_replace=False)
         return await self.session.ask(question, ask.on_growth)
 
     def _question(self, document: Document, text: str, offset: int, *, invoked: bool) -> Question:
@@ -334,8 +337,8 @@ def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: In
     on_growth = None
     if token is not None and ls.session is not None and ls.session.settings.streaming:
 
-        def on_growth(text: str) -> None:
-            value = results.inline_items(document, offset, [text], params.selected)
+        def on_growth(text: str, replaces: int) -> None:
+            value = results.inline_items(document, offset, [(text, replaces)], params.selected)
             ls.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
 
     if params.selected is None:

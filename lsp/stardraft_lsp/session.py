@@ -12,7 +12,9 @@ from collections.abc import Callable
 import msgspec
 
 from stardraft_lsp.cache import Made, SuggestionCache
+from stardraft_lsp.filters import Piece, Pipeline, Shown, piece_of
 from stardraft_lsp.generation import Generation, Waiting
+from stardraft_lsp.judgement import Judge
 from stardraft_lsp.question import (
     SUPERSEDED,
     Answer,
@@ -23,7 +25,7 @@ from stardraft_lsp.question import (
     window_of,
 )
 from stardraft_lsp.rhythm import Rhythm
-from stardraft_lsp.status import StatusBoard, reason_of
+from stardraft_lsp.status import Silence, StatusBoard, reason_of
 from stardraftd.client import DaemonClient
 from stardraftd.config import EditorConfig
 from stardraftd.errors import StardraftError, error_from_code
@@ -50,13 +52,15 @@ class Session:
         self._board = board
         self._on_daemon = on_daemon
         self._cache = SuggestionCache()
+        self._judge = Judge()
         self._rhythm = Rhythm()
         self._running: dict[str, Generation] = {}
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self.settings = settings
 
-    async def ask(self, question: Question, on_growth: Callable[[str], None] | None = None) -> Answer:
-        """The suggestion for a question. `on_growth` gets the whole text so far, each time it grows.
+    async def ask(self, question: Question, on_growth: Callable[[str, int], None] | None = None) -> Answer:
+        """The suggestion for a question. `on_growth` gets what can be shown so far, and how many characters
+        behind the cursor that covers, each time it grows.
 
         An older question for the same document is answered SUPERSEDED. Cancelling this call cancels the
         work down to the engine, unless a newer question waits for the same text by then.
@@ -70,7 +74,7 @@ class Session:
         running = self._running.get(question.uri)
         if running is None or not running.attach(waiting, self.settings):
             self.supersede(question.uri)
-            self._start(waiting)
+            self._begin(waiting)
         try:
             return await waiting.answered
         except asyncio.CancelledError:
@@ -108,6 +112,7 @@ class Session:
         """The document was closed."""
         self.supersede(uri)
         self._cache.forget(uri)
+        self._judge.close(uri)
 
     def forget_suggestions(self) -> None:
         """What was suggested under other settings or by another model is not shown any more."""
@@ -121,21 +126,27 @@ class Session:
         if n_candidates(question, self.settings) > 1:
             return None
         around = window_of(question, self.settings)
-        text = self._cache.find(question.uri, around.prefix, around.suffix)
-        return Answer(text) if text else None
+        text, replaces = self._cache.find(question.uri, around.prefix, around.suffix)
+        return Answer(text, replaces=replaces) if text else None
 
-    def _start(self, waiting: Waiting) -> None:
-        """Begins a generation for a question; none runs for its document."""
+    def _begin(self, waiting: Waiting) -> None:
+        """Begins a generation for a question, or answers why there is none; none runs for its document."""
         question = waiting.question
-        request = request_for(question, self.settings)
+        judged = self._judge.judge(question, self.settings)
+        if judged.gate is not None:
+            self._board.note(judged.gate.code)
+            waiting.answer(Answer(reason=judged.gate.code))
+            return
+        request = request_for(question, self.settings, judged.mode)
         wait_ms = 0
         if not question.invoked:
             if self.settings.debounce_ms == "auto":
                 request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
             else:
                 wait_ms = self.settings.debounce_ms
+        pipeline = self._judge.pipeline(question, request, self.settings, judged, self._board.model)
         generation = Generation(waiting, request, self.settings)
-        task = asyncio.create_task(self._run(generation, wait_ms))
+        task = asyncio.create_task(self._run(generation, pipeline, wait_ms))
         self._running[question.uri] = generation
         self._tasks[generation] = task
         task.add_done_callback(lambda _task: self._tasks.pop(generation))
@@ -149,11 +160,11 @@ class Session:
             self.supersede(generation.uri)
             await asyncio.wait({task})
 
-    async def _run(self, generation: Generation, wait_ms: int) -> None:
+    async def _run(self, generation: Generation, pipeline: Pipeline, wait_ms: int) -> None:
         try:
             if wait_ms:
                 await asyncio.sleep(wait_ms / 1000)
-            answer = await self._ask_daemon(generation)
+            answer = await self._ask_daemon(generation, pipeline)
         finally:
             is_newest = self._retire(generation)
         if is_newest:
@@ -169,14 +180,14 @@ class Session:
     def _again(self, waiting: Waiting | None) -> None:
         """A question attached to what turned out to be another text: it is asked on its own."""
         if waiting is not None:
-            self._start(waiting)
+            self._begin(waiting)
 
-    async def _ask_daemon(self, generation: Generation) -> Answer:
+    async def _ask_daemon(self, generation: Generation, pipeline: Pipeline) -> Answer:
         generation.is_sent = True
         self._on_daemon()
         self._board.begin()
         try:
-            texts = await self._generate(generation)
+            shown = await self._generate(generation, pipeline)
         except asyncio.CancelledError:
             self._board.end("superseded")
             raise
@@ -184,37 +195,54 @@ class Session:
             self._board.fail(error)
             return Answer(reason=reason_of(error))
         self._on_daemon()
-        text, *others = [text for text in dict.fromkeys(texts) if text.strip()] or [""]
-        if not text:
-            self._board.end("nothing_to_suggest")
-            return Answer(reason="nothing_to_suggest")
+        texts: dict[str, int] = {}
+        for one in shown:
+            if one.text.strip():
+                texts.setdefault(one.text, one.replaces)
+        if not texts:
+            reason: Silence = "not_worth_showing" if any(one.why for one in shown) else "nothing_to_suggest"
+            self._board.end(reason)
+            return Answer(reason=reason)
         self._board.end("")
+        (text, replaces), *others = self._judge.ranked(generation.question, list(texts.items()))
         if generation.settings is self.settings:
             request = generation.request
-            self._cache.put(generation.uri, Made(request.prefix, request.suffix, text))
-        return Answer(text, others=tuple(others))
+            self._cache.put(generation.uri, Made(request.prefix, request.suffix, text, replaces))
+        return Answer(text, others=tuple(others), replaces=replaces)
 
-    async def _generate(self, generation: Generation) -> tuple[str, ...]:
-        """The middles that the daemon made, the first of them as it streamed it."""
+    async def _generate(self, generation: Generation, pipeline: Pipeline) -> list[Shown]:
+        """What is to be shown of the middles that the daemon made, the first of them as it streamed it.
+
+        The generation ends as soon as nothing that may still come would change what is shown.
+        """
+        text, pieces = "", list[Piece]()
         asked = time.monotonic()
         async with contextlib.aclosing(self._client.complete(generation.request)) as events:
             async for event in events:
                 match event:
                     case Text(candidate=0):
-                        if not generation.text:
+                        if not text:
                             took_ms = (time.monotonic() - asked) * 1000
                             self._rhythm.appeared(max(0.0, took_ms - generation.request.pause_ms))
-                        self._grow(generation, event.text)
+                        text += event.text
+                        pieces.append(piece_of(event.text, (token.logprob for token in event.tokens)))
+                        shown = pipeline.feed(text, pieces)
+                        self._grow(generation, shown)
+                        if shown.is_final and generation.request.n_candidates is None:
+                            return [shown]
                     case Done(finish_reason="superseded"):
                         raise asyncio.CancelledError
                     case Done():
-                        return (event.text, *(candidate.text for candidate in event.candidates))
+                        others = (
+                            pipeline.finish(other.text, (), other.finish_reason) for other in event.candidates
+                        )
+                        return [pipeline.finish(text, pieces, event.finish_reason), *others]
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
-        return (generation.text,)
+        return [pipeline.finish(text, pieces, "cancelled")]
 
-    def _grow(self, generation: Generation, text: str) -> None:
-        astray = generation.grow(text)
+    def _grow(self, generation: Generation, shown: Shown) -> None:
+        astray = generation.show(shown.text, shown.replaces)
         if astray is not None:
             self._retire(generation)
             self._again(astray)

@@ -12,11 +12,12 @@ reason and model. The state is derived anew from what is known each time, so tha
     starting  nothing is known yet
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
+from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
 from stardraftd.errors import (
     ConfigError,
     DaemonStartError,
@@ -31,26 +32,32 @@ from stardraftd.protocol import Status
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
 
 # Why a request was answered with nothing.
-Silence = Literal[
-    "",
-    "disabled",
-    "language_off",
-    "unknown_document",
-    "superseded",
-    "nothing_to_suggest",
-    "model_loading",
-    "model_failed",
-    "daemon_unreachable",
-    "failed",
-]
+Silence = (
+    Literal[
+        "",
+        "disabled",
+        "language_off",
+        "unknown_document",
+        "superseded",
+        "nothing_to_suggest",
+        "not_worth_showing",
+        "model_loading",
+        "model_failed",
+        "daemon_unreachable",
+        "failed",
+    ]
+    | GateCode
+)
 
-SILENCE_TEXTS: dict[Silence, str] = {
+SILENCE_TEXTS: Mapping[str, str] = {
     "": "",
     "disabled": "Suggestions are switched off (editor.enabled).",
     "language_off": "Suggestions are switched off for this language (editor.languages_off).",
     "unknown_document": "The editor has not opened this document with the server.",
     "nothing_to_suggest": "The model has nothing to add here.",
+    "not_worth_showing": "What the model wrote here was not worth showing.",
     "model_failed": "The model is not running.",
+    **{str(code): text for code, text in GATE_TEXTS.items()},
 }
 
 # While these are the trouble, a running engine is the proof that it is over.
@@ -158,15 +165,15 @@ class StatusBoard:
 
     def _off(self) -> StatusReport | None:
         if not self._enabled:
-            return StatusReport("off", SILENCE_TEXTS["disabled"], "disabled", self._model)
+            return StatusReport("off", SILENCE_TEXTS["disabled"], "disabled", self.model)
         if self._silence == "language_off" and self._error is None:
-            return StatusReport("off", SILENCE_TEXTS["language_off"], "language_off", self._model)
+            return StatusReport("off", SILENCE_TEXTS["language_off"], "language_off", self.model)
         return None
 
     def _failing(self) -> StatusReport | None:
         if self._error is not None:
             message = f"{self._error.message} {self._error.hint}".strip()
-            return StatusReport("error", message, reason_of(self._error), self._model)
+            return StatusReport("error", message, reason_of(self._error), self.model)
         if self._daemon is not None and self._daemon.engine in ("failed", "backing_off"):
             return StatusReport("error", self._problems or SILENCE_TEXTS["model_failed"], "model_failed")
         return None
@@ -175,7 +182,7 @@ class StatusBoard:
         if self._daemon is not None and self._daemon.engine == "loading":
             percent = round((self._daemon.loading_fraction or 0.0) * 100)
             return StatusReport("loading", f"The model is loading ({percent} %).", "model_loading")
-        return StatusReport("busy", "", "", self._model) if self._n_running else None
+        return StatusReport("busy", "", "", self.model) if self._n_running else None
 
     def _resting(self) -> StatusReport:
         message = SILENCE_TEXTS.get(self._silence, "") or self._problems
@@ -185,10 +192,11 @@ class StatusBoard:
             return StatusReport("idle", message or "The daemon is not running.", self._silence)
         if self._daemon.engine == "unloaded":
             return StatusReport("idle", message or "The model is not in memory.", self._silence)
-        return StatusReport("ready", message, self._silence, self._model)
+        return StatusReport("ready", message, self._silence, self.model)
 
     @property
-    def _model(self) -> str:
+    def model(self) -> str:
+        """The name of the loaded model; "" when none is."""
         return self._daemon.model.name if self._daemon is not None and self._daemon.model is not None else ""
 
     @property

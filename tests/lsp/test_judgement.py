@@ -12,7 +12,6 @@ from stardraft_lsp.cache import MAX_DOCUMENTS, Made, SuggestionCache
 from stardraft_lsp.context.window import window
 from stardraft_lsp.documents import Document, Position
 from stardraft_lsp.folders import Folders, Place
-from stardraft_lsp.mode import choose_mode
 from stardraft_lsp.options import checked, overrides
 from stardraft_lsp.requests import BadParams, read_inline_params
 from stardraftd.config import load_config
@@ -57,59 +56,33 @@ def test_a_suffix_that_is_cut_ends_with_a_whole_line() -> None:
     assert window(LINES, 0, 1_000, 1_000).suffix.endswith("\n")
 
 
-# --- mode ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("prefix", "suffix", "mode"),
-    [
-        ("def f():", "\n", "block"),
-        ("def f():\n    ", "\n", "block"),
-        ("if (x) {\n", "\n}", "block"),
-        ("x = [1,\n\n", "", "line"),
-        ("x = ", "\n", "line"),
-        ("foo(", ")", "line"),
-        ("x => ", "", "block"),
-        ("x = 1\n", "", "line"),
-        ("", "", "line"),
-    ],
-)
-def test_a_block_is_asked_for_after_an_opener(prefix: str, suffix: str, mode: str) -> None:
-    assert choose_mode("auto", prefix, suffix) == mode
-
-
-def test_a_configured_mode_is_kept() -> None:
-    assert choose_mode("line", "def f():", "") == "line"
-    assert choose_mode("block", "x = ", "") == "block"
-
-
 # --- cache ---------------------------------------------------------------------------------------
 
 
 def test_who_types_what_was_suggested_gets_the_rest() -> None:
     cache = SuggestionCache()
     cache.put("a", Made("x = ", "\n", "foo(bar)"))
-    assert cache.find("a", "x = ", "\n") == "foo(bar)"
-    assert cache.find("a", "x = foo(", "\n") == "bar)"
-    assert cache.find("a", "x = foo(bar)", "\n") == ""
-    assert cache.find("a", "x = fox", "\n") == ""
-    assert cache.find("b", "x = foo(", "\n") == ""
+    assert cache.find("a", "x = ", "\n")[0] == "foo(bar)"
+    assert cache.find("a", "x = foo(", "\n")[0] == "bar)"
+    assert cache.find("a", "x = foo(bar)", "\n")[0] == ""
+    assert cache.find("a", "x = fox", "\n")[0] == ""
+    assert cache.find("b", "x = foo(", "\n")[0] == ""
 
 
 def test_a_deleted_character_brings_the_earlier_suggestion_back() -> None:
     cache = SuggestionCache()
     cache.put("a", Made("x = ", "\n", "foo"))
     cache.put("a", Made("x = b", "\n", "ar"))
-    assert cache.find("a", "x = b", "\n") == "ar"
-    assert cache.find("a", "x = ", "\n") == "foo"
+    assert cache.find("a", "x = b", "\n")[0] == "ar"
+    assert cache.find("a", "x = ", "\n")[0] == "foo"
 
 
 def test_the_cache_is_bounded() -> None:
     cache = SuggestionCache()
     for number in range(MAX_DOCUMENTS + 1):
         cache.put(str(number), Made("", "", "text"))
-    assert cache.find("0", "", "") == ""
-    assert cache.find(str(MAX_DOCUMENTS), "", "") == "text"
+    assert cache.find("0", "", "")[0] == ""
+    assert cache.find(str(MAX_DOCUMENTS), "", "")[0] == "text"
 
 
 # --- folders -------------------------------------------------------------------------------------
@@ -241,7 +214,7 @@ def test_parameters_that_cannot_be_used_are_named(raw: object) -> None:
 
 def test_a_list_entry_replaces_the_word_begun() -> None:
     document = Document("a", "python", 0, "x = sel\r\n", "utf-16")
-    entry = results.completion_list(document, 7, ["f.items\nmore"]).items[0]
+    entry = results.completion_list(document, 7, [("f.items\nmore", 0)]).items[0]
     assert isinstance(entry.text_edit, types.TextEdit)
     assert entry.text_edit.new_text == "self.items\r\nmore"
     assert entry.text_edit.range.start.character == 4

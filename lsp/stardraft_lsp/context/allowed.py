@@ -1,0 +1,224 @@
+"""Which files may be read into a prompt, and why not: the one door through which texts of files come.
+
+A text comes out of `text` (of the disk) or `check` (of an open document) or not at all. What is asked:
+
+    outside     not below a folder of this editor, or below it only by a link
+    secret_file its name is that of a secret (secrets.py)
+    ignored     .gitignore or .stardraftignore exclude it, or they cannot be read
+    kind        no source that is known here; a folder of caches or of others' code
+    generated   written by a program, or minified
+    too_large   over the size limit
+    binary      has a NUL, or is no UTF-8
+    secret_text a key or a certificate stands in it
+    unreadable  the disk says no, or nothing
+
+Lines with other secrets are looked for chunk by chunk, where the chunk is chosen (gathering.py).
+"""
+
+# ruff: noqa: PTH118, PTH119, PTH120 - paths are strings here: there are many, and a Path costs microseconds
+
+import os
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from stardraft_lsp.context.ignore import IgnoreRules, global_excludes_path
+from stardraft_lsp.context.kinds import (
+    family_of,
+    has_generated_name,
+    is_generated,
+    is_minified,
+    is_skipped_folder,
+)
+from stardraft_lsp.context.reading import Filesystem, Stamp
+from stardraft_lsp.context.secrets import holds_key, holds_private_key, is_secret_name, is_suspicious_name
+from stardraft_lsp.context.settings import ContextSettings
+
+Reason = Literal[
+    "",
+    "outside",
+    "secret_file",
+    "ignored",
+    "kind",
+    "generated",
+    "too_large",
+    "binary",
+    "secret_text",
+    "unreadable",
+]
+
+_MAX_IGNORE_BYTES = 256 * 1024
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """The file's text may not be had; `reason` says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+
+
+class FileText(NamedTuple):
+    stamp: Stamp
+    text: str  # LF line ends
+
+
+class Allowed:
+    """The rules for the folders of one editor. For the background thread: it reads ignore files.
+
+    roots: the workspace's folders, absolute, as the editor names them; links in them are resolved.
+    """
+
+    def __init__(self, roots: Sequence[str], disk: Filesystem, settings: ContextSettings) -> None:
+        self._disk = disk
+        self._settings = settings
+        self._rules: dict[str, IgnoreRules] = {}
+        global_excludes = ""
+        if settings.use_global_excludes:
+            try:
+                global_excludes = self._read_ignore(global_excludes_path()) or ""
+            except OSError:  # it is the person's own and optional
+                global_excludes = ""
+        for root in roots:
+            real = _real_or_itself(disk, root)
+            self._rules[real] = IgnoreRules(real, self._read_ignore, global_excludes)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The folders without links in their paths."""
+        return tuple(self._rules)
+
+    def forget(self) -> None:
+        """Ignore files changed."""
+        for rules in self._rules.values():
+            rules.forget()
+
+    def relative(self, path: str) -> str:
+        """The path within its folder, with "/", as the model sees it."""
+        root = self._root_of(path)
+        return os.path.relpath(path, root).replace(os.sep, "/") if root else os.path.basename(path)
+
+    def why_no_folder(self, folder: str) -> Reason:
+        """Whether the files of a folder are looked at: "" when they are."""
+        root = self._root_of(folder)
+        if not root:
+            return "outside"
+        inside = os.path.relpath(folder, root).replace(os.sep, "/")
+        if inside != ".":
+            if is_secret_name(f"{inside}/x"):
+                return "secret_file"
+            if any(is_skipped_folder(name) for name in inside.split("/")):
+                return "kind"
+        return "ignored" if self._is_ignored(root, folder, is_folder=True) else ""
+
+    def why_not(self, path: str) -> Reason:
+        """Whether a file may be used by its path: "" when it may. Cheap questions come first."""
+        if not family_of(path):
+            return "secret_file" if is_secret_name(path.replace(os.sep, "/")) else "kind"
+        root = self._root_of(path)
+        if not root:
+            return "outside"
+        inside = os.path.relpath(path, root).replace(os.sep, "/")
+        if is_secret_name(inside) or is_suspicious_name(inside):
+            return "secret_file"
+        if has_generated_name(inside):
+            return "generated"
+        if any(is_skipped_folder(name) for name in inside.split("/")[:-1]):
+            return "kind"
+        return "ignored" if self._is_ignored(root, path, is_folder=False) else ""
+
+    def text(self, path: str) -> FileText:
+        """The text of a file on disk, all of it. Raises Refused."""
+        reason = self.why_not(path)
+        if reason:
+            raise Refused(reason)
+        try:
+            if self._disk.real(path) != path:
+                raise Refused("outside")
+            stamp = self._disk.stamp(path)
+            if stamp.size_bytes > self._settings.max_file_bytes:
+                raise Refused("too_large")
+            stamp, data = self._disk.read(path, self._settings.max_file_bytes + 1)
+        except OSError as error:
+            raise Refused("unreadable") from error
+        if len(data) > self._settings.max_file_bytes:
+            raise Refused("too_large")
+        if b"\0" in data:
+            raise Refused("binary")
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Refused("binary") from error
+        return FileText(stamp, self._sound(text))
+
+    def check(self, path: str, text: str) -> str:
+        """The text of an open document, perhaps unsaved, as `text` gives it. Raises Refused."""
+        reason = self.why_not(path)
+        if reason:
+            raise Refused(reason)
+        try:
+            if self._disk.real(path) != path:
+                raise Refused("outside")
+        except OSError as error:
+            raise Refused("unreadable") from error
+        if len(text) > self._settings.max_file_bytes:
+            raise Refused("too_large")
+        if "\0" in text:
+            raise Refused("binary")
+        return self._sound(text)
+
+    def why_no_suggestions(self, path: str) -> Reason:
+        """Whether a document is not to be completed itself, by its path. A lone file is no outsider here."""
+        if is_secret_name(path.replace(os.sep, "/")):
+            return "secret_file"
+        try:
+            real = self._disk.real(path)
+        except OSError:
+            return "unreadable"  # nothing is known of it
+        if is_secret_name(real.replace(os.sep, "/")):
+            return "secret_file"
+        root = self._root_of(real)
+        return "ignored" if root and self._is_ignored(root, real, is_folder=False) else ""
+
+    def _sound(self, text: str) -> str:
+        if holds_key(text):
+            raise Refused("secret_text")
+        if is_generated(text) or is_minified(text):
+            raise Refused("generated")
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+    def _root_of(self, path: str) -> str:
+        """The innermost folder that holds the path; "" when there is none."""
+        holders = [
+            root for root in self._rules if path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+        ]
+        return max(holders, key=len, default="")
+
+    def _is_ignored(self, root: str, path: str, *, is_folder: bool) -> bool:
+        rules = self._rules[root]
+        try:
+            return rules.is_folder_ignored(path) if is_folder else rules.is_ignored(path)
+        except OSError:
+            return True  # what the rules say is not known
+
+    def _read_ignore(self, path: str) -> str | None:
+        try:
+            _, data = self._disk.read(path, _MAX_IGNORE_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            if os.path.basename(path) in (".git", "HEAD", "exclude"):
+                return None  # a folder of this name
+            raise
+        return data.decode("utf-8", "replace")
+
+
+def why_no_suggestions_in(text: str) -> Reason:
+    """Whether a document is not to be completed for what stands in it."""
+    return "secret_text" if holds_private_key(text) else ""
+
+
+def _real_or_itself(disk: Filesystem, root: str) -> str:
+    try:  # a name in it, so that the root is blamed if this hangs, and not the folder that holds it
+        return os.path.dirname(disk.real(os.path.join(root, "_")))
+    except OSError:
+        return root

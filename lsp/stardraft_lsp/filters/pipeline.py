@@ -1,0 +1,98 @@
+"""The filters in their order, for a suggestion that grows.
+
+    text      marks, echo, confidence     what is no text of this file, and what the model was not sure of
+    shape     indentation, scope, lines   how far it goes, and how it is indented
+    fit       below, rest, closers        what stands behind the cursor already
+    sense     above, loops, licence       what nobody wants, known only when it is complete
+    end       half words, dangling, short how it ends
+
+The first three groups only ever look forwards: what they let through of a text, they let through of every
+longer one. So what is shown grows. It shrinks when one of the fourth or fifth group takes something back:
+
+    repeats_above   four lines were the same as four lines above (three, when no more came); a line that
+                    repeats the one right above it is never shown
+    loop            lines came a third time; of a loop of one line nothing more than once is shown
+    licence         a comment turned out to be one
+    half_word, dangling   at the end, when generation was cut off (`max_tokens`), or ended in an opener
+
+Every filter is a function of a `Draft` and an `Around`, and does nothing else: no state, no files.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from stardraft_lsp.filters import confidence
+from stardraft_lsp.filters.around import Around
+from stardraft_lsp.filters.below import repeats_below
+from stardraft_lsp.filters.confidence import OFF, Piece, Thresholds
+from stardraft_lsp.filters.draft import Draft, Ended, Shown
+from stardraft_lsp.filters.echo import doubled_space, line_echo, path_echo
+from stardraft_lsp.filters.ends import dangling, half_word, trailing_space, worth_a_key
+from stardraft_lsp.filters.indentation import own_indentation
+from stardraft_lsp.filters.licence import licence
+from stardraft_lsp.filters.marks import only_text, without_sentinels
+from stardraft_lsp.filters.repeats import line_loop, repeats_above, word_loop
+from stardraft_lsp.filters.rest import rest_of_line, unopened_closer
+from stardraft_lsp.filters.scope import max_lines, one_line, scope
+from stardraftd.protocol import FinishReason
+
+Filter = Callable[[Draft, Around], Draft]
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """can_replace: the client puts a suggestion in place of what follows the cursor; else it only inserts.
+
+    thresholds: of confidence; OFF shows whatever was generated. licences: whether notices are let through.
+    """
+
+    can_replace: bool = True
+    thresholds: Thresholds = OFF
+    licences: bool = False
+
+
+_TEXT: tuple[Filter, ...] = (only_text, without_sentinels, path_echo, line_echo, doubled_space)
+_SHAPE: tuple[Filter, ...] = (own_indentation, one_line, scope, max_lines)
+_SENSE: tuple[Filter, ...] = (repeats_above, line_loop, word_loop)
+_END: tuple[Filter, ...] = (half_word, trailing_space, dangling, worth_a_key)
+
+
+class Pipeline:
+    """The filters for one question. It keeps nothing between calls."""
+
+    def __init__(self, around: Around, settings: FilterSettings | None = None) -> None:
+        self._around = around
+        self._settings = settings or FilterSettings()
+
+        def rest(draft: Draft, around: Around) -> Draft:
+            return rest_of_line(draft, around, can_replace=self._settings.can_replace)
+
+        self._filters: tuple[Filter, ...] = (
+            *_TEXT,
+            *_SHAPE,
+            repeats_below,
+            rest,
+            unopened_closer,
+            *_SENSE,
+            *(() if self._settings.licences else (licence,)),
+            *_END,
+        )
+
+    def feed(self, text_so_far: str, pieces: Sequence[Piece] = ()) -> Shown:
+        """What can be shown of a text that still grows. `pieces` make up the text, when they are known."""
+        return self._through(text_so_far, pieces, "")
+
+    def finish(self, text: str, pieces: Sequence[Piece] = (), finish_reason: FinishReason = "end") -> Shown:
+        """What is shown of a text that will not grow any more."""
+        cut = finish_reason in ("max_tokens", "context_full", "cancelled", "superseded")
+        return self._through(text, pieces, "cut" if cut else "whole")
+
+    def _through(self, text: str, pieces: Sequence[Piece], ended: Ended) -> Shown:
+        # Confidence comes first: its pieces are those of the text as it was generated.
+        draft = confidence.sure_enough(Draft(text, ended), pieces, self._settings.thresholds)
+        for each in self._filters:
+            draft = each(draft, self._around)
+            if draft.is_final and not draft.text:
+                break
+        why = tuple(dict.fromkeys(draft.why))
+        return Shown(draft.text, draft.replaces if draft.text else 0, why, draft.is_final or bool(ended))

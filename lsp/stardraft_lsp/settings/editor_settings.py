@@ -1,0 +1,85 @@
+"""The person's settings in their editor: `workspace/configuration` for the section "stardraft", or what
+`didChangeConfiguration` brings.
+
+Keys are those of `[editor]` in camelCase, as in initializationOptions, or as the file has them; null is "not
+set". Besides them `languages` has settings by language id, and `folders` by pattern:
+
+    {"debounceMs": 50, "languages": {"markdown": {"enabled": false}}, "folders": {"vendor/**": {...}}}
+
+This is the person's own word: everything may be set, for any document.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stardraft_lsp.settings.globs import Glob, glob
+from stardraft_lsp.settings.layer import EMPTY, MAX_SECTIONS, Layer, checked
+from stardraftd.errors import ConfigError
+
+SECTION = "stardraft"
+_PLACE = "In your editor's settings"
+# What an extension keeps for itself under the same name, and what only counts at its start.
+_NOT_OURS = frozenset({"trace", "path", "command", "server", "settings"})
+_CAPITAL = re.compile(r"(?<=[a-z])([A-Z])")
+
+
+def read_editor_settings(raw: Any) -> Layer:
+    """The editor's settings. Raises ConfigError for the first thing that is wrong.
+
+    raw: an answer's item, or a notification's `settings`, with the section's name around it or without.
+    """
+    if raw is None:
+        return EMPTY
+    if isinstance(raw, dict) and isinstance(raw.get(SECTION), dict):
+        raw = raw[SECTION]
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{_PLACE}, {SECTION} is no object.", 'An example: {"debounceMs": 50}')
+    inner = raw.get("editor")
+    given = {**inner, **raw} if isinstance(inner, dict) else dict(raw)
+    given.pop("editor", None)
+    languages = _object(given.pop("languages", None), "languages")
+    folders = _object(given.pop("folders", None), "folders")
+    return Layer(
+        base=_values(given, SECTION, skip=_NOT_OURS),
+        languages={
+            language: _values(_object(values, f"languages.{language}"), f"{SECTION}.languages.{language}")
+            for language, values in languages.items()
+        },
+        folders=tuple(
+            (_glob(pattern), _values(_object(values, f"folders.{pattern}"), f"{SECTION}.folders.{pattern}"))
+            for pattern, values in folders.items()
+        ),
+    )
+
+
+def _values(given: Mapping[str, Any], place: str, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
+    values = {}
+    for key, value in given.items():
+        name = _snake(str(key))
+        if value is not None and name not in skip:
+
+            def subject(key: str = key) -> str:
+                return f"{_PLACE}, {place}.{str(key)[:80]}"
+
+            values[name] = checked(name, value, subject)
+    return values
+
+
+def _object(raw: Any, name: str) -> Mapping[str, Any]:
+    if raw is None or raw == []:  # an empty Lua table
+        return {}
+    if not isinstance(raw, dict) or len(raw) > MAX_SECTIONS:
+        raise ConfigError(f"{_PLACE}, {SECTION}.{name} is no object of at most {MAX_SECTIONS} settings.")
+    return raw
+
+
+def _glob(pattern: str) -> Glob:
+    try:
+        return glob(pattern)
+    except ValueError as error:
+        raise ConfigError(f"{_PLACE}, {SECTION}.folders has {pattern[:80]!r}: {error}.") from error
+
+
+def _snake(key: str) -> str:
+    return _CAPITAL.sub(r"_\1", key).lower()

@@ -1,0 +1,170 @@
+"""The settings in force for a document, put together from all layers, and why there may be no suggestions."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from stardraft_lsp.folders import Folders
+from stardraft_lsp.settings import project_file
+from stardraft_lsp.settings.editor_settings import read_editor_settings
+from stardraft_lsp.settings.layer import EMPTY, Layer
+from stardraft_lsp.settings.policy import PROJECT_RULES, narrowed
+from stardraftd.config import EditorConfig
+from stardraftd.errors import ConfigError
+
+OffReason = Literal["", "disabled", "snoozed", "language_off", "folder_off", "project_off"]
+
+OFF_TEXTS: Mapping[OffReason, str] = {
+    "": "",
+    "disabled": "Suggestions are switched off (editor.enabled).",
+    "snoozed": "Suggestions are switched off for a while.",
+    "language_off": "Suggestions are switched off for this language.",
+    "folder_off": "Suggestions are switched off for this folder.",
+    "project_off": f"Suggestions are switched off by this project ({project_file.PROJECT_FILE}).",
+}
+MAX_CACHED = 1024
+
+
+class Effective(Struct, frozen=True):
+    """config: what holds for the document. off: why there are no suggestions in it; "" when there are."""
+
+    config: EditorConfig
+    off: OffReason = ""
+
+    @property
+    def why(self) -> str:
+        """The reason, as a sentence."""
+        return OFF_TEXTS[self.off]
+
+
+class Settings:
+    """All layers of one editor. `for_document` reads no file; what it found is kept until a layer changes.
+
+    All is called from one thread but `load_projects`, which reads files and may run in another.
+    Invariant: `_cache` was made from the layers as they are; a change takes a new one.
+    """
+
+    def __init__(self, config: EditorConfig, folders: Folders) -> None:
+        self._config = config
+        self._folders = folders
+        self._editor = EMPTY
+        self._projects: dict[Path, Layer] = {}
+        self._is_on = True
+        self._snoozed_until_s = float("-inf")
+        self._cache: dict[tuple[str, str], Effective] = {}
+
+    @property
+    def config(self) -> EditorConfig:
+        """The configuration's own `[editor]`, below the other layers."""
+        return self._config
+
+    @config.setter
+    def config(self, config: EditorConfig) -> None:
+        self._config = config
+        self.forget()
+
+    def take_editor(self, raw: Any) -> None:
+        """The editor's settings changed. Raises ConfigError, and then the old ones stay."""
+        self._editor = read_editor_settings(raw)
+        self.forget()
+
+    def switch(self, is_on: bool) -> None:
+        """Suggestions on or off in this editor, until it says otherwise."""
+        self._is_on = is_on
+
+    def snooze(self, until_s: float) -> None:
+        """No suggestions until then, in the time that `for_document` gets."""
+        self._snoozed_until_s = until_s
+
+    def wake(self) -> None:
+        self._snoozed_until_s = float("-inf")
+
+    def forget(self) -> None:
+        """Something that settings depend on changed, such as the workspace's folders."""
+        self._cache = {}
+
+    def load_projects(self, uri: str, roots: tuple[Path, ...]) -> list[ConfigError]:
+        """Reads the project files above a document anew. `roots`: the workspace's folders.
+
+        The errors are for the person; what a wrong file said before stays in force.
+        """
+        errors: list[ConfigError] = []
+        document = path_of(uri)
+        if document is None:
+            return errors
+        projects = dict(self._projects)
+        for folder in project_file.folders_above(document, roots):
+            try:
+                layer = project_file.load(folder)
+            except ConfigError as error:
+                errors.append(error)
+                continue
+            if layer is None:
+                projects.pop(folder, None)
+            else:
+                projects[folder] = layer
+        if projects != self._projects:
+            self._projects = projects
+            self.forget()
+        return errors
+
+    def for_document(self, uri: str, language: str, now_s: float) -> Effective:
+        """The settings of a document. Costs a look-up, unless something changed."""
+        cache = self._cache  # one that a change takes away may still be filled: nobody reads it any more
+        found = cache.get((uri, language))
+        if found is None:
+            found = self._made(uri, language)
+            if len(cache) >= MAX_CACHED:
+                cache.clear()
+            cache[uri, language] = found
+        if found.off:
+            return found
+        if not self._is_on:
+            return Effective(found.config, "disabled")
+        if now_s < self._snoozed_until_s:
+            return Effective(found.config, "snoozed")
+        return found
+
+    def _made(self, uri: str, language: str) -> Effective:
+        values = msgspec.structs.asdict(self._config)
+        off: OffReason = "" if values["enabled"] else "disabled"
+        reasons: tuple[OffReason, ...] = ("disabled", "language_off")
+        for number, step in enumerate(self._editor.steps(language, self._folders.place(uri).path)):
+            values |= step
+            if "enabled" in step:
+                off = "" if step["enabled"] else reasons[number] if number < len(reasons) else "folder_off"
+        if not off and language in values["languages_off"]:
+            off = "language_off"
+        for key, value in self._project(uri, language).items():
+            values[key] = narrowed(key, values[key], value)
+        if not off and (not values["enabled"] or language in values["languages_off"]):
+            off = "project_off"
+        return Effective(EditorConfig(**values), off)
+
+    def _project(self, uri: str, language: str) -> dict[str, Any]:
+        """What the nearest project file says about a document; of one outside its workspace, nothing."""
+        document = path_of(uri) if self._projects else None
+        for folder in document.parents if document is not None else ():
+            layer = self._projects.get(folder)
+            if layer is not None and document is not None:
+                said = layer.values(language, document.relative_to(folder).as_posix())
+                return {key: value for key, value in said.items() if key in PROJECT_RULES}
+        return {}
+
+
+def path_of(uri: str) -> Path | None:
+    """A file's path on this computer; None for what is no file here."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    path = unquote(parts.path)
+    if "\0" in path or not path.startswith("/"):
+        return None
+    if sys.platform == "win32" and path[2:3] == ":":
+        path = path[1:]
+    return Path(path)

@@ -1,0 +1,40 @@
+"""What a project's file may set, and how: a repository that was cloned is not trusted.
+
+A setting that is not named here is the person's alone, so a new one is closed to projects until somebody
+decides. Those named can make suggestions fewer, later, shorter or other, never send more than the person
+allows. Which model runs and what is ignored is in no project's power: those settings are not `[editor]`'s.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+# off:    may be turned off, never on.       add:  names are added to the person's.
+# lower:  the smaller of both numbers holds.  raise: the greater; a word of the person's own stays.
+# free:   as the project says.
+Rule = Literal["off", "add", "lower", "raise", "free"]
+
+PROJECT_RULES: Mapping[str, Rule] = {
+    "enabled": "off",
+    "languages_off": "add",
+    "mode": "free",
+    "debounce_ms": "raise",
+    "max_prefix_bytes": "lower",
+    "max_suffix_bytes": "lower",
+    "candidates": "lower",
+    "streaming": "off",
+}
+
+
+def narrowed(key: str, own: Any, project: Any) -> Any:
+    """What holds of a person's own value and a project's. Raises KeyError for what no project may set."""
+    match PROJECT_RULES[key]:
+        case "off":
+            return own and project
+        case "add":
+            return (*own, *(name for name in project if name not in own))
+        case "lower":
+            return min(own, project)
+        case "raise":
+            return max(own, project) if isinstance(own, int) and isinstance(project, int) else own
+        case "free":
+            return project

@@ -1,0 +1,137 @@
+"""`stardraft stats`: the command. What it shows is made elsewhere, and imported when it runs."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stardraftd.errors import RequestError, StardraftError
+
+if TYPE_CHECKING:
+    from stardraft_lsp.stats.store import Store
+    from stardraft_lsp.stats.summary import Summary
+
+_SPAN = re.compile(r"(\d{1,6})\s*([hdwmy])")
+_SPAN_DAYS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
+_DAY_S = 86_400
+
+EMPTY = (
+    "There is nothing to show yet{since}.\n"
+    "Once an editor has shown suggestions of stardraft's, this says how many were accepted, what stayed of "
+    "them, and how long they took. It is counted on this computer, and sent nowhere."
+)
+
+
+def stats(
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="30d", help="From when: 12h, 30d, 8w, 6m or 1y ago, or a day as 2026-01-31."
+        ),
+    ] = "90d",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            "--chart",
+            metavar="FILE",
+            help="Draw a picture instead, as .svg, .png or .html.",
+            show_default=False,
+        ),
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Delete all figures. Asks first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --forget: do not ask.")] = False,
+) -> None:
+    """Show how suggestions fared: accepted, kept, how fast, and at what cost.
+
+    How many suggestions were accepted, whole or by word and line, and how much of an accepted text was still
+    there after 30 seconds, 2 and 10 minutes; latency by phase; how much of each prompt came from the cache;
+    tokens that were generated for nothing. By language, week and editor.
+
+    It is counted on this computer, without any source text or path, and sent nowhere.
+
+    Example: stardraft stats --since 30d --chart stats.html
+    """
+    import time
+
+    from stardraft_lsp.stats.store import Store, stats_path
+    from stardraft_lsp.stats.summary import summarise
+
+    store = Store(stats_path())
+    if forget:
+        _forget(store, ask=not yes)
+        return
+    if chart is not None:
+        from stardraft_lsp.stats.chart import check_chart
+
+        check_chart(chart)
+    since_s = since_when(since, time.time())
+    day = time.strftime("%Y-%m-%d", time.localtime(since_s))
+    summary = summarise(*store.read(since_s), since=day)
+    if json:
+        _print_json(summary)
+    elif summary.is_empty:
+        typer.echo(EMPTY.format(since=f" since {day}"))
+    elif chart is None:
+        from stardraft_lsp.stats.table import show
+
+        show(summary)
+    if chart is not None and not summary.is_empty:
+        _draw(summary, chart)
+        if not json:
+            typer.echo(f"Written: {chart}")
+
+
+def since_when(text: str, now_s: float) -> float:
+    """The moment that `--since` names, in seconds since 1970. Raises RequestError."""
+    from datetime import datetime
+
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is not None:
+        return max(0.0, now_s - int(found[1]) * _SPAN_DAYS[found[2]] * _DAY_S)
+    try:
+        return max(0.0, datetime.fromisoformat(text).astimezone().timestamp())
+    except (ValueError, OverflowError, OSError) as error:
+        raise RequestError(
+            f"--since {text!r} is no time.", "Examples: 12h, 30d, 8w, 6m, 1y, 2026-01-31"
+        ) from error
+
+
+def _forget(store: "Store", *, ask: bool) -> None:
+    from stardraftd.paths import tilde
+
+    if not store.file.exists():
+        typer.echo("There are no figures to delete.")
+        return
+    if ask:
+        typer.confirm(f"Delete all figures in {tilde(store.file)}?", abort=True)
+    store.forget()
+    typer.echo("All figures are deleted. Editors that run begin to count anew.")
+
+
+def _draw(summary: "Summary", file: Path) -> None:
+    from stardraft_lsp.stats.chart import picture
+    from stardraft_lsp.stats.page import page
+
+    kind = file.suffix.lower()[1:]
+    if kind == "html":
+        content = page(summary, picture(summary, "svg").decode()).encode()
+    else:
+        content = picture(summary, kind)
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise StardraftError(
+            f"{file} cannot be written: {error.strerror or error}.", "Name another file."
+        ) from error
+
+
+def _print_json(summary: "Summary") -> None:
+    import sys
+
+    import msgspec
+
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(summary) + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,0 +1,60 @@
+"""The figures as one HTML file: picture and tables in it, no script, and nothing from elsewhere."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from stardraft_lsp.stats.summary import PHASES, Group, Summary
+from stardraft_lsp.stats.table import GROUP_COLUMNS, group_cells, headline, overview
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+svg { width: 100%; height: auto } table { border-collapse: collapse; margin: 1.5rem 0 }
+td, th { padding: .2rem .9rem .2rem 0; text-align: right } td:first-child, th:first-child { text-align: left }
+th { border-bottom: 1px solid #bbb } caption { text-align: left; font-weight: 600 }
+"""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_PROLOGUE = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+
+
+def page(summary: Summary, svg: str) -> str:
+    """A whole document. The browser is forbidden to load anything, whatever were in it."""
+    picture = _METADATA.sub("", _PROLOGUE.sub("", svg))
+    latency = [
+        (name, f"{one.p50_ms:,.0f}", f"{one.p95_ms:,.0f}", f"{one.n:,}")
+        for phase, name in PHASES.items()
+        if (one := summary.all.latency.get(phase)) is not None
+    ]
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"><title>stardraft stats</title>',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f"<style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(headline(summary))}</h1>",
+        picture,
+        _table("", (), overview(summary.all)),
+        _table("Milliseconds", ("median", "95%", "of"), latency),
+        *(
+            _group_table(title, groups)
+            for title, groups in (
+                ("Language", summary.languages),
+                ("Week", summary.weeks),
+                ("Editor", summary.editors),
+            )
+        ),
+        "<p>Counted on this computer, and sent nowhere.</p></body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _group_table(title: str, groups: Sequence[Group]) -> str:
+    return _table(title, GROUP_COLUMNS, [group_cells(group) for group in groups])
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(column)}</th>" for column in (title, *columns)) if columns else ""
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table>{f'<tr>{head}</tr>' if head else ''}\n{body}</table>"

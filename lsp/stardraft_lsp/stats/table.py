@@ -1,0 +1,132 @@
+"""The figures as tables for a terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stardraft_lsp.stats.summary import PHASES, Group, Summary
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_TOP = 12
+_KEPT = {"30 s": "30 s", "120 s": "2 min", "600 s": "10 min"}
+
+
+def show(summary: Summary) -> None:
+    """Writes the tables to stdout."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(headline(summary), style="bold")
+    console.print()
+    console.print(_overview(summary.all))
+    if summary.all.latency:
+        console.print(_latency(summary.all))
+    for title, groups in (
+        ("Language", summary.languages),
+        ("Week", summary.weeks[-_TOP:]),
+        ("Editor", summary.editors),
+    ):
+        if groups and (len(groups) > 1 or title != "Editor"):
+            console.print(_groups(title, groups[:_TOP]))
+    if summary.all.silences:
+        console.print(_silences(summary.all))
+
+
+def headline(summary: Summary) -> str:
+    group = summary.all
+    since = f" since {summary.since}" if summary.since else ""
+    return f"{group.shown:,} suggestions shown{since}, {percent(group.acceptance)} of them accepted"
+
+
+def percent(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0%}" if value in (0, 1) or 0.1 <= value < 0.995 else f"{value:.1%}"
+
+
+def overview(group: Group) -> list[tuple[str, str]]:
+    """The figures of all suggestions, each with what it is."""
+    kept = ", ".join(f"{percent(group.kept.get(key))} after {name}" for key, name in _KEPT.items())
+    parts = f" ({group.by_word:,} by word, {group.by_line:,} by line)" if group.partial else ""
+    rows = [
+        ("Accepted", f"{group.accepted:,} whole, {group.partial:,} in part{parts}"),
+        ("Typed as suggested", f"{group.typed:,}"),
+        ("Rejected, ignored", f"{group.rejected:,}, {group.ignored:,}"),
+        ("Characters accepted", f"{group.accepted_chars:,}"),
+        ("Kept of what was accepted", kept),
+        ("Prompt tokens reused", f"{percent(group.reuse)} of {_sum(group):,}"),
+        ("Tokens generated", f"{group.tokens.generated:,}"),
+        ("of them for nothing", f"{group.tokens.wasted:,} ({percent(group.wasted)})"),
+    ]
+    if group.chunk_reuse is not None:
+        rows.append(("Pieces of other files reused", percent(group.chunk_reuse)))
+    return rows
+
+
+def group_cells(group: Group) -> tuple[str, ...]:
+    latency = group.latency.get("waited_ms") or group.latency.get("total_ms")
+    return (
+        group.name,
+        f"{group.shown:,}",
+        percent(group.acceptance),
+        percent(group.kept.get("600 s")),
+        f"{latency.p50_ms:,.0f}" if latency else "-",
+        f"{latency.p95_ms:,.0f}" if latency else "-",
+        percent(group.reuse),
+        percent(group.wasted),
+    )
+
+
+# Kept is after 10 minutes.
+GROUP_COLUMNS = ("shown", "accepted", "kept", "p50 ms", "p95 ms", "reused", "wasted")
+
+
+def _sum(group: Group) -> int:
+    return group.tokens.evaluated + group.tokens.reused
+
+
+def _table(*columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    return table
+
+
+def _overview(group: Group) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    for name, value in overview(group):
+        table.add_row(name, value)
+    return table
+
+
+def _latency(group: Group) -> "Table":
+    table = _table("Milliseconds", "median", "95%", "of")
+    for phase, name in PHASES.items():
+        if (found := group.latency.get(phase)) is not None:
+            table.add_row(name, f"{found.p50_ms:,.0f}", f"{found.p95_ms:,.0f}", f"{found.n:,}")
+    return table
+
+
+def _groups(title: str, groups: Sequence[Group]) -> "Table":
+    table = _table(title, *GROUP_COLUMNS)
+    for group in groups:
+        name, *cells = group_cells(group)
+        table.add_row(_cut(name), *cells)
+    return table
+
+
+def _cut(name: str, length: int = 16) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def _silences(group: Group) -> "Table":
+    table = _table("Why none was shown", "times")
+    for reason, number in list(group.silences.items())[:_TOP]:
+        table.add_row(reason.replace("_", " "), f"{number:,}")
+    return table
