@@ -265,6 +265,21 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "calibrated by measurement; what you ask for by hand is shown whole.",
         ),
     ] = True
+    cross_file: Annotated[
+        bool,
+        Meta(
+            description="Whether the model is shown pieces of other files of the workspace. They are read "
+            "and searched on this computer alone; secrets, and what .gitignore or .stardraftignore names, "
+            "never.",
+        ),
+    ] = True
+    stats: Annotated[
+        bool,
+        Meta(
+            description="Whether the fate of suggestions is counted in a file on this computer, for "
+            "`stardraft stats`. It holds no source text and no paths, and is sent nowhere.",
+        ),
+    ] = True
     debounce_ms: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | Literal["auto"],
         Meta(

@@ -1,7 +1,7 @@
 """Suggestions that were made and may still fit: who types what was suggested needs no model."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stardraft_lsp.typed import typed_between
 
@@ -17,6 +17,7 @@ class Made:
     suffix: str
     text: str
     replaces: int = 0
+    identity: str = ""
 
 
 class SuggestionCache:
@@ -32,8 +33,8 @@ class SuggestionCache:
         while len(self._documents) > MAX_DOCUMENTS:
             self._documents.popitem(last=False)
 
-    def find(self, uri: str, prefix: str, suffix: str) -> tuple[str, int]:
-        """What is left of a suggestion whose beginning was typed since, and what it replaces; "" if none.
+    def find(self, uri: str, prefix: str, suffix: str) -> Made | None:
+        """A suggestion whose beginning was typed since, with what is left of it as its text; else None.
 
         A closer that the editor put behind the cursor is left out of it: it is there already.
         """
@@ -45,8 +46,8 @@ class SuggestionCache:
                 continue  # what it would replace is not the same any more
             rest = typed.rest(made.text)
             if rest:
-                return rest, made.replaces
-        return "", 0
+                return replace(made, text=rest)
+        return None
 
     def forget(self, uri: str) -> None:
         self._documents.pop(uri, None)

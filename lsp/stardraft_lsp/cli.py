@@ -56,7 +56,7 @@ def lsp(
     # pygls logs every message with its text at info: somebody's source, which is for no log.
     for library in ("pygls", "httpx"):
         logging.getLogger(library).setLevel(max(levels[log_level], logging.WARNING))
-    from stardraft_lsp.server import build_server
+    from stardraft_lsp.handlers import build_server
 
     # The protocol has stdout for itself: whatever else prints there goes to stderr, and breaks nothing.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out:

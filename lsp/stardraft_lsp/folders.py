@@ -35,6 +35,10 @@ class Folders:
     def remove(self, uri: str) -> None:
         self._folders.pop(uri, None)
 
+    @property
+    def uris(self) -> tuple[str, ...]:
+        return tuple(self._folders)
+
     def place(self, uri: str) -> Place:
         """The path relative to the innermost folder that holds it; a lone file has its name only."""
         document = _location(uri)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from stardraft_lsp.question import SUPERSEDED, Answer, Question, n_candidates
 from stardraft_lsp.typed import Typed, possibly_typed, typed_between
-from stardraftd.config import EditorConfig
 from stardraftd.protocol import CompletionRequest
 
 
@@ -45,18 +44,21 @@ class Generation:
     characters behind the cursor it covers; it grows, and a filter may rarely take something back.
     """
 
-    def __init__(self, waiting: Waiting, request: CompletionRequest, settings: EditorConfig) -> None:
+    def __init__(self, waiting: Waiting, request: CompletionRequest, identity: str) -> None:
         question = waiting.question
+        self.identity = identity
+        self.n_tokens = 0
+        self.is_current = True  # no settings changed since it began
         self.question = question
         self.uri = question.uri
         self.request = request
-        self.settings = settings
+        self.settings = question.settings
         self.text = ""
         self.replaces = 0
         self.is_sent = False
         self.waiting: Waiting | None = waiting
         self.typed = Typed()
-        self._n_candidates = n_candidates(question, settings)
+        self._n_candidates = n_candidates(question)
         self._before = question.text[: question.offset]
         self._behind = question.text[question.offset :]
 
@@ -67,10 +69,10 @@ class Generation:
             reading.shown(self.text) is not None and not self._is_covered(reading) for reading in readings
         )
 
-    def attach(self, waiting: Waiting, settings: EditorConfig) -> bool:
+    def attach(self, waiting: Waiting) -> bool:
         """Lets a newer question wait for this in place of the older one; False when this is not for it."""
         question = waiting.question
-        if settings is not self.settings or n_candidates(question, settings) > self._n_candidates:
+        if question.settings != self.settings or n_candidates(question) > self._n_candidates:
             return False
         typed = typed_between(self._before, self._behind, question.text, question.offset)
         if typed is None or not self.is_sent or typed.shown(self.text) is None or self._is_covered(typed):

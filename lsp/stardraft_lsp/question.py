@@ -1,13 +1,13 @@
 """A question, its answer, and how it is put to the daemon. When to ask is `session`'s to decide."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stardraft_lsp.context.window import Window, window
 from stardraft_lsp.folders import Place
 from stardraft_lsp.status import Silence
 from stardraftd.config import EditorConfig
-from stardraftd.protocol import CompletionRequest, Mode
+from stardraftd.protocol import CompletionRequest, ContextChunk, Mode
 
 # What the daemon takes at most, in characters (stardraftd.protocol).
 MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
@@ -18,6 +18,8 @@ class Question:
     """Where a suggestion is wanted. `text` and `offset` are the document's, LF or not.
 
     can_replace: whether a suggestion may take the place of what follows the cursor on its line.
+    settings: those in force for the document; off: why there are no suggestions in it, "" when there are.
+    chunks: pieces of other files that the model is shown.
     """
 
     uri: str
@@ -27,6 +29,9 @@ class Question:
     offset: int
     invoked: bool
     can_replace: bool = True
+    settings: EditorConfig = field(default_factory=EditorConfig)
+    off: Silence = ""
+    chunks: tuple[ContextChunk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Answer:
     """`text` to put at the cursor, with LF line ends; or "" and the reason.
 
     replaces: how many characters behind the cursor, on its line, the text takes the place of.
+    identity: of the generation that it came from, for `stats`; the rest of a suggestion has its identity.
     others: what could stand there instead of `text`, each with what it replaces, the likelier first; none is
     blank or there twice.
     """
@@ -42,6 +48,7 @@ class Answer:
     reason: Silence = ""
     others: tuple[tuple[str, int], ...] = ()
     replaces: int = 0
+    identity: str = ""
 
     @property
     def texts(self) -> tuple[tuple[str, int], ...]:
@@ -52,33 +59,28 @@ class Answer:
 SUPERSEDED = Answer(reason="superseded")
 
 
-def why_off(question: Question, settings: EditorConfig) -> Silence:
-    """Why there are no suggestions for this document at all; "" when there are."""
-    if not settings.enabled:
-        return "disabled"
-    return "language_off" if question.language in settings.languages_off else ""
-
-
-def n_candidates(question: Question, settings: EditorConfig) -> int:
+def n_candidates(question: Question) -> int:
     """How many suggestions are wanted: several only by hand."""
-    return settings.candidates if question.invoked else 1
+    return question.settings.candidates if question.invoked else 1
 
 
-def window_of(question: Question, settings: EditorConfig) -> Window:
+def window_of(question: Question) -> Window:
     """The text around the question's cursor that is sent."""
+    settings = question.settings
     return window(question.text, question.offset, settings.max_prefix_bytes, settings.max_suffix_bytes)
 
 
-def request_for(question: Question, settings: EditorConfig, mode: Mode = "line") -> CompletionRequest:
+def request_for(question: Question, mode: Mode = "line") -> CompletionRequest:
     """The question as the daemon takes it."""
-    around = window_of(question, settings)
-    wanted = n_candidates(question, settings)
+    around = window_of(question)
+    wanted = n_candidates(question)
     return CompletionRequest(
         document=_identity(question.uri),
         path=question.place.path[-MAX_PATH:],
         repository=question.place.repository[:MAX_REPOSITORY],
         prefix=around.prefix,
         suffix=around.suffix,
+        chunks=question.chunks,
         mode=mode,
         n_candidates=wanted if wanted > 1 else None,
     )

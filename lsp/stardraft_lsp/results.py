@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
+from stardraft_lsp.dialects import write_accept_command
 from stardraft_lsp.documents import Document, Position
 from stardraft_lsp.requests import Selected
 
@@ -17,11 +18,16 @@ Placed = tuple[str, int]
 
 
 def inline_items(
-    document: Document, offset: int, texts: Sequence[Placed], selected: Selected | None
+    document: Document,
+    offset: int,
+    texts: Sequence[Placed],
+    selected: Selected | None,
+    identity: str = "",
 ) -> types.InlineCompletionList:
     """The suggestions at `offset`, in place of what each covers; or of what the selected entry replaces.
 
-    No texts are an empty list: that clears what the editor shows. (`null` would leave it standing.)
+    No texts are an empty list: that clears what the editor shows. (`null` would leave it standing.) With an
+    identity each item has a command, by which the editor tells that it was accepted.
     """
     start = document.position(offset)
     before = ""
@@ -32,10 +38,15 @@ def inline_items(
             types.InlineCompletionItem(
                 insert_text=before + _with_line_ends(text, document),
                 range=_range(start, selected.end if selected else document.position(offset + replaces)),
+                command=_accept_command(identity) if identity else None,
             )
             for text, replaces in texts
         ]
     )
+
+
+def _accept_command(identity: str) -> types.Command:
+    return types.Command(**write_accept_command(identity))
 
 
 def completion_list(document: Document, offset: int, texts: Sequence[Placed]) -> types.CompletionList:

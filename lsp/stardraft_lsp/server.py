@@ -1,38 +1,43 @@
-"""The language server's protocol: one short function per method; what they decide is decided elsewhere.
+"""The server of one editor: its documents, settings and session, and what the editor is told.
 
-Every request is answered once: a superseded one with null, "nothing to suggest" with an empty list, one
-that the client cancelled with RequestCancelled, one that cannot be read with InvalidParams.
+What the editor says comes through `handlers`, one short function per method.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from lsprotocol import types
-from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
-from pygls.uris import from_fs_path
 
-from stardraft_lsp import options, results
-from stardraft_lsp.documents import Change, Document, Position
+from stardraft_lsp import options
+from stardraft_lsp.context.finding import QuestionPlace
+from stardraft_lsp.context.gathering import ContextSource
+from stardraft_lsp.context.settings import ContextSettings
+from stardraft_lsp.dialects import write_status
+from stardraft_lsp.documents import Document
 from stardraft_lsp.folders import Folders
 from stardraft_lsp.keeper import Keeper
 from stardraft_lsp.progress import EditorProgress
 from stardraft_lsp.protocol import Protocol
-from stardraft_lsp.question import SUPERSEDED, Answer, Question, request_for, why_off
-from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
+from stardraft_lsp.question import SUPERSEDED, Answer, Question, request_for, window_of
 from stardraft_lsp.session import Session
+from stardraft_lsp.settings import Settings
+from stardraft_lsp.settings.effective import path_of
+from stardraft_lsp.stats import Recorder, stats_path
 from stardraft_lsp.status import StatusBoard, StatusReport
 from stardraft_lsp.warming import Warmer
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
-from stardraftd.config import Config, load_config
+from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
@@ -41,9 +46,8 @@ from stardraftd.protocol import CompletionRequest, Notice
 log = logging.getLogger(__name__)
 
 STATUS = "stardraft/status"
-
-# After these an editor that has a completion list only asks by itself; letters it asks after anyway.
-TRIGGERS = " .([{=,:"
+# Whether a document may be sent is found out in milliseconds, but for a disk that does not answer.
+MAX_CHECK_S, CHECK_STEP_S = 0.5, 0.005
 
 
 class StardraftServer(LanguageServer):
@@ -64,12 +68,18 @@ class StardraftServer(LanguageServer):
         self.client_name = "editor"
         self.board = StatusBoard(self.send_status, self.show_error)
         self.was_shut_down = False
+        self.speaks_copilot = False
+        self.settings = Settings(EditorConfig(), self.folders)
+        self.recorder = Recorder(stats_path(), text_of=self._text_of, enabled=False)
+        self.context = ContextSource(())
         self.session: Session | None = None
         self.keeper: Keeper | None = None
         self.warmer: Warmer | None = None
         self._clients: list[DaemonClient] = []
         self._watcher: ConfigWatcher | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._cursors: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def take_options(self, initialization_options: object) -> None:
         """Checks what the command line and the editor gave; wrong options are told and left out."""
@@ -93,11 +103,100 @@ class StardraftServer(LanguageServer):
         except ConfigError as error:
             self.board.trouble(error)
             config = Config()
+        self.settings.config = config.editor
+        self._open_recorder(config.editor)
+        self._open_context(config.editor)
         self.keeper = Keeper(client, self.board, self.new_progress, self.show_notice, self.warm_all)
-        self.session = Session(client, self.board, config.editor, self.keeper.needed)
+        self.session = Session(client, self.board, self.recorder, self.keeper.needed)
         self.warmer = Warmer(warming_client)
         self._watch_config(config)
         self._switch(config.editor.enabled)
+
+    def _open_recorder(self, config: EditorConfig) -> None:
+        loop = asyncio.get_running_loop()
+
+        def tell(error: StardraftError) -> None:  # in the writer's thread
+            with contextlib.suppress(RuntimeError):  # the loop is closed: too late to matter
+                loop.call_soon_threadsafe(self.board.tell, error)
+
+        self.recorder = Recorder(
+            stats_path(),
+            editor=self.client_name.rpartition("-")[0],
+            text_of=self._text_of,
+            later=loop.call_later,
+            tell=tell,
+            enabled=config.stats,
+        )
+
+    def _open_context(self, config: EditorConfig) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_prepared(uri: str) -> None:  # in the background thread
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._prepared, uri)
+
+        self.context = ContextSource(
+            self._roots(), ContextSettings(enabled=config.cross_file), on_prepared=on_prepared
+        )
+        self.context.start()
+        for document in self.documents.values():
+            self.context.document_opened(document.uri, document.text)
+
+    def _roots(self) -> tuple[str, ...]:
+        paths = (path_of(uri) for uri in self.folders.uris)
+        return tuple(str(path) for path in paths if path is not None)
+
+    def _text_of(self, uri: str) -> str | None:
+        document = self.documents.get(uri)
+        return document.text if document is not None else None
+
+    def _prepared(self, uri: str) -> None:
+        """Other pieces of other files are shown from now on: they are read before somebody waits for it."""
+        document = self.documents.get(uri)
+        if document is not None and self.warmer is not None and uri in self._cursors:
+            self.warmer.now(uri, partial(self._to_read, uri, self._cursors[uri]))
+
+    def take_folders(self) -> None:
+        """The workspace has other folders now."""
+        self.settings.forget()
+        self.context.folders_changed(self._roots())
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Has work done that nobody waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def load_projects(self, uri: str) -> None:
+        """Reads the project files above a document; what is wrong in them is told."""
+        roots = tuple(Path(root) for root in self._roots())
+        for error in await asyncio.to_thread(self.settings.load_projects, uri, roots):
+            self.board.tell(error)
+
+    def take_editor_settings(self, raw: object) -> None:
+        """The editor's own settings; wrong ones are told, and the old ones stay."""
+        try:
+            self.settings.take_editor(raw)
+        except ConfigError as error:
+            self.board.tell(error)
+        else:
+            self._settings_changed()
+
+    def switch_editor(self, *, is_on: bool) -> None:
+        """Suggestions on or off in this editor, until it says otherwise."""
+        self.settings.switch(is_on)
+        self.settings.wake()
+        self._settings_changed()
+
+    def snooze(self, minutes: float) -> None:
+        """No suggestions for so long."""
+        self.settings.snooze(time.monotonic() + minutes * 60)
+        self._settings_changed()
+
+    def _settings_changed(self) -> None:
+        if self.session is not None:
+            self.session.forget_suggestions()
+        self.board.forgive()
 
     def _watch_config(self, config: Config) -> None:
         loop = asyncio.get_running_loop()
@@ -118,10 +217,10 @@ class StardraftServer(LanguageServer):
         """The configuration file changed. A wrong one is told, and the old one stays in force."""
         if isinstance(news, ConfigError):
             self.board.tell(news)
-        elif self.session is not None:
-            self.session.settings = news.editor
-            self.session.forget_suggestions()
-            self.board.forgive()
+        else:
+            self.settings.config = news.editor
+            self.recorder.enabled = news.editor.stats
+            self._settings_changed()
             self._switch(news.editor.enabled)
 
     def _switch(self, enabled: bool) -> None:
@@ -145,6 +244,10 @@ class StardraftServer(LanguageServer):
             await self.warmer.finish()
         for client in self._clients:
             await client.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.to_thread(self.recorder.close)
+        await asyncio.to_thread(self.context.stop)
 
     def warm_all(self) -> None:
         """A model was loaded: it has read nothing yet."""
@@ -157,10 +260,27 @@ class StardraftServer(LanguageServer):
         if self.warmer is not None and self.keeper is not None and self.keeper.is_ready:
             self.warmer.now(document.uri, partial(self._to_read, document.uri, 0))
 
+    async def _warm_when_checked(self, document: Document) -> None:
+        await self._checked(document.uri)
+        is_checked = self.context.why_not(document.uri) != "checking"
+        if is_checked and document.uri not in self._cursors:  # else it is read around its cursor
+            self.warm(document)
+
     def warm_at_rest(self, document: Document, offset: int) -> None:
         """Has the document read around the cursor when it stays there."""
+        self._cursors[document.uri] = offset
         if self.warmer is not None:
             self.warmer.at_rest(document.uri, partial(self._to_read, document.uri, offset))
+
+    def forget_document(self, uri: str) -> None:
+        """A document was closed."""
+        self.documents.pop(uri, None)
+        self._cursors.pop(uri, None)
+        self.not_yet(uri)
+        self.context.document_closed(uri)
+        self.recorder.closed(uri)
+        if self.session is not None:
+            self.session.close(uri)
 
     def not_yet(self, uri: str) -> None:
         """Something else happens to the document: it need not be read as it was."""
@@ -173,14 +293,22 @@ class StardraftServer(LanguageServer):
         if document is None or self.session is None or self.keeper is None or not self.keeper.is_ready:
             return None
         question = self._question(document, document.text, offset, invoked=False)
-        if why_off(question, self.session.settings) or self.session.is_at_work(uri):
+        if question.off == "checking":
+            self.soon(self._warm_when_checked(document))
+        if question.off or self.session.is_at_work(uri):
             return None
-        return request_for(question, self.session.settings)
+        around = window_of(question)
+        self.context.prepare(QuestionPlace(uri, around.prefix, around.suffix))
+        return request_for(question)
 
     async def suggest(self, document: Document, offset: int, ask: "Ask") -> Answer:
         """Asks for a suggestion in `document` at `offset`."""
         self.not_yet(document.uri)
         if self.session is None:
+            return SUPERSEDED
+        version = document.version
+        await self._checked(document.uri)
+        if document.version != version:
             return SUPERSEDED
         text = document.text
         if ask.selected_text is not None:
@@ -188,11 +316,41 @@ class StardraftServer(LanguageServer):
             text = text[:start] + ask.selected_text + text[end:]
             offset = start + len(ask.selected_text)
         question = self._question(document, text, offset, invoked=ask.invoked)
-        if ask.selected_text is not None:
-            question = replace(question, can_replace=False)
-        return await self.session.ask(question, ask.on_growth)
+        question = replace(question, can_replace=ask.can_replace and ask.selected_text is None)
+        asked = time.monotonic()
+        answer = await self.session.ask(question, ask.on_growth)
+        self._record(document, question, ask, answer, (time.monotonic() - asked) * 1000)
+        return answer
+
+    async def _checked(self, uri: str) -> None:
+        """Waits a moment for the word whether a document that was just opened may be sent to the model."""
+        deadline = time.monotonic() + MAX_CHECK_S
+        while self.context.why_not(uri) == "checking" and time.monotonic() < deadline:
+            await asyncio.sleep(CHECK_STEP_S)
+
+    def _record(
+        self, document: Document, question: Question, ask: "Ask", answer: Answer, waited_ms: float
+    ) -> None:
+        """Counts what was answered, for `stardraft stats`."""
+        if not answer.text:
+            if answer.reason != "superseded":
+                self.recorder.silent(answer.reason, document.language, identity=answer.identity)
+            return
+        lead = ask.selected_text or ""
+        self.recorder.shown(
+            answer.identity,
+            uri=document.uri,
+            language=document.language,
+            text=answer.text.replace("\n", document.line_end()),
+            offset=question.offset - len(lead),
+            lead=lead,
+            invoked=ask.invoked,
+            waited_ms=waited_ms,
+        )
 
     def _question(self, document: Document, text: str, offset: int, *, invoked: bool) -> Question:
+        found = self.settings.for_document(document.uri, document.language, time.monotonic())
+        unsent = self.context.why_not(document.uri)
         return Question(
             uri=document.uri,
             language=document.language,
@@ -200,6 +358,9 @@ class StardraftServer(LanguageServer):
             text=text,
             offset=offset,
             invoked=invoked,
+            settings=found.config,
+            off=found.off or unsent,
+            chunks=self.context.chunks_for(document.uri) if found.config.cross_file else (),
         )
 
     def new_progress(self) -> EditorProgress | None:
@@ -208,6 +369,8 @@ class StardraftServer(LanguageServer):
 
     def send_status(self, report: StatusReport) -> None:
         self.protocol.notify(STATUS, msgspec.to_builtins(report))
+        if self.speaks_copilot:
+            self.protocol.notify("didChangeStatus", write_status(report))
 
     def show_error(self, error: StardraftError) -> None:
         self._show(types.MessageType.Error, f"stardraft: {error.message} {error.hint}".strip())
@@ -224,165 +387,13 @@ class StardraftServer(LanguageServer):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """How a suggestion is asked for. A selected list entry is text that is not yet in the document."""
+    """How a suggestion is asked for. A selected list entry is text that is not yet in the document.
+
+    can_replace: the editor puts a suggestion in place of what follows the cursor, where it says so.
+    """
 
     invoked: bool
     on_growth: Any = None
     selected_text: str | None = None
     selected_span: tuple[int, int] = (0, 0)
-
-
-def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
-    ls.take_options(params.initialization_options)
-    for folder in params.workspace_folders or []:
-        ls.folders.add(folder.uri, folder.name)
-    root = params.root_uri or (params.root_path and from_fs_path(params.root_path))
-    if root and not params.workspace_folders:
-        ls.folders.add(root)
-    text_document = params.capabilities.text_document
-    if text_document is None or text_document.inline_completion is None:
-        # Only without ghost text: an editor that has both would show every suggestion twice.
-        ls.feature(
-            types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
-        )(completion)
-    client = params.client_info.name if params.client_info else "editor"
-    ls.client_name = f"{client}-{params.process_id or id(ls)}"
-
-
-def initialized(ls: StardraftServer, _params: types.InitializedParams) -> None:
-    ls.open_session(ls.client_name)
-
-
-async def shutdown(ls: StardraftServer, _params: None) -> None:
-    await ls.close_session()
-    ls.was_shut_down = True
-
-
-def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
-    item = params.text_document
-    document = Document(item.uri, item.language_id, item.version, item.text, _encoding(ls))
-    ls.documents.pop(item.uri, None)  # opened again, it comes last
-    ls.documents[item.uri] = document
-    ls.warm(document)
-
-
-def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
-    document = ls.documents.get(params.text_document.uri)
-    if document is None:
-        log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
-        return
-    ls.not_yet(document.uri)
-    offset = None
-    for change in params.content_changes:
-        offset = document.apply(_change(change))
-    document.version = params.text_document.version
-    if ls.session is not None:
-        ls.session.changed(document.uri, document.text)
-    if offset is not None:
-        ls.warm_at_rest(document, offset)
-
-
-def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
-    ls.documents.pop(params.text_document.uri, None)
-    ls.not_yet(params.text_document.uri)
-    if ls.session is not None:
-        ls.session.close(params.text_document.uri)
-
-
-def did_change_folders(ls: StardraftServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    for folder in params.event.removed:
-        ls.folders.remove(folder.uri)
-    for folder in params.event.added:
-        ls.folders.add(folder.uri, folder.name)
-
-
-async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineCompletionList | None:
-    ls.legacy_trigger = ls.legacy_trigger or sends_legacy_trigger(raw)
-    try:
-        params = read_inline_params(raw, legacy_trigger=ls.legacy_trigger)
-    except BadParams as error:
-        raise JsonRpcInvalidParams(message=f"textDocument/inlineCompletion: {error}.") from error
-    document = ls.documents.get(params.uri)
-    if document is None:
-        ls.board.note("unknown_document")
-        return types.InlineCompletionList(items=[])
-    offset = document.offset(params.position)
-    answer = await ls.suggest(document, offset, _inline_ask(ls, document, offset, params))
-    if answer.reason == "superseded":
-        return None
-    return results.inline_items(document, offset, answer.texts, params.selected)
-
-
-def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
-    report: dict[str, Any] = msgspec.to_builtins(ls.board.report)
-    return report
-
-
-async def completion(ls: StardraftServer, params: types.CompletionParams) -> types.CompletionList | None:
-    """`textDocument/completion`, registered for clients without inline completion."""
-    document = ls.documents.get(params.text_document.uri)
-    if document is None:
-        ls.board.note("unknown_document")
-        return types.CompletionList(is_incomplete=False, items=[])
-    offset = document.offset(Position(params.position.line, params.position.character))
-    invoked = bool(params.context and params.context.trigger_kind == types.CompletionTriggerKind.Invoked)
-    answer = await ls.suggest(document, offset, Ask(invoked=invoked))
-    if answer.reason == "superseded":
-        return None
-    return results.completion_list(document, offset, answer.texts)
-
-
-def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: InlineParams) -> Ask:
-    token = params.partial_result_token
-    on_growth = None
-    if token is not None and ls.session is not None and ls.session.settings.streaming:
-
-        def on_growth(text: str, replaces: int) -> None:
-            value = results.inline_items(document, offset, [(text, replaces)], params.selected)
-            ls.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
-
-    if params.selected is None:
-        return Ask(invoked=params.invoked, on_growth=on_growth)
-    span = (document.offset(params.selected.start), document.offset(params.selected.end))
-    return Ask(
-        invoked=params.invoked,
-        on_growth=on_growth,
-        selected_text=params.selected.text,
-        selected_span=span,
-    )
-
-
-def _encoding(ls: StardraftServer) -> Any:
-    return str(ls.server_capabilities.position_encoding or "utf-16")
-
-
-def _change(change: types.TextDocumentContentChangeEvent) -> Change:
-    if isinstance(change, types.TextDocumentContentChangePartial):
-        span = change.range
-        return Change(
-            change.text,
-            Position(span.start.line, span.start.character),
-            Position(span.end.line, span.end.character),
-        )
-    return Change(change.text)
-
-
-_HANDLERS: tuple[tuple[str, Any, Any], ...] = (
-    (types.INITIALIZE, initialize, None),
-    (types.INITIALIZED, initialized, None),
-    (types.SHUTDOWN, shutdown, None),
-    (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
-    (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
-    (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
-    (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, did_change_folders, None),
-    (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
-    (STATUS, status, None),
-)
-
-
-def build_server(overrides: Sequence[str] = ()) -> StardraftServer:
-    """A server with its handlers, ready for `start_io`."""
-    server = StardraftServer(overrides)
-    for method, handler, method_options in _HANDLERS:
-        server.feature(method, method_options)(handler)
-    return server
+    can_replace: bool = True

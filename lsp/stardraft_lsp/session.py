@@ -21,13 +21,12 @@ from stardraft_lsp.question import (
     Question,
     n_candidates,
     request_for,
-    why_off,
     window_of,
 )
 from stardraft_lsp.rhythm import Rhythm
+from stardraft_lsp.stats import Recorder
 from stardraft_lsp.status import Silence, StatusBoard, reason_of
 from stardraftd.client import DaemonClient
-from stardraftd.config import EditorConfig
 from stardraftd.errors import StardraftError, error_from_code
 from stardraftd.protocol import Done, Failed, Text
 
@@ -45,7 +44,7 @@ class Session:
         self,
         client: DaemonClient,
         board: StatusBoard,
-        settings: EditorConfig,
+        recorder: Recorder,
         on_daemon: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
@@ -56,7 +55,7 @@ class Session:
         self._rhythm = Rhythm()
         self._running: dict[str, Generation] = {}
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
-        self.settings = settings
+        self._recorder = recorder
 
     async def ask(self, question: Question, on_growth: Callable[[str, int], None] | None = None) -> Answer:
         """The suggestion for a question. `on_growth` gets what can be shown so far, and how many characters
@@ -72,7 +71,7 @@ class Session:
             return known
         waiting = Waiting(question, on_growth)
         running = self._running.get(question.uri)
-        if running is None or not running.attach(waiting, self.settings):
+        if running is None or not running.attach(waiting):
             self.supersede(question.uri)
             self._begin(waiting)
         try:
@@ -117,35 +116,36 @@ class Session:
     def forget_suggestions(self) -> None:
         """What was suggested under other settings or by another model is not shown any more."""
         self._cache.clear()
+        for generation in self._tasks:
+            generation.is_current = False
 
     def _known(self, question: Question) -> Answer | None:
         """The answer that needs no daemon. Several suggestions are always asked for: one is remembered."""
-        off = why_off(question, self.settings)
-        if off:
-            return Answer(reason=off)
-        if n_candidates(question, self.settings) > 1:
+        if question.off:
+            return Answer(reason=question.off)
+        if n_candidates(question) > 1:
             return None
-        around = window_of(question, self.settings)
-        text, replaces = self._cache.find(question.uri, around.prefix, around.suffix)
-        return Answer(text, replaces=replaces) if text else None
+        around = window_of(question)
+        made = self._cache.find(question.uri, around.prefix, around.suffix)
+        return Answer(made.text, replaces=made.replaces, identity=made.identity) if made else None
 
     def _begin(self, waiting: Waiting) -> None:
         """Begins a generation for a question, or answers why there is none; none runs for its document."""
         question = waiting.question
-        judged = self._judge.judge(question, self.settings)
+        judged = self._judge.judge(question, question.settings)
         if judged.gate is not None:
             self._board.note(judged.gate.code)
             waiting.answer(Answer(reason=judged.gate.code))
             return
-        request = request_for(question, self.settings, judged.mode)
+        request = request_for(question, judged.mode)
         wait_ms = 0
         if not question.invoked:
-            if self.settings.debounce_ms == "auto":
+            if question.settings.debounce_ms == "auto":
                 request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
             else:
-                wait_ms = self.settings.debounce_ms
-        pipeline = self._judge.pipeline(question, request, self.settings, judged, self._board.model)
-        generation = Generation(waiting, request, self.settings)
+                wait_ms = question.settings.debounce_ms
+        pipeline = self._judge.pipeline(question, request, question.settings, judged, self._board.model)
+        generation = Generation(waiting, request, self._recorder.new_id())
         task = asyncio.create_task(self._run(generation, pipeline, wait_ms))
         self._running[question.uri] = generation
         self._tasks[generation] = task
@@ -205,10 +205,11 @@ class Session:
             return Answer(reason=reason)
         self._board.end("")
         (text, replaces), *others = self._judge.ranked(generation.question, list(texts.items()))
-        if generation.settings is self.settings:
+        if generation.is_current:
             request = generation.request
-            self._cache.put(generation.uri, Made(request.prefix, request.suffix, text, replaces))
-        return Answer(text, others=tuple(others), replaces=replaces)
+            made = Made(request.prefix, request.suffix, text, replaces, generation.identity)
+            self._cache.put(generation.uri, made)
+        return Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
 
     async def _generate(self, generation: Generation, pipeline: Pipeline) -> list[Shown]:
         """What is to be shown of the middles that the daemon made, the first of them as it streamed it.
@@ -224,6 +225,7 @@ class Session:
                         if not text:
                             took_ms = (time.monotonic() - asked) * 1000
                             self._rhythm.appeared(max(0.0, took_ms - generation.request.pause_ms))
+                        generation.n_tokens += len(event.tokens)
                         text += event.text
                         pieces.append(piece_of(event.text, (token.logprob for token in event.tokens)))
                         shown = pipeline.feed(text, pieces)
@@ -233,6 +235,7 @@ class Session:
                     case Done(finish_reason="superseded"):
                         raise asyncio.CancelledError
                     case Done():
+                        self._record(generation, event)
                         others = (
                             pipeline.finish(other.text, (), other.finish_reason) for other in event.candidates
                         )
@@ -240,6 +243,15 @@ class Session:
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
         return [pipeline.finish(text, pieces, "cancelled")]
+
+    def _record(self, generation: Generation, done: Done) -> None:
+        if done.figures is not None:
+            self._recorder.figures(
+                generation.identity,
+                done.figures,
+                language=generation.question.language,
+                n_chunks=len(generation.request.chunks),
+            )
 
     def _grow(self, generation: Generation, shown: Shown) -> None:
         astray = generation.show(shown.text, shown.replaces)

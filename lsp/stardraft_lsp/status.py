@@ -17,6 +17,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
 from stardraftd.errors import (
     ConfigError,
@@ -31,12 +32,23 @@ from stardraftd.protocol import Status
 
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
 
+# Why a document is sent to no model at all (`context.allowed`).
+Unsent = Literal[
+    "outside",
+    "secret_file",
+    "ignored",
+    "kind",
+    "generated",
+    "too_large",
+    "binary",
+    "secret_text",
+    "unreadable",
+    "checking",
+]
 # Why a request was answered with nothing.
 Silence = (
     Literal[
         "",
-        "disabled",
-        "language_off",
         "unknown_document",
         "superseded",
         "nothing_to_suggest",
@@ -46,13 +58,20 @@ Silence = (
         "daemon_unreachable",
         "failed",
     ]
+    | OffReason
     | GateCode
+    | Unsent
 )
 
 SILENCE_TEXTS: Mapping[str, str] = {
     "": "",
-    "disabled": "Suggestions are switched off (editor.enabled).",
-    "language_off": "Suggestions are switched off for this language (editor.languages_off).",
+    "secret_file": "The file's name says that it holds secrets: nothing of it is sent to the model.",
+    "secret_text": "There is a private key in the file: nothing of it is sent to the model.",
+    "ignored": "The file is ignored (.gitignore or .stardraftignore): nothing of it is sent to the model.",
+    "too_large": "The file is too large for suggestions.",
+    "unreadable": "Whether the file is ignored could not be found out: its folder does not answer.",
+    "checking": "Whether the file may be sent to the model is being checked.",
+    **{str(reason): text for reason, text in OFF_TEXTS.items()},
     "unknown_document": "The editor has not opened this document with the server.",
     "nothing_to_suggest": "The model has nothing to add here.",
     "not_worth_showing": "What the model wrote here was not worth showing.",
@@ -60,6 +79,7 @@ SILENCE_TEXTS: Mapping[str, str] = {
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
 
+_OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 # While these are the trouble, a running engine is the proof that it is over.
 _OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreachable"})
 
@@ -152,6 +172,8 @@ class StatusBoard:
         """Settings were corrected: what went wrong before may not go wrong again, and is told if it does."""
         self._alerted.clear()
         self._error = None
+        if self._silence in _OFF:
+            self._silence = ""
         self._update()
 
     def _update(self) -> None:
@@ -166,8 +188,8 @@ class StatusBoard:
     def _off(self) -> StatusReport | None:
         if not self._enabled:
             return StatusReport("off", SILENCE_TEXTS["disabled"], "disabled", self.model)
-        if self._silence == "language_off" and self._error is None:
-            return StatusReport("off", SILENCE_TEXTS["language_off"], "language_off", self.model)
+        if self._silence in _OFF and self._error is None:
+            return StatusReport("off", SILENCE_TEXTS[self._silence], self._silence, self.model)
         return None
 
     def _failing(self) -> StatusReport | None:

@@ -36,6 +36,11 @@ def test_a_window_is_the_text_around_the_cursor_within_its_bytes(
     assert len(around.suffix.encode()) <= behind + 1
 
 
+def rest_of(made: Made | None) -> str:
+    assert made is not None
+    return made.text
+
+
 def test_a_small_document_is_sent_whole() -> None:
     around = window("a\nb\nc\n", 3, 1000, 1000)
     assert (around.prefix, around.suffix) == ("a\nb", "\nc\n")
@@ -62,27 +67,27 @@ def test_a_suffix_that_is_cut_ends_with_a_whole_line() -> None:
 def test_who_types_what_was_suggested_gets_the_rest() -> None:
     cache = SuggestionCache()
     cache.put("a", Made("x = ", "\n", "foo(bar)"))
-    assert cache.find("a", "x = ", "\n")[0] == "foo(bar)"
-    assert cache.find("a", "x = foo(", "\n")[0] == "bar)"
-    assert cache.find("a", "x = foo(bar)", "\n")[0] == ""
-    assert cache.find("a", "x = fox", "\n")[0] == ""
-    assert cache.find("b", "x = foo(", "\n")[0] == ""
+    assert rest_of(cache.find("a", "x = ", "\n")) == "foo(bar)"
+    assert rest_of(cache.find("a", "x = foo(", "\n")) == "bar)"
+    assert cache.find("a", "x = foo(bar)", "\n") is None
+    assert cache.find("a", "x = fox", "\n") is None
+    assert cache.find("b", "x = foo(", "\n") is None
 
 
 def test_a_deleted_character_brings_the_earlier_suggestion_back() -> None:
     cache = SuggestionCache()
     cache.put("a", Made("x = ", "\n", "foo"))
     cache.put("a", Made("x = b", "\n", "ar"))
-    assert cache.find("a", "x = b", "\n")[0] == "ar"
-    assert cache.find("a", "x = ", "\n")[0] == "foo"
+    assert rest_of(cache.find("a", "x = b", "\n")) == "ar"
+    assert rest_of(cache.find("a", "x = ", "\n")) == "foo"
 
 
 def test_the_cache_is_bounded() -> None:
     cache = SuggestionCache()
     for number in range(MAX_DOCUMENTS + 1):
         cache.put(str(number), Made("", "", "text"))
-    assert cache.find("0", "", "")[0] == ""
-    assert cache.find(str(MAX_DOCUMENTS), "", "")[0] == "text"
+    assert cache.find("0", "", "") is None
+    assert rest_of(cache.find(str(MAX_DOCUMENTS), "", "")) == "text"
 
 
 # --- folders -------------------------------------------------------------------------------------

@@ -60,6 +60,11 @@ def test_other_changes_are_not_taken_for_typing(before: str, behind: str, text: 
     assert typed_between(before, behind, text, offset) is None
 
 
+def rest_of(made: Made | None) -> str:
+    assert made is not None
+    return made.text
+
+
 def test_a_line_end_is_typed_as_the_document_has_it() -> None:
     assert typed_between("f():", "", "f():\r\n  ", 8) == Typed("\n  ")
 
@@ -67,12 +72,12 @@ def test_a_line_end_is_typed_as_the_document_has_it() -> None:
 def test_the_suggestion_ends_before_the_closer_that_the_editor_typed() -> None:
     cache = SuggestionCache()
     cache.put("a", Made("foo", "\n", "(bar)"))
-    assert cache.find("a", "foo(", ")\n")[0] == "bar"
-    assert cache.find("a", "foo(b", ")\n")[0] == "ar"
-    assert cache.find("a", "foo(bar", ")\n")[0] == ""
-    assert cache.find("a", "foo(", "]\n")[0] == ""
+    assert rest_of(cache.find("a", "foo(", ")\n")) == "bar"
+    assert rest_of(cache.find("a", "foo(b", ")\n")) == "ar"
+    assert cache.find("a", "foo(bar", ")\n") is None
+    assert cache.find("a", "foo(", "]\n") is None
     cache.put("a", Made("foo", "\n", "(bar).baz"))
-    assert cache.find("a", "foo(", ")\n")[0] == "", "behind the closer it cannot be put"
-    assert cache.find("a", "foo(bar).", "\n")[0] == "baz"
+    assert cache.find("a", "foo(", ")\n") is None, "behind the closer it cannot be put"
+    assert rest_of(cache.find("a", "foo(bar).", "\n")) == "baz"
     cache.put("b", Made("x = ", "", '"two"'))
-    assert cache.find("b", 'x = "', '"')[0] == "two"
+    assert rest_of(cache.find("b", 'x = "', '"')) == "two"

@@ -22,6 +22,11 @@ PROJECT_RULES: Mapping[str, Rule] = {
     "max_suffix_bytes": "lower",
     "candidates": "lower",
     "streaming": "off",
+    "max_block_lines": "lower",
+    "in_comments": "off",
+    "in_strings": "off",
+    "before_text": "off",
+    "cross_file": "off",
 }
 
 
