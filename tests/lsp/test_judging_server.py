@@ -1,0 +1,297 @@
+"""What is asked, sent, shown and counted, seen from both ends of the real server: an editor and a daemon."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from tests.cli.program import stardraft
+from tests.lsp.stand_in import StandIn, standing_in
+from tests.support.editor import GHOST_TEXT, Editor, editing
+from tests.support.home import write_config
+from tests.support.waiting import wait_until_async
+
+URI = "file:///shop/shelf.py"
+TYPED = {"context": {"triggerKind": 2}}
+CANARIES = ("CANARY_ENV", "CANARY_IGNORED", "CANARY_KEY", "CANARY_STARDRAFTIGNORED")
+
+
+@pytest.fixture
+async def daemon(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
+    async with standing_in(home, monkeypatch) as stand_in:
+        yield stand_in
+
+
+def applied(text: str, item: dict[str, Any]) -> str:
+    """The document after an item of one line's range was accepted."""
+    lines = text.split("\n")
+    start, end = item["range"]["start"], item["range"]["end"]
+    assert start["line"] == end["line"]
+    line = lines[start["line"]]
+    lines[start["line"]] = line[: start["character"]] + item["insertText"] + line[end["character"] :]
+    return "\n".join(lines)
+
+
+async def reason(editor: Editor) -> str:
+    report = await editor.request("stardraft/status", {})
+    return str(report["reason"])
+
+
+async def answered(
+    editor: Editor, daemon: StandIn, number: int, asked: int, said: str
+) -> list[dict[str, Any]]:
+    """Lets the daemon say something to its completion of this number, and returns the editor's items."""
+    writing = await daemon.writing(number)
+    writing.say(said)
+    writing.end()
+    items: list[dict[str, Any]] = (await editor.answer(asked))["result"]["items"]
+    return items
+
+
+# --- when to ask -------------------------------------------------------------------------------------------
+
+
+async def test_inside_a_string_nothing_is_asked_while_typing_and_the_status_says_why(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, 'name = "shel\n')
+        answer = await editor.answer(editor.ask(URI, 0, 12, **TYPED))
+        assert answer["result"]["items"] == []
+        assert await reason(editor) == "in_string"
+        assert not daemon.completions
+        [item] = await answered(editor, daemon, 0, editor.ask(URI, 0, 12), 'f"')
+        assert item["insertText"] == 'f"'
+
+
+async def test_behind_an_opener_a_block_is_asked_for_and_elsewhere_a_line(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "def area(width, height):\n    \nx = \n")
+        editor.ask(URI, 1, 4)
+        assert (await daemon.writing(0)).request.mode == "block"
+        asked = editor.ask(URI, 2, 4)
+        assert (await daemon.writing(1)).request.mode == "line"
+        await answered(editor, daemon, 1, asked, "1")
+
+
+# --- what is shown -----------------------------------------------------------------------------------------
+
+
+async def test_a_closer_that_stands_behind_the_cursor_is_not_doubled(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    text = "def show(item):\n    print()\n"
+    async with editing(home) as editor:
+        editor.open(URI, text)
+        [item] = await answered(editor, daemon, 0, editor.ask(URI, 1, 10), "item)")
+    assert applied(text, item) == "def show(item):\n    print(item)\n"
+
+
+async def test_what_goes_on_behind_the_closer_takes_its_place(home: dict[str, str], daemon: StandIn) -> None:
+    text = "def area()\n"
+    async with editing(home) as editor:
+        editor.open(URI, text)
+        [item] = await answered(editor, daemon, 0, editor.ask(URI, 0, 9), "width, height):")
+    assert applied(text, item) == "def area(width, height):\n"
+
+
+async def test_generation_ends_as_soon_as_more_would_change_nothing(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    text = "def f(a):\n    b = a\n    \n    return b + a * 2\n"
+    async with editing(home) as editor:
+        editor.open(URI, text)
+        asked = editor.ask(URI, 2, 4)
+        writing = await daemon.writing(0)
+        writing.say("c = b\n    return b + a * 2\n    c")
+        [item] = (await editor.answer(asked))["result"]["items"]
+        assert item["insertText"] == "c = b"
+        await wait_until_async(lambda: writing.is_cancelled)
+
+
+async def test_what_is_not_worth_showing_is_not_shown_and_the_status_says_so(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "def f(a):\n    b = a\n    \n    return b + a * 2\n")
+        assert await answered(editor, daemon, 0, editor.ask(URI, 2, 4), "return b + a * 2") == []
+        assert await reason(editor) == "not_worth_showing"
+
+
+# --- what is sent ------------------------------------------------------------------------------------------
+
+
+async def test_other_files_are_shown_to_the_model_and_secrets_never(
+    home: dict[str, str], daemon: StandIn, tmp_path: Path
+) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    body = "".join(f"        self.frobnicate_{i}(shelf_width, shelf_height)\n" for i in range(12))
+    (shop / "frobnicator.py").write_text(
+        f"class Frobnicator:\n    def frobnicate_shelf(self, shelf_width, shelf_height):\n{body}"
+    )
+    (shop / ".env").write_text("SHELF_TOKEN=CANARY_ENV\n" * 5)
+    (shop / "shelf_key.py").write_text(
+        "shelf_width = 1\n-----BEGIN RSA PRIVATE KEY-----\nCANARY_KEY\n-----END RSA PRIVATE KEY-----\n"
+    )
+    (shop / ".gitignore").write_text("secret_shelf.py\n")
+    (shop / "secret_shelf.py").write_text(f"# CANARY_IGNORED\nclass Secret:\n{body}")
+    (shop / ".stardraftignore").write_text("private_*.py\n")
+    (shop / "private_shelf.py").write_text(f"# CANARY_STARDRAFTIGNORED\nclass Private:\n{body}")
+    file = shop / "shelf.py"
+    text = "def widen(frobnicator, shelf_width, shelf_height):\n    frobnicator.frobnicate_shelf(\n"
+    file.write_text(text)
+    folder = {"uri": shop.as_uri(), "name": "shop"}
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize(workspaceFolders=[folder])
+        editor.open(file.as_uri(), text)
+
+        def chunks() -> list[Any]:
+            return [chunk for request in daemon.warmed for chunk in request.chunks]
+
+        editor.insert(file.as_uri(), 1, 32, "s")  # and then the cursor rests
+        await wait_until_async(chunks, what="no piece of another file was ever sent")
+        asked = editor.ask(file.as_uri(), 1, 33)
+        await answered(editor, daemon, len(daemon.completions), asked, "shelf_width")
+        editor.open((shop / ".env").as_uri(), "SHELF_TOKEN=CANARY_ENV\n", "dotenv")
+        nothing = await editor.answer(editor.ask((shop / ".env").as_uri(), 0, 5))
+        assert nothing["result"]["items"] == []
+        assert await reason(editor) == "secret_file"
+    requests = [*daemon.warmed, *(writing.request for writing in daemon.completions)]
+    assert any("frobnicator.py" in chunk.path for chunk in chunks())
+    sent = msgspec.json.encode(requests).decode()
+    assert [canary for canary in CANARIES if canary in sent] == []
+
+
+async def test_no_socket_is_opened_but_the_daemons(home: dict[str, str], daemon: StandIn) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        await answered(editor, daemon, 0, editor.ask(URI, 0, 4), "width")
+        server = psutil.Process(editor.process.pid)
+        assert server.net_connections("inet") == []
+        assert server.children() == []
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+
+
+async def test_the_editors_settings_hold_at_once_by_language_too(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        editor.notify(
+            "workspace/didChangeConfiguration",
+            {"settings": {"stardraft": {"languages": {"python": {"enabled": False}}}}},
+        )
+        assert (await editor.answer(editor.ask(URI, 0, 4)))["result"]["items"] == []
+        assert await reason(editor) == "language_off"
+        editor.notify("workspace/didChangeConfiguration", {"settings": {"stardraft": {}}})
+        [item] = await answered(editor, daemon, 0, editor.ask(URI, 0, 4), "width")
+        assert item["insertText"] == "width"
+
+
+async def test_the_editor_is_asked_for_its_settings_when_it_can_be(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize({**GHOST_TEXT, "workspace": {"configuration": True}})
+        await wait_until_async(
+            lambda: [one for one in editor.requests if one["method"] == "workspace/configuration"]
+        )
+
+
+async def test_a_project_can_switch_suggestions_off_and_a_wrong_file_is_told(
+    home: dict[str, str], daemon: StandIn, tmp_path: Path
+) -> None:
+    project = tmp_path / ".stardraft.toml"
+    project.write_text('[folder."vendor/**"]\nenabled = false\n')
+    vendored = tmp_path / "vendor" / "a.py"
+    vendored.parent.mkdir()
+    vendored.write_text("x = \n")
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "shop"}])
+        editor.open(vendored.as_uri(), "x = \n")
+
+        async with asyncio.timeout(30):
+            while True:
+                asked = editor.ask(vendored.as_uri(), 0, 4)
+                await asyncio.wait({asyncio.ensure_future(editor.answer(asked))}, timeout=0.2)
+                if await reason(editor) == "project_off":
+                    break
+                editor.notify("$/cancelRequest", {"id": asked})
+        project.write_text("model = 3\n")
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": project.as_uri()}})
+        await editor.until_told("window/showMessage", lambda params: ".stardraft.toml" in params["message"])
+
+
+async def test_who_wants_quiet_for_a_while_gets_it_and_can_end_it(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        await editor.request("stardraft/snooze", {"minutes": 10})
+        assert (await editor.answer(editor.ask(URI, 0, 4)))["result"]["items"] == []
+        assert await reason(editor) == "snoozed"
+        await editor.request("stardraft/snooze", {"minutes": 0})
+        assert await answered(editor, daemon, 0, editor.ask(URI, 0, 4), "width")
+        await editor.request("stardraft/switch", {"enabled": False})
+        assert (await editor.answer(editor.ask(URI, 0, 4)))["result"]["items"] == []
+        refused = await editor.answer(editor.post("stardraft/snooze", {"minutes": "long"}))
+        assert "minutes" in refused["error"]["message"]
+
+
+# --- how it is told, and counted ---------------------------------------------------------------------------
+
+
+async def test_what_was_shown_and_accepted_is_counted_and_nothing_when_that_is_off(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        [item] = await answered(editor, daemon, 0, editor.ask(URI, 0, 4), "width * height")
+        editor.insert(URI, 0, 4, item["insertText"])
+        await editor.request("workspace/executeCommand", item["command"])
+    counted = json.loads((await asyncio.to_thread(stardraft, home, "stats", "--json")).stdout)
+    assert "width * height" not in json.dumps(counted)
+    shown = await asyncio.to_thread(stardraft, home, "stats")
+    assert "python" in shown.stdout, shown
+    before = Path(home["STARDRAFT_STATE_DIR"], "stats.sqlite").read_bytes()
+    assert b"width * height" not in before
+    assert b"shelf.py" not in before
+    write_config(home, "[editor]\nstats = false\n")
+    async with editing(home) as editor:
+        editor.open(URI, "y = \n")
+        await answered(editor, daemon, 1, editor.ask(URI, 0, 4), "width")
+    assert Path(home["STARDRAFT_STATE_DIR"], "stats.sqlite").read_bytes() == before
+
+
+async def test_llm_ls_clients_are_answered_in_their_own_words(home: dict[str, str], daemon: StandIn) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        place = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 4}}
+        asked = editor.post("llm-ls/getCompletions", {**place, "model": "x", "ide": "neovim"})
+        writing = await daemon.writing(0)
+        writing.say("width")
+        writing.end()
+        result = (await editor.answer(asked))["result"]
+        assert result["completions"] == [{"generated_text": "width"}]
+        verdict = {"requestId": result["request_id"], "acceptedCompletion": 0, "shownCompletions": [0]}
+        assert await editor.request("llm-ls/acceptCompletion", verdict) is None
+        refused = await editor.answer(editor.post("llm-ls/getCompletions", {"model": "x"}))
+        assert "textDocument" in refused["error"]["message"]
+
+
+async def test_who_speaks_copilots_dialect_hears_its_status(home: dict[str, str], daemon: StandIn) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        editor.notify("textDocument/didFocus", {"textDocument": {"uri": URI}})
+        await answered(editor, daemon, 0, editor.ask(URI, 0, 4), "width")
+        assert await editor.until_told("didChangeStatus", lambda params: params["kind"] == "Normal")
