@@ -157,7 +157,7 @@ def test_the_next_suggestion_comes_after_the_daemon_was_killed(
     neovim.keys("<Esc>")
     wait_until(lambda: neovim.ghost() is None)
     # Another text than before: what was suggested once is remembered, and needs no daemon.
-    neovim.keys(f'{BEGINNING}G0C        found = [item for item in self')
+    neovim.keys(f"{BEGINNING}G0C        found = [item for item in self")
     accept(neovim, see_ghost(neovim))
     assert daemon_pid(shared_home) != killed
 
