@@ -4,7 +4,7 @@
 
 The real server, with a stand-in for the daemon; the workspace are this Python's standard library and its
 installed packages. Each key is typed into a string in a file of 100 kB and asked about: the change, the tree,
-the gates and the answer are the server's whole work but for the daemon's, which is never asked. The round trip
+the gates and the answer are the server's whole work but for the daemon's, never asked. The round trip
 has both processes' JSON in it. Keys are typed while the workspace is read, and again when it has been.
 """
 
