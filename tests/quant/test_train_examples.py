@@ -16,6 +16,7 @@ from stardraft_quant.train.evaluate import encoder
 from stardraft_quant.train.examples import Examples, cut_at_cursor, rest_of_line_tasks
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
 from stardraftd.engine.vocabulary import FimTokens
+from stardraftd.errors import RequestError
 
 TRICKY = (
     'TEXT = "<fim_middle> and <|endoftext|> are text here, in a file that is long enough to be cut"\n'
@@ -157,3 +158,9 @@ def test_tasks_are_lines_that_something_is_missing_of(documents: list[Document])
         assert len(task.cut.middle.strip()) >= 3
         assert task.cut.prefix.rpartition("\n")[2].strip()
         assert task.cut.suffix[:1] in ("", "\n")
+
+
+def test_files_without_a_line_to_finish_are_refused_and_not_searched_for_ever() -> None:
+    short = Document("a.py", "a", "MIT", "", False, "a\n" * 200)
+    with pytest.raises(RequestError, match="no line to finish"):
+        next(rest_of_line_tasks([short], 1, seed=0))

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from stardraft_quant.train.corpus import Document
 from stardraftd.engine.vocabulary import FimTokens
-from stardraftd.errors import ModelUnsupportedError
+from stardraftd.errors import ModelUnsupportedError, RequestError
 
 Encode = Callable[[str], list[int]]
 Layout = Literal["psm", "spm"]
@@ -32,6 +32,7 @@ MIN_PIECE_CHARS, MAX_PIECE_CHARS = 200, 1400
 MIN_OTHER_CHARS, MAX_OTHER_CHARS = 80, 300
 MAX_FREE_CHARS = 200  # middles that end anywhere
 MAX_BLOCK_LINES = 14
+MAX_TRIES = 100_000
 
 
 class Cut(Struct, frozen=True):
@@ -198,9 +199,19 @@ class Task(Struct, frozen=True):
 
 
 def rest_of_line_tasks(documents: Sequence[Document], n: int, seed: int) -> Iterator[Task]:
-    """`n` lines to be finished, each cut where at least three visible characters are still to come."""
+    """`n` lines to be finished, each cut where at least three visible characters are still to come.
+
+    Raises RequestError when the documents have next to no such place.
+    """
     rng = _random(seed, "tasks")
+    n_tries = 0
     while n > 0:
+        n_tries += 1
+        if n_tries > MAX_TRIES:
+            raise RequestError(
+                f"In {MAX_TRIES:,} random places of these files there was no line to finish.",
+                "Give files with longer lines.",
+            )
         document = rng.choice(documents)
         text = document.text
         i = rng.randrange(1, len(text) - 1)
@@ -208,5 +219,5 @@ def rest_of_line_tasks(documents: Sequence[Document], n: int, seed: int) -> Iter
         at_cursor = text[i - 1] in " (.[,=:{\"'" or (_in_word(text[i - 1]) and not _in_word(text[i]))
         if not text[line:i].strip() or len(text[i:end].strip()) < 3 or not at_cursor:
             continue
-        n -= 1
+        n, n_tries = n - 1, 0
         yield Task(document.path, Cut(text[max(0, i - 1200) : i], text[i:end], text[end : end + 600]))
