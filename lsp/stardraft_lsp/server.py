@@ -21,6 +21,7 @@ from pygls.protocol import default_converter
 from stardraft_lsp import options
 from stardraft_lsp.context.finding import QuestionPlace
 from stardraft_lsp.context.gathering import ContextSource
+from stardraft_lsp.context.outlining import SyntaxOutliner
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.dialects import write_status
 from stardraft_lsp.documents import Document
@@ -136,7 +137,10 @@ class StardraftServer(LanguageServer):
                 loop.call_soon_threadsafe(self._prepared, uri)
 
         self.context = ContextSource(
-            self._roots(), ContextSettings(enabled=config.cross_file), on_prepared=on_prepared
+            self._roots(),
+            ContextSettings(enabled=config.cross_file),
+            on_prepared=on_prepared,
+            outliner=SyntaxOutliner(),
         )
         self.context.start()
         for document in self.documents.values():

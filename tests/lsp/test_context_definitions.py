@@ -8,6 +8,7 @@ import pytest
 
 from stardraft_lsp.context.definitions import Imported, PlainOutliner, agreement, names_near
 from stardraft_lsp.context.kinds import family_of
+from stardraft_lsp.context.outlining import SyntaxOutliner
 
 CASES = tomllib.loads(
     (Path(__file__).parent.parent / "data" / "lsp" / "context" / "definitions.toml").read_text(
@@ -16,16 +17,18 @@ CASES = tomllib.loads(
 )
 
 
+@pytest.mark.parametrize("outliner", [PlainOutliner(), SyntaxOutliner()], ids=["plain", "syntax"])
 @pytest.mark.parametrize("case", CASES["case"], ids=lambda case: case["why"])
-def test_a_definition_is_shown_by_its_head(case: dict[str, str]) -> None:
-    family, outliner = family_of(case["path"]), PlainOutliner()
+def test_a_definition_is_shown_by_its_head(case: dict[str, str], outliner: PlainOutliner) -> None:
+    family = family_of(case["path"])
     assert case["name"] in outliner.defined(case["text"], family)
     assert outliner.outline(case["text"].split("\n"), case["name"], 0, family) == case["outline"]
 
 
+@pytest.mark.parametrize("outliner", [PlainOutliner(), SyntaxOutliner()], ids=["plain", "syntax"])
 @pytest.mark.parametrize("case", CASES["imports"], ids=lambda case: case["path"])
-def test_imports_say_where_a_name_is_from(case: dict[str, Any]) -> None:
-    found = PlainOutliner().imports(case["text"], family_of(case["path"]))
+def test_imports_say_where_a_name_is_from(case: dict[str, Any], outliner: PlainOutliner) -> None:
+    found = outliner.imports(case["text"], family_of(case["path"]))
     for name, module in case["found"]:
         assert Imported(name, module) in found
 
@@ -69,3 +72,11 @@ def test_no_line_however_odd_takes_long(family: str, unit: str) -> None:
     outliner.defined(unit * 20_000, family)
     outliner.imports(unit * 20_000, family)
     outliner.outline([unit * 20_000, unit * 100], "a", 0, family)
+
+
+def test_what_the_plain_way_does_not_see_is_found_in_the_tree() -> None:
+    text = "class Shelf:\n    @property\n    def widest_item(self):\n        return max(self.items)\n"
+    assert "widest_item" in SyntaxOutliner().outline(text.split("\n"), "widest_item", 0, "python")
+    spread = "export const\n  area = (shape: Shape): number => shape.width * shape.height\n"
+    assert PlainOutliner().outline(spread.split("\n"), "area", 0, "javascript") == ""
+    assert "area" in SyntaxOutliner().outline(spread.split("\n"), "area", 0, "javascript")
