@@ -19,7 +19,7 @@ from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, 
 from stardraft_lsp.server import STATUS, Ask, StardraftServer
 from stardraft_lsp.settings import PROJECT_FILE
 from stardraft_lsp.settings.editor_settings import SECTION
-from stardraft_lsp.stats import Edit, edit_between
+from stardraft_lsp.stats.edits import Edit, edit_between
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,8 @@ from stardraft_lsp.question import SUPERSEDED, Answer, Question, request_for, wi
 from stardraft_lsp.session import Session
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.settings.effective import path_of
-from stardraft_lsp.stats import Recorder, stats_path
+from stardraft_lsp.stats.recorder import Recorder
+from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard, StatusReport
 from stardraft_lsp.warming import Warmer
 from stardraftd import __version__

@@ -24,7 +24,7 @@ from stardraft_lsp.question import (
     window_of,
 )
 from stardraft_lsp.rhythm import Rhythm
-from stardraft_lsp.stats import Recorder
+from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.status import Silence, StatusBoard, reason_of
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError, error_from_code

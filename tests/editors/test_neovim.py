@@ -92,10 +92,11 @@ def test_typing_what_is_suggested_leaves_the_rest_of_it(neovim: Neovim, tmp_path
 
 
 def test_characters_outside_the_basic_plane_before_the_cursor(neovim: Neovim, tmp_path: Path) -> None:
+    line = '        name = "🚀𝒳é"; found = [item for item in self'
     open_text(neovim, tmp_path, SHELF)
-    neovim.keys(f'{BEGINNING}G0C        name = "🚀𝒳é"; return')
+    neovim.keys(f"{BEGINNING}G0C{line}")
     ghost = see_ghost(neovim)
-    assert ghost.column == len('        name = "🚀𝒳é"; return'.encode())
+    assert ghost.column == len(line.encode())
     accept(neovim, ghost)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraft_lsp.stats import Edit, edit_between
+from stardraft_lsp.stats.edits import Edit, edit_between
 from stardraft_lsp.stats.kept import Kept, common_length, kept_share
 
 DOCUMENT = "before ACCEPTED after"

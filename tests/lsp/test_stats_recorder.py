@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stardraft_lsp.stats import Edit, Recorder
+from stardraft_lsp.stats.edits import Edit
+from stardraft_lsp.stats.recorder import Recorder
 from stardraftd.protocol import Figures
 
 CASES = tomllib.loads(Path("tests/data/lsp/stats/scenarios.toml").read_text(encoding="utf-8"))["case"]

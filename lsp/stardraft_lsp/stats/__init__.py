@@ -18,10 +18,6 @@ microseconds and none raises; the file is touched by the writer's thread alone:
 
 No source text, no path and no address is stored: a language, an editor's name, a document's salted hash.
 Not here: when to ask and what to show (`session`), and what messages editors send (`dialects`).
+
+Everything is imported from its own module: `stardraft --help` imports this package, and shows `cli` alone.
 """
-
-from stardraft_lsp.stats.edits import Edit, edit_between
-from stardraft_lsp.stats.recorder import Recorder
-from stardraft_lsp.stats.store import stats_path
-
-__all__ = ["Edit", "Recorder", "edit_between", "stats_path"]
