@@ -376,7 +376,7 @@ def test_every_key_is_found_on_the_line_where_it_was_written(values: dict[str, s
 
 
 def test_every_setting_is_described() -> None:
-    assert len(settings()) == 33
+    assert len(settings()) == 40
     for setting in settings().values():
         assert setting.description.endswith("."), setting.name
 

@@ -27,7 +27,7 @@ def test_the_pieces_of_a_task_are_its_file(documents: list[Document], tasks: tup
     texts = {document.path: document.text for document in documents}
     assert len(tasks) == 60
     for task in tasks:
-        assert texts[task.path].endswith(task.prefix + task.expected + task.suffix)
+        assert task.prefix + task.expected + task.suffix in texts[task.path]
 
 
 def test_a_hole_is_the_rest_of_a_line_or_all_of_it_behind_the_indentation(tasks: tuple[Task, ...]) -> None:

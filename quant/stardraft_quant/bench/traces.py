@@ -217,6 +217,7 @@ def make_trace(
     typist = _Typist(before, random.Random(seed))  # noqa: S311 - no secret is made of it
     for start, old, new in _differences(before, after):
         typist.replace(start, old, new, is_pasted=len(new.strip()) >= MIN_PASTED and new.strip() in before)
+    typist.put_right(after)
     trace = Trace(
         name=name,
         source=source,
@@ -287,10 +288,19 @@ class _Typist:
             by_key = len(old) <= MAX_BACKSPACED and "\n" not in old
             self._do("jump", JUMP_MS, start + (len(old) if by_key else 0))
         self._take_away(start, old)
-        if is_pasted:
+        if new and is_pasted:
             self._do("paste", READ_MS, start, insert=new)
         elif new:
             self._type(new)
+
+    def put_right(self, target: str) -> None:
+        """Mends what the editor's brackets and indentation left wrong, as a person would at the end."""
+        n_head = _n_common(self._text, target)
+        old, new = self._text[n_head:], target[n_head:]
+        n_tail = _n_common(old[::-1], new[::-1])
+        old, new = old[: len(old) - n_tail], new[: len(new) - n_tail]
+        if old or new:
+            self.replace(n_head, old, new, is_pasted=True)
 
     def _take_away(self, start: int, old: str) -> None:
         if len(old) <= MAX_BACKSPACED and "\n" not in old:

@@ -38,6 +38,7 @@ What = Literal["open", "key", "auto_closed", "newline", "delete", "jump", "accep
 OURS = "stardraft"
 LLAMA_SERVER = "llama-server"
 MAX_PAUSE_S = 2.0
+SETTLING_S = 0.002
 LIMITS_MS = (100, 300, 1000)
 TYPED: frozenset[What] = frozenset({"key", "newline"})
 ASKED_KEYS: frozenset[What] = TYPED | {"auto_closed"}
@@ -390,7 +391,7 @@ class OurSide:
         self._editor = editor
         self._client = client
         self._uri = ""
-        self._n_completed = 0
+        self._n_ended = 0
 
     def open(self, trace: Trace) -> None:
         self._uri = f"file:///stardraft-bench/{trace.name}"
@@ -404,8 +405,12 @@ class OurSide:
         if answer.is_null:
             return Outcome(answer=answer, is_answered=False)
         status = await self._client.status()
-        is_new = status.completed > self._n_completed
-        self._n_completed = status.completed
+        while status.n_running:  # the server ends a generation when what it shows is final: its figures follow
+            await asyncio.sleep(SETTLING_S)
+            status = await self._client.status()
+        n_ended = status.completed + status.cancelled
+        is_new = n_ended > self._n_ended
+        self._n_ended = n_ended
         figures = status.last_figures
         if not is_new or figures is None:
             return Outcome(answer=answer)
