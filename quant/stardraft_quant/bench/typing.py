@@ -405,7 +405,9 @@ class OurSide:
         if answer.is_null:
             return Outcome(answer=answer, is_answered=False)
         status = await self._client.status()
-        while status.n_running:  # the server ends a generation when what it shows is final: its figures follow
+        while (
+            status.n_running
+        ):  # the server ends a generation when what it shows is final: its figures follow
             await asyncio.sleep(SETTLING_S)
             status = await self._client.status()
         n_ended = status.completed + status.cancelled
