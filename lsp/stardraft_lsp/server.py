@@ -223,6 +223,12 @@ class StardraftServer(LanguageServer):
         if isinstance(news, ConfigError):
             self.board.tell(news)
         else:
+            if news.editor.cross_file != self.settings.config.cross_file:
+                old = self.context
+                self._open_context(news.editor)
+                self.soon(asyncio.to_thread(old.stop))
+                for uri, offset in self._cursors.items():
+                    self.warm_at_rest(self.documents[uri], offset)
             self.settings.config = news.editor
             self.recorder.enabled = news.editor.stats
             self._settings_changed()
@@ -257,8 +263,8 @@ class StardraftServer(LanguageServer):
     def warm_all(self) -> None:
         """A model was loaded: it has read nothing yet."""
         if self.warmer is not None:
-            for document in self.documents.values():
-                self.warmer.now(document.uri, partial(self._to_read, document.uri, 0))
+            for uri in self.documents:
+                self.warmer.now(uri, partial(self._to_read, uri, self._cursors.get(uri, 0)))
 
     def warm(self, document: Document) -> None:
         """Has a document read that was opened; when no model is loaded, `warm_all` will come."""

@@ -170,6 +170,29 @@ async def test_other_files_are_shown_to_the_model_and_secrets_never(
     assert [canary for canary in CANARIES if canary in sent] == []
 
 
+async def test_other_files_are_shown_as_soon_as_that_is_switched_on(
+    home: dict[str, str], daemon: StandIn, tmp_path: Path
+) -> None:
+    write_config(home, "[editor]\ncross_file = false\n")
+    body = "".join(f"        self.frobnicate_{i}(shelf_width, shelf_height)\n" for i in range(12))
+    (tmp_path / "frobnicator.py").write_text(f"class Frobnicator:\n    def frobnicate_shelf(self):\n{body}")
+    text = "def widen(frobnicator, shelf_width, shelf_height):\n    frobnicator.frobnicate_shelf(\n"
+    file = tmp_path / "shelf.py"
+    file.write_text(text)
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "shop"}])
+        editor.open(file.as_uri(), text)
+        editor.insert(file.as_uri(), 1, 32, "s")
+        await wait_until_async(lambda: daemon.warmed and daemon.warmed[-1].prefix)
+        assert not [chunk for request in daemon.warmed for chunk in request.chunks]
+        write_config(home, "[editor]\ncross_file = true\n")
+
+        def chunks() -> list[Any]:
+            return [chunk for request in daemon.warmed for chunk in request.chunks]
+
+        await wait_until_async(chunks, what="no piece of another file was sent after that was switched on")
+
+
 async def test_no_socket_is_opened_but_the_daemons(home: dict[str, str], daemon: StandIn) -> None:
     async with editing(home) as editor:
         editor.open(URI, "x = \n")

@@ -446,6 +446,9 @@ class ContextSource:
 
     def _start_scan(self) -> None:
         self._scan_again = False
+        if not self._settings.enabled:  # nothing is sent of what is there: it need not be read
+            self._scanned_at = self._clock()
+            return
         folders = {os.path.dirname(document.path) for document in self._documents.values() if document.path}
         self._scan = self._scanner.scan(sorted(folders))
         self._report(is_scanning=True)
