@@ -272,9 +272,13 @@ class StardraftServer(LanguageServer):
             self.warmer.now(document.uri, partial(self._to_read, document.uri, 0))
 
     async def _warm_when_checked(self, document: Document) -> None:
-        await self._checked(document.uri)
-        is_checked = self.context.why_not(document.uri) != "checking"
-        if is_checked and document.uri not in self._cursors:  # else it is read around its cursor
+        while self.context.why_not(document.uri) == "checking" and document.uri in self.documents:
+            await self._checked(document.uri)
+        if document.uri not in self.documents:
+            return
+        if document.uri in self._cursors:
+            self.warm_at_rest(document, self._cursors[document.uri])
+        else:
             self.warm(document)
 
     def warm_at_rest(self, document: Document, offset: int) -> None:
