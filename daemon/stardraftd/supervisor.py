@@ -61,7 +61,7 @@ class Supervisor:
         self._retiring: set[asyncio.Task[None]] = set()
         self._loaded_signature: object = None
         self._outdated = False  # the model's file is another by now, and there was no room to load it beside
-        self.successor: Successor | None = None
+        self._successor_fraction = 0.0
         self.model: ModelInfo | None = None
         self.warnings: tuple[str, ...] = ()
         self.speeds: Speeds | None = None
@@ -84,6 +84,13 @@ class Supervisor:
         """The engine if it is there and may serve now; it is not started for this."""
         is_there = self._process is not None and self._process.alive
         return self._process if is_there and self._may_serve else None
+
+    @property
+    def successor(self) -> Successor | None:
+        """What is being loaded to take the place of the engine that serves."""
+        if self._succession is None:
+            return None
+        return Successor(self._settings.model_path, self._successor_fraction)
 
     @property
     def _may_serve(self) -> bool:
@@ -274,18 +281,22 @@ class Supervisor:
     async def _succeed(self, settings: EngineSettings) -> None:
         """Loads an engine beside the one that serves, and lets it take over."""
         log.info("engine settings changed; loading a successor", extra={"model_path": settings.model_path})
-        self.successor = Successor(settings.model_path, 0.0)
+        self._successor_fraction = 0.0
         self._changed.notify()
 
         def report(event: Loading) -> None:
-            self.successor = Successor(settings.model_path, event.fraction)
+            self._successor_fraction = event.fraction
             self._report(event)
 
         try:
             process, loaded, signature = await self._load(settings, report)
-            async with self._lock:
-                old, started_with = self._process, self._started_with
-                self._take(settings, process, loaded, signature)
+            try:
+                async with self._lock:
+                    old, started_with = self._process, self._started_with
+                    self._take(settings, process, loaded, signature)
+            except asyncio.CancelledError:  # yet other settings came while it waited
+                await process.close()
+                raise
             if old is not None:
                 task = asyncio.create_task(self._retire(old, started_with))
                 self._retiring.add(task)
@@ -295,7 +306,6 @@ class Supervisor:
         finally:
             if asyncio.current_task() is self._succession:
                 self._succession = None
-                self.successor = None
             self._changed.notify()
 
     async def _retire(self, process: EngineProcess, settings: EngineSettings | None) -> None:

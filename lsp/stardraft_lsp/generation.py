@@ -47,7 +47,6 @@ class Generation:
     def __init__(self, waiting: Waiting, request: CompletionRequest, identity: str) -> None:
         question = waiting.question
         self.identity = identity
-        self.n_tokens = 0
         self.is_current = True  # no settings changed since it began
         self.question = question
         self.uri = question.uri

@@ -225,7 +225,6 @@ class Session:
                         if not text:
                             took_ms = (time.monotonic() - asked) * 1000
                             self._rhythm.appeared(max(0.0, took_ms - generation.request.pause_ms))
-                        generation.n_tokens += len(event.tokens)
                         text += event.text
                         pieces.append(piece_of(event.text, (token.logprob for token in event.tokens)))
                         shown = pipeline.feed(text, pieces)

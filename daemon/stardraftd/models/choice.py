@@ -4,13 +4,13 @@ Comments, order and spelling of the file stay as the person wrote them. A runnin
 itself, as it notices a change by hand.
 """
 
-import os
 from pathlib import Path
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from stardraftd.errors import ConfigError
+from stardraftd.models.small_files import write_whole
 from stardraftd.paths import config_path, tilde
 
 
@@ -49,22 +49,11 @@ def choose(model: Path | None) -> Path:
         section["path"] = str(model)
     new = tomlkit.dumps(document)
     if new != text:
-        _write(real, new)
+        try:
+            write_whole(real, new.encode())
+        except OSError as error:
+            raise ConfigError(
+                f"{tilde(real)} cannot be written: {error.strerror}.",
+                "Make it writable, or set model.path in it by hand.",
+            ) from error
     return file
-
-
-def _write(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        if file.exists():
-            temporary.chmod(file.stat().st_mode & 0o777)
-        temporary.replace(file)
-    except OSError as error:
-        raise ConfigError(
-            f"{tilde(file)} cannot be written: {error.strerror}.",
-            "Make it writable, or set model.path in it by hand.",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

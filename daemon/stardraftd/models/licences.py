@@ -4,14 +4,13 @@ An agreement is asked for once for each licence and recorded in the state folder
 that it was given for. The summary here is ours; the agreement itself is what counts.
 """
 
-import datetime
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import LicenceError, PathError
+from stardraftd.models.small_files import now, write_json
 from stardraftd.paths import state_dir, tilde
 
 
@@ -76,15 +75,10 @@ def agreements() -> dict[str, Agreement]:
 def agree(licence: Licence, model: str) -> None:
     """Records that the person agrees. Raises PathError when that cannot be written."""
     path = agreements_path()
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    agreed = {**agreements(), licence.key: Agreement(now, model, licence.name, licence.url)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    agreed = {**agreements(), licence.key: Agreement(now(), model, licence.name, licence.url)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(agreed), indent=2) + b"\n")
-        temporary.replace(path)
+        write_json(path, agreed)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise PathError(
             f"Your agreement cannot be recorded in {tilde(path)}: {error.strerror}.",
             "Make that folder writable, or name another with STARDRAFT_STATE_DIR.",

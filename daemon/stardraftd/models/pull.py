@@ -21,7 +21,8 @@ from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
 from stardraftd.models.licences import LICENCES, Licence, agree, agreements
-from stardraftd.models.store import Entry, Record, Store, check, now
+from stardraftd.models.small_files import now
+from stardraftd.models.store import Entry, Record, Store, check
 from stardraftd.paths import tilde
 
 # Who can make a model from original weights announces it under this group: `stardraft_quant` does.

@@ -8,7 +8,6 @@ A model appears under its name in one step, complete and checked. Locks are held
 so that two who want the same model do the work once.
 """
 
-import datetime
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
 from stardraftd.models.catalogue import KNOWN
+from stardraftd.models.small_files import write_json
 from stardraftd.paths import models_dir, tilde
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
@@ -175,7 +175,7 @@ class Store:
         with file.open("rb+") as done:
             os.fsync(done.fileno())
         # The record first: a record without a model is nothing, a model without its record is a stranger.
-        _write(self._record_path(target), record)
+        write_json(self._record_path(target), record)
         file.replace(target)
         with suppress(OSError):
             folder = os.open(self.folder, os.O_RDONLY)
@@ -247,22 +247,8 @@ def check(path: Path) -> Header:
     return header
 
 
-def now() -> str:
-    """This moment, UTC, ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     if path.is_dir():
         return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size if path.exists() else 0
-
-
-def _write(path: Path, record: Record) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
