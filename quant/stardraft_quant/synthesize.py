@@ -9,7 +9,6 @@ tied embeddings).
 
 import contextlib
 import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -20,8 +19,8 @@ from gguf import GGMLQuantizationType as Type
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from stardraft_quant.unfinished import check_room, finish, unfinished
 from stardraftd.engine.gguf import read_header
-from stardraftd.errors import ModelError
 from stardraftd.models.shapes import Shape
 
 FileType = Literal["Q4_K_M", "Q8_0", "F16"]
@@ -109,9 +108,8 @@ def synthesize(
     n_vocab = len(fields["tokenizer.ggml.tokens"].contents())
     wanted = list(tensors(shape, n_vocab, file_type))
     total = sum(tensor.size_bytes for tensor in wanted)
-    _check_room(out, total)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with unfinished(out) as temporary:
+        check_room(out, total)
         with contextlib.closing(gguf.GGUFWriter(temporary, "starcoder2")) as writer:
             writer.add_name(f"{shape.name}, random weights")
             writer.add_description("Random weights in the true shape: for measuring speed and memory only.")
@@ -131,26 +129,8 @@ def synthesize(
                 writer.write_tensor_data(_random(tensor, random))
                 done += tensor.size_bytes
                 on_progress(done, total)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finish(temporary, out)
     return out.stat().st_size
-
-
-def _check_room(out: Path, size_bytes: int) -> None:
-    import shutil
-
-    try:
-        free = shutil.disk_usage(out.parent).free
-    except OSError as error:
-        raise ModelError(
-            f"{out} cannot be written: {error.strerror}.", "Name a file in a folder that exists."
-        ) from error
-    if free < size_bytes * 1.01:
-        raise ModelError(
-            f"{out} needs {size_bytes / 1e9:.1f} GB, and its disk has {free / 1e9:.1f} GB free.",
-            "Free some space, or name a file on another disk.",
-        )
 
 
 def write_shape(writer: gguf.GGUFWriter, shape: Shape, file_type: FileType) -> None:

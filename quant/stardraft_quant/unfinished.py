@@ -7,12 +7,12 @@ same file.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from stardraftd.errors import ModelError
+from stardraftd.errors import ModelError, PathError
 
 _SPARE = 1.01  # file systems need some room of their own
 
@@ -68,3 +68,18 @@ def _remove_leftovers(out: Path) -> None:
         pid = left.name.removeprefix(prefix)
         if left.name.startswith(prefix) and pid.isdecimal() and not psutil.pid_exists(int(pid)):
             left.unlink(missing_ok=True)
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Writes a file whole, or not at all. Raises PathError."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(file)
+    except OSError as error:
+        raise PathError(
+            f"{file} cannot be written: {error.strerror or error}.", "Name another file."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -18,9 +18,10 @@ from stardraft_quant.evaluate.chart import check_chart, draw
 from stardraft_quant.evaluate.cli import INTERRUPTED, _show
 from stardraft_quant.evaluate.datasets import read
 from stardraft_quant.evaluate.generate import Answerer, opened
-from stardraft_quant.evaluate.report import Report, render, report_of, to_json, write
+from stardraft_quant.evaluate.report import Report, render, report_of, to_json
 from stardraft_quant.evaluate.running import arms, measure
 from stardraft_quant.evaluate.tasks import Arm, Item, Run, Task
+from stardraft_quant.unfinished import write_whole
 from stardraftd.engine.messages import ContextChunk
 from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
 from stardraftd.paths import builtin_model_path
@@ -260,11 +261,11 @@ def test_ctrl_c_before_anything_was_measured_says_so(answerer: Answerer) -> None
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path, answerer: Answerer) -> None:
     data = to_json(report_of(interrupted_after(4, answerer)))
-    write(tmp_path / "a.json", data)
+    write_whole(tmp_path / "a.json", data)
     assert msgspec.json.decode(data, type=Report).run.n_tasks == 5
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(PathError):
-        write(tmp_path / "folder.json", data)
+        write_whole(tmp_path / "folder.json", data)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "folder.json"]
 
 

@@ -4,7 +4,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.evaluate.report import ENDED, Report, printable, write
+from stardraft_quant.evaluate.report import ENDED, Report, printable
+from stardraft_quant.unfinished import write_whole
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def draw(report: Report, file: Path) -> None:
     svg = file.suffix.lower() == ".svg"
     with mpl.rc_context({"svg.hashsalt": "stardraft"}):  # the same figures make the same file
         figure.savefig(picture, format="svg" if svg else "png", metadata={"Date": None} if svg else None)
-    write(file, picture.getvalue())
+    write_whole(file, picture.getvalue())
 
 
 def _exact(axes: "Axes", report: Report) -> None:

@@ -393,7 +393,8 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
     """Table, JSON and chart. An interrupted run is shown, and leaves with 130."""
     from rich.console import Console
 
-    from stardraft_quant.evaluate.report import render, report_of, to_json, write
+    from stardraft_quant.evaluate.report import render, report_of, to_json
+    from stardraft_quant.unfinished import write_whole
 
     report = report_of(run)
     if json is not None and str(json) == "-":
@@ -405,7 +406,7 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
             console = Console(highlight=False, markup=False, emoji=False, width=200)
         console.print(render(report))
         if json is not None:
-            write(json, to_json(report))
+            write_whole(json, to_json(report))
     if chart is not None and run.items:
         from stardraft_quant.evaluate.chart import draw
 

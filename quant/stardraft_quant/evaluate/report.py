@@ -1,9 +1,6 @@
 """An evaluation for a person to read in a terminal, and for a machine: one JSON object with every item."""
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +10,6 @@ from rich.text import Text
 
 from stardraft_quant.evaluate.scores import Pair, Share, Summary, by_arm, pairs, summarise
 from stardraft_quant.evaluate.tasks import CONTEXT_NAMES, LAYOUT_NAMES, Arm, Item, Run
-from stardraftd.errors import PathError
 
 ENDED = {
     "end": "said its end",
@@ -65,21 +61,6 @@ def _arm(arm: Arm, items: Sequence[Item]) -> ArmReport:
 
 def to_json(report: Report) -> bytes:
     return msgspec.json.encode(report) + b"\n"
-
-
-def write(file: Path, data: bytes) -> None:
-    """Writes a file whole, or not at all. Raises PathError."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(file)
-    except OSError as error:
-        raise PathError(
-            f"{file} cannot be written: {error.strerror or error}.", "Name another file."
-        ) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 # --- for people ----------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """A verification for a person to read, in a table and plain sentences; and for a program, as JSON."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench.speed_table import printable
+from stardraft_quant.unfinished import write_whole
 from stardraft_quant.verify.measure import Estimate
 from stardraft_quant.verify.verification import Comparison, File, Report
-from stardraftd.errors import PathError
 
 # Mean KL divergence in nats per token, and what a person may expect below it. The steps are ours, laid
 # between the rows of llama.cpp's table for LLaMA 3 8B (tools/perplexity/README.md): Q8_0 0.0014, Q6_K 0.0055,
@@ -153,14 +152,4 @@ def write_json(report: Report, target: str) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         return
-    file = Path(target)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError as error:
-        raise PathError(
-            f"{file} cannot be written: {error.strerror or error}.", "Name another --json."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(Path(target), content)
