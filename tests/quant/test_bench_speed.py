@@ -15,7 +15,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from stardraft_quant.bench.chart import check_chart, draw
+from stardraft_quant.bench.chart import draw
 from stardraft_quant.bench.contention import watch_others
 from stardraft_quant.bench.llama_bench import BenchSettings, LlamaBench
 from stardraft_quant.bench.measuring import Decode, Prefill
@@ -31,6 +31,7 @@ from stardraft_quant.bench.speed import (
 )
 from stardraft_quant.bench.speed_process import Measurer
 from stardraft_quant.bench.speed_table import printable, render
+from stardraft_quant.chart_file import check_chart
 from stardraft_quant.tokenizer_source import built_in_model
 from stardraftd.engine.messages import EngineSettings
 from stardraftd.errors import (

@@ -13,8 +13,9 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from stardraft_quant.chart_file import check_chart
 from stardraft_quant.evaluate import evaluate
-from stardraft_quant.evaluate.chart import check_chart, draw
+from stardraft_quant.evaluate.chart import draw
 from stardraft_quant.evaluate.cli import INTERRUPTED, _show
 from stardraft_quant.evaluate.datasets import read
 from stardraft_quant.evaluate.generate import Answerer, opened

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 
 from stardraft_quant.bench.speed import DepthSpeed, SpeedReport, Spread
 from stardraft_quant.bench.speed_table import printable
-from stardraftd.errors import PathError, RequestError, StardraftError
+from stardraft_quant.chart_file import check_chart, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SUFFIXES = (".svg", ".png")
 OURS = "stardraft"
 # Told apart without colour, by darkness, dashes and marks.
 STYLES = {
@@ -20,27 +19,9 @@ STYLES = {
 SMALLER_BATCH = {"alpha": 0.75, "markerfacecolor": "white", "linewidth": 1.1}
 
 
-def check_chart(file: Path) -> None:
-    """Raises StardraftError if `draw` could not write `file`: to be known before minutes of measuring."""
-    if file.suffix.lower() not in SUFFIXES:
-        raise RequestError(
-            f"A chart cannot be written as {file.name}.", f"Its name ends in {' or '.join(SUFFIXES)}."
-        )
-    if not file.absolute().parent.is_dir():
-        raise RequestError(f"There is no folder {file.absolute().parent}.", "Name another one in --chart.")
-    try:
-        import matplotlib  # noqa: F401 - whether it is there
-    except ImportError as error:
-        raise StardraftError(
-            f"A chart needs matplotlib, which is not installed: {error}.",
-            'Install it with `pip install "stardraft[bench]"`.',
-        ) from error
-
-
 def draw(report: SpeedReport, file: Path) -> None:
     """Writes the picture, as SVG or PNG by the file's suffix. Raises StardraftError."""
     check_chart(file)
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 5.0), dpi=150, layout="constrained")
@@ -54,13 +35,7 @@ def draw(report: SpeedReport, file: Path) -> None:
     figure.supxlabel(
         "Marks are medians, bars reach from the least to the greatest.", fontsize=8, color="#444444"
     )
-    with mpl.rc_context({"svg.hashsalt": "stardraft"}):  # the same figures make the same file
-        try:
-            figure.savefig(file, metadata={"Date": None} if file.suffix.lower() == ".svg" else None)
-        except OSError as error:
-            raise PathError(
-                f"The chart {file} cannot be written: {error.strerror}.", "Name another file in --chart."
-            ) from error
+    save(figure, file)
 
 
 def _title(report: SpeedReport) -> str:

@@ -116,9 +116,10 @@ def speed(
     a 3B model on two cores it takes five to ten minutes. The daemon is neither used nor stopped; if it has a
     model loaded, that stays in memory beside this one. What was measured is kept for `stardraft model plan`.
     """
-    from stardraft_quant.bench.chart import check_chart, draw
+    from stardraft_quant.bench.chart import draw
     from stardraft_quant.bench.speed import SpeedOptions, run_speed
     from stardraft_quant.bench.speed_table import render
+    from stardraft_quant.chart_file import check_chart
     from stardraftd.paths import engine_cache_dir
 
     if chart is not None:

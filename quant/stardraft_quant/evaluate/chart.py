@@ -1,17 +1,14 @@
 """An evaluation as a picture: how often the first line is exact, how generations ended. Needs matplotlib."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stardraft_quant.chart_file import check_chart, save
 from stardraft_quant.evaluate.report import ENDED, Report, printable
-from stardraft_quant.unfinished import write_whole
-from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SUFFIXES = (".svg", ".png")
 # Told apart without colour, by darkness and hatching.
 FILLS = {
     "end": ("#1b4f72", ""),
@@ -22,25 +19,9 @@ FILLS = {
 }
 
 
-def check_chart(file: Path) -> None:
-    """Raises StardraftError if `draw` could not write `file`: to be known before minutes of measuring."""
-    if file.suffix.lower() not in SUFFIXES:
-        raise RequestError(
-            f"A chart cannot be written as {file.name}.", f"Its name ends in {' or '.join(SUFFIXES)}."
-        )
-    try:
-        import matplotlib  # noqa: F401 - whether it is there
-    except ImportError as error:
-        raise StardraftError(
-            f"A chart needs matplotlib, which is not installed: {error}.",
-            'Install it with `pip install "stardraft[bench]"`.',
-        ) from error
-
-
 def draw(report: Report, file: Path) -> None:
     """Writes the picture, as SVG or PNG by the file's suffix, whole or not at all. Raises StardraftError."""
     check_chart(file)
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     rows = len(report.arms)
@@ -53,11 +34,7 @@ def draw(report: Report, file: Path) -> None:
     _ended(right, report)
     left.set_yticks(range(rows), [one.arm.name for one in report.arms])
     left.set_ylim(rows - 0.4, -0.6)
-    picture = io.BytesIO()
-    svg = file.suffix.lower() == ".svg"
-    with mpl.rc_context({"svg.hashsalt": "stardraft"}):  # the same figures make the same file
-        figure.savefig(picture, format="svg" if svg else "png", metadata={"Date": None} if svg else None)
-    write_whole(file, picture.getvalue())
+    save(figure, file)
 
 
 def _exact(axes: "Axes", report: Report) -> None:

@@ -366,7 +366,7 @@ def _check_outputs(json: Path | None, chart: Path | None) -> None:
     from stardraftd.errors import RequestError
 
     if chart is not None:
-        from stardraft_quant.evaluate.chart import check_chart
+        from stardraft_quant.chart_file import check_chart
 
         check_chart(chart)
     for file in (json, chart):

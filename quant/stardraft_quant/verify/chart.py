@@ -1,15 +1,13 @@
 """A verification as a picture: what a file's size buys, and how the loss is spread. Needs matplotlib."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.bench.chart import check_chart
 from stardraft_quant.bench.speed_table import printable
+from stardraft_quant.chart_file import check_chart, save
 from stardraft_quant.verify.measure import QUANTILES
 from stardraft_quant.verify.report import VERDICTS
 from stardraft_quant.verify.verification import Report
-from stardraftd.errors import PathError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +28,6 @@ BANDS = ("same", "very close", "close", "noticeable", "lost")
 def draw(report: Report, file: Path) -> None:
     """Writes the picture, as SVG or PNG by the file's suffix, all or nothing. Raises StardraftError."""
     check_chart(file)
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 5.0), dpi=150, layout="constrained")
@@ -44,18 +41,7 @@ def draw(report: Report, file: Path) -> None:
         fontsize=8,
         color="#444444",
     )
-    kind = file.suffix.lower().removeprefix(".")
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with mpl.rc_context({"svg.hashsalt": "stardraft"}):  # the same figures make the same file
-        try:
-            figure.savefig(temporary, format=kind, metadata={"Date": None} if kind == "svg" else None)
-            temporary.replace(file)
-        except OSError as error:
-            raise PathError(
-                f"The chart {file} cannot be written: {error.strerror}.", "Name another file in --chart."
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+    save(figure, file)
 
 
 def _shown(text: str) -> str:
