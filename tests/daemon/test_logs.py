@@ -78,8 +78,9 @@ def test_an_exception_is_a_field_of_the_same_line(path: Path) -> None:
 
 
 def test_odd_text_keeps_the_file_readable(path: Path) -> None:
-    configure(path)
-    log.info("file \udcff\n\x1b[31m é", extra={"time": "taken", "n": float("inf")})
+    handler = configure(path)
+    odd = {"msg": "file \udcff\n\x1b[31m é", "time": "taken", "n": float("inf")}
+    handler.handle(logging.makeLogRecord(odd))
     (record,) = records(path)
     assert record["event"] == "file \udcff\n\x1b[31m é"
     assert record["time_"] == "taken"
