@@ -24,7 +24,7 @@ TOOLS  := build/tools
 TOOLBIN = $(TOOLS)/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build clean python
+.PHONY: help demo test check fmt build docs clean python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ build: python ## the wheel and the source distribution, checked, in dist/
 	@rm -rf dist
 	@$(TOOLBIN)/pyproject-build --outdir dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	@$(TOOLBIN)/twine check --strict dist/*
+
+docs: python ## the documentation as a site, in build/site
+	@PYTHON=$(PYTHON) bash .ci/docs
 
 clean: ## remove everything that was made here, the environment included
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

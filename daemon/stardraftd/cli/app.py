@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from stardraftd import __version__
-from stardraftd.cli import complete, daemon, doctor, model, status
+from stardraftd.cli import complete, daemon, doctor, model, setup, status
 from stardraftd.cli.options import examples
 from stardraftd.errors import StardraftError
 
@@ -72,6 +72,7 @@ def command() -> Command:
     app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
     app.add_typer(model.commands(), name="model")
     app.add_typer(daemon.commands(), name="daemon")
+    app.add_typer(setup.commands(), name="setup")
     return get_command(app)
 
 

@@ -1,0 +1,15 @@
+-- Suggestions of stardraft in Neovim 0.12 or newer, with no plugin: copy this file to ~/.config/nvim/plugin/.
+-- Tab takes the suggestion; where there is none it is a Tab.
+
+vim.lsp.config('stardraft', {
+  cmd = { 'stardraft', 'lsp' },
+  root_markers = { '.git', 'pyproject.toml', 'package.json', 'Cargo.toml', 'go.mod' },
+})
+vim.lsp.enable('stardraft')
+vim.lsp.inline_completion.enable()
+
+vim.keymap.set('i', '<Tab>', function()
+  if not vim.lsp.inline_completion.get() then
+    return '<Tab>'
+  end
+end, { expr = true, desc = 'Take the suggestion' })
