@@ -24,7 +24,7 @@ TOOLS  := build/tools
 TOOLBIN = $(TOOLS)/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build docs clean python
+.PHONY: help demo test check fmt build deb formula manual docs vscode clean python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,10 +56,28 @@ build: python ## the wheel and the source distribution, checked, in dist/
 	@$(TOOLBIN)/pyproject-build --outdir dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	@$(TOOLBIN)/twine check --strict dist/*
 
+deb: build ## a Debian package for this distribution, in dist/
+	@$(TOOLBIN)/python packaging/debian_package.py dist/*.whl dist --cmake-args="$(CMAKE_ARGS)"
+
+formula: build ## a Homebrew formula, in dist/: make formula URL=... HOMEPAGE=...
+	@$(TOOLBIN)/python -m pip install --quiet --constraint packaging/constraints.txt uv packaging
+	@PATH="$(CURDIR)/$(TOOLBIN):$$PATH" $(TOOLBIN)/python packaging/homebrew_formula.py dist/*.tar.gz \
+	  --url $(URL) --homepage $(HOMEPAGE)
+
+manual: python ## manual pages and shell completions, from the help
+	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
+	@$(BIN)/python packaging/man_pages.py
+	@$(BIN)/python packaging/completions.py
+
 docs: python ## the documentation as a site, in build/site
 	@PYTHON=$(PYTHON) bash .ci/docs
 
+vscode: ## check, test and package the VS Code extension
+	cd packaging/vscode && npm ci --no-audit --no-fund --loglevel=error
+	cd packaging/vscode && npm run --silent check && npm test --silent && npm run --silent package
+
 clean: ## remove everything that was made here, the environment included
+	rm -rf packaging/vscode/node_modules packaging/vscode/dist packaging/vscode/out packaging/vscode/*.vsix
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find daemon lsp quant tests packaging -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from stardraftd import __version__, launch
-from stardraftd.endpoint import LOOPBACK, Endpoint, find
+from stardraftd.endpoint import LOOPBACK, Endpoint, find, is_served
 from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
 from stardraftd.protocol import (
     PROTOCOL,
@@ -59,6 +59,7 @@ class DaemonClient:
         self._start = start
         self._http: httpx.AsyncClient | None = None
         self._connecting = asyncio.Lock()
+        self._comes_back = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,7 +142,7 @@ class DaemonClient:
     async def stop(self, *, drain: bool = True) -> Hello | None:
         """Asks the daemon to stop; its place is free when this returns. None when there was none."""
         endpoint = find()
-        if endpoint is None:
+        if endpoint is None or not is_served():
             return None
         await self.close()
         try:
@@ -163,13 +164,24 @@ class DaemonClient:
         endpoint = find()
         if endpoint is None:
             return None
+        served = is_served()
+        # To connect to a service manager's socket would start a daemon; behind a port that a dead one left
+        # may be any other program.
+        if not served and (endpoint.port or not self._start):
+            return None
         http = _open(endpoint)
         try:
-            hello = await self._get(http, "/v1/hello", hello_decoder)
+            answer_s = ANSWER_TIMEOUT_S if served else launch.QUEUE_TIMEOUT_S
+            hello = await self._get(http, "/v1/hello", hello_decoder, answer_s)
             if hello.protocol == PROTOCOL and (
-                not self._start or _version(hello.version) >= _version(__version__)
+                not self._start
+                or _version(hello.version) >= _version(__version__)
+                or hello.version == self._comes_back
             ):
                 return http
+            # A service may start another installation than this one: then the older daemon comes back, and is
+            # taken as it is. Replacing it for ever, two editors would end each other's without end.
+            self._comes_back = hello.version
             with contextlib.suppress(_Gone):
                 await self._stop(http, drain=True)
         except _Gone:
@@ -198,8 +210,14 @@ class DaemonClient:
 
     # --- talking ---------------------------------------------------------------------------------
 
-    async def _get(self, http: httpx.AsyncClient, path: str, decoder: "msgspec.json.Decoder[T]") -> T:
-        response = await self._send(http, http.build_request("GET", path, timeout=ANSWER_TIMEOUT_S))
+    async def _get(
+        self,
+        http: httpx.AsyncClient,
+        path: str,
+        decoder: "msgspec.json.Decoder[T]",
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> T:
+        response = await self._send(http, http.build_request("GET", path, timeout=timeout_s))
         try:
             return decoder.decode(await response.aread())
         except httpx.TransportError as error:

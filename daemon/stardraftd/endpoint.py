@@ -1,6 +1,8 @@
 """Where the daemon listens: a Unix socket in a folder of the user's own, or loopback TCP with a token.
 
-Both sides are here: binding (the daemon, which holds the lock) and finding (a front end).
+Both sides are here: binding (the daemon, which holds the lock) and finding (a front end). A socket may also
+be a service manager's, who listens in the daemon's place and starts it at the first connection
+(activation.py): to connect is to start it then, so who must not start it looks at the lock first.
 """
 
 import contextlib
@@ -8,13 +10,14 @@ import os
 import secrets
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from stardraftd.errors import PathError
-from stardraftd.paths import endpoint_path, socket_path
+from stardraftd.errors import DaemonStartError, PathError
+from stardraftd.paths import endpoint_path, lock_path, socket_path
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512
@@ -46,12 +49,40 @@ def accepts(endpoint: Endpoint) -> bool:
     return True
 
 
-class Listener:
-    """A bound endpoint. Only its holder, who holds the daemon's lock, creates and removes the files."""
+def is_served() -> bool:
+    """Whether a daemon holds the lock, found out without connecting: that might start one.
 
-    def __init__(self, endpoint: Endpoint, bound: socket.socket, file: Path) -> None:
+    Where it cannot be known (Windows, where no service manager listens) it is assumed. Raises PathError.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        lock = os.open(lock_path(create=False), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False  # nobody ever locked it
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+class Listener:
+    """A bound endpoint. Only its holder, who holds the daemon's lock, creates and removes the files.
+
+    is_managed: a service manager made the socket and its file, and listens on when this listener is closed.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, bound: socket.socket, file: Path, *, is_managed: bool = False
+    ) -> None:
         self.endpoint = endpoint
         self.socket = bound
+        self.is_managed = is_managed
         self._file = file
         self._identity = _identity(file)
 
@@ -61,10 +92,21 @@ class Listener:
         return self._identity is not None and _identity(self._file) == self._identity
 
     def withdraw(self) -> None:
-        """Removes the file, so that nobody finds this listener any more. What is connected stays so."""
-        if self.in_place:
+        """Removes the file, so that nobody finds this listener any more. What is connected stays so.
+
+        A service manager's file stays: it leads to the manager, who starts the next daemon.
+        """
+        if self.in_place and not self.is_managed:
             self._file.unlink(missing_ok=True)
         self._identity = None
+
+
+def has_a_manager() -> bool:
+    """Whether a service manager listens in the daemon's place. The caller holds the lock: no daemon does.
+
+    To bind the socket then would leave a service that nobody finds. Raises PathError.
+    """
+    return hasattr(socket, "AF_UNIX") and accepts(Endpoint(socket_path=str(socket_path())))
 
 
 def listen(transport: str) -> Listener:
@@ -75,6 +117,35 @@ def listen(transport: str) -> Listener:
     if transport == "tcp" or (transport == "auto" and not hasattr(socket, "AF_UNIX")):
         return _listen_tcp()
     return _listen_unix()
+
+
+def take_over(handed: socket.socket) -> Listener:
+    """The listener of a socket that a service manager made. Raises DaemonStartError if it is the wrong one.
+
+    It must be the very socket that `find` names, so that there is one place to look for a daemon, whoever
+    starts it. A mode that lets others in is mended.
+    """
+    path = socket_path()
+    named = os.fsdecode(handed.getsockname()) if handed.family == socket.AF_UNIX else ""
+    again = "Write the unit again: stardraft setup service"
+    if not named or Path(named).resolve() != path.resolve() or handed.type != socket.SOCK_STREAM:
+        place = named or f"a socket of the kind {handed.family.name}, {handed.type.name}"
+        raise DaemonStartError(
+            f"The service manager listens at {place}, but front ends look for the daemon at {path}.", again
+        )
+    if sys.platform == "linux" and not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise DaemonStartError(f"The service manager's socket {path} does not listen.", again)
+    try:
+        _refuse_foreign(path, path.lstat())
+        path.chmod(0o600)
+        endpoint_path().unlink(missing_ok=True)
+    except OSError as error:
+        raise DaemonStartError(
+            f"The service manager's socket {path} cannot be used: {error.strerror or error}.",
+            "Have it made again: systemctl --user restart stardraft.socket",
+        ) from error
+    handed.setblocking(False)
+    return Listener(Endpoint(socket_path=str(path)), handed, path, is_managed=True)
 
 
 def find() -> Endpoint | None:

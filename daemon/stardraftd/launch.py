@@ -18,7 +18,8 @@ from typing import IO
 import filelock
 import msgspec
 
-from stardraftd.endpoint import accepts, find
+from stardraftd import activation
+from stardraftd.endpoint import accepts, find, is_served
 from stardraftd.errors import DaemonStartError, error_from_code
 from stardraftd.paths import lock_path, log_path, runtime_dir
 from stardraftd.protocol import StartReport
@@ -46,7 +47,7 @@ def ensure_daemon(overrides: Sequence[str] = ()) -> None:
     try:
         with filelock.FileLock(path, timeout=QUEUE_TIMEOUT_S):
             endpoint = find()
-            if endpoint is None or not accepts(endpoint):
+            if endpoint is None or not accepts(endpoint) or (endpoint.port and not is_served()):
                 start_daemon(overrides)
     except filelock.Timeout:
         raise DaemonStartError(
@@ -129,7 +130,8 @@ def _silent(process: "subprocess.Popen[bytes]", stderr: IO[bytes]) -> DaemonStar
 
 def _environment() -> dict[str, str]:
     """This process's environment; the daemon has no working directory, so paths in it are made absolute."""
-    environment = dict(os.environ)
+    # What a service manager told this front end is not the daemon's.
+    environment = {name: value for name, value in os.environ.items() if name not in activation.VARIABLES}
     for name in PATH_VARIABLES & environment.keys():
         if environment[name]:
             environment[name] = str(Path(environment[name]).expanduser().absolute())

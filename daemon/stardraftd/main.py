@@ -1,8 +1,11 @@
 """The daemon process's life: take the lock, listen, tell the starter, serve, leave nothing behind.
 
 `python -m stardraftd.main` is what a front end starts; `stardraft daemon run` is the same in the
-foreground. Exactly one daemon holds the lock beside the socket. Whoever loses that race says so to its
-starter and ends: for the starter that is success.
+foreground, and what a service manager starts. Exactly one daemon holds the lock beside the socket. Whoever
+loses that race says so to its starter and ends: for the starter that is success.
+
+With a service manager's socket (activation.py) the race is won already: front ends come here, and a daemon
+that still holds the lock has lost its place, sees it, and leaves. That is waited for.
 """
 
 import asyncio
@@ -17,17 +20,19 @@ from collections.abc import Callable, Iterator, Sequence
 import filelock
 import msgspec
 import uvicorn
+from starlette.types import ASGIApp
 
 from stardraftd import logs
+from stardraftd.activation import Notifier, inherited_socket
 from stardraftd.config import Config, load_config
 from stardraftd.config_watch import ConfigWatcher
-from stardraftd.endpoint import Listener, listen
-from stardraftd.errors import ConfigError, PathError, StardraftError
+from stardraftd.endpoint import Listener, has_a_manager, listen, take_over
+from stardraftd.errors import ConfigError, DaemonStartError, PathError, StardraftError
 from stardraftd.models.store import Entry, Store
 from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
 from stardraftd.protocol import ErrorBody, StartReport
-from stardraftd.server import build_app
+from stardraftd.server import build_app, refusing_app
 from stardraftd.service import Service
 
 log = logging.getLogger("stardraftd.main")  # also when this module is run as __main__
@@ -36,45 +41,105 @@ EXIT_OK = 0
 EXIT_CANNOT_START = 1
 HOUSEKEEPING_S = 2.0
 CLOSING_S = 2.0
+# A front end that asks whether a daemon holds the lock (endpoint.is_served) has it for an instant.
+RACE_S = 0.5
+# Longer than a daemon needs to see that its socket was replaced.
+SUCCESSION_S = 20.0
+REFUSING_S = 3.0
 
 
 def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
     """Serves until stopped. Returns the exit status; raises StardraftError in the foreground only."""
     faulthandler.enable()
+    notifier = Notifier(os.environ)
     try:
-        config = load_config(overrides=overrides)
+        handed = inherited_socket()
         with contextlib.ExitStack() as held:
-            path = lock_path()
-            lock = filelock.FileLock(path, timeout=0, thread_local=False)
+            taken = None if handed is None else take_over(held.enter_context(handed))
             try:
-                held.enter_context(lock)
-            except filelock.Timeout:
-                return _already_running(foreground)
-            except OSError as error:
-                raise PathError(
-                    f"The daemon's lock {path} cannot be made: {error.strerror or error}.",
-                    "Set STARDRAFT_RUNTIME_DIR to a folder of your own that can be written to.",
-                ) from error
-            listener = listen(config.daemon.transport)
-            held.callback(listener.withdraw)
-            daemon = config.daemon
-            handler = logs.configure(
-                daemon.log_level, daemon.log_max_bytes, daemon.log_backups, log_path(), foreground
-            )
-            held.callback(logs.close)
-            asyncio.run(_Process(config, overrides, listener, lock, handler, foreground=foreground).serve())
+                return _serve(overrides, taken, notifier, foreground)
+            except StardraftError as error:
+                if taken is not None:
+                    asyncio.run(_refuse(taken, error))
+                raise
     except StardraftError as error:
         if foreground:
             raise
         _report(StartReport("failed", os.getpid(), error=ErrorBody(error.code, error.message, error.hint)))
         return EXIT_CANNOT_START
+
+
+def _serve(overrides: Sequence[str], taken: Listener | None, notifier: Notifier, foreground: bool) -> int:
+    """`run`, at the service manager's socket if it was `taken` over. Raises StardraftError."""
+    config = load_config(overrides=overrides)
+    with contextlib.ExitStack() as held:
+        lock = _lock(SUCCESSION_S if taken else RACE_S)
+        try:
+            held.enter_context(lock)
+        except filelock.Timeout:
+            return _already_running(foreground, waited=taken is not None)
+        except OSError as error:
+            raise PathError(
+                f"The daemon's lock {lock.lock_file} cannot be made: {error.strerror or error}.",
+                "Set STARDRAFT_RUNTIME_DIR to a folder of your own that can be written to.",
+            ) from error
+        if taken is None and has_a_manager():
+            return _left_to_the_manager(foreground)
+        listener = taken or listen(config.daemon.transport)
+        held.callback(listener.withdraw)
+        daemon = config.daemon
+        # What is written to the standard error stream a service manager keeps, without our limits and
+        # where others may read it: the log stays in its one place.
+        on_terminal = foreground and taken is None
+        handler = logs.configure(
+            daemon.log_level, daemon.log_max_bytes, daemon.log_backups, log_path(), on_terminal
+        )
+        held.callback(logs.close)
+        process = _Process(
+            config, overrides, listener, lock, handler, notifier=notifier, foreground=foreground
+        )
+        asyncio.run(process.serve())
     return EXIT_OK
+
+
+async def _refuse(listener: Listener, error: StardraftError) -> None:
+    """Answers whoever a service manager has waiting with the reason why there is no daemon.
+
+    Long enough that the manager, which starts the next one as soon as somebody knocks again, does not give
+    the service up (systemd does after five starts in ten seconds).
+    """
+    http = _Http(_http_settings(refusing_app(error)))
+    serving = asyncio.create_task(http.serve(sockets=[listener.socket]))
+    await asyncio.sleep(REFUSING_S)
+    http.should_exit = True
+    await serving
+
+
+def _http_settings(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        backlog=512,
+        timeout_keep_alive=600,
+        timeout_graceful_shutdown=int(CLOSING_S),
+        server_header=False,
+        date_header=False,
+    )
+
+
+def _lock(timeout_s: float) -> filelock.BaseFileLock:
+    return filelock.FileLock(lock_path(), timeout=timeout_s, thread_local=False)
 
 
 class _Process:
     """One serving daemon.
 
-    Invariant: the lock is held for as long as the socket's file is there; the file goes first.
+    Invariant: the lock is held for as long as front ends are served here; the place is given up first.
     """
 
     def __init__(
@@ -85,11 +150,13 @@ class _Process:
         lock: filelock.BaseFileLock,
         handler: logs.LogHandler,
         *,
+        notifier: Notifier,
         foreground: bool,
     ) -> None:
         self._overrides = tuple(overrides)
         self._listener = listener
         self._lock = lock
+        self._notifier = notifier
         self._foreground = foreground
         self._drain = True
         self._stopping = asyncio.Event()
@@ -99,22 +166,7 @@ class _Process:
             on_stop=self._begin_stop,
             log_handler=handler,
         )
-        self._http = _Http(
-            uvicorn.Config(
-                build_app(self._service, listener.endpoint),
-                loop="asyncio",
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                backlog=512,
-                timeout_keep_alive=600,
-                timeout_graceful_shutdown=int(CLOSING_S),
-                server_header=False,
-                date_header=False,
-            )
-        )
+        self._http = _Http(_http_settings(build_app(self._service, listener.endpoint)))
 
     async def serve(self) -> None:
         service = self._service
@@ -171,7 +223,11 @@ class _Process:
     def _begin_stop(self, drain: bool) -> None:
         """From here on a new daemon may take the place: the file first, then the lock."""
         self._drain = drain
+        self._notifier.stopping()
         self._listener.withdraw()
+        if self._listener.is_managed:
+            # Whoever connects from now on waits in the manager's queue, for the next daemon.
+            self._http.stop_accepting()
         self._lock.release(force=True)
         self._stopping.set()
 
@@ -184,6 +240,7 @@ class _Process:
                 self._service.stop(drain=True)
 
     def _tell_starter(self) -> None:
+        self._notifier.ready("serving; what it does says: stardraft daemon logs")
         if self._foreground:
             return
         _report(StartReport("listening", os.getpid(), str(self._listener.endpoint)))
@@ -196,6 +253,11 @@ class _Http(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def stop_accepting(self) -> None:
+        """Closes this process's end of the listening socket; connections that are open go on."""
+        for server in getattr(self, "servers", ()):
+            server.close()
+
 
 def _on_signal(loop: asyncio.AbstractEventLoop, name: str, action: Callable[[], None]) -> None:
     number = getattr(signal, name, None)  # there is no SIGHUP on Windows
@@ -207,11 +269,28 @@ def _on_signal(loop: asyncio.AbstractEventLoop, name: str, action: Callable[[], 
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(action))
 
 
-def _already_running(foreground: bool) -> int:
+def _already_running(foreground: bool, *, waited: bool) -> int:
+    if waited:
+        raise DaemonStartError(
+            "The service manager has the daemon's place, but another daemon holds the lock "
+            f"{lock_path()} and has not left within {SUCCESSION_S:.0f} s.",
+            f"To end it by force: fuser -k {lock_path()}",
+        )
     if foreground:
         raise StardraftError(
             "Another stardraft daemon is running.",
             "`stardraft daemon stop` ends it; `stardraft status` shows it.",
+        )
+    _report(StartReport("already_running"))
+    return EXIT_OK
+
+
+def _left_to_the_manager(foreground: bool) -> int:
+    """A service manager listens, and starts the daemon: for a front end that wants one, all is well."""
+    if foreground:
+        raise StardraftError(
+            "A service listens for the daemon, and starts it when it is needed.",
+            "`stardraft setup service --undo` ends that; then you can run the daemon here.",
         )
     _report(StartReport("already_running"))
     return EXIT_OK

@@ -115,6 +115,11 @@ def build_app(daemon: Doors, endpoint: Endpoint) -> Starlette:
     )
 
 
+def refusing_app(error: StardraftError) -> ASGIApp:
+    """The application of a daemon that cannot serve: every answer is the reason."""
+    return _error(503, error.code, error.message, error.hint)
+
+
 class _Guard:
     """Lets nobody in over TCP who cannot read the token's file."""
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from stardraftd.cli import checks
-from stardraftd.cli.checks import Check, Facts, editors, installation, model, places
+from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, model, places
 from stardraftd.cli.checks.facts import Device, Probe, read_probe
 from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
+from stardraftd.installed import installation as installation_of_tests
 
 ZEN4 = "processor : 0\nflags\t\t: fpu sse2 avx avx2 fma f16c bmi2 avx512f avx512_vnni\n"
 NATIVE = (
@@ -100,15 +101,89 @@ def test_an_arm_processor_is_read_too() -> None:
     ]
 
 
+@pytest.fixture
+def no_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of Linux's list of PCI devices, empty yet."""
+    monkeypatch.setattr(gpus, "PCI_DEVICES", tmp_path / "pci")
+    return tmp_path / "pci"
+
+
+def card(devices: Path, vendor: str, kind: str = "0x030000") -> None:
+    folder = devices / vendor
+    folder.mkdir(parents=True)
+    (folder / "vendor").write_text(f"{vendor}\n")
+    (folder / "class").write_text(f"{kind}\n")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
-def test_a_gpu_that_the_build_cannot_use_is_warned_of(own_home: Path) -> None:
-    assert installation.devices(built(NATIVE, CPU)).state == "ok"
-    program(own_home / "bin", "nvidia-smi", "NVIDIA-SMI")
-    found = installation.devices(built(NATIVE, CPU))
+def test_a_gpu_that_the_build_cannot_use_is_warned_of_with_the_command(
+    own_home: Path, no_cards: Path
+) -> None:
+    assert gpus.devices(built(NATIVE, CPU)).state == "ok"
+    program(own_home / "bin", "nvidia-smi", "NVIDIA H200")
+    found = gpus.devices(built(NATIVE, CPU))
     assert found.state == "warning"
-    assert "GGML_CUDA=ON" in found.hint
+    assert "This computer has NVIDIA H200, but llama.cpp was built without CUDA" in found.message
+    assert "nvcc" in found.hint.splitlines()[0]
+    assert installation_of_tests().command_for_rebuild("-DGGML_CUDA=ON") in found.hint
+    program(own_home / "bin", "nvcc", "release 12.9")
+    assert "nvcc" not in gpus.devices(built(NATIVE, CPU)).hint
     gpu = Device("CUDA0", "NVIDIA H200", "gpu", 140_000_000_000, 150_000_000_000)
-    assert installation.devices(built(NATIVE, CPU, gpu)).state == "ok"
+    assert gpus.devices(built(NATIVE, CPU, gpu)).state == "ok"
+
+
+def test_a_build_for_a_gpu_that_sees_none_is_warned_of(own_home: Path, no_cards: Path) -> None:
+    found = gpus.devices(built(f"CUDA : ARCHS = 900 | USE_GRAPHS = 1 | {NATIVE}", CPU))
+    assert found.state == "warning"
+    assert "built for CUDA, but sees no GPU" in found.message
+
+
+@pytest.mark.parametrize(
+    ("system_info", "device", "kinds"),
+    [
+        (NATIVE, "CPU", []),
+        (f"CUDA : ARCHS = 900 | USE_GRAPHS = 1 | {NATIVE}", "CUDA0", ["CUDA"]),
+        (f"Metal : EMBED_LIBRARY = 1 | {NATIVE}", "Metal", ["Metal"]),
+        (f"MTL : EMBED_LIBRARY = 1 | {NATIVE}", "MTL0", ["Metal"]),
+        (NATIVE, "Vulkan0", ["Vulkan"]),
+    ],
+)
+def test_the_kind_of_the_build_is_told(system_info: str, device: str, kinds: list[str]) -> None:
+    other = Device(device, "a device", "gpu" if kinds else "cpu", 0, 0)
+    found = built(system_info, other)
+    assert gpus.built_for(found.probe) == kinds
+    assert installation.engine(found).message.endswith(" and ".join([*kinds, "the CPU"]))
+
+
+def test_a_card_without_its_driver_is_seen(own_home: Path, no_cards: Path) -> None:
+    card(no_cards, "0x10de", kind="0x030200")
+    found = gpus.devices(built(NATIVE, CPU))
+    assert found.state == "warning"
+    assert "an NVIDIA GPU, but not its driver" in found.message
+
+
+def test_another_makers_card_is_a_hint_and_no_warning(own_home: Path, no_cards: Path) -> None:
+    card(no_cards, "0x8086", kind="0x020000")  # a network card
+    assert gpus.devices(built(NATIVE, CPU)).hint == ""
+    card(no_cards, "0x1002")
+    found = gpus.devices(built(NATIVE, CPU))
+    assert found.state == "ok"
+    assert "GGML_VULKAN=ON" in found.hint
+
+
+def test_an_engine_that_is_missing_is_said_once(own_home: Path) -> None:
+    class WithoutEngine(Facts):
+        @property
+        def probe(self) -> Probe:  # type: ignore[override]
+            raise EngineMissingError("It is missing.", "Type: get it")
+
+    missing = WithoutEngine()
+    found = list(
+        checks.run(missing, [installation.engine, installation.backends, gpus.devices]),
+    )
+    assert [check.state for check in found] == ["problem"]
+    # own_home has no compiler on its PATH.
+    assert found[0].hint.endswith("\nType: get it") == (os.name != "nt")
 
 
 def test_a_probe_that_tells_an_error_is_that_error() -> None:

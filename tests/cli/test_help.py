@@ -37,8 +37,10 @@ COMMANDS = dict(commands(command()))
 def test_the_commands_are_those_that_are_promised() -> None:
     daemon = {("daemon", name) for name in ("start", "stop", "restart", "status", "logs", "run")}
     model = {("model", name) for name in ("list", "plan", "pull", "use", "info", "remove", "license")}
-    alone = {(), ("complete",), ("status",), ("doctor",), ("daemon",), ("model",)}
-    assert set(COMMANDS) == alone | daemon | model
+    editors = ("nvim", "vscode", "helix", "emacs", "zed", "kate", "sublime", "jetbrains")
+    setup = {("setup", name) for name in (*editors, "service")}
+    alone = {(), ("complete",), ("status",), ("doctor",), ("daemon",), ("model",), ("setup",), ("uninstall",)}
+    assert set(COMMANDS) == alone | daemon | model | setup
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "stardraft")

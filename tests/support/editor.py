@@ -5,13 +5,17 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.support.waiting import DEADLINE_S, wait_until_async
 
 GHOST_TEXT = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
+
+
+# A reply that does not come.
+NEVER = object()
 
 
 class Editor:
@@ -24,6 +28,8 @@ class Editor:
         self.process = process
         self.notifications: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
+        # What the server's requests are answered with, by method, from their parameters; null for others.
+        self.replies: dict[str, Callable[[Any], Any]] = {}
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._answered_twice: list[int] = []
@@ -150,7 +156,9 @@ class Editor:
     def _take(self, message: dict[str, Any]) -> None:
         if "method" in message and "id" in message:
             self.requests.append(message)
-            self._write({"id": message["id"], "result": None})
+            reply = self.replies.get(message["method"], lambda _params: None)(message["params"])
+            if reply is not NEVER:
+                self._write({"id": message["id"], "result": reply})
         elif "method" in message:
             self.notifications.append(message)
         else:

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from stardraftd import __version__
-from stardraftd.cli import complete, daemon, doctor, model, setup, status
+from stardraftd.cli import complete, daemon, doctor, model, setup, status, uninstall
 from stardraftd.cli.options import examples
 from stardraftd.errors import StardraftError
 
@@ -62,6 +62,7 @@ def command() -> Command:
         epilog=examples(
             "stardraft complete src/app.py:12:5     a completion, here in the terminal",
             "stardraft model pull starcoder2-3b     get the real model",
+            "stardraft setup nvim                   set up an editor; nothing is overwritten",
             "stardraft doctor                       is everything set up, and what to do if not",
             "stardraft daemon logs -f               what the daemon is doing",
         ),
@@ -73,6 +74,7 @@ def command() -> Command:
     app.add_typer(model.commands(), name="model")
     app.add_typer(daemon.commands(), name="daemon")
     app.add_typer(setup.commands(), name="setup")
+    app.command("uninstall", epilog=uninstall.EXAMPLES)(uninstall.uninstall)
     return get_command(app)
 
 

@@ -108,12 +108,19 @@ def stop(
     """Stop the daemon, and wait until its process is gone.
 
     Running completions are finished first, unless --now is given. An editor that is open starts the daemon
-    again when it next needs a suggestion.
+    again when it next needs a suggestion. A service (`stardraft setup service`) stays on, and does the same.
     """
     import asyncio
 
-    pid = asyncio.run(_stop(drain=not now))
+    from stardraftd.endpoint import find
+
+    pid = asyncio.run(stop_and_wait(drain=not now))
     typer.echo("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
+    if pid is not None and find() is not None:  # its own socket goes with it: this one is a service manager's
+        typer.echo(
+            "The service listens on, and the next editor starts it again. "
+            "To end that: stardraft setup service --undo"
+        )
 
 
 def restart(
@@ -130,7 +137,7 @@ def restart(
     import asyncio
 
     asked = wanted(model, gpu_layers, context_tokens, settings)
-    before = asyncio.run(_stop(drain=True))
+    before = asyncio.run(stop_and_wait(drain=True))
     now = asyncio.run(_start(asked))
     instead = "" if before is None else f", in the place of pid {before}"
     typer.echo(f"The daemon is running: {_identity(now)}{instead}")
@@ -173,7 +180,9 @@ def run(
     """
     from stardraftd.main import run as run_daemon
 
-    asked = wanted(model, gpu_layers, context_tokens, settings)
+    given = (model, gpu_layers, context_tokens, settings)
+    # Under a service manager there are none, and what is wrong then the daemon tells who waits for it.
+    asked = wanted(*given) if any(given) else Wanted()
     raise typer.Exit(run_daemon(overrides=list(asked.overrides()), foreground=True))
 
 
@@ -188,7 +197,7 @@ async def _start(asked: Wanted) -> "Status":
             return await client.status()
 
 
-async def _stop(*, drain: bool) -> int | None:
+async def stop_and_wait(*, drain: bool) -> int | None:
     """Stops the daemon and waits for the end of its process; its pid, or None when none was running."""
     import psutil
 

@@ -33,6 +33,7 @@ from stardraftd.engine.messages import (
     frame,
 )
 from stardraftd.errors import EngineMissingError, StardraftError
+from stardraftd.installed import installation
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine
@@ -168,13 +169,14 @@ def open_engine() -> Requests:
     except ImportError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
-            'Install it with `pip install "stardraft[engine]"`; it builds llama.cpp with your C++ compiler.',
+            "Your C++ compiler builds it, in about five minutes. Type: "
+            f"{installation().command_for_engine()}",
         ) from error
     except (OSError, RuntimeError) as error:
         raise EngineMissingError(
             f"llama.cpp's library does not load: {error}.",
-            "It was built for another machine or Python; build it again with "
-            "`pip install --force-reinstall --no-cache-dir llama-cpp-python`.",
+            "It was built for another machine or Python. Build it again: "
+            f"{installation().command_for_rebuild()}",
         ) from error
     llama.open_backend()
     return Requests()

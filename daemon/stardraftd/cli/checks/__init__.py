@@ -1,8 +1,10 @@
 """The checks of `stardraft doctor`: small functions, each of which looks at one thing and says what to do.
 
-    installation   Python, stardraft, llama.cpp: how it was built, and the devices it sees
+    installation   Python, stardraft, llama.cpp and how it was built
+    gpus           the devices that llama.cpp computes on, and those that it could use
     places         the configuration file, the runtime folder and its socket, room for the state
     daemon         whether it runs, and what it complains of
+    service        whether systemd or launchd starts it, and this installation's
     model          the model's file, and whether memory suffices for it
     editors        which editors there are, and whether they know of stardraft
 
@@ -36,13 +38,13 @@ CheckFunction = Callable[[Facts], Check | list[Check]]
 
 def every_check() -> list[CheckFunction]:
     """All checks, in the order in which a person reads them."""
-    from stardraftd.cli.checks import daemon, editors, installation, model, places
+    from stardraftd.cli.checks import daemon, editors, gpus, installation, model, places, service
 
     return [
         *(installation.python, installation.stardraft, installation.engine),
-        *(installation.backends, installation.devices),
+        *(installation.backends, gpus.devices),
         *(places.configuration, places.runtime_folder, places.socket, places.state_folder),
-        daemon.daemon,
+        *(daemon.daemon, service.service),
         *(model.model, model.memory),
         *(editors.neovim, editors.vscode, editors.others),
     ]

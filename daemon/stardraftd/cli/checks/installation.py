@@ -1,15 +1,20 @@
-"""Checks of what is installed: Python, stardraft, and llama.cpp with its instruction sets and devices."""
+"""Checks of what is installed: Python, stardraft, and llama.cpp with its instruction sets.
+
+The GPUs are in gpus.py; which commands mend this installation, in stardraftd/installed.py.
+"""
 
 import platform
 import re
-import shutil
 import sys
 from pathlib import Path
 
 from stardraftd import __version__
 from stardraftd.cli.checks import Check
-from stardraftd.cli.checks.facts import Device, Facts
-from stardraftd.cli.wording import size
+from stardraftd.cli.checks.compilers import compiler_hint
+from stardraftd.cli.checks.facts import Facts
+from stardraftd.cli.checks.gpus import built_for
+from stardraftd.errors import EngineError, EngineMissingError
+from stardraftd.installed import installation
 
 MINIMUM_PYTHON = (3, 11)
 CPUINFO = Path("/proc/cpuinfo")
@@ -36,8 +41,6 @@ INSTRUCTION_SETS = {
 # Without these a build is several times slower; the others are worth some per cent.
 ESSENTIAL = {"AVX", "AVX2", "FMA", "F16C", "NEON", "DOTPROD"}
 
-REBUILD = "python -m pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python"
-
 
 def python(_facts: Facts) -> Check:
     version = f"Python {platform.python_version()} ({sys.executable})"
@@ -48,16 +51,26 @@ def python(_facts: Facts) -> Check:
 
 
 def stardraft(_facts: Facts) -> Check:
-    return Check("stardraft", "ok", f"version {__version__} ({Path(__file__).parents[2]})")
+    installer = installation().installer
+    return Check("stardraft", "ok", f"version {__version__} ({Path(__file__).parents[2]}, by {installer})")
 
 
 def engine(facts: Facts) -> Check:
-    return Check("engine", "ok", f"llama-cpp-python {facts.probe.llama_cpp_version}")
+    try:
+        probe = facts.probe
+    except EngineMissingError as error:
+        hint = "\n".join(filter(None, (compiler_hint(), error.hint)))
+        return Check("engine", "problem", error.message, hint)
+    kind = " and ".join([*built_for(probe), "the CPU"])
+    return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}")
 
 
 def backends(facts: Facts) -> Check | list[Check]:
     """What the build uses of what the processor can. Silent when there is no build: `engine` said it."""
-    built = built_features(facts.probe.system_info)
+    try:
+        built = built_features(facts.probe.system_info)
+    except EngineError:
+        return []
     listed = ", ".join(sorted(built)) or "none"
     missing = sorted(set(processor_features(_cpuinfo())) - built)
     essential = [name for name in missing if name in ESSENTIAL]
@@ -68,22 +81,10 @@ def backends(facts: Facts) -> Check | list[Check]:
             f"llama.cpp was built without {', '.join(essential)}, which this processor has: it is "
             "several times slower than it could be.",
             "A SOURCE_DATE_EPOCH in the environment of the build turns them off. Build it again:\n"
-            f"env -u SOURCE_DATE_EPOCH CMAKE_ARGS=-DGGML_NATIVE=ON {REBUILD}",
+            f"env -u SOURCE_DATE_EPOCH {installation().command_for_rebuild('-DGGML_NATIVE=ON')}",
         )
     note = f"Not used, though the processor has it: {', '.join(missing)}." if missing else ""
     return Check("backends", "ok", f"built with {listed}", note)
-
-
-def devices(facts: Facts) -> Check:
-    found = facts.probe.devices
-    listed = "; ".join(_device(device) for device in found) or "the CPU alone"
-    if any(device.type in ("gpu", "integrated_gpu") for device in found):
-        return Check("devices", "ok", listed)
-    if shutil.which("nvidia-smi"):
-        return _unused_gpu(listed, "an NVIDIA GPU", "CUDA")
-    if sys.platform == "darwin" and platform.machine() == "arm64":
-        return _unused_gpu(listed, "an Apple GPU", "METAL")
-    return Check("devices", "ok", listed)
 
 
 def built_features(system_info: str) -> set[str]:
@@ -103,19 +104,3 @@ def _cpuinfo() -> str:
         return CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""  # only Linux tells it as a file; elsewhere nothing is compared
-
-
-def _device(device: Device) -> str:
-    text = device.name if device.description in ("", device.name) else f"{device.name}: {device.description}"
-    if not device.memory_total_bytes:
-        return text
-    return f"{text} ({size(device.memory_free_bytes)} of {size(device.memory_total_bytes)} free)"
-
-
-def _unused_gpu(listed: str, gpu: str, backend: str) -> Check:
-    return Check(
-        "devices",
-        "warning",
-        f"{listed}. This computer seems to have {gpu}, but llama.cpp was built without {backend}.",
-        f"Build it again: CMAKE_ARGS=-DGGML_{backend}=ON {REBUILD}",
-    )

@@ -1,5 +1,6 @@
 """Checks of the places on disk: the configuration, the runtime folder with its socket, room for the state."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -31,10 +32,13 @@ def runtime_folder(_facts: Facts) -> Check:
 
 def socket(facts: Facts) -> Check:
     from stardraftd.endpoint import find
+    from stardraftd.setup.service import state
 
     endpoint = find()
     if endpoint is None:
         return Check("socket", "ok", "none: no daemon is running")
+    if facts.status is None and (service := state()) is not None and service.is_on:
+        return Check("socket", "ok", f"{endpoint}: {service.title} listens, no daemon is running")
     if facts.status is None:
         return Check(
             "socket",
@@ -49,7 +53,16 @@ def state_folder(_facts: Facts) -> Check:
     from stardraftd.paths import state_dir
 
     folder = state_dir()
-    free = shutil.disk_usage(_existing(folder)).free
+    existing = _existing(folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        why = f"{existing} is not a folder" if not existing.is_dir() else f"you may not write into {existing}"
+        return Check(
+            "state folder",
+            "warning",
+            f"{folder} cannot be written to: {why}. So there is no log, and nothing is remembered.",
+            "Set STARDRAFT_STATE_DIR to a folder of your own, or make this one yours.",
+        )
+    free = shutil.disk_usage(existing).free
     if free < MINIMUM_FREE_BYTES:
         return Check(
             "state folder",

@@ -1,0 +1,1 @@
+complete --command stardraft --no-files --arguments "(env _STARDRAFT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) stardraft)" --condition "env _STARDRAFT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) stardraft"

@@ -1,0 +1,73 @@
+-- What the server is doing, as it says itself: one report for each of its processes.
+
+local client_of = require('stardraft.client')
+local config = require('stardraft.config')
+
+local M = {}
+
+---@alias stardraft.Report {state: string, message: string, reason: string, model: string}
+local reports = {} ---@type table<integer, stardraft.Report>
+
+local function announce()
+  vim.api.nvim_exec_autocmds('User', { pattern = 'StardraftStatus', modeline = false })
+  vim.cmd.redrawstatus({ bang = true })
+end
+
+--- The handler of `stardraft/status`.
+function M.on_status(_, report, context)
+  if type(report) == 'table' then
+    reports[context.client_id] = report
+    announce()
+  end
+end
+
+--- The server has ended. That it died is told.
+---@param has_died boolean
+function M.forget(client_id, has_died)
+  reports[client_id] = nil
+  if has_died and vim.v.exiting == vim.NIL then
+    vim.notify('stardraft: the language server died. `:Stardraft restart` starts it again.', vim.log.levels.WARN)
+  end
+  announce()
+end
+
+--- The report for a buffer; nil where stardraft does not serve it.
+---@return stardraft.Report?
+function M.report(bufnr)
+  bufnr = (bufnr == nil or bufnr == 0) and vim.api.nvim_get_current_buf() or bufnr
+  local client = client_of.of(bufnr)
+  if not client then
+    return nil
+  end
+  if vim.b[bufnr].stardraft == false or not require('stardraft.suggestion').is_on() then
+    return { state = 'off', message = 'Suggestions are switched off in Neovim.', reason = 'editor', model = '' }
+  end
+  return reports[client.id] or { state = 'starting', message = 'stardraft is starting.', reason = '', model = '' }
+end
+
+--- A few letters for the status line; "" where stardraft does not serve the buffer.
+function M.line(bufnr)
+  local report = M.report(bufnr)
+  if not report then
+    return ''
+  end
+  return config.get().status[report.state] or ('stardraft ' .. report.state)
+end
+
+--- All of it, in sentences.
+---@return string
+function M.sentence(bufnr)
+  local report = M.report(bufnr)
+  if not report then
+    local wanted, why = config.is_wanted(bufnr)
+    if wanted then
+      return 'stardraft does not run for this buffer: :checkhealth stardraft says more.'
+    end
+    return ('There are no suggestions here: %s.'):format(why)
+  end
+  local model = report.model ~= '' and (' The model is %s.'):format(report.model) or ''
+  local message = report.message ~= '' and (' ' .. report.message) or ''
+  return ('stardraft is %s.%s%s'):format(report.state, message, model)
+end
+
+return M

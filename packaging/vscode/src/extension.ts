@@ -1,0 +1,84 @@
+/** Where it begins: the parts are made and put together, and what changes is passed on. */
+
+import * as vscode from "vscode";
+import type { LanguageClient } from "vscode-languageclient/node";
+
+import { acceptingCommands } from "./accepting.js";
+import { GhostText } from "./ghost_text.js";
+import { Installer } from "./installer.js";
+import { Locator } from "./locator.js";
+import { Quiet, toggle, toggleLanguage } from "./quiet.js";
+import { ServerLife } from "./server_life.js";
+import { StatusBar } from "./status_bar.js";
+import { toolCommands } from "./tools.js";
+
+/** Settings that only count when the server starts. */
+const AT_START = ["serverPath", "interpreter", "serverArguments"];
+
+let life: ServerLife | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel("stardraft", { log: true });
+  const version = (context.extension.packageJSON as { readonly version: string }).version;
+  const locator = new Locator(context.globalStorageUri);
+  const ghost = new GhostText();
+  const server = new ServerLife(version, locator, ghost, log);
+  const client = (): LanguageClient | undefined => server.client;
+  const quiet = new Quiet(client);
+  const installer = new Installer(context.extensionUri, locator, log, () => server.restart());
+  const bar = new StatusBar(server, quiet);
+  life = server;
+  const command = (name: string, work: (...args: never[]) => unknown): vscode.Disposable =>
+    vscode.commands.registerCommand(`stardraft.${name}`, work);
+  context.subscriptions.push(
+    log,
+    ghost,
+    quiet,
+    bar,
+    ...acceptingCommands(ghost, client),
+    ...toolCommands(locator, log),
+    command("menu", () => bar.menu()),
+    command("snooze", (minutes?: number) => quiet.snooze(minutes)),
+    command("wake", () => quiet.wake()),
+    command("toggle", toggle),
+    command("toggleLanguage", toggleLanguage),
+    command("restartServer", () => server.restart()),
+    command("installServer", () => installer.install()),
+    command("removeServer", () => installer.remove()),
+    vscode.window.onDidChangeActiveTextEditor((editor) => focused(server, editor)),
+    vscode.workspace.onDidChangeConfiguration((event) => void configured(server, event)),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => {
+      if (server.state.kind === "missing") {
+        void server.restart();
+      }
+    }),
+    server.onDidStart(() => void quiet.tell()),
+    server.onDidChange(
+      () => void vscode.commands.executeCommand("setContext", "stardraft.managed", installer.hasManaged),
+    ),
+  );
+  void vscode.commands.executeCommand("setContext", "stardraft.managed", installer.hasManaged);
+  installer.tidy();
+  void server.restart();
+}
+
+export async function deactivate(): Promise<void> {
+  await life?.dispose();
+}
+
+async function configured(server: ServerLife, event: vscode.ConfigurationChangeEvent): Promise<void> {
+  if (AT_START.some((key) => event.affectsConfiguration(`stardraft.${key}`))) {
+    await server.restart();
+  } else if (event.affectsConfiguration("stardraft")) {
+    await server.settingsChanged();
+  }
+}
+
+/** What is looked at tells what belongs to what is written. */
+function focused(server: ServerLife, editor: vscode.TextEditor | undefined): void {
+  const client = server.client;
+  if (client !== undefined && editor !== undefined) {
+    const textDocument = { uri: client.code2ProtocolConverter.asUri(editor.document.uri) };
+    void client.sendNotification("textDocument/didFocus", { textDocument });
+  }
+}

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+
+import { type Inspected, SERVER_KEYS, serverSettings } from "../src/pure/settings.js";
+
+/** Settings by key, or "key@language". */
+function given(values: Readonly<Record<string, Inspected>>): Record<string, unknown> {
+  return serverSettings((key, language) => values[language === undefined ? key : `${key}@${language}`]);
+}
+
+interface Property {
+  readonly default: unknown;
+  readonly markdownDescription?: string;
+}
+
+const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
+  contributes: {
+    commands: { command: string }[];
+    keybindings: { command: string; when: string }[];
+    configuration: { properties: Record<string, Property> }[];
+  };
+};
+
+describe("the settings for the server", () => {
+  it("are those that a person has set, and no defaults", () => {
+    assert.deepEqual(given({}), {});
+    assert.deepEqual(given({ mode: { globalValue: "line" }, candidates: {} }), { mode: "line" });
+  });
+
+  it("are the workspace's before the person's", () => {
+    const mode = { globalValue: "line", workspaceValue: "block" };
+    assert.deepEqual(given({ mode }), { mode: "block" });
+  });
+
+  it("keep a false, and take null for not set", () => {
+    assert.deepEqual(given({ enabled: { globalValue: false }, mode: { globalValue: null } }), { enabled: false });
+  });
+
+  it("have what is set for one language under its name", () => {
+    const found = given({
+      enabled: { languageIds: ["markdown", "python"] },
+      "enabled@markdown": { globalLanguageValue: false },
+      "enabled@python": { globalLanguageValue: false, workspaceLanguageValue: true },
+    });
+    assert.deepEqual(found, { languages: { markdown: { enabled: false }, python: { enabled: true } } });
+  });
+
+  it("have the folders as they are", () => {
+    const folders = { "vendor/**": { enabled: false } };
+    assert.deepEqual(given({ folders: { globalValue: folders } }), { folders });
+  });
+});
+
+describe("the manifest", () => {
+  const properties = Object.assign({}, ...manifest.contributes.configuration.map((one) => one.properties)) as Record<
+    string,
+    Property
+  >;
+
+  it("has every setting of the server, described", () => {
+    for (const key of [...SERVER_KEYS, "folders"]) {
+      assert.ok(properties[`stardraft.${key}`]?.markdownDescription, key);
+    }
+  });
+
+  it("gives keys to commands that there are, and only where they cannot be in the way", () => {
+    const commands = new Set(manifest.contributes.commands.map((one) => one.command));
+    for (const { command, when } of manifest.contributes.keybindings) {
+      assert.ok(commands.has(command), command);
+      assert.match(when, /inlineSuggestionVisible|stardraft\.running/);
+    }
+  });
+});

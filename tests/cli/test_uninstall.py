@@ -1,0 +1,136 @@
+"""`stardraft uninstall`: lists before it removes, leaves nothing of ours and everything of others."""
+
+import os
+from array import array
+from pathlib import Path
+
+import pytest
+
+from stardraftd.engine.saved import SavedSequences
+from tests.cli.program import DEMO, stardraft
+from tests.support.home import processes_of, write_config
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="it looks at Unix sockets and links")
+
+
+@pytest.fixture
+def lived_in(home: dict[str, str]) -> dict[str, str]:
+    """A home in which stardraft has worked, with a daemon that still runs."""
+    root = Path(home["STARDRAFT_RUNTIME_DIR"]).parent
+    home["XDG_CONFIG_HOME"] = str(root / "config")
+    write_config(home, "")
+    assert stardraft(home, "daemon", "start").returncode == 0
+    state = Path(home["STARDRAFT_STATE_DIR"])
+    saved = SavedSequences(state / "engine" / "sequences", "a model", max_bytes=10**6, max_days=1)
+    assert saved.put("a.py", array("i", [1, 2]), 2, b"what the model has read")
+    (state / "stats.sqlite").write_bytes(b"figures")
+    (state / "stats.sqlite.lock").touch()
+    (state / "licences.json").write_text("{}")
+    models = Path(home["STARDRAFT_MODELS_DIR"])
+    (models / ".unfinished" / "source").mkdir(parents=True)
+    (models / ".unfinished" / "abc.part").write_bytes(b"x" * 1000)
+    (models / ".unfinished" / "source" / "config.json").write_text("{}")
+    return home
+
+
+def left(home: dict[str, str]) -> list[str]:
+    root = Path(home["STARDRAFT_RUNTIME_DIR"]).parent
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def test_afterwards_nothing_is_left(lived_in: dict[str, str]) -> None:
+    assert stardraft(lived_in, "complete", f"{DEMO}:54:15").returncode == 0
+    done = stardraft(lived_in, "uninstall", "--purge", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "The daemon has stopped" in done.stdout
+    assert "uninstall stardraft" in done.stdout.splitlines()[-1]
+    assert left(lived_in) == []
+    assert processes_of(lived_in) == []
+    assert "nothing of stardraft" in stardraft(lived_in, "uninstall", "--purge").stdout
+
+
+def test_where_nobody_can_be_asked_it_only_lists(lived_in: dict[str, str]) -> None:
+    before = left(lived_in)
+    listed = stardraft(lived_in, "uninstall", "--purge")
+    assert listed.returncode == 0, listed.stderr
+    assert "Nothing was removed" in listed.stdout
+    assert "what the model has read of open files" in listed.stdout
+    for place in ("STARDRAFT_RUNTIME_DIR", "STARDRAFT_MODELS_DIR", "STARDRAFT_CONFIG"):
+        assert lived_in[place] in listed.stdout
+    assert left(lived_in) == before
+    assert processes_of(lived_in), "it stopped the daemon"
+
+
+def test_without_purge_models_and_configuration_stay(lived_in: dict[str, str]) -> None:
+    done = stardraft(lived_in, "uninstall", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not Path(lived_in["STARDRAFT_STATE_DIR"]).exists()
+    assert not Path(lived_in["STARDRAFT_RUNTIME_DIR"]).exists()
+    assert Path(lived_in["STARDRAFT_CONFIG"]).exists()
+    assert Path(lived_in["STARDRAFT_MODELS_DIR"], ".unfinished", "abc.part").exists()
+
+
+def test_what_is_not_stardrafts_stays_and_is_named(home: dict[str, str]) -> None:
+    root = Path(home["STARDRAFT_RUNTIME_DIR"]).parent
+    state = Path(home["STARDRAFT_STATE_DIR"])
+    models = Path(home["STARDRAFT_MODELS_DIR"])
+    precious = root / "precious"
+    precious.mkdir()
+    (precious / "daemon.log").write_text("mine")
+    state.mkdir()
+    (state / "logs").symlink_to(precious)
+    (state / "notes.txt").write_text("mine")
+    (state / "engine").mkdir()
+    (state / "engine" / "speeds.json").symlink_to(precious / "daemon.log")
+    models.mkdir()
+    (models / "my-own.gguf").write_bytes(b"mine")
+    done = stardraft(home, "uninstall", "--purge", "--yes")
+    assert done.returncode == 0, done.stderr
+    for path in (state / "notes.txt", state / "logs", models / "my-own.gguf"):
+        assert f"not stardraft's: {path}" in done.stdout
+        assert path.exists()
+    assert (precious / "daemon.log").read_text() == "mine"
+    assert not (state / "engine").exists(), "a link with our name goes, what it leads to stays"
+
+
+def test_what_cannot_be_removed_is_said_and_counts_as_failure(home: dict[str, str]) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("nothing is forbidden to root")
+    logs = Path(home["STARDRAFT_STATE_DIR"]) / "logs"
+    logs.mkdir(parents=True)
+    (logs / "daemon.log").touch()
+    logs.chmod(0o500)
+    done = stardraft(home, "uninstall", "--yes")
+    logs.chmod(0o700)
+    assert done.returncode == 1
+    assert "daemon.log cannot be removed" in done.stderr
+
+
+def test_an_editor_that_was_set_up_is_taken_back(home: dict[str, str]) -> None:
+    root = Path(home["STARDRAFT_RUNTIME_DIR"]).parent
+    home["XDG_CONFIG_HOME"] = str(root / "config")
+    file = root / "config" / "helix" / "languages.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# mine\n")
+    assert stardraft(home, "setup", "helix", "--yes").returncode == 0
+    assert "stardraft" in file.read_text()
+    assert "set up in an editor: helix" in stardraft(home, "uninstall").stdout
+    done = stardraft(home, "uninstall", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert file.read_text() == "# mine\n"
+    assert not Path(home["STARDRAFT_STATE_DIR"]).exists()
+
+
+def test_a_set_up_that_was_changed_since_is_left_and_remembered(home: dict[str, str]) -> None:
+    root = Path(home["STARDRAFT_RUNTIME_DIR"]).parent
+    home["XDG_CONFIG_HOME"] = str(root / "config")
+    file = root / "config" / "helix" / "languages.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# mine\n")
+    stardraft(home, "setup", "helix", "--yes")
+    file.write_text(file.read_text() + "# and this too\n")
+    done = stardraft(home, "uninstall", "--yes")
+    assert done.returncode == 1
+    assert "changed since" in done.stderr
+    assert "# and this too" in file.read_text()
+    assert Path(home["STARDRAFT_STATE_DIR"], "setup", "helix.json").exists()

@@ -1,0 +1,267 @@
+"""A new user's wrong turns: each ends in one sentence that says what to do, and in no traceback."""
+
+import ctypes
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stardraftd.paths import builtin_model_path
+from tests.cli.program import COMMAND, DEMO, stardraft
+from tests.support.home import write_config
+from tests.support.waiting import wait_until
+
+PLACE = f"{DEMO}:54:15"
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 120
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="file modes and shell scripts of POSIX")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Linux's capabilities and locks")
+
+
+def told(result: subprocess.CompletedProcess[str], *words: str, status: int = 1) -> str:
+    """What a person reads on stderr: a sentence, what to do below it, and every one of `words`."""
+    assert result.returncode == status, result
+    sentence, *hints = result.stderr.splitlines()
+    assert sentence.startswith("stardraft: "), result.stderr
+    assert sentence.endswith((".", "?")), sentence
+    assert hints, f"it says nothing of what to do: {sentence}"
+    assert all(hint.startswith("  ") for hint in hints)
+    assert "Traceback" not in result.stderr
+    assert "should not have" not in result.stderr, "the sentence for mistakes in stardraft itself"
+    for word in words:
+        assert word in result.stderr, f"{word!r} is not in {result.stderr}"
+    return result.stderr
+
+
+def obeying_modes(home: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`stardraft` for whom file modes hold, even if root runs the tests."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        preexec_fn=_drop_rights,
+    )
+
+
+def _drop_rights() -> None:
+    """Gives up root's right to read and write everything (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)."""
+    pr_capbset_drop = 24
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(pr_capbset_drop, capability, 0, 0, 0)
+
+
+# --- no model ------------------------------------------------------------------------------------
+
+
+def test_a_configured_model_that_is_not_there(home: dict[str, str]) -> None:
+    write_config(home, "[model]\npath = '/nowhere/model.gguf'\n")
+    told(stardraft(home, "complete", PLACE), "/nowhere/model.gguf", "model.path", "built-in model")
+
+
+@pytest.mark.parametrize(
+    "command", [("complete", "--model", "starcoder2-3b", PLACE), ("model", "use", "nosuch")]
+)
+def test_a_model_that_was_never_got(home: dict[str, str], command: tuple[str, ...]) -> None:
+    told(stardraft(home, *command), "There is no model", "stardraft model ")
+
+
+def test_a_model_that_nobody_knows(home: dict[str, str]) -> None:
+    told(stardraft(home, "model", "pull", "starcodr"), "starcodr", "starcoder2-3b", status=2)
+
+
+# --- no engine, no compiler ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_engine(home: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """An installation without llama.cpp: what stands under its name says what Python says without it."""
+    stand_in = tmp_path / "llama_cpp"
+    stand_in.mkdir()
+    (stand_in / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'llama_cpp'\")\n")
+    found_first = [str(tmp_path), *filter(None, [home.get("PYTHONPATH")])]
+    return home | {"PYTHONPATH": os.pathsep.join(found_first)}
+
+
+def test_a_missing_engine_is_told_with_the_command_that_adds_it(without_engine: dict[str, str]) -> None:
+    said = told(stardraft(without_engine, "complete", PLACE), "engine is not installed", "[engine]")
+    # The tests' environment was made by pip, so pip of that very environment it is.
+    assert f"{sys.executable} -m pip install " in said
+
+
+@posix_only
+def test_without_a_compiler_the_doctor_names_the_package_to_install(
+    without_engine: dict[str, str], tmp_path: Path
+) -> None:
+    nothing = tmp_path / "bin"
+    nothing.mkdir()
+    report = stardraft(without_engine | {"PATH": str(nothing)}, "doctor", "--json")
+    assert report.returncode == 1
+    checks = json.loads(report.stdout)["checks"]
+    (engine,) = [check for check in checks if check["name"] == "engine"]
+    assert engine["state"] == "problem"
+    assert "no C++ compiler" in engine["hint"]
+    assert "sudo apt install g++" in engine["hint"]
+    assert [check["name"] for check in checks if check["state"] == "problem"] == ["engine"], "it is said once"
+
+
+@posix_only
+def test_without_a_compiler_make_says_so_before_pip_is_started(tmp_path: Path) -> None:
+    program = "import sys; sys.path.insert(0, 'packaging'); import setup_venv; setup_venv.require_compiler()"
+    environment = {name: value for name, value in os.environ.items() if name != "CXX"} | {
+        "PATH": str(tmp_path)
+    }
+    result = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("llama.cpp is built from source, and no C++ compiler is here")
+    assert "sudo apt install g++" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# --- an editor that is too old -------------------------------------------------------------------
+
+
+@posix_only
+def test_an_old_neovim_is_told_what_it_lacks(home: dict[str, str], tmp_path: Path) -> None:
+    neovim = tmp_path / "bin" / "nvim"
+    neovim.parent.mkdir()
+    neovim.write_text("#!/bin/sh\necho NVIM v0.9.5\n")
+    neovim.chmod(0o755)
+    path = f"{neovim.parent}{os.pathsep}{home['PATH']}"
+    report = stardraft(home | {"PATH": path, "HOME": str(tmp_path)}, "doctor", "--json")
+    (found,) = [check for check in json.loads(report.stdout)["checks"] if "NVIM v0.9.5" in check["message"]]
+    assert "no inline completion" in found["message"]
+    assert found["hint"]
+
+
+# --- somebody else's port, another version's daemon ----------------------------------------------
+
+
+@contextmanager
+def another_program() -> Iterator[int]:
+    """A web server that has nothing to do with stardraft; its port."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@linux_only
+def test_a_port_that_another_program_has_taken_since_is_left_to_it(home: dict[str, str]) -> None:
+    write_config(home, "[daemon]\ntransport = 'tcp'\n")
+    assert stardraft(home, "complete", PLACE).returncode == 0
+    address = next(Path(home["STARDRAFT_RUNTIME_DIR"]).glob("stardraft-*.json"))
+    left_behind = json.loads(address.read_bytes())
+    assert stardraft(home, "daemon", "stop").returncode == 0
+    with another_program() as port:
+        # As after a crash: the address is still there, and the port has been given to somebody else.
+        address.write_text(json.dumps(left_behind | {"port": port}))
+        address.chmod(0o600)
+        result = stardraft(home, "complete", PLACE)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(address.read_bytes())["port"] != port
+
+
+OLD_DAEMON = """
+import stardraftd, stardraftd.service as service
+stardraftd.__version__ = service.__version__ = "0.0.1"
+from stardraftd.main import run
+raise SystemExit(run([], foreground=False))
+"""
+
+
+@posix_only
+def test_a_daemon_of_an_older_version_is_told_of_and_replaced(home: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OLD_DAEMON], env=home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as old:
+        assert old.stdout is not None
+        assert b'"listening"' in old.stdout.readline()
+        checks = json.loads(stardraft(home, "doctor", "--json").stdout)["checks"]
+        (found,) = [check for check in checks if check["name"] == "daemon"]
+        assert "version 0.0.1" in found["message"]
+        assert "stardraft daemon restart" in found["hint"]
+        result = stardraft(home, "complete", PLACE)
+        assert result.returncode == 0, result.stderr
+        wait_until(lambda: old.poll() is not None)
+
+
+# --- no permission to write ----------------------------------------------------------------------
+
+
+@linux_only
+def test_a_folder_of_models_that_cannot_be_written_to(home: dict[str, str]) -> None:
+    folder = Path(home["STARDRAFT_MODELS_DIR"])
+    folder.mkdir()
+    folder.chmod(0o500)
+    result = obeying_modes(home, "model", "pull", str(builtin_model_path()))
+    told(result, str(folder), "Permission denied", "STARDRAFT_MODELS_DIR")
+
+
+@linux_only
+def test_a_configuration_that_cannot_be_written_to(home: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "config.toml").write_text(f"[model]\npath = '{builtin_model_path()}'\n")
+    folder.chmod(0o500)
+    result = obeying_modes(
+        home | {"STARDRAFT_CONFIG": str(folder / "config.toml")}, "model", "use", "built-in"
+    )
+    told(result, "config.toml", "Permission denied")
+
+
+@posix_only
+def test_a_configuration_that_is_a_folder(home: dict[str, str]) -> None:
+    Path(home["STARDRAFT_CONFIG"]).mkdir(parents=True)
+    told(stardraft(home, "complete", PLACE), "it is a directory", "STARDRAFT_CONFIG")
+
+
+@linux_only
+def test_a_runtime_folder_that_cannot_be_made(home: dict[str, str], tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    result = obeying_modes(home | {"STARDRAFT_RUNTIME_DIR": str(closed / "run")}, "complete", PLACE)
+    told(result, "cannot be created", "Permission denied", "STARDRAFT_RUNTIME_DIR")
+
+
+@linux_only
+def test_a_state_folder_that_cannot_be_written_to_costs_no_completion_and_is_told(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    inside = home | {"STARDRAFT_STATE_DIR": str(closed / "state")}
+    assert obeying_modes(inside, "complete", PLACE).returncode == 0
+    report = obeying_modes(inside, "doctor", "--json")
+    checks = json.loads(report.stdout)["checks"]
+    (found,) = [check for check in checks if check["name"] == "state folder"]
+    assert found["state"] == "warning"
+    assert str(closed) in found["message"]
+    assert "STARDRAFT_STATE_DIR" in found["hint"]

@@ -1,0 +1,66 @@
+"""The shells complete stardraft's commands with the files that packages install."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGING = Path(__file__).parents[2] / "packaging"
+FOLDER = PACKAGING / "completions"
+
+BASH = """
+source "$1"
+COMP_WORDS=("${@:2}")
+COMP_CWORD=$(($# - 2))
+_stardraft_completion stardraft
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def answer(home: dict[str, str], *command: str | Path) -> list[str]:
+    result = subprocess.run(command, env=home, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stderr == ""
+    return result.stdout.splitlines()
+
+
+def test_the_files_are_as_the_program_gives_them() -> None:
+    checked = subprocess.run(
+        [sys.executable, "-B", PACKAGING / "completions.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["mo"], ["model"]),
+        (["st"], ["status", "stats"]),
+        (["model", "pl"], ["plan"]),
+        (["complete", "--max"], ["--max-tokens"]),
+        (["complete", "--mode", ""], ["line", "block", "free"]),
+    ],
+)
+def test_bash_completes(home: dict[str, str], words: list[str], completed: list[str]) -> None:
+    asked = ["bash", "--norc", "-c", BASH, "bash", FOLDER / "stardraft.bash", "stardraft", *words]
+    assert answer(home, *asked) == completed
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+def test_fish_completes(home: dict[str, str]) -> None:
+    asked = answer(home, "fish", "-c", f"source {FOLDER / 'stardraft.fish'}; complete -C 'stardraft mo'")
+    assert [line.split("\t")[0] for line in asked] == ["model"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
+def test_zsh_reads_the_file(home: dict[str, str]) -> None:
+    assert answer(home, "zsh", "-n", FOLDER / "_stardraft") == []
+
+
+def test_powershell_keeps_its_own_keys() -> None:
+    assert "PSReadLine" not in (FOLDER / "stardraft.ps1").read_text(encoding="utf-8")

@@ -1,0 +1,67 @@
+"""What of the Debian package can be looked at without building it: `make deb` builds it, in minutes."""
+
+import os
+import subprocess
+from pathlib import Path
+from string import Template
+
+import pytest
+
+from stardraftd.installed import DEBIAN_PREFIX
+from tests.packaging.programs import FOLDER, load
+
+debian = load("debian_package")
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Debian's scripts")
+
+
+def script(name: str, folder: Path, **fields: str) -> Path:
+    text = Template((FOLDER / "debian" / f"{name}.in").read_text(encoding="utf-8")).substitute(fields)
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    file.chmod(0o755)
+    return file
+
+
+def test_the_program_knows_its_package_by_the_folder() -> None:
+    assert f"/{debian.PREFIX}" == DEBIAN_PREFIX
+
+
+def test_no_build_is_for_the_processor_that_it_is_made_on() -> None:
+    for portable in debian.PORTABLE.values():
+        assert "-DGGML_NATIVE=OFF" in portable.cmake_arguments
+        assert portable.cpuinfo_flags
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux tells of its processor there")
+def test_a_processor_without_an_instruction_set_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    preinst = script("preinst", tmp_path, flags="an_instruction_set_of_2099", processors="one of 2099")
+    refused = subprocess.run([preinst, "install"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "this processor has no an_instruction_set_of_2099" in refused.stderr
+    assert "uv tool install" in refused.stderr
+    accepted = script("preinst", tmp_path, flags="", processors="any")
+    assert subprocess.run([accepted, "install"], check=False).returncode == 0
+
+
+def test_removing_leaves_no_byte_code_behind(tmp_path: Path) -> None:
+    cache = tmp_path / "lib" / "python3.11" / "site-packages" / "__pycache__"
+    cache.mkdir(parents=True)
+    (cache / "module.pyc").touch()
+    prerm = script("prerm", tmp_path, prefix=str(tmp_path))
+    assert subprocess.run([prerm, "remove"], check=False).returncode == 0
+    assert not cache.exists()
+    assert cache.parent.exists()
+
+
+def test_libraries_that_are_there_thrice_become_one(tmp_path: Path) -> None:
+    libraries = tmp_path / "llama_cpp" / "lib"
+    libraries.mkdir(parents=True)
+    for name in ("libx.so", "libx.so.0", "libx.so.0.1.2", "liby.so"):
+        (libraries / name).write_text("y" if name == "liby.so" else "x")
+    debian.make_smaller(tmp_path)
+    assert {file.name for file in libraries.iterdir() if not file.is_symlink()} == {
+        "libx.so.0.1.2",
+        "liby.so",
+    }
+    assert (libraries / "libx.so").read_text() == "x"
