@@ -11,7 +11,7 @@ from tests.support.home import processes_of
 
 NAMES = [
     *("python", "stardraft", "engine", "backends", "devices"),
-    *("configuration", "runtime folder", "socket", "state folder", "daemon", "model", "memory"),
+    *("configuration", "runtime folder", "socket", "state folder", "daemon", "service", "model", "memory"),
 ]
 
 

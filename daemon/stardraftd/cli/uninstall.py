@@ -8,7 +8,6 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.telling import FAILED, show, show_warning
-from stardraftd.cli.wording import size
 from stardraftd.errors import StardraftError
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ def uninstall(
 
 def _list(*, purge: bool) -> bool:
     """Shows what would be removed, and what would stay. Whether there is anything to remove."""
+    from stardraftd.cli.wording import size
     from stardraftd.paths import tilde
     from stardraftd.setup import uninstall
     from stardraftd.setup.service import manager
@@ -83,6 +83,7 @@ def _remove(*, purge: bool) -> bool:
     from stardraftd.cli.daemon import stop_and_wait
     from stardraftd.cli.setup_asking import Manner
     from stardraftd.cli.setup_service import take_service_back
+    from stardraftd.cli.wording import size
     from stardraftd.paths import tilde
     from stardraftd.setup import uninstall
     from stardraftd.setup.service import manager
