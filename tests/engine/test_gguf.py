@@ -5,8 +5,9 @@ import random
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
@@ -57,6 +58,27 @@ def refusal(path: Path, kind: type[ModelError] = ModelFormatError) -> str:
 # --- a sound file ------------------------------------------------------------------------------------
 
 
+@dataclass
+class Calls:
+    n: int = 0
+
+
+@contextmanager
+def counted() -> Iterator[Calls]:
+    """Counts the calls of functions: what a program does, whatever else the machine is doing."""
+    calls = Calls()
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        calls.n += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
+
+
 def test_the_built_in_model_reads_as_the_gguf_package_reads_it() -> None:
     header = read_header(BUILT_IN)
     reference = gguf.GGUFReader(BUILT_IN)
@@ -92,14 +114,10 @@ def test_sizes_of_weight_types_are_ggmls() -> None:
         assert (kind.name, *gguf.GGML_QUANT_SIZES[kind]) == (name, block_length, block_bytes)
 
 
-def test_a_full_vocabulary_is_read_in_a_moment() -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
+def test_a_full_vocabulary_is_read_in_a_few_steps_for_each_word() -> None:
+    with counted() as calls:
         read_header(BUILT_IN)
-        return time.perf_counter() - started
-
-    # The best of five: what the reading costs, not what else the machine was doing. Seen: 0.03 s.
-    assert min(seconds() for _ in range(5)) < 0.15
+    assert calls.n < 49_152 * 12  # words and merges; seen: 9 each
 
 
 def test_reading_a_header_loads_no_native_library() -> None:
@@ -416,22 +434,22 @@ def test_mutated_files_are_refused_or_read_and_never_anything_else(small: Path, 
     damaged = mutations(original, read_header(small), random.Random(20_240_229))
     path = tmp_path / "mutated.gguf"
     refusals: list[ModelError] = []
-    slowest = 0.0
+    most = 0
     for _ in range(N_MUTATIONS):
         path.write_bytes(next(damaged))
-        started = time.process_time()
-        try:
-            fim_tokens(read_header(path))
-        except ModelError as error:
-            refusals.append(error)
-        slowest = max(slowest, time.process_time() - started)
+        with counted() as calls:
+            try:
+                fim_tokens(read_header(path))
+            except ModelError as error:
+                refusals.append(error)
+        most = max(most, calls.n)
     assert all(str(error) and error.hint for error in refusals)
-    # Some damage is to names and numbers that mean nothing, but most must be noticed. Seen: 84 %, 3 ms.
+    # Some damage is to names and numbers that mean nothing, but most must be noticed. Seen: 84 %.
     assert len(refusals) > N_MUTATIONS * 0.6
-    assert slowest < 0.5
+    assert most < 20_000, "damage must not make reading long"
 
 
-def test_a_header_that_only_claims_to_be_long_costs_nothing(tmp_path: Path) -> None:
+def test_a_header_that_only_claims_to_be_long_is_refused(tmp_path: Path) -> None:
     """Two billion entries are claimed in 60 bytes; a hole in the file pretends that they are there."""
     key = b"tokenizer.ggml.merges"
     header = b"GGUF" + struct.pack("<IQQQ", 3, 1, 1, len(key)) + key + struct.pack("<IIQ", 9, 8, 1_048_576)
@@ -439,9 +457,7 @@ def test_a_header_that_only_claims_to_be_long_costs_nothing(tmp_path: Path) -> N
     with path.open("wb") as file:
         file.write(header)
         file.truncate(1 << 40)
-    started = time.process_time()
     assert "is damaged" in refusal(path)
-    assert time.process_time() - started < 5
 
 
 def test_what_the_checks_let_pass_does_not_end_llama_cpp(small: Path, tmp_path: Path) -> None:

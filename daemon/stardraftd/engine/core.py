@@ -287,6 +287,8 @@ class Engine:
 
     def _window(self) -> int:
         n_most = min(self.loaded.model.n_context_trained, self.loaded.context.n_cells // 2)
+        if self.loaded.row:
+            n_most = min(n_most, self.loaded.row * 3 // 4)  # a suffix and an answer come on top
         if self.loaded.info.gpu_layers:
             return min(GPU_WINDOW, n_most)
         return self.speeds.window(min(GPU_WINDOW, n_most))

@@ -23,6 +23,9 @@ N_SEQUENCES = 32
 STARCODER2_WINDOW = 4096
 KV_BYTES_PER_VALUE = {"f16": 2.0, "q8_0": 34 / 32}
 
+# Its card has it. Its file states the context of the architecture.
+TOY_ROW = 512
+
 # llama.cpp does not recognise StarCoder2's file and repository separators; registered, they end generation.
 _SEPARATOR_KEY = "tokenizer.ggml.fim_sep_token_id"
 _REPOSITORY_KEY = "tokenizer.ggml.fim_rep_token_id"
@@ -33,6 +36,7 @@ class LoadedModel:
     """A model that is ready to decode.
 
     window: positions that a token attended to in training; llama.cpp attends to all. 0 is no limit.
+    row:    tokens of the longest text it was trained on, where it is of no use beyond; 0 is no limit.
     """
 
     model: llama.Model
@@ -41,6 +45,7 @@ class LoadedModel:
     architecture: str
     pre_tokenizer: str
     window: int
+    row: int
     header_bytes: int
     info: ModelInfo
     warnings: tuple[str, ...]
@@ -121,6 +126,7 @@ def load(
             architecture=header.architecture,
             pre_tokenizer=str(header.metadata.get("tokenizer.ggml.pre", "")),
             window=trained_window(header),
+            row=TOY_ROW if info.toy else 0,
             header_bytes=header.data_offset,
             info=info,
             warnings=tuple(warnings),

@@ -169,8 +169,8 @@ def open_engine() -> Requests:
     except ImportError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
-            "Your C++ compiler builds it, in about five minutes. Type: "
-            f"{installation().command_for_engine()}",
+            "It is built by a C++ compiler (`stardraft doctor` says whether one is here), in about five "
+            f"minutes. Type: {installation().command_for_engine()}",
         ) from error
     except (OSError, RuntimeError) as error:
         raise EngineMissingError(
