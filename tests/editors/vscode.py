@@ -1,0 +1,353 @@
+"""A real VS Code, used as a person uses it: keys go into a browser, and what is painted is looked at.
+
+code-server is VS Code behind a local HTTP server; the browser is Chromium, driven by vscode_driver/driver.mjs
+over its standard input and output. `.ci/vscode` makes both. What VS Code's page looks like is known here and
+in vscode_driver/painted.js; no test reads its DOM.
+"""
+
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER = Path(__file__).parent / "vscode_driver" / "driver.mjs"
+EXTENSION = ROOT / "packaging" / "vscode"
+STATUS_ITEM = '.statusbar-item[id^="stardraft.stardraft"]'
+LIST = ".quick-input-widget:not([style*='display: none'])"
+# A cold start of a browser, VS Code and its extensions on a busy machine.
+STARTING_S = 90.0
+ENDING_S = 15.0
+SAVING_S = 10.0
+
+# What a person would set, or would be asked once: nothing here concerns suggestions.
+QUIET_SETTINGS: Mapping[str, object] = {
+    "editor.fontFamily": "'DejaVu Sans Mono', monospace",
+    "editor.minimap.enabled": False,
+    "editor.stickyScroll.enabled": False,
+    "editor.wordBasedSuggestions": "off",  # else its list comes and goes beside the ghost text
+    "extensions.autoCheckUpdates": False,
+    "extensions.ignoreRecommendations": True,
+    "git.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "workbench.colorTheme": "Default Dark Modern",
+    "workbench.enableExperiments": False,
+    "workbench.startupEditor": "none",
+}
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """The cursor's line as it was painted. `line` is the document's; `shown` also has the ghost text in it,
+    and the lines that the ghost text adds below. at_ms by the page's own clock."""
+
+    line: str
+    shown: list[str]
+    ghost: str
+    at_ms: float = 0.0
+
+
+def find_vscode() -> Path:
+    """The folder that STARDRAFT_CODE_SERVER names, as `.ci/vscode` makes it; without it tests are skipped."""
+    named = os.environ.get("STARDRAFT_CODE_SERVER")
+    if not named:
+        pytest.skip("no VS Code: STARDRAFT_CODE_SERVER does not name the folder that .ci/vscode makes")
+    folder = Path(named)
+    for part in ("code-server", "chromium", "node_modules/playwright-core/package.json"):
+        if not (folder / part).exists():
+            pytest.fail(f"STARDRAFT_CODE_SERVER={named} has no {part}; make it anew with .ci/vscode")
+    return folder
+
+
+def find_extension() -> Path:
+    """The packaged extension: the file that STARDRAFT_VSIX names, else what `npm run package` makes."""
+    file = Path(os.environ.get("STARDRAFT_VSIX") or EXTENSION / "stardraft.vsix")
+    if not file.is_file():
+        pytest.fail(f"{file} is missing; make it with `npm ci && npm run package` in packaging/vscode")
+    if not os.environ.get("STARDRAFT_VSIX"):
+        newest = max(
+            [*EXTENSION.glob("src/**/*.ts"), EXTENSION / "package.json"], key=lambda it: it.stat().st_mtime
+        )
+        if newest.stat().st_mtime > file.stat().st_mtime:
+            pytest.fail(
+                f"{file} is older than {newest}; make it anew with `npm run package` in packaging/vscode"
+            )
+    return file
+
+
+class CodeServer:
+    """VS Code's server with one extension, in a home of its own. Close it: it is a context manager."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vsix: Path,
+        environment: Mapping[str, str],
+        home: Path,
+        settings: Mapping[str, object],
+    ) -> None:
+        self._log = home / "code-server.log"
+        data, extensions = home / "data", home / "extensions"
+        self.settings_file = data / "User" / "settings.json"
+        self.settings_file.parent.mkdir(parents=True)
+        self.settings_file.write_text(json.dumps({**QUIET_SETTINGS, **settings}), encoding="utf-8")
+        xdg = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA", "STATE")}
+        self._environment = {**environment, "HOME": str(home), **xdg}
+        # VS Code takes the environment of a login shell, whose PATH is the system's and what this file says.
+        (home / ".profile").write_text(f"PATH={shlex.quote(environment['PATH'])}\n", encoding="utf-8")
+        self._environment["SHELL"] = "/bin/sh"
+        command = [
+            str(folder / "code-server"),
+            "--user-data-dir",
+            str(data),
+            "--extensions-dir",
+            str(extensions),
+        ]
+        installed = subprocess.run(
+            [*command, "--install-extension", str(vsix)],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=STARTING_S,
+            check=False,
+        )
+        assert installed.returncode == 0, f"{vsix} was not installed: {installed.stdout}{installed.stderr}"
+        switches = ["telemetry", "update-check", "workspace-trust", "getting-started-override"]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *command,
+                    "--auth",
+                    "none",
+                    "--bind-addr",
+                    "127.0.0.1:0",
+                    *(f"--disable-{it}" for it in switches),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd=home,
+            )
+        self.url = wait_until(self._listening, STARTING_S, what="code-server did not start")
+
+    def _listening(self) -> str | None:
+        said = self._log.read_text(errors="replace")
+        assert self.process.poll() is None, f"code-server ended: {said}"
+        found = re.search(r"listening on (http://127\.0\.0\.1:\d+)", said)
+        return found[1] if found else None
+
+    def folder_url(self, folder: Path) -> str:
+        return f"{self.url}/?folder={quote(str(folder))}"
+
+    def __enter__(self) -> "CodeServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            print(self._log.read_text(errors="replace")[-4000:])
+
+
+class Browser:
+    """Chromium with any number of windows. Close it: it is a context manager."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+        node = shutil.which("node")
+        assert node, "there is no node on the PATH, which code-server runs on"
+        self._log = log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [node, str(DRIVER), str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+            )
+        self._turn = threading.Lock()
+
+    def do(self, what: str, page: int, *arguments: object) -> Any:
+        """One action of the driver. AssertionError with the driver's words when it fails."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        request = {"do": what, "page": page, "with": arguments}
+        with self._turn:
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        assert line, f"the browser's driver ended: {self._log.read_text(errors='replace')}"
+        reply = json.loads(line)
+        assert "error" not in reply, reply["error"]
+        return reply["answer"]
+
+    def open(self, url: str) -> "Window":
+        """A window on `url`, once its language server is ready."""
+        window = Window(self, self.do("open", 0, url))
+        try:
+            wait_until(
+                window.is_ready, STARTING_S, what="stardraft's status item did not say that it is ready"
+            )
+        except AssertionError:
+            print(*self.do("said", window.number), sep="\n")
+            raise
+        window.press("Control+b")  # the list of files aside
+        return window
+
+    def __enter__(self) -> "Browser":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process.stdout.close()
+            print(self._log.read_text(errors="replace")[-4000:])
+
+
+class Window:
+    """One VS Code window."""
+
+    def __init__(self, browser: Browser, number: int) -> None:
+        self._browser = browser
+        self.number = number
+        self._pictures = itertools.count(1)
+
+    def _do(self, what: str, *arguments: object) -> Any:
+        return self._browser.do(what, self.number, *arguments)
+
+    def close(self) -> None:
+        self._do("close")
+
+    def press(self, key: str) -> None:
+        """A key by its name: `Tab`, `Control+z`."""
+        self._do("press", key)
+
+    def type(self, text: str) -> None:
+        """Types character by character, as fast as VS Code takes it."""
+        self._do("type", text)
+
+    def picture(self, file: Path) -> None:
+        self._do("picture", str(file))
+
+    def _exists(self, selector: str) -> bool:
+        return bool(self._do("evaluate", "(it) => document.querySelector(it) !== null", selector))
+
+    def pick(self, text: str, label: str) -> None:
+        """Types into the list that has been opened at the top of the window, and takes the entry `label`."""
+        wait_until(
+            lambda: self._exists(f"{LIST} input:focus"), what="no list opened at the top of the window"
+        )
+        self._do("insert", text)
+        focused = "(it) => document.querySelector(it)?.textContent"
+        chosen = f"{LIST} .monaco-list-row.focused .label-name"
+        # What was there before is listed until the search is done.
+        wait_until(
+            lambda: self._do("evaluate", focused, chosen) == label,
+            what=f"no {label!r} is listed for {text!r}",
+        )
+        self.press("Enter")
+        wait_until(lambda: not self._exists(LIST), what=f"the list stayed open after {text!r}")
+
+    def command(self, title: str) -> None:
+        """Runs a command by its title, from the palette."""
+        self.press("F1")
+        self.pick(title, title)
+
+    def choose(self, label: str) -> None:
+        """Takes the entry `label` of a list that an extension has opened."""
+        self.pick(label, label)
+
+    def open_file(self, file: Path, line: int) -> None:
+        """Opens `file` with the cursor at the end of a line, counted from 1."""
+        self.press("Control+p")
+        self.pick(f"{file}:{line}", file.name)
+        active = f'.part.editor .tab.active[aria-label^="{file.name}"]'
+        wait_until(lambda: self._exists(active), what=f"{file.name} was not opened")
+        expected = file.read_text(encoding="utf-8").splitlines()[line - 1]
+        wait_until(
+            lambda: self._line() == expected, what=f"the cursor did not come to line {line} of {file.name}"
+        )
+        self.press("End")
+
+    def _line(self) -> str | None:
+        frame = self.now()
+        return None if frame is None else frame.line
+
+    def save(self, file: Path, expected: str) -> None:
+        """Saves the document: the text in the editor must be `expected`, to the byte."""
+        self.press("Control+s")
+
+        def is_there() -> bool:
+            return file.read_bytes() == expected.encode()
+
+        try:
+            wait_until(is_there, SAVING_S)
+        except AssertionError:
+            assert file.read_bytes().decode() == expected  # which shows where they differ
+            raise
+
+    def now(self) -> Frame | None:
+        """What is painted now; None while there is no text editor."""
+        found = self._do("evaluate", "window.painted?.look() ?? null")
+        return None if found is None else msgspec.convert(found, Frame)
+
+    def forget_frames(self) -> None:
+        """`frames` begins anew, with what is painted now."""
+        self._do("evaluate", "painted.forget()")
+
+    def frames(self) -> list[Frame]:
+        """All that has been painted since, each look once until it changed."""
+        return msgspec.convert(self._do("evaluate", "painted.frames"), list[Frame])
+
+    def unchanged_ms(self) -> float:
+        """How long ago the last of the frames was painted first, by the page's clock."""
+        return float(self._do("evaluate", "performance.now() - painted.frames.at(-1).at_ms"))
+
+    def ghost(self) -> Frame | None:
+        """What is painted now, if there is ghost text in it."""
+        frame = self.now()
+        return frame if frame is not None and frame.ghost else None
+
+    def status(self) -> str:
+        """What stardraft's item in the status bar says, as to a screen reader; empty before it is there."""
+        return str(self._do("evaluate", "(it) => document.querySelector(it)?.ariaLabel ?? ''", STATUS_ITEM))
+
+    def point_at_status(self) -> None:
+        """Moves the mouse over the status item, which brings up what it has to say."""
+        self._do("hover", STATUS_ITEM)
+        wait_until(lambda: self._exists(".workbench-hover"), what="nothing came up over the status item")
+
+    def is_ready(self) -> bool:
+        """Whether stardraft says that it would suggest something."""
+        return self.status_icon() == "zap"
+
+    def status_icon(self) -> str:
+        """The name of the icon in the status item."""
+        code = "(it) => document.querySelector(it + ' .codicon')?.className ?? ''"
+        found = re.search(r"codicon-([a-z-]+)", str(self._do("evaluate", code, STATUS_ITEM)))
+        return found[1] if found else ""
