@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from stardraft_lsp.reindent import reindented
 from stardraft_lsp.typed import typed_between
 
 MAX_DOCUMENTS = 64
@@ -33,10 +34,11 @@ class SuggestionCache:
         while len(self._documents) > MAX_DOCUMENTS:
             self._documents.popitem(last=False)
 
-    def find(self, uri: str, prefix: str, suffix: str) -> Made | None:
+    def find(self, uri: str, prefix: str, suffix: str, language: str = "") -> Made | None:
         """A suggestion whose beginning was typed since, with what is left of it as its text; else None.
 
-        A closer that the editor put behind the cursor is left out of it: it is there already.
+        A closer that the editor put behind the cursor is left out of it: it is there already. Where nothing
+        fits as it is, one whose line was indented anew is. language: as `syntax.languages` names it.
         """
         entries = self._documents.get(uri)
         text = prefix + suffix if entries else ""
@@ -47,6 +49,10 @@ class SuggestionCache:
             rest = typed.rest(made.text)
             if rest:
                 return replace(made, text=rest)
+        for made in entries or ():
+            moved = reindented(made.text, made.prefix, prefix, language) if made.suffix == suffix else None
+            if moved is not None:
+                return replace(made, text=moved)
         return None
 
     def forget(self, uri: str) -> None:

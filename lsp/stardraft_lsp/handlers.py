@@ -14,7 +14,9 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.uris import from_fs_path, to_fs_path
 
 from stardraft_lsp import dialects, results
+from stardraft_lsp.context.gathering import Edit as LineEdit
 from stardraft_lsp.documents import Change, Document, Position
+from stardraft_lsp.question import SUPERSEDED
 from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
 from stardraft_lsp.server import STATUS, Ask, StardraftServer
 from stardraft_lsp.settings import PROJECT_FILE
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # After these an editor that has a completion list only asks by itself; letters it asks after anyway.
 TRIGGERS = " .([{=,:"
+LLM_TRIES = 3
 SNOOZE, SWITCH = "stardraft/snooze", "stardraft/switch"
 
 
@@ -116,8 +119,14 @@ async def llm_completions(ls: StardraftServer, params: Any) -> Any:
     if document is None:
         ls.board.note("unknown_document")
         return dialects.write_completions("", (), wants_list=request.wants_list)
-    offset = document.offset(request.position)
-    answer = await ls.suggest(document, offset, Ask(invoked=False, can_replace=False))
+    answer = SUPERSEDED
+    for _ in range(LLM_TRIES):
+        version = document.version
+        offset = document.offset(request.position)
+        answer = await ls.suggest(document, offset, Ask(invoked=False, can_replace=False))
+        # llm.nvim asks once, and in a new Neovim its question comes before the change that it is about.
+        if answer.reason != "superseded" or document.version == version:
+            break
     texts = [text for text, _replaces in answer.texts]
     return dialects.write_completions(answer.identity, texts, wants_list=request.wants_list)
 
@@ -173,6 +182,7 @@ def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> No
     ls.documents[item.uri] = document
     ls.context.document_opened(document.uri, document.text)
     ls.warm(document)
+    ls.parse_soon(document.uri)
     ls.soon(ls.load_projects(document.uri))
 
 
@@ -181,12 +191,12 @@ def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -
     if document is None:
         log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
         return
-    ls.not_yet(document.uri)
+    ls.typed(document.uri)
     offset = None
     for change in params.content_changes:
         offset = _apply(ls, document, _change(change))
     document.version = params.text_document.version
-    ls.context.document_changed(document.uri, document.text)
+    ls.parse_soon(document.uri)
     if ls.session is not None:
         ls.session.changed(document.uri, document.text)
     if offset is not None:
@@ -208,6 +218,10 @@ def _apply(ls: StardraftServer, document: Document, change: Change) -> int | Non
         offset = document.apply(change)
         edit = Edit(start, end, change.text)
     ls.recorder.edited(document.uri, edit)
+    lines = LineEdit(
+        document.position(edit.start).line, before.count("\n", edit.start, edit.end), edit.text.count("\n")
+    )
+    ls.context.document_changed(document.uri, document.text, lines)
     return offset
 
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
 from stardraft_lsp import options
-from stardraft_lsp.context.finding import QuestionPlace
+from stardraft_lsp.context.finding import Declared, QuestionPlace
 from stardraft_lsp.context.gathering import ContextSource
 from stardraft_lsp.context.outlining import SyntaxOutliner
 from stardraft_lsp.context.settings import ContextSettings
+from stardraft_lsp.context.syntax_chunking import SyntaxChunker
+from stardraft_lsp.declarations import Declarations, can_declare
 from stardraft_lsp.dialects import write_status
 from stardraft_lsp.documents import Document
 from stardraft_lsp.folders import Folders
@@ -36,6 +39,7 @@ from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard, StatusReport
+from stardraft_lsp.syntax.languages import language_of
 from stardraft_lsp.warming import Warmer
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
@@ -50,6 +54,8 @@ log = logging.getLogger(__name__)
 STATUS = "stardraft/status"
 # Whether a document may be sent is found out in milliseconds, but for a disk that does not answer.
 MAX_CHECK_S, CHECK_STEP_S = 0.5, 0.005
+# A document's syntax is read when the question about its last change has been put, in slices with pauses.
+PARSE_AFTER_S = 0.01
 
 
 class StardraftServer(LanguageServer):
@@ -77,10 +83,12 @@ class StardraftServer(LanguageServer):
         self.session: Session | None = None
         self.keeper: Keeper | None = None
         self.warmer: Warmer | None = None
+        self.declarations: Declarations | None = None
         self._clients: list[DaemonClient] = []
         self._watcher: ConfigWatcher | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._cursors: dict[str, int] = {}
+        self._parsing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take_options(self, initialization_options: object) -> None:
@@ -111,6 +119,7 @@ class StardraftServer(LanguageServer):
         self.keeper = Keeper(client, self.board, self.new_progress, self.show_notice, self.warm_all)
         self.session = Session(client, self.board, self.recorder, self.keeper.needed)
         self.warmer = Warmer(warming_client)
+        self._open_declarations()
         self._watch_config(config)
         self._switch(config.editor.enabled)
 
@@ -141,11 +150,28 @@ class StardraftServer(LanguageServer):
             self._roots(),
             ContextSettings(enabled=config.cross_file),
             on_prepared=on_prepared,
+            open_chunker=SyntaxChunker(),
             outliner=SyntaxOutliner(),
         )
         self.context.start()
         for document in self.documents.values():
             self.context.document_opened(document.uri, document.text)
+
+    def _open_declarations(self) -> None:
+        """Where the editor's own language servers may be asked for declarations, they are."""
+        if not can_declare(self.client_capabilities):
+            return
+
+        def send(method: str, params: Any, identity: str) -> "Future[Any]":
+            return self.protocol.send_request(method, params, msg_id=identity)
+
+        def cancel(identity: str) -> None:
+            self.protocol.notify(types.CANCEL_REQUEST, types.CancelParams(id=identity))
+
+        def found(uri: str, places: tuple[Declared, ...]) -> None:
+            self.context.declared(uri, places)
+
+        self.declarations = Declarations(asyncio.get_running_loop(), send, cancel, found)
 
     def _roots(self) -> tuple[str, ...]:
         paths = (path_of(uri) for uri in self.folders.uris)
@@ -287,15 +313,38 @@ class StardraftServer(LanguageServer):
         if self.warmer is not None:
             self.warmer.at_rest(document.uri, partial(self._to_read, document.uri, offset))
 
+    def parse_soon(self, uri: str) -> None:
+        """The document has another text: its syntax is read before the next question, if there is time."""
+        if uri not in self._parsing:
+            self._parsing.add(uri)
+            asyncio.get_running_loop().call_later(PARSE_AFTER_S, self._parse, uri)
+
+    def _parse(self, uri: str) -> None:
+        self._parsing.discard(uri)
+        document = self.documents.get(uri)
+        if document is None or self.session is None:
+            return
+        language = language_of(document.language, self.folders.place(uri).path)
+        if not self.session.catch_up(uri, language, document.text):
+            self.parse_soon(uri)
+
     def forget_document(self, uri: str) -> None:
         """A document was closed."""
         self.documents.pop(uri, None)
         self._cursors.pop(uri, None)
         self.not_yet(uri)
+        if self.declarations is not None:
+            self.declarations.close(uri)
         self.context.document_closed(uri)
         self.recorder.closed(uri)
         if self.session is not None:
             self.session.close(uri)
+
+    def typed(self, uri: str) -> None:
+        """The document changes: nothing is to be known of it as it was."""
+        self.not_yet(uri)
+        if self.declarations is not None:
+            self.declarations.stop(uri)
 
     def not_yet(self, uri: str) -> None:
         """Something else happens to the document: it need not be read as it was."""
@@ -310,11 +359,21 @@ class StardraftServer(LanguageServer):
         question = self._question(document, document.text, offset, invoked=False)
         if question.off == "checking":
             self.soon(self._warm_when_checked(document))
-        if question.off or self.session.is_at_work(uri):
+        if question.off:
             return None
+        if question.settings.cross_file:
+            self._look_around(document, question)
+        return None if self.session.is_at_work(uri) else request_for(question)
+
+    def _look_around(self, document: Document, question: Question) -> None:
+        """The cursor rests: what other files have to say to the place is found, in the background."""
         around = window_of(question)
-        self.context.prepare(QuestionPlace(uri, around.prefix, around.suffix))
-        return request_for(question)
+        self.context.document_viewed(document.uri, document.position(question.offset).line)
+        place = QuestionPlace(document.uri, around.prefix, around.suffix)
+        if self.declarations is None:
+            self.context.prepare(place)
+        else:
+            self.declarations.at_rest(document, question.offset, partial(self.context.prepare, place))
 
     async def suggest(self, document: Document, offset: int, ask: "Ask") -> Answer:
         """Asks for a suggestion in `document` at `offset`."""

@@ -5,16 +5,18 @@ suggestion or the reason for its absence goes out.
 """
 
 import asyncio
-import contextlib
+import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
 from stardraft_lsp.cache import Made, SuggestionCache
-from stardraft_lsp.filters import Piece, Pipeline, Shown, piece_of
+from stardraft_lsp.context.standing import Standing
+from stardraft_lsp.filters import Shown
 from stardraft_lsp.generation import Generation, Waiting
-from stardraft_lsp.judgement import Judge
+from stardraft_lsp.judgement import Judge, Judged
 from stardraft_lsp.question import (
     SUPERSEDED,
     Answer,
@@ -26,9 +28,13 @@ from stardraft_lsp.question import (
 from stardraft_lsp.rhythm import Rhythm
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.status import Silence, StatusBoard, reason_of
+from stardraft_lsp.streaming import Streamed, followed, stream
+from stardraft_lsp.syntax.languages import language_of
 from stardraftd.client import DaemonClient
-from stardraftd.errors import StardraftError, error_from_code
-from stardraftd.protocol import Done, Failed, Text
+from stardraftd.errors import StardraftError
+from stardraftd.protocol import CompletionRequest, Done
+
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -56,6 +62,7 @@ class Session:
         self._running: dict[str, Generation] = {}
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self._recorder = recorder
+        self._standing = Standing()
 
     async def ask(self, question: Question, on_growth: Callable[[str, int], None] | None = None) -> Answer:
         """The suggestion for a question. `on_growth` gets what can be shown so far, and how many characters
@@ -88,6 +95,10 @@ class Session:
             running.release(SUPERSEDED)
         else:
             self.supersede(uri)
+
+    def catch_up(self, uri: str, language: str, text: str) -> bool:
+        """Reads a document's syntax while nobody waits; whether it is done. language: for its grammar."""
+        return self._judge.catch_up(uri, language, text)
 
     def supersede(self, uri: str) -> None:
         """What runs for this document is not wanted any more."""
@@ -126,7 +137,8 @@ class Session:
         if n_candidates(question) > 1:
             return None
         around = window_of(question)
-        made = self._cache.find(question.uri, around.prefix, around.suffix)
+        language = language_of(question.language, question.place.path)
+        made = self._cache.find(question.uri, around.prefix, around.suffix, language)
         return Answer(made.text, replaces=made.replaces, identity=made.identity) if made else None
 
     def _begin(self, waiting: Waiting) -> None:
@@ -144,9 +156,8 @@ class Session:
                 request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
             else:
                 wait_ms = question.settings.debounce_ms
-        pipeline = self._judge.pipeline(question, request, question.settings, judged, self._board.model)
         generation = Generation(waiting, request, self._recorder.new_id())
-        task = asyncio.create_task(self._run(generation, pipeline, wait_ms))
+        task = asyncio.create_task(self._run(generation, judged, wait_ms))
         self._running[question.uri] = generation
         self._tasks[generation] = task
         task.add_done_callback(lambda _task: self._tasks.pop(generation))
@@ -160,11 +171,11 @@ class Session:
             self.supersede(generation.uri)
             await asyncio.wait({task})
 
-    async def _run(self, generation: Generation, pipeline: Pipeline, wait_ms: int) -> None:
+    async def _run(self, generation: Generation, judged: Judged, wait_ms: int) -> None:
         try:
             if wait_ms:
                 await asyncio.sleep(wait_ms / 1000)
-            answer = await self._ask_daemon(generation, pipeline)
+            answer = await self._ask_daemon(generation, judged)
         finally:
             is_newest = self._retire(generation)
         if is_newest:
@@ -182,12 +193,12 @@ class Session:
         if waiting is not None:
             self._begin(waiting)
 
-    async def _ask_daemon(self, generation: Generation, pipeline: Pipeline) -> Answer:
+    async def _ask_daemon(self, generation: Generation, judged: Judged) -> Answer:
         generation.is_sent = True
         self._on_daemon()
         self._board.begin()
         try:
-            shown = await self._generate(generation, pipeline)
+            shown = await self._generate(generation, judged)
         except asyncio.CancelledError:
             self._board.end("superseded")
             raise
@@ -211,45 +222,62 @@ class Session:
             self._cache.put(generation.uri, made)
         return Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
 
-    async def _generate(self, generation: Generation, pipeline: Pipeline) -> list[Shown]:
+    async def _generate(self, generation: Generation, judged: Judged) -> list[Shown]:
         """What is to be shown of the middles that the daemon made, the first of them as it streamed it.
 
-        The generation ends as soon as nothing that may still come would change what is shown.
+        A line that opens a block goes on: the block is asked for behind it. The engine has the line in its
+        cache, and has often begun with what follows; other lines cost nothing more.
         """
-        text, pieces = "", list[Piece]()
-        asked = time.monotonic()
-        async with contextlib.aclosing(self._client.complete(generation.request)) as events:
-            async for event in events:
-                match event:
-                    case Text(candidate=0):
-                        if not text:
-                            took_ms = (time.monotonic() - asked) * 1000
-                            self._rhythm.appeared(max(0.0, took_ms - generation.request.pause_ms))
-                        text += event.text
-                        pieces.append(piece_of(event.text, (token.logprob for token in event.tokens)))
-                        shown = pipeline.feed(text, pieces)
-                        self._grow(generation, shown)
-                        if shown.is_final and generation.request.n_candidates is None:
-                            return [shown]
-                    case Done(finish_reason="superseded"):
-                        raise asyncio.CancelledError
-                    case Done():
-                        self._record(generation, event)
-                        others = (
-                            pipeline.finish(other.text, (), other.finish_reason) for other in event.candidates
-                        )
-                        return [pipeline.finish(text, pieces, event.finish_reason), *others]
-                    case Failed():
-                        raise error_from_code(event.code, event.message, event.hint)
-        return [pipeline.finish(text, pieces, "cancelled")]
+        question = generation.question
+        streamed = await self._stream(generation, question, judged, generation.request)
+        line, *others = streamed.shown
+        further = (
+            self._judge.goes_on(question, judged, line, question.settings) if streamed.is_whole else None
+        )
+        if further is None:
+            return [line, *others]
+        after, block = further
+        request = request_for(replace(after, invoked=False), block.mode)
+        try:
+            rest = (await self._stream(generation, after, block, request, line)).shown[0]
+        except StardraftError as error:
+            log.warning("a line's block was not made: %s", error.message)
+            return [line, *others]
+        return [followed(line, rest), *others]
 
-    def _record(self, generation: Generation, done: Done) -> None:
+    async def _stream(
+        self,
+        generation: Generation,
+        question: Question,
+        judged: Judged,
+        request: CompletionRequest,
+        before: Shown | None = None,
+    ) -> Streamed:
+        """before: a line that is shown with what comes."""
+        pipeline = self._judge.pipeline(question, request, question.settings, judged, self._board.model)
+
+        def grow(shown: Shown) -> None:
+            self._grow(generation, followed(before, shown) if before is not None else shown)
+
+        def begin(took_ms: float) -> None:
+            if before is None:
+                self._rhythm.appeared(max(0.0, took_ms - request.pause_ms))
+
+        streamed = await stream(self._client, request, pipeline, grow, begin)
+        if streamed.done is not None:
+            self._record(generation, request, streamed.done)
+        return streamed
+
+    def _record(self, generation: Generation, request: CompletionRequest, done: Done) -> None:
+        n_same = self._standing.take(generation.uri, request.chunks)
         if done.figures is not None:
             self._recorder.figures(
                 generation.identity,
                 done.figures,
                 language=generation.question.language,
-                n_chunks=len(generation.request.chunks),
+                n_chunks=len(request.chunks),
+                # An engine that had nothing of the prompt had nothing of them.
+                n_chunks_reused=n_same if done.figures.n_reused else 0,
             )
 
     def _grow(self, generation: Generation, shown: Shown) -> None:

@@ -59,6 +59,19 @@ async def test_what_was_generated_is_reused_when_it_is_accepted(client: DaemonCl
     assert figures(accepted).n_evaluated <= 2
 
 
+async def test_another_editors_same_text_is_answered_with_what_was_generated(
+    in_home: dict[str, str], client: DaemonClient
+) -> None:
+    first = await done(client, request())
+    async with DaemonClient("another editor") as other:
+        again = await done(other, request())
+        typed = await done(other, request(prefix=PREFIX + first.text[:2]))
+    assert again.text == first.text
+    assert figures(again).n_recalled == figures(again).n_generated
+    assert (figures(again).n_evaluated, figures(typed).n_evaluated) == (0, 0)
+    assert typed.text == first.text[2:]
+
+
 async def test_the_same_seed_samples_the_same_text_and_another_seed_can_differ(client: DaemonClient) -> None:
     def sampled(seed: int) -> object:
         return request(temperature=1.5, seed=seed, mode="free", max_tokens=12)

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import filelock
 import msgspec
 import pytest
 import uvicorn
@@ -15,34 +16,35 @@ from starlette.routing import Route
 
 from stardraftd import __version__
 from stardraftd.endpoint import listen
+from stardraftd.paths import lock_path
 from stardraftd.protocol import (
     PROTOCOL,
     Candidate,
     CompletionRequest,
     Done,
+    Failed,
+    Figures,
     Hello,
-    ModelInfo,
     Ready,
-    Status,
     StreamEvent,
     Text,
     Warming,
     request_decoder,
 )
+from tests.lsp.stand_in_status import MODEL, PID, status_of
 from tests.support.waiting import wait_until_async
-
-PID = 1
 
 
 class Writing:
     """A completion that a front end asked for; the test says what comes of it.
 
-    is_cancelled: the front end left before the end.
+    is_cancelled: the front end left before the end. figures: what its end says that it cost.
     """
 
     def __init__(self, request: CompletionRequest) -> None:
         self.request = request
         self.is_cancelled = False
+        self.figures: Figures | None = None
         self._said = ""
         self._events: asyncio.Queue[StreamEvent] = asyncio.Queue()
 
@@ -53,16 +55,19 @@ class Writing:
     def end(self, *others: str) -> None:
         texts = (self._said, *others) if others else ()
         candidates = tuple(Candidate(text, "boundary") for text in texts)
-        self._events.put_nowait(Done(self._said, "boundary", candidates=candidates))
+        self._events.put_nowait(Done(self._said, "boundary", self.figures, candidates=candidates))
+
+    def fail(self, code: str, message: str) -> None:
+        self._events.put_nowait(Failed(code, message))
 
     async def lines(self) -> AsyncIterator[bytes]:
         event: StreamEvent | None = None
         try:
-            while not isinstance(event, Done):
+            while not isinstance(event, Done | Failed):
                 event = await self._events.get()
                 yield msgspec.json.encode(event) + b"\n"
         finally:
-            self.is_cancelled = not isinstance(event, Done)
+            self.is_cancelled = not isinstance(event, Done | Failed)
 
 
 class StandIn:
@@ -107,11 +112,11 @@ class StandIn:
 
     async def _load(self, _request: Request) -> Response:
         await self.may_load.wait()
-        return Response(msgspec.json.encode(Ready(_MODEL)) + b"\n")
+        return Response(msgspec.json.encode(Ready(MODEL)) + b"\n")
 
     async def _events(self, _request: Request) -> Response:
         async def lines() -> AsyncIterator[bytes]:
-            yield msgspec.json.encode(_status()) + b"\n"
+            yield msgspec.json.encode(status_of(engine_pid=PID, sessions=1)) + b"\n"
             await asyncio.Event().wait()
 
         return StreamingResponse(lines())
@@ -121,6 +126,8 @@ class StandIn:
 async def standing_in(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
     """A stand-in where front ends of this home look for their daemon."""
     monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", home["STARDRAFT_RUNTIME_DIR"])
+    lock = filelock.FileLock(lock_path(), timeout=5, thread_local=False)
+    lock.acquire()  # as the daemon does: by it front ends see that it is there
     listener = listen("auto")
     daemon = StandIn()
     http = _Http(uvicorn.Config(daemon.app(), lifespan="off", log_config=None, timeout_graceful_shutdown=1))
@@ -131,55 +138,10 @@ async def standing_in(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
         http.should_exit = True
         await serving
         listener.withdraw()
+        lock.release()
 
 
 class _Http(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-_MODEL = ModelInfo(
-    name="stand-in",
-    path="stand-in.gguf",
-    size_bytes=1,
-    n_parameters=1,
-    n_context_trained=1,
-    context_tokens=1,
-    device="CPU",
-    gpu_layers=0,
-    layers=1,
-    threads=1,
-    kv_bytes=1,
-    load_ms=1.0,
-    system_info="",
-)
-
-
-def _status() -> Status:
-    return Status(
-        version=__version__,
-        protocol=PROTOCOL,
-        pid=PID,
-        uptime_s=0.0,
-        endpoint="",
-        engine="ready",
-        engine_pid=PID,
-        engine_restarts=0,
-        model_path=_MODEL.path,
-        model=_MODEL,
-        loading_fraction=None,
-        sessions=1,
-        n_running=0,
-        n_waiting=0,
-        completed=0,
-        cancelled=0,
-        failed=0,
-        tokens_evaluated=0,
-        tokens_reused=0,
-        tokens_generated=0,
-        daemon_resident_bytes=0,
-        engine_resident_bytes=None,
-        config_path="",
-        log_path="",
-    )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from stardraft_lsp.context.chunking import LineChunker
 from stardraft_lsp.context.index import Index, Piece
 from stardraft_lsp.context.scan import finish
+from stardraft_lsp.context.syntax_chunking import SyntaxChunker
 
 ROOM = 1 << 30
 Files = dict[str, list[set[int]]]
@@ -144,3 +145,19 @@ def test_a_chunk_begins_where_a_definition_does() -> None:
     lines = [line for i in range(10) for line in (f"def f{i}():", "    a = 1", "    b = 2", "")]
     chunks = list(LineChunker(10, 10_000).chunks(lines, "a.py"))
     assert all(lines[first_line].startswith("def") for first_line, _ in chunks)
+
+
+def test_an_open_documents_chunks_are_its_definitions_and_bounded() -> None:
+    short = "def small(a):\n    return a\n"
+    long = "def large(a):\n" + "".join(f"    first_{i} = 'a' * {i}\n" for i in range(70))
+    lines = f"import os\n\n\n{short}\n\n{long}\n\n{short}".split("\n")
+    for path in ("a.py", "a.unknown"):
+        chunks = list(SyntaxChunker(20, 300).chunks(lines, path))
+        texts = [lines[chunk.first_line : chunk.first_line + chunk.n_lines] for chunk in chunks]
+        assert [line for text in texts for line in text if line] == [line for line in lines if line]
+        assert all(len(text) <= 20 and sum(len(line) + 1 for line in text) <= 300 for text in texts)
+        if path == "a.py":  # small ones are joined, and a large one begins a chunk of its own
+            assert [text[0] for text in texts if text[0].startswith("def ")] == [
+                "def large(a):",
+                "def small(a):",
+            ]

@@ -82,6 +82,37 @@ def test_a_deleted_character_brings_the_earlier_suggestion_back() -> None:
     assert rest_of(cache.find("a", "x = ", "\n")) == "foo"
 
 
+@pytest.mark.parametrize(
+    ("before", "text", "now", "language", "found"),
+    [
+        # A body that the line above opens may be indented as one likes.
+        ("def f():\n    ", "a()\n    b()", "def f():\n  ", "python", "a()\n  b()"),
+        ("def f():\n    ", "a()\n    b()", "def f():\n\t", "python", "a()\n\tb()"),
+        ("def f():\n    if ", "a:\n        b()", "def f():\n  if ", "python", "a:\n      b()"),
+        ("def f():\n", "    a()\n    b()", "def f():\n\t", "python", "a()\n\tb()"),
+        ("x()\n", "a()\n\nb()", "x()\n  ", "javascript", "a()\n\n  b()"),
+        ("f() {\n  ", "a();\n  b();", "f() {\n    ", "javascript", "a();\n    b();"),
+        # Another scope, or out of the body: another question.
+        ("def f():\n    ", "a()", "def f():\n", "python", None),
+        ("    a()\n    ", "b()", "    a()\n", "python", None),
+        ("    a()\n    ", "b()", "    a()\n        ", "python", None),
+        ("a:\n  ", "b: 1", "a:\n    ", "yaml", None),
+        ("f() {\n  ", "a();\n}", "f() {\n    ", "javascript", None),
+        # More than the indentation changed.
+        ("def f():\n    ", "a()", "def g():\n  ", "python", None),
+        ("def f():\n    x = ", "a()", "def f():\n  y = ", "python", None),
+    ],
+)
+def test_a_line_that_is_indented_anew_keeps_its_suggestion_where_that_is_right(
+    before: str, text: str, now: str, language: str, found: str | None
+) -> None:
+    cache = SuggestionCache()
+    cache.put("a", Made(before, "\n", text))
+    made = cache.find("a", now, "\n", language)
+    assert (made.text if made else None) == found
+    assert cache.find("a", now, "\nmore", language) is None
+
+
 def test_the_cache_is_bounded() -> None:
     cache = SuggestionCache()
     for number in range(MAX_DOCUMENTS + 1):

@@ -10,6 +10,7 @@ import msgspec
 import psutil
 import pytest
 
+from stardraftd.protocol import Figures
 from tests.cli.program import stardraft
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, Editor, editing
@@ -18,6 +19,19 @@ from tests.support.waiting import wait_until_async
 
 URI = "file:///shop/shelf.py"
 TYPED = {"context": {"triggerKind": 2}}
+FIGURES = Figures(
+    model="stand-in",
+    device="CPU",
+    layout="psm",
+    n_prompt=100,
+    n_reused=90,
+    n_evaluated=10,
+    n_generated=3,
+    prefill_ms=1.0,
+    decode_ms=1.0,
+    first_token_ms=1.0,
+    total_ms=2.0,
+)
 CANARIES = ("CANARY_ENV", "CANARY_IGNORED", "CANARY_KEY", "CANARY_STARDRAFTIGNORED")
 
 
@@ -35,6 +49,15 @@ def applied(text: str, item: dict[str, Any]) -> str:
     line = lines[start["line"]]
     lines[start["line"]] = line[: start["character"]] + item["insertText"] + line[end["character"] :]
     return "\n".join(lines)
+
+
+def shop_with_a_helper(folder: Path) -> Path:
+    """A workspace in which one file calls what another one defines; the file that calls."""
+    body = "".join(f"        self.frobnicate_{i}(shelf_width, shelf_height)\n" for i in range(12))
+    (folder / "frobnicator.py").write_text(f"class Frobnicator:\n    def frobnicate_shelf(self):\n{body}")
+    file = folder / "shelf.py"
+    file.write_text("def widen(frobnicator, shelf_width, shelf_height):\n    frobnicator.frobnicate_shelf(\n")
+    return file
 
 
 async def reason(editor: Editor) -> str:
@@ -81,6 +104,78 @@ async def test_behind_an_opener_a_block_is_asked_for_and_elsewhere_a_line(
         await answered(editor, daemon, 1, asked, "1")
 
 
+async def test_a_line_that_opens_a_block_goes_on_as_one_and_is_shown_meanwhile(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "def f(items):\n    for \n    return items\n")
+        asked = editor.ask(URI, 1, 8, partialResultToken="grows")
+        line = await daemon.writing(0)
+        assert line.request.mode == "line"
+        line.say("item in items:")
+        line.end()
+        block = await daemon.writing(1)
+        assert (block.request.mode, block.request.pause_ms) == ("block", 0.0)
+        assert block.request.prefix == line.request.prefix + "item in items:"
+        assert block.request.suffix == line.request.suffix
+        assert editor.progress("grows")[-1]["items"][0]["insertText"] == "item in items:"
+        block.say("\n        item.close()\n    x")
+        [item] = (await editor.answer(asked))["result"]["items"]
+        assert item["insertText"] == "item in items:\n        item.close()"
+        await wait_until_async(lambda: block.is_cancelled)
+        assert editor.progress("grows")[-1]["items"][0]["insertText"] == item["insertText"]
+
+
+async def test_a_line_whose_block_stands_below_it_stays_a_line(home: dict[str, str], daemon: StandIn) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "def f(items):\n    for \n        item.close()\n")
+        [item] = await answered(editor, daemon, 0, editor.ask(URI, 1, 8), "item in items:")
+        assert item["insertText"] == "item in items:"
+        assert len(daemon.completions) == 1
+
+
+async def test_a_line_stays_when_its_block_cannot_be_made(home: dict[str, str], daemon: StandIn) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "def f(items):\n    for \n    return items\n")
+        asked = editor.ask(URI, 1, 8)
+        line = await daemon.writing(0)
+        line.say("item in items:")
+        line.end()
+        (await daemon.writing(1)).fail("failed", "The engine has died.")
+        [item] = (await editor.answer(asked))["result"]["items"]
+        assert item["insertText"] == "item in items:"
+
+
+async def test_a_block_that_begins_with_the_end_of_its_scope_is_that_line(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    uri = "file:///shop/shelf.js"
+    async with editing(home) as editor:
+        editor.open(uri, "function f() {\n  if (a) {\n    g();\n    \n", "javascript")
+        asked = editor.ask(uri, 3, 4)
+        writing = await daemon.writing(0)
+        assert writing.request.mode == "block"
+        writing.say("} else\n    h();\n")
+        [item] = (await editor.answer(asked))["result"]["items"]
+        assert item["insertText"] == "} else"
+        await wait_until_async(lambda: writing.is_cancelled)
+
+
+async def test_a_block_ends_with_its_scope_by_the_syntax_tree_where_indentation_does_not_tell(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    uri = "file:///shop/shelf.js"
+    async with editing(home) as editor:
+        editor.open(uri, "function f(a) {\n", "javascript")
+        asked = editor.ask(uri, 1, 0)
+        writing = await daemon.writing(0)
+        assert writing.request.mode == "block"
+        writing.say("  return a;\n  }\n  const b = 1;\n")
+        [item] = (await editor.answer(asked))["result"]["items"]
+        assert item["insertText"] == "  return a;\n  }"
+        await wait_until_async(lambda: writing.is_cancelled)
+
+
 # --- what is shown -----------------------------------------------------------------------------------------
 
 
@@ -98,7 +193,11 @@ async def test_what_goes_on_behind_the_closer_takes_its_place(home: dict[str, st
     text = "def area()\n"
     async with editing(home) as editor:
         editor.open(URI, text)
-        [item] = await answered(editor, daemon, 0, editor.ask(URI, 0, 9), "width, height):")
+        asked = editor.ask(URI, 0, 9)
+        line = await daemon.writing(0)
+        line.say("width, height):")
+        line.end()
+        [item] = await answered(editor, daemon, 1, asked, "")  # it opens a block, for which there is nothing
     assert applied(text, item) == "def area(width, height):\n"
 
 
@@ -174,11 +273,8 @@ async def test_other_files_are_shown_as_soon_as_that_is_switched_on(
     home: dict[str, str], daemon: StandIn, tmp_path: Path
 ) -> None:
     write_config(home, "[editor]\ncross_file = false\n")
-    body = "".join(f"        self.frobnicate_{i}(shelf_width, shelf_height)\n" for i in range(12))
-    (tmp_path / "frobnicator.py").write_text(f"class Frobnicator:\n    def frobnicate_shelf(self):\n{body}")
-    text = "def widen(frobnicator, shelf_width, shelf_height):\n    frobnicator.frobnicate_shelf(\n"
-    file = tmp_path / "shelf.py"
-    file.write_text(text)
+    file = shop_with_a_helper(tmp_path)
+    text = file.read_text()
     async with editing(home, initialize=False) as editor:
         await editor.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "shop"}])
         editor.open(file.as_uri(), text)
@@ -191,6 +287,29 @@ async def test_other_files_are_shown_as_soon_as_that_is_switched_on(
             return [chunk for request in daemon.warmed for chunk in request.chunks]
 
         await wait_until_async(chunks, what="no piece of another file was sent after that was switched on")
+
+
+async def test_where_somebody_has_just_edited_is_shown_to_the_model_in_other_files(
+    home: dict[str, str], daemon: StandIn, tmp_path: Path
+) -> None:
+    far = "".join(f"unlike_{i} = {i}\n" for i in range(60))
+    till, shelf = tmp_path / "till.py", tmp_path / "shelf.py"
+    till.write_text(far)
+    shelf.write_text("def widen(board):\n    board.\n")
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "shop"}])
+        editor.open(till.as_uri(), far)
+        editor.insert(till.as_uri(), 30, 0, "something_else = 9\n")
+        editor.open(shelf.as_uri(), shelf.read_text())
+        editor.insert(shelf.as_uri(), 1, 10, "s")
+
+        def regions() -> list[str]:
+            shown = [chunk for request in daemon.warmed for chunk in request.chunks]
+            return [chunk.text for chunk in shown if "something_else" in chunk.text]
+
+        [region, *_] = await wait_until_async(regions)
+        assert "unlike_29" in region
+        assert "unlike_50" not in region
 
 
 async def test_no_socket_is_opened_but_the_daemons(home: dict[str, str], daemon: StandIn) -> None:
@@ -296,6 +415,29 @@ async def test_what_was_shown_and_accepted_is_counted_and_nothing_when_that_is_o
     assert Path(home["STARDRAFT_STATE_DIR"], "stats.sqlite").read_bytes() == before
 
 
+async def test_how_many_pieces_of_other_files_stood_where_they_did_is_counted(
+    home: dict[str, str], daemon: StandIn, tmp_path: Path
+) -> None:
+    file = shop_with_a_helper(tmp_path)
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "shop"}])
+        editor.open(file.as_uri(), file.read_text())
+        editor.insert(file.as_uri(), 1, 32, "s")
+        await wait_until_async(lambda: daemon.warmed and daemon.warmed[-1].chunks)
+        for number, said in enumerate(("shelf_width", '"wide"')):
+            asked = editor.ask(file.as_uri(), 1, 33 + number)
+            (await daemon.writing(number)).figures = FIGURES
+            await answered(editor, daemon, number, asked, said)
+            editor.insert(file.as_uri(), 1, 33 + number, "=")
+        n_chunks = len(daemon.completions[0].request.chunks)
+        assert n_chunks
+        assert daemon.completions[1].request.chunks == daemon.completions[0].request.chunks
+    counted = json.loads((await asyncio.to_thread(stardraft, home, "stats", "--json")).stdout)
+    assert counted["all"]["chunk_reuse"] == 0.5  # all of them, the second time
+    shown = await asyncio.to_thread(stardraft, home, "stats")
+    assert "Pieces of other files reused" in shown.stdout
+
+
 async def test_llm_ls_clients_are_answered_in_their_own_words(home: dict[str, str], daemon: StandIn) -> None:
     async with editing(home) as editor:
         editor.open(URI, "x = \n")
@@ -310,6 +452,22 @@ async def test_llm_ls_clients_are_answered_in_their_own_words(home: dict[str, st
         assert await editor.request("llm-ls/acceptCompletion", verdict) is None
         refused = await editor.answer(editor.post("llm-ls/getCompletions", {"model": "x"}))
         assert "textDocument" in refused["error"]["message"]
+
+
+async def test_an_llm_ls_client_whose_change_comes_after_its_question_is_answered_for_it(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        place = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 5}}
+        asked = editor.post("llm-ls/getCompletions", {**place, "model": "x"})
+        await daemon.writing(0)
+        editor.insert(URI, 0, 4, "w")
+        writing = await daemon.writing(1)
+        assert writing.request.prefix == "x = w"
+        writing.say("idth")
+        writing.end()
+        assert (await editor.answer(asked))["result"]["completions"] == [{"generated_text": "idth"}]
 
 
 async def test_who_speaks_copilots_dialect_hears_its_status(home: dict[str, str], daemon: StandIn) -> None:

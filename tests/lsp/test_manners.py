@@ -1,6 +1,8 @@
 """How the server behaves towards its editor and towards the daemon: over stdio, with the real ones."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,16 @@ async def test_wrong_options_are_told_once_and_left_out(
         shown = [params["message"] for params in editor.told("window/showMessage")]
         assert len(shown) == 1
         assert named in shown[0]
+
+
+def test_the_server_imports_nothing_of_a_command_line() -> None:
+    """It lives beside the editor all day: what it does not need stays out of its memory."""
+    code = (
+        "import sys; from stardraft_lsp import program; import stardraft_lsp.__main__\n"
+        "sys.modules.setdefault('httpx._main', None)\n"
+        "from stardraft_lsp.handlers import build_server; build_server()\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    heavy = "typer click rich pydantic huggingface_hub numpy matplotlib pandas torch tree_sitter watchdog"
+    assert not set(heavy.split()) & set(found.split())

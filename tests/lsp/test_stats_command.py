@@ -99,6 +99,7 @@ def test_the_figures_are_those_of_the_rows(filled: Store) -> None:
     assert group.latency["prefill_ms"].p95_ms == 48.0
     assert group.reuse == 0.9
     assert group.chunk_reuse == 0.75
+    assert group.chunk_reuse == 0.75
     assert group.tokens.generated == 107
     assert group.tokens.wasted == 10 + 20 + 20 + 7, "half of one, two of nobody's, and the one never shown"
     assert [one.name for one in summary.languages] == ["python", "go"]

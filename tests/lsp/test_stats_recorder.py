@@ -223,6 +223,18 @@ def test_what_a_generation_cost_stands_with_its_suggestion(editor: Editor) -> No
     assert (row["n_chunks"], row["n_chunks_reused"]) == (4, 3)
 
 
+def test_a_line_that_went_on_as_a_block_cost_both(editor: Editor) -> None:
+    editor.recorder.figures("id-0", FIGURES, n_chunks=4, n_chunks_reused=3)
+    editor.recorder.figures("id-0", FIGURES, n_chunks=4, n_chunks_reused=4)
+    editor.show("if a:\n    b()")
+    editor.recorder.rejected("id-0")
+    (row,) = editor.rows()
+    assert row["n_generated"] == 2 * FIGURES.n_generated
+    assert row["total_ms"] == 2 * FIGURES.total_ms
+    assert row["first_token_ms"] == FIGURES.first_token_ms
+    assert (row["n_chunks"], row["n_chunks_reused"]) == (4, 3)
+
+
 def test_a_cost_that_comes_after_the_showing_counts_as_well(editor: Editor) -> None:
     editor.show("return 1")
     editor.recorder.figures("id-0", FIGURES)

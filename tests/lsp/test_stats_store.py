@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from stardraft_lsp.stats.facts import Fate, Look, Silence
+from stardraft_lsp.stats.facts import Cost, Fate, Look, Silence
 from stardraft_lsp.stats.store import STEPS, StatsError, Store
 from stardraft_lsp.stats.writer import Writer
 from stardraftd.errors import StardraftError
@@ -164,6 +165,20 @@ def test_a_file_of_an_older_version_is_taken_along(file: Path) -> None:
     newer = Store(file, steps=(*STEPS, "ALTER TABLE suggestions ADD COLUMN mood TEXT DEFAULT 'calm'"))
     newer.write([fate(2)])
     assert [row["mood"] for row in newer.read()[0]] == ["calm", "calm"]
+
+
+def test_what_the_first_version_never_counted_is_not_known_and_the_rest_is_kept(file: Path) -> None:
+    counted = replace(fate(), cost=Cost(n_prompt=9, n_chunks=4))
+    older = Store(file, steps=STEPS[:1])
+    older.write([counted, SILENCE, Look(id=counted.id, after_s=30, accepted="a b", now="a")])
+    (before,), tallies = older.read()
+    newer = Store(file)
+    newer.write([fate(2)])
+    (row, later), again = newer.read()
+    assert (before["n_chunks_reused"], row["n_chunks_reused"]) == (0, None)
+    assert {**dict(row), "n_chunks_reused": 0} == dict(before)
+    assert [tuple(tally) for tally in again] == [tuple(tally) for tally in tallies]
+    assert row["document"] == later["document"]  # the salt is the same
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is(file: Path) -> None:

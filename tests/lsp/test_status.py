@@ -1,6 +1,5 @@
 """What an editor is told: one state, derived from what is known; no error twice, no news without a change."""
 
-import msgspec
 import pytest
 
 from stardraft_lsp.status import StatusBoard, StatusReport, reason_of
@@ -13,60 +12,8 @@ from stardraftd.errors import (
     RequestError,
     StardraftError,
 )
-from stardraftd.protocol import EngineState, ModelInfo, Status
-
-MODEL = ModelInfo(
-    name="tiny",
-    path="/models/tiny.gguf",
-    size_bytes=1,
-    n_parameters=1,
-    n_context_trained=1,
-    context_tokens=1,
-    device="CPU",
-    gpu_layers=0,
-    layers=1,
-    threads=1,
-    kv_bytes=1,
-    load_ms=1.0,
-    system_info="",
-)
-NUMBERS = dict.fromkeys(
-    [
-        "engine_restarts",
-        "sessions",
-        "n_running",
-        "n_waiting",
-        "completed",
-        "cancelled",
-        "failed",
-        "tokens_evaluated",
-        "tokens_reused",
-        "tokens_generated",
-        "daemon_resident_bytes",
-    ],
-    0,
-)
-
-
-def daemon(engine: EngineState = "ready", **more: object) -> Status:
-    fields = {
-        "version": "1",
-        "protocol": 1,
-        "pid": 1,
-        "uptime_s": 0.0,
-        "endpoint": "",
-        "engine": engine,
-        "engine_pid": None,
-        "model_path": MODEL.path,
-        "model": MODEL if engine == "ready" else None,
-        "loading_fraction": None,
-        "engine_resident_bytes": None,
-        "config_path": "",
-        "log_path": "",
-        **NUMBERS,
-        **more,
-    }
-    return msgspec.convert(fields, Status)
+from tests.lsp.stand_in_status import MODEL
+from tests.lsp.stand_in_status import status_of as daemon
 
 
 class Told:
@@ -96,7 +43,7 @@ def test_the_way_from_starting_to_a_suggestion(told: Told) -> None:
     told.board.end("")
     assert told.states == ["idle", "loading", "ready", "busy", "ready"]
     assert "50 %" in told.reports[1].message
-    assert told.board.report == StatusReport("ready", "", "", "tiny")
+    assert told.board.report == StatusReport("ready", "", "", MODEL.name)
 
 
 def test_nothing_is_told_twice(told: Told) -> None:
@@ -142,7 +89,7 @@ def test_an_error_is_shown_once_until_it_is_over(told: Told) -> None:
         told.board.begin()
         told.board.fail(RequestError("Too long.", "Make it shorter."))
     assert len(told.alerts) == 1
-    assert told.board.report == StatusReport("error", "Too long. Make it shorter.", "failed", "tiny")
+    assert told.board.report == StatusReport("error", "Too long. Make it shorter.", "failed", MODEL.name)
     told.board.daemon(daemon(failed=3))
     assert told.board.report.state == "error", "a running engine says nothing about a wrong request"
     told.board.begin()
@@ -173,7 +120,7 @@ def test_corrected_settings_wipe_the_slate(told: Told) -> None:
 
 def test_what_the_daemon_complains_of_is_the_message_when_there_is_nothing_else(told: Told) -> None:
     told.board.daemon(daemon(problems=("No GPU.", "The log cannot be written.")))
-    assert told.board.report == StatusReport("ready", "No GPU. The log cannot be written.", "", "tiny")
+    assert told.board.report == StatusReport("ready", "No GPU. The log cannot be written.", "", MODEL.name)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stardraft_lsp.syntax.amount import amount_at, reconsidered, with_ceiling
+from stardraft_lsp.syntax.amount import amount_at, reconsidered
 from stardraft_lsp.syntax.check import breaks, breaks_without, rank
 from stardraft_lsp.syntax.gates import GATE_TEXTS, Gate, GateSettings, gate_at
 from stardraft_lsp.syntax.languages import grammar_of
@@ -81,8 +81,8 @@ def test_a_configured_amount_is_kept_whatever_comes() -> None:
 def test_a_block_has_a_ceiling() -> None:
     place, _ = place_in("def f():‸")
     assert amount_at(place, max_block_lines=5).max_lines == 5
-    assert with_ceiling(amount_at(place), 3).max_lines == 3
-    assert with_ceiling(amount_at(place_in("x‸")[0]), 3).max_lines == 1
+    line, _ = place_in("if a‸")
+    assert reconsidered(line, amount_at(line, max_block_lines=5), ":", 5).max_lines == 5
 
 
 @pytest.mark.parametrize(

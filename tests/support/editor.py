@@ -156,7 +156,8 @@ class Editor:
     def _take(self, message: dict[str, Any]) -> None:
         if "method" in message and "id" in message:
             self.requests.append(message)
-            reply = self.replies.get(message["method"], lambda _params: None)(message["params"])
+            make = self.replies.get(message["method"])
+            reply = make(message["params"]) if make is not None else None
             if reply is not NEVER:
                 self._write({"id": message["id"], "result": reply})
         elif "method" in message:

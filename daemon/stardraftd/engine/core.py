@@ -32,7 +32,7 @@ from stardraftd.engine.messages import (
 )
 from stardraftd.engine.planner import Candidate, Planner, View
 from stardraftd.engine.prompt import PromptBuilder
-from stardraftd.engine.recall import Generation, Generations, Recall
+from stardraftd.engine.recall import Generation, Generations, Recall, growing
 from stardraftd.engine.run import Interrupt, Run
 from stardraftd.engine.saved import SavedSequences, fingerprint
 from stardraftd.engine.sequences import (
@@ -188,7 +188,8 @@ class Engine:
             generation = Generation(run.completion, plan.ids, plan.layout, plan.stale)
             if run.completion.temperature <= 0:
                 self.generations.keep(generation)
-            yield from self.decoder.decode(sequence, generation, run)
+            with growing(generation):
+                yield from self.decoder.decode(sequence, generation, run)
 
     def _go_on(self, recall: Recall, run: Run) -> Iterator[None]:
         """Answers with what was generated before the request came, and generates what lacks behind it."""
@@ -212,7 +213,7 @@ class Engine:
         if generation.ended:
             run.finish("end")
         else:
-            with self.resumed(generation) as sequence:
+            with growing(generation), self.resumed(generation) as sequence:
                 yield from self.evaluate(sequence, generation.ids, run)
                 yield from self.decoder.decode(sequence, generation, run)
 

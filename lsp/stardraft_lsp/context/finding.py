@@ -31,7 +31,7 @@ N_SIMILAR, N_DEFINITIONS, N_RECENT = 6, 6, 5
 _N_READ = 12  # chunks whose real words are compared
 _MIN_OVERLAP = 0.12
 # The scale on which the kinds are compared. A chunk's overlap is 0.1 to 0.5 where it is of use.
-_IMPORTED, _DEFINED, _EDITED, _VIEWED = 0.6, 0.4, 0.5, 0.25
+_DECLARED, _IMPORTED, _DEFINED, _EDITED, _VIEWED = 0.7, 0.6, 0.4, 0.5, 0.25
 _LATER = 0.85  # of the value, for each region that is newer
 STALE_SHARE = 0.5
 
@@ -45,9 +45,20 @@ class QuestionPlace:
     suffix: str
 
 
+class Declared(NamedTuple):
+    """Where the editor says that a name is declared: a line (from 0) of a file. Nothing of it is checked."""
+
+    name: str
+    path: str
+    line: int
+
+
 @dataclass
 class OpenDocument:
-    """A document of the editor's. path: without links; "" when it is of no file. `why_not`: as a source."""
+    """A document of the editor's. path: without links; "" when it is of no file. `why_not`: as a source.
+
+    declared: what the editor says of names in it.
+    """
 
     uri: str
     path: str
@@ -57,6 +68,7 @@ class OpenDocument:
     checked: str | None = None  # the text that `lines` and `why_not` are of
     lines: list[str] = field(default_factory=list)
     why_not: Reason = ""
+    declared: tuple[Declared, ...] = ()
 
 
 # Steps of work with a result in the end.
@@ -102,8 +114,13 @@ class Finder:
         found: list[Candidate] = []
         found += yield from self._recent_ones()
         family = family_of(path)
+        declared = yield from self._declared(place, path)
+        found += declared
         if family:
-            found += yield from self._definitions(place, path, family)
+            known = {candidate.key for candidate in declared}
+            found += [
+                one for one in (yield from self._definitions(place, path, family)) if one.key not in known
+            ]
             found += yield from self._similar(place, path, family)
         return found
 
@@ -145,6 +162,34 @@ class Finder:
                 found.append(self._candidate(hit.ref.path, text, value, "similar", telling_lines(text)[0]))
         found.sort(key=lambda candidate: -candidate.value)
         return found[:N_SIMILAR]
+
+    def _declared(self, place: QuestionPlace, path: str) -> Steps:
+        """What the editor's own language servers say that the names near the cursor are."""
+        document = self._documents.get(place.uri)
+        near = {name: rank for rank, name in enumerate(names_near(place.prefix, place.suffix))}
+        found: list[Candidate] = []
+        for one in document.declared if document is not None else ():
+            if one.path == path or one.name not in near or len(found) == N_DEFINITIONS:
+                continue
+            source = self._read(one.path)
+            self._pace.tick()
+            yield
+            text = self._outline_at(source.lines, one) if source is not None else ""
+            self._pace.tick()
+            if not text or len(text) > self._settings.chunk_characters or has_secret(text):
+                continue
+            value = _DECLARED * (1 - near[one.name] / (2 * len(near)))
+            found.append(self._candidate(one.path, text, value, "definition", f"definition {one.name}"))
+        return found
+
+    def _outline_at(self, lines: list[str], one: Declared) -> str:
+        """The look of what is declared there; under another name it was imported as `one.name`."""
+        family = family_of(one.path)
+        text = self._outliner.outline(lines, one.name, one.line, family)
+        if text or one.line >= len(lines):
+            return text
+        names = self._outliner.defined(lines[one.line] + "\n", family)
+        return self._outliner.outline(lines, names[0], one.line, family) if names else ""
 
     def _definitions(self, place: QuestionPlace, path: str, family: str) -> Steps:
         modules = {one.name: one.module for one in self._outliner.imports(place.prefix, family)}

@@ -20,7 +20,7 @@ from typing import Literal
 from stardraft_lsp.context.allowed import Allowed, Reason, why_no_suggestions_in
 from stardraft_lsp.context.chunking import Chunker, LineChunker
 from stardraft_lsp.context.definitions import Outliner, PlainOutliner
-from stardraft_lsp.context.finding import Finder, OpenDocument, QuestionPlace
+from stardraft_lsp.context.finding import Declared, Finder, OpenDocument, QuestionPlace
 from stardraft_lsp.context.ignore import IGNORE_FILES
 from stardraft_lsp.context.index import Index
 from stardraft_lsp.context.kinds import family_of
@@ -74,6 +74,7 @@ class ContextSource:
 
     on_prepared: called in the background thread with a document's URI when its chunks are others than before.
     disk, chunker, outliner, clock: the doors to the machine and to the syntax room; they have defaults.
+    open_chunker: cuts open documents; the others' where there is none.
 
     Invariants: what `chunks_for` returns came through allowed.py after the last change to what it allows
     that was known then; a document with a reason in `why_not` has no chunks.
@@ -87,6 +88,7 @@ class ContextSource:
         on_prepared: Callable[[str], None] = lambda _uri: None,
         disk: Filesystem | None = None,
         chunker: Chunker | None = None,
+        open_chunker: Chunker | None = None,
         outliner: Outliner | None = None,
         clock: Callable[[], float] = time.monotonic,
         watch: bool = True,
@@ -97,6 +99,7 @@ class ContextSource:
         self._pace = Pace()
         self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
         self._chunker = chunker or LineChunker(settings.chunk_lines, settings.chunk_characters)
+        self._open_chunker = open_chunker or self._chunker
         self._outliner = outliner or PlainOutliner()
         self._watching = Watching(self._noticed) if watch else None
         self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -173,6 +176,10 @@ class ContextSource:
         To be called when the cursor rests, not at each key: chunks that change cost the engine a prefill.
         """
         self._send(lambda: self._want(place))
+
+    def declared(self, uri: str, places: Sequence[Declared]) -> None:
+        """The editor said where names of a document are declared; its chunks are made ready anew."""
+        self._send(lambda: self._take_declared(uri, tuple(places)))
 
     def chunks_for(self, uri: str) -> tuple[ContextChunk, ...]:
         """What is ready for a document, in the order of the prompt."""
@@ -360,6 +367,21 @@ class ContextSource:
             self._wanted.pop(place.uri, None)
             self._wanted[place.uri] = None
 
+    def _take_declared(self, uri: str, places: tuple[Declared, ...]) -> None:
+        document = self._documents.get(uri)
+        if document is None:
+            return
+        found = []
+        for place in places:
+            try:
+                found.append(place._replace(path=self._disk.real(place.path)))
+            except OSError:
+                continue
+        if tuple(found) != document.declared:
+            document.declared = tuple(found)
+            if uri in self._places:
+                self._wanted.setdefault(uri)
+
     def _prepare_next(self) -> bool:
         """Makes the chunks for the newest place ready."""
         if not self._wanted or self._forget_rules:
@@ -423,7 +445,8 @@ class ContextSource:
                 document.is_indexed = True
                 lines = self._finder.live_lines(document)
                 if lines is not None:
-                    finish(self._scanner.text(document.path, ("open", id(document), now), "\n".join(lines)))
+                    stamp = ("open", id(document), now)
+                    finish(self._scanner.text(document.path, stamp, "\n".join(lines), self._open_chunker))
                 elif document.path:
                     self._index.remove(document.path)
                 return True

@@ -7,7 +7,7 @@ from stardraft_lsp.context.definitions import MAX_OUTLINE_LINES, Imported, Plain
 from stardraft_lsp.syntax.outline import EMPTY, Definition, Outline, outline_of_text
 
 # `kinds`' families by the grammar that reads them; of several languages, one that reads the others too.
-_GRAMMARS = {
+GRAMMARS = {
     "python": "python", "javascript": "typescript", "go": "go", "rust": "rust", "c": "cpp", "jvm": "java",
     "dotnet": "csharp", "ruby": "ruby", "php": "php", "lua": "lua", "shell": "shell",
 }  # fmt: skip
@@ -52,7 +52,7 @@ class SyntaxOutliner(PlainOutliner):
     def _of(self, text: str, family: str) -> Outline:
         if (text, family) != (self._text, self._family):
             self._text, self._family = text, family
-            grammar = _GRAMMARS.get(family)
+            grammar = GRAMMARS.get(family)
             self._outline = outline_of_text(text, grammar, _BUDGET_MS) if grammar else EMPTY
         return self._outline
 

@@ -154,9 +154,10 @@ class Scanner:
             return
         yield from self.text(path, stamp, text)
 
-    def text(self, path: str, stamp: object, text: str) -> Steps:
-        """Indexes a text that was allowed, under its path."""
-        yield from self._index.replace(path, stamp, family_of(path), self._pieces(path, text))
+    def text(self, path: str, stamp: object, text: str, chunker: Chunker | None = None) -> Steps:
+        """Indexes a text that was allowed, under its path. chunker: another one than for all files."""
+        pieces = self._pieces(path, text, chunker or self._chunker)
+        yield from self._index.replace(path, stamp, family_of(path), pieces)
 
     def _stamp_if_allowed(self, path: str) -> object:
         reason = self._allowed.why_not(path)
@@ -164,10 +165,10 @@ class Scanner:
             raise Refused(reason)
         return self._disk.stamp(path)
 
-    def _pieces(self, path: str, text: str) -> Iterator[Piece]:
+    def _pieces(self, path: str, text: str, chunker: Chunker) -> Iterator[Piece]:
         lines, family = lines_of(text), family_of(path)
         self._pace.tick()
-        for first_line, n_lines in self._chunker.chunks(lines, path):
+        for first_line, n_lines in chunker.chunks(lines, path):
             chunk = text_of(lines, first_line, n_lines)
             self._pace.tick()
             numbers = numbers_of(chunk)

@@ -1,7 +1,8 @@
 """The filters in their order, for a suggestion that grows.
 
     text      marks, echo, confidence     what is no text of this file, and what the model was not sure of
-    shape     indentation, scope, lines   how far it goes, and how it is indented
+    shape     indentation, scope, lines   how far it goes, and how it is indented (and where the block ends by
+                                          the document's syntax, where the caller gives a filter for that)
     fit       below, rest, closers        what stands behind the cursor already
     sense     above, loops, licence       what nobody wants, known only when it is complete
     end       half words, dangling, short how it ends
@@ -52,15 +53,20 @@ class FilterSettings:
 
 
 _TEXT: tuple[Filter, ...] = (only_text, without_sentinels, path_echo, line_echo, doubled_space)
-_SHAPE: tuple[Filter, ...] = (own_indentation, one_line, scope, max_lines)
+_SHAPE: tuple[Filter, ...] = (own_indentation, one_line, scope)
 _SENSE: tuple[Filter, ...] = (repeats_above, line_loop, word_loop)
 _END: tuple[Filter, ...] = (half_word, trailing_space, dangling, worth_a_key)
 
 
 class Pipeline:
-    """The filters for one question. It keeps nothing between calls."""
+    """The filters for one question. It keeps nothing between calls.
 
-    def __init__(self, around: Around, settings: FilterSettings | None = None) -> None:
+    block_end: one filter more, between those of shape, for a caller who knows the document's syntax.
+    """
+
+    def __init__(
+        self, around: Around, settings: FilterSettings | None = None, block_end: Filter | None = None
+    ) -> None:
         self._around = around
         self._settings = settings or FilterSettings()
 
@@ -70,6 +76,8 @@ class Pipeline:
         self._filters: tuple[Filter, ...] = (
             *_TEXT,
             *_SHAPE,
+            *((block_end,) if block_end is not None else ()),
+            max_lines,
             repeats_below,
             rest,
             unopened_closer,

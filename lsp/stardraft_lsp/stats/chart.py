@@ -1,6 +1,7 @@
-"""The figures as one picture of four parts. Needs matplotlib."""
+"""The figures as one picture of six parts. Needs matplotlib."""
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,15 @@ def picture(summary: Summary, kind: str) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 7.6), dpi=150, layout="constrained")
-    (weeks, languages), (latency, tokens) = figure.subplots(2, 2)
+    figure = Figure(figsize=(11, 11.2), dpi=150, layout="constrained")
+    (weeks, languages), (latency, tokens), (reuse, silences) = figure.subplots(3, 2)
     figure.suptitle(_plain(headline(summary)), fontsize=12)
     _draw_weeks(weeks, summary.weeks[-_MAX_WEEKS:])
     _draw_languages(languages, summary.languages[:_TOP])
     _draw_latency(latency, summary.all)
     _draw_tokens(tokens, summary.weeks[-_MAX_WEEKS:])
+    _draw_reuse(reuse, summary.weeks[-_MAX_WEEKS:])
+    _draw_silences(silences, summary.all)
     out = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "stardraft"}):
         figure.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else None)
@@ -51,22 +54,41 @@ def picture(summary: Summary, kind: str) -> bytes:
 
 
 def _draw_weeks(axes: "Axes", weeks: tuple[Group, ...]) -> None:
-    names = [_week(group.name) for group in weeks]
-    places = list(range(len(weeks)))
-    for label, colour, mark, values in (
-        ("accepted", _BLUE, "o-", [_hundredth(group.acceptance) for group in weeks]),
-        (
-            "still there after 10 min",
-            _ORANGE,
-            "s--",
-            [_hundredth(group.kept.get("600 s")) for group in weeks],
-        ),
-    ):
-        axes.plot(places, values, mark, color=colour, label=label, markersize=5, linewidth=1.4)
+    accepted = [group.acceptance for group in weeks]
+    kept = [group.kept.get("600 s") for group in weeks]
+    _draw_shares(axes, weeks, {"accepted": accepted, "still there after 10 min": kept})
     _finish(axes, "Accepted, and what stayed of it", "%")
+
+
+def _draw_reuse(axes: "Axes", weeks: tuple[Group, ...]) -> None:
+    tokens = [group.reuse for group in weeks]
+    pieces = [group.chunk_reuse for group in weeks]
+    _draw_shares(axes, weeks, {"prompt tokens": tokens, "pieces of other files": pieces})
+    _finish(axes, "Found in the cache", "%")
+
+
+def _draw_shares(
+    axes: "Axes", weeks: tuple[Group, ...], shares: Mapping[str, Sequence[float | None]]
+) -> None:
+    """Two shares, week by week."""
+    for (label, values), colour, mark in zip(shares.items(), (_BLUE, _ORANGE), ("o-", "s--"), strict=True):
+        percents = [_hundredth(value) for value in values]
+        axes.plot(range(len(weeks)), percents, mark, color=colour, label=label, markersize=5, linewidth=1.4)
     axes.set_ylim(-3, 103)
-    _name_places(axes, names)
+    _name_places(axes, [_week(group.name) for group in weeks])
     axes.legend(frameon=False, fontsize=8, loc="best")
+
+
+def _draw_silences(axes: "Axes", group: Group) -> None:
+    reasons = list(group.silences.items())[:_TOP]
+    axes.barh(range(len(reasons)), [number for _, number in reasons], height=0.6, color=_LIGHT)
+    axes.set_yticks(
+        range(len(reasons)), [_plain(reason.replace("_", " ")) for reason, _ in reasons], fontsize=8
+    )
+    axes.set_ylim(max(len(reasons), 4) - 0.4, -0.6)
+    axes.xaxis.set_major_formatter(lambda value, _place: _short(value))
+    _finish(axes, "Why none was shown", "", grid="x")
+    axes.set_xlabel("times", fontsize=8)
 
 
 def _draw_languages(axes: "Axes", groups: tuple[Group, ...]) -> None:

@@ -46,8 +46,9 @@ def stats(
     """Show how suggestions fared: accepted, kept, how fast, and at what cost.
 
     How many suggestions were accepted, whole or by word and line, and how much of an accepted text was still
-    there after 30 seconds, 2 and 10 minutes; latency by phase; how much of each prompt came from the cache;
-    tokens that were generated for nothing. By language, week and editor.
+    there after 30 seconds, 2 and 10 minutes; latency by phase; how much of each prompt, and of the pieces of
+    other files in it, came from the cache; tokens that were generated for nothing. By language, week and
+    editor.
 
     It is counted on this computer, without any source text or path, and sent nowhere.
 

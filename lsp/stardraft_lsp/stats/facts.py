@@ -42,7 +42,8 @@ class Fate(Struct, frozen=True, kw_only=True):
 class Cost(Struct, frozen=True, kw_only=True):
     """What the daemon said that a generation cost; see `stardraftd.protocol.Figures`.
 
-    n_chunks, n_chunks_reused: pieces of other files in the prompt, and how many of them stood where they did.
+    n_chunks, n_chunks_reused: pieces of other files in the prompt, and how many of them stood where they
+    did in the document's prompt before, and were in the engine's cache.
     """
 
     queue_ms: float = 0.0
@@ -56,6 +57,22 @@ class Cost(Struct, frozen=True, kw_only=True):
     n_generated: int = 0
     n_chunks: int = 0
     n_chunks_reused: int = 0
+
+    def with_more(self, other: "Cost") -> "Cost":
+        """Of a suggestion that was made in two steps; first token and pieces are those of the first one."""
+        return Cost(
+            queue_ms=self.queue_ms + other.queue_ms,
+            prefill_ms=self.prefill_ms + other.prefill_ms,
+            decode_ms=self.decode_ms + other.decode_ms,
+            first_token_ms=self.first_token_ms,
+            total_ms=self.total_ms + other.total_ms,
+            n_prompt=self.n_prompt + other.n_prompt,
+            n_evaluated=self.n_evaluated + other.n_evaluated,
+            n_reused=self.n_reused + other.n_reused,
+            n_generated=self.n_generated + other.n_generated,
+            n_chunks=self.n_chunks,
+            n_chunks_reused=self.n_chunks_reused,
+        )
 
 
 class Silence(Struct, frozen=True, kw_only=True):

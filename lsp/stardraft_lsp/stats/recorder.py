@@ -110,13 +110,17 @@ class Recorder:
         n_chunks: int = 0,
         n_chunks_reused: int = 0,
     ) -> None:
-        """What a generation cost. It may come before `shown` or after; one that is never shown is waste."""
+        """What a generation cost. It may come before `shown` or after; one that is never shown is waste.
+
+        One that is told before `shown` again cost that, too: a line that went on as a block.
+        """
         if not self._enabled:
             return
         cost = _cost(figures, n_chunks, n_chunks_reused)
         known = self._known.get(identity)
         if known is None:
-            self._unshown[identity] = (cost, language)
+            before = self._unshown.get(identity)
+            self._unshown[identity] = (before[0].with_more(cost) if before else cost, language)
             while len(self._unshown) > MAX_UNSHOWN:
                 self._discard(next(iter(self._unshown)))
         elif known[0].cost is None and known[0].settled_at_s is None:

@@ -72,6 +72,8 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (day, language, editor, reason)
     ) WITHOUT ROWID;
     """,
+    # Until then nobody counted which pieces of other files stood where they did: 0 was "not known".
+    "UPDATE suggestions SET n_chunks_reused = NULL;",
 )
 
 _COST = Cost.__struct_fields__

@@ -5,6 +5,7 @@ used        typed to their end as well: what was shown was what was wanted
 kept        the mean kept share of accepted texts (see `kept`), 30 s, 2 and 10 minutes after; those whose
             document was closed before are left out
 reuse       prompt tokens that the cache had, of all prompt tokens
+chunk_reuse pieces of other files that stood where they did in the prompt before, of all in prompts
 wasted      generated tokens that nobody used: of suggestions never shown, rejected or ignored, and of the
             part of a suggestion that was not taken, by its share of characters
 """
@@ -172,11 +173,14 @@ def _group(name: str, rows: Sequence[sqlite3.Row], silences: Sequence[sqlite3.Ro
         tokens=tokens,
         reuse=tokens.reuse_share,
         wasted=tokens.wasted_share,
-        chunk_reuse=share(
-            sum(row["n_chunks_reused"] or 0 for row in rows), sum(row["n_chunks"] or 0 for row in rows)
-        ),
+        chunk_reuse=_chunk_reuse(rows),
         silences=dict(sorted(reasons.items(), key=lambda item: -item[1])),
     )
+
+
+def _chunk_reuse(rows: Sequence[sqlite3.Row]) -> float | None:
+    known = [row for row in rows if row["n_chunks_reused"] is not None]
+    return share(sum(row["n_chunks_reused"] for row in known), sum(row["n_chunks"] for row in known))
 
 
 def _tokens(rows: Sequence[sqlite3.Row], silences: Sequence[sqlite3.Row]) -> Tokens:

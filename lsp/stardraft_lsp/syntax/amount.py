@@ -4,7 +4,7 @@ A block after what opens one, or on an empty line in a scope, with nothing but c
 line otherwise. What the model then begins with can change it: see `reconsidered`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from stardraft_lsp.syntax.gates import Gate
@@ -123,8 +123,3 @@ def _leaves_scope(place: Place, whole: str, first_line: str) -> bool:
     if not rules_of(place.language).is_indented or not place.blank_before or not first_line.strip():
         return False
     return place.scope is not None and indent_of(whole) <= place.scope.indent
-
-
-def with_ceiling(wanted: Wanted, max_lines: int) -> Wanted:
-    """The same with at most so many lines."""
-    return replace(wanted, max_lines=min(wanted.max_lines, max_lines))

@@ -7,11 +7,12 @@ then has the last word, where it has no error.
 
 from dataclasses import dataclass
 
+from stardraft_lsp.syntax.check import n_errors
 from stardraft_lsp.syntax.lexing import lexer_of
 from stardraft_lsp.syntax.lines import columns, indent_of
 from stardraft_lsp.syntax.place import Place, path_to
 from stardraft_lsp.syntax.rules import LanguageRules, rules_of
-from stardraft_lsp.syntax.trees import DocumentTree
+from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
 
 _CLOSERS = ")]}"
 
@@ -28,7 +29,7 @@ def scope_end(
     place: Place,
     generated: str,
     suffix: str,
-    tree: DocumentTree | None = None,
+    tree: DocumentTree | Snapshot | None = None,
     budget_ms: float = 2.0,
 ) -> int:
     """How much of a finished block to keep, in characters. `generated` with LF line ends.
@@ -39,6 +40,16 @@ def scope_end(
     kept = by_indentation(place, generated, suffix, is_whole=True).n_characters
     by_syntax = _by_tree(place, generated[:kept], tree, budget_ms) if tree is not None else None
     return kept if by_syntax is None else min(kept, by_syntax)
+
+
+def end_so_far(
+    place: Place, generated: str, tree: DocumentTree | Snapshot, budget_ms: float = 2.0
+) -> int | None:
+    """Where whole lines of a block that still comes have left its scope, by syntax; None: nowhere for sure.
+
+    More will come, so the tree is believed only where it has no error from the cursor on.
+    """
+    return _by_tree(place, generated, tree, budget_ms, is_strict=True)
 
 
 def by_indentation(place: Place, generated: str, suffix: str = "", *, is_whole: bool = False) -> ScopeEnd:
@@ -187,7 +198,14 @@ def _closer_behind(place: Place, suffix: str) -> tuple[str, int]:
     return (word if word in rules_of(place.language).closing_words else ""), indent
 
 
-def _by_tree(place: Place, generated: str, tree: DocumentTree, budget_ms: float) -> int | None:
+def _by_tree(
+    place: Place,
+    generated: str,
+    tree: DocumentTree | Snapshot,
+    budget_ms: float,
+    *,
+    is_strict: bool = False,
+) -> int | None:
     """Where the scope around the generated text ends in the tree of the whole; None if that says nothing."""
     rules = rules_of(place.language)
     whole = tree.with_text(place.offset, place.offset, generated, budget_ms)
@@ -196,6 +214,8 @@ def _by_tree(place: Place, generated: str, tree: DocumentTree, budget_ms: float)
     start = tree.measure.byte(place.offset)
     new = generated.encode("utf-8", "surrogatepass")
     lead = len(new) - len(new.lstrip())
+    if is_strict and n_errors(whole, start, start + len(new) + 1):
+        return None
     for node in reversed(path_to(whole, start + lead)):
         if node.type not in rules.scopes:
             continue

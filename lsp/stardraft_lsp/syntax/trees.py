@@ -140,14 +140,14 @@ class DocumentTree:
 
         None when there is no fresh tree, or the budget was not enough.
         """
+        snapshot = self.snapshot()
+        return snapshot.with_text(start, end, text, budget_ms) if snapshot is not None else None
+
+    def snapshot(self) -> "Snapshot | None":
+        """The document as it is now, for whoever needs it later; None when there is no fresh tree."""
         if self.tree is None or not self._is_fresh:
             return None
-        changed = self.measure.copy()
-        edit = changed.splice(start, end, text)
-        old = self.tree.copy()
-        old.edit(*edit)
-        parse = self._begin(changed.source, old)
-        return parse.run(time.perf_counter() + budget_ms / 1000)
+        return Snapshot(self._language, self.measure.copy(), self.tree)
 
     def _is_outdated(self) -> bool:
         """Whether what is being parsed was typed over, and beginning anew may be faster.
@@ -163,6 +163,32 @@ class DocumentTree:
         from tree_sitter import Parser
 
         return _Parse(source, old.copy() if old is not None else None, Parser(self._language))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A text and its tree at one moment, whatever becomes of the document. Nothing is copied for it."""
+
+    language: "Language"
+    measure: Measure
+    tree: "Tree"
+
+    def with_text(self, start: int, end: int, text: str, budget_ms: float) -> "Tree | None":
+        """The tree with `text` from `start` to `end`; None when the budget was not enough."""
+        after = self.edited(start, end, text, budget_ms)
+        return after.tree if after is not None else None
+
+    def edited(self, start: int, end: int, text: str, budget_ms: float) -> "Snapshot | None":
+        """The same with `text` from `start` to `end`; None when the budget was not enough."""
+        from tree_sitter import Parser
+
+        changed = self.measure.copy()
+        edit = changed.splice(start, end, text)
+        old = self.tree.copy()
+        old.edit(*edit)
+        parse = _Parse(changed.source, old, Parser(self.language))
+        found = parse.run(time.perf_counter() + budget_ms / 1000)
+        return Snapshot(self.language, changed, found) if found is not None else None
 
 
 class Trees:
