@@ -12,13 +12,17 @@ MAX_PER_DOCUMENT = 8
 
 @dataclass(frozen=True)
 class Made:
-    """A suggestion and the window that it was made for; `replaces` is that of `question.Answer`."""
+    """A suggestion and the window that it was made for; `replaces` is that of `question.Answer`.
+
+    only_sure: whether it was to be cut where the model is unsure, as it is when nobody asked by hand.
+    """
 
     prefix: str
     suffix: str
     text: str
     replaces: int = 0
     identity: str = ""
+    only_sure: bool = False
 
 
 class SuggestionCache:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from stardraft_lsp.question import SUPERSEDED, Answer, Question, n_candidates
+from stardraft_lsp.question import SUPERSEDED, Answer, Question, n_candidates, wants_only_sure
 from stardraft_lsp.typed import Typed, possibly_typed, typed_between
 from stardraftd.protocol import CompletionRequest
 
@@ -73,6 +73,8 @@ class Generation:
         question = waiting.question
         if question.settings != self.settings or n_candidates(question) > self._n_candidates:
             return False
+        if wants_only_sure(self.question) and not wants_only_sure(question):
+            return False  # what is asked for by hand is shown whole
         typed = typed_between(self._before, self._behind, question.text, question.offset)
         if typed is None or not self.is_sent or typed.shown(self.text) is None or self._is_covered(typed):
             return False

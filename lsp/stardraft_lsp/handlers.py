@@ -15,6 +15,7 @@ from pygls.uris import from_fs_path, to_fs_path
 
 from stardraft_lsp import dialects, results
 from stardraft_lsp.context.gathering import Edit as LineEdit
+from stardraft_lsp.context.telling import figures
 from stardraft_lsp.documents import Change, Document, Position
 from stardraft_lsp.question import SUPERSEDED
 from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
@@ -253,7 +254,7 @@ async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineComple
 
 def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
     report: dict[str, Any] = msgspec.to_builtins(ls.board.report)
-    return report
+    return {**report, "index": figures(ls.context.status)}
 
 
 async def completion(ls: StardraftServer, params: types.CompletionParams) -> types.CompletionList | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from stardraft_lsp.block_end import TREE_MS, BlockEnd
 from stardraft_lsp.filters import Around, FilterSettings, Pipeline, Shown, thresholds_for
 from stardraft_lsp.filters.confidence import OFF
-from stardraft_lsp.question import Question
+from stardraft_lsp.question import Question, wants_only_sure
 from stardraft_lsp.syntax.amount import Wanted, amount_at, reconsidered
 from stardraft_lsp.syntax.check import breaks_without, rank
 from stardraft_lsp.syntax.gates import Gate, GateSettings, gate_at
@@ -109,7 +109,6 @@ class Judge:
         self,
         question: Question,
         request: CompletionRequest,
-        settings: EditorConfig,
         judged: Judged,
         model: str,
     ) -> Pipeline:
@@ -124,7 +123,7 @@ class Judge:
             ),
             max_lines=judged.wanted.max_lines if judged.mode == "block" else 0,
         )
-        thresholds = thresholds_for(model) if settings.confidence and not question.invoked else OFF
+        thresholds = thresholds_for(model) if wants_only_sure(question) else OFF
         filters = FilterSettings(can_replace=question.can_replace, thresholds=thresholds)
         return Pipeline(around, filters, BlockEnd(judged.place, judged.wanted, judged.snapshot))
 

@@ -47,6 +47,9 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
         server = build_server(settings)
         gc.collect()
         gc.freeze()  # a full collection of all that was imported would hold up a key for 30 ms
-        serve(server, sys.stdin.buffer, out)
+        try:
+            serve(server, sys.stdin.buffer, out)
+        finally:
+            server.recorder.close()  # some editors leave without waiting for the answer to `shutdown`
     # LSP: an exit that no shutdown request came before is an error.
     return 0 if server.was_shut_down else 1

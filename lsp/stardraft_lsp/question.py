@@ -64,6 +64,11 @@ def n_candidates(question: Question) -> int:
     return question.settings.candidates if question.invoked else 1
 
 
+def wants_only_sure(question: Question) -> bool:
+    """Whether the suggestion ends where the model is unsure; one asked for by hand is shown whole."""
+    return question.settings.confidence and not question.invoked
+
+
 def window_of(question: Question) -> Window:
     """The text around the question's cursor that is sent."""
     settings = question.settings

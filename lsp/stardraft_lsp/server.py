@@ -21,10 +21,11 @@ from pygls.protocol import default_converter
 
 from stardraft_lsp import options
 from stardraft_lsp.context.finding import Declared, QuestionPlace
-from stardraft_lsp.context.gathering import ContextSource
+from stardraft_lsp.context.gathering import ContextSource, ContextStatus
 from stardraft_lsp.context.outlining import SyntaxOutliner
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.syntax_chunking import SyntaxChunker
+from stardraft_lsp.context.telling import sentence
 from stardraft_lsp.declarations import Declarations, can_declare
 from stardraft_lsp.dialects import write_status
 from stardraft_lsp.documents import Document
@@ -146,10 +147,16 @@ class StardraftServer(LanguageServer):
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._prepared, uri)
 
+        def on_scanned(status: ContextStatus) -> None:  # in the background thread
+            message = types.LogMessageParams(types.MessageType.Log, sentence(status))
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.window_log_message, message)
+
         self.context = ContextSource(
             self._roots(),
             ContextSettings(enabled=config.cross_file),
             on_prepared=on_prepared,
+            on_scanned=on_scanned,
             open_chunker=SyntaxChunker(),
             outliner=SyntaxOutliner(),
         )

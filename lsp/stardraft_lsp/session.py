@@ -23,6 +23,7 @@ from stardraft_lsp.question import (
     Question,
     n_candidates,
     request_for,
+    wants_only_sure,
     window_of,
 )
 from stardraft_lsp.rhythm import Rhythm
@@ -139,7 +140,9 @@ class Session:
         around = window_of(question)
         language = language_of(question.language, question.place.path)
         made = self._cache.find(question.uri, around.prefix, around.suffix, language)
-        return Answer(made.text, replaces=made.replaces, identity=made.identity) if made else None
+        if made is None or (made.only_sure and not wants_only_sure(question)):
+            return None
+        return Answer(made.text, replaces=made.replaces, identity=made.identity)
 
     def _begin(self, waiting: Waiting) -> None:
         """Begins a generation for a question, or answers why there is none; none runs for its document."""
@@ -218,7 +221,8 @@ class Session:
         (text, replaces), *others = self._judge.ranked(generation.question, list(texts.items()))
         if generation.is_current:
             request = generation.request
-            made = Made(request.prefix, request.suffix, text, replaces, generation.identity)
+            only_sure = wants_only_sure(generation.question)
+            made = Made(request.prefix, request.suffix, text, replaces, generation.identity, only_sure)
             self._cache.put(generation.uri, made)
         return Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
 
@@ -254,7 +258,7 @@ class Session:
         before: Shown | None = None,
     ) -> Streamed:
         """before: a line that is shown with what comes."""
-        pipeline = self._judge.pipeline(question, request, question.settings, judged, self._board.model)
+        pipeline = self._judge.pipeline(question, request, judged, self._board.model)
 
         def grow(shown: Shown) -> None:
             self._grow(generation, followed(before, shown) if before is not None else shown)

@@ -1,6 +1,7 @@
 """What other files give to a prompt, and what they never give; with real folders, and threads as they are."""
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from stardraft_lsp.context.finding import QuestionPlace
-from stardraft_lsp.context.gathering import ContextSource, Edit
+from stardraft_lsp.context.gathering import ContextSource, ContextStatus, Edit
 from stardraft_lsp.context.reading import Disk, Entry, HangingError, PatientDisk, Stamp, local_path
 from stardraft_lsp.context.settings import ContextSettings
+from stardraft_lsp.context.telling import figures, sentence
 
 AT_ONCE = ContextSettings(settle_s=0, reindex_s=0, calm_s=0, io_timeout_s=5, use_global_excludes=False)
 PATIENCE_S = 60
@@ -62,9 +64,15 @@ def gathering(
     disk: Disk | None = None,
     watch: bool = False,
     on_prepared: Callable[[str], None] = lambda _uri: None,
+    on_scanned: Callable[[ContextStatus], None] = lambda _status: None,
 ) -> Iterator[ContextSource]:
     source = ContextSource(
-        [str(root) for root in roots], settings, disk=disk, watch=watch, on_prepared=on_prepared
+        [str(root) for root in roots],
+        settings,
+        disk=disk,
+        watch=watch,
+        on_prepared=on_prepared,
+        on_scanned=on_scanned,
     )
     source.start()
     try:
@@ -464,6 +472,19 @@ def test_the_open_documents_folder_is_read_first(tmp_path: Path) -> None:
     source.stop()
     assert source.status.n_files == 10
     assert WELCOME in said
+
+
+def test_what_was_left_out_is_told_in_a_sentence(shop: Path) -> None:
+    plant(shop, {"huge.py": "x = 1\n" * 400_000})
+    told: list[ContextStatus] = []
+    with gathering(shop, on_scanned=told.append) as source:
+        assert source.wait_until_idle(PATIENCE_S)
+    assert told
+    assert re.fullmatch(
+        r"stardraft has indexed \d files of the workspace on this computer; left out: .*1 too large.*\.",
+        sentence(told[0]),
+    )
+    assert figures(told[0])["left_out"]["too_large"] == 1
 
 
 def test_what_changes_on_disk_is_noticed(shop: Path) -> None:

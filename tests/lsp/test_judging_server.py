@@ -176,6 +176,19 @@ async def test_a_block_ends_with_its_scope_by_the_syntax_tree_where_indentation_
         await wait_until_async(lambda: writing.is_cancelled)
 
 
+async def test_what_is_asked_for_by_hand_is_not_what_was_cut_for_being_unsure(
+    home: dict[str, str], daemon: StandIn
+) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "total = \n")
+        await answered(editor, daemon, 0, editor.ask(URI, 0, 8, **TYPED), "price")
+        [whole] = await answered(editor, daemon, 1, editor.ask(URI, 0, 8), "price * rate")
+        assert whole["insertText"] == "price * rate"
+        again = await editor.answer(editor.ask(URI, 0, 8, **TYPED))
+        assert again["result"]["items"][0]["insertText"] == "price * rate"
+    assert len(daemon.completions) == 2
+
+
 # --- what is shown -----------------------------------------------------------------------------------------
 
 

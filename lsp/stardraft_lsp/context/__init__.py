@@ -9,6 +9,7 @@
     scan, watching, reading             the disk, in bounds of time and memory
     allowed, secrets, ignore, kinds     what may be read at all
     settings   the bounds
+    telling    what the index says of itself, to programs and people
 
 The way of the data: the session tells a `ContextSource` what the editor opens, changes, looks at and closes,
 and when a cursor rests it says where (`prepare`). In the background, candidates are found there, and placed.

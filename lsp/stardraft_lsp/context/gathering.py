@@ -73,6 +73,7 @@ class ContextSource:
     `wait_until_idle`. Nothing is ever raised for what the disk does.
 
     on_prepared: called in the background thread with a document's URI when its chunks are others than before.
+    on_scanned: called there when the workspace has been read, with what was left out.
     disk, chunker, outliner, clock: the doors to the machine and to the syntax room; they have defaults.
     open_chunker: cuts open documents; the others' where there is none.
 
@@ -86,6 +87,7 @@ class ContextSource:
         settings: ContextSettings = ContextSettings(),  # noqa: B008 - frozen
         *,
         on_prepared: Callable[[str], None] = lambda _uri: None,
+        on_scanned: Callable[["ContextStatus"], None] = lambda _status: None,
         disk: Filesystem | None = None,
         chunker: Chunker | None = None,
         open_chunker: Chunker | None = None,
@@ -95,6 +97,7 @@ class ContextSource:
     ) -> None:
         self._settings = settings
         self._on_prepared = on_prepared
+        self._on_scanned = on_scanned
         self._clock = clock
         self._pace = Pace()
         self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
@@ -520,6 +523,7 @@ class ContextSource:
     def _report(self, *, is_scanning: bool) -> None:
         left_out = self._scanner.left_out
         reuses = [placement.reuse for placement in self._placements.values()]
+        was_scanning = self._status.is_scanning
         self._status = ContextStatus(
             is_scanning=is_scanning,
             n_files=len(self._index),
@@ -534,3 +538,5 @@ class ContextSource:
                 sum(reuse.kept_characters for reuse in reuses),
             ),
         )
+        if was_scanning and not is_scanning:
+            self._on_scanned(self._status)
