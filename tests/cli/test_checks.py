@@ -51,7 +51,8 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "STARDRAFT_RUNTIME_DIR": tmp_path / "run",
     }.items():
         monkeypatch.setenv(variable, str(value))
-    monkeypatch.delenv("NVIM_APPNAME", raising=False)
+    for variable in ("NVIM_APPNAME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
     return tmp_path
 
 
@@ -269,24 +270,38 @@ def test_no_editor_is_nothing_to_say(own_home: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
-def test_neovim_is_told_what_to_add_until_it_is_there(own_home: Path) -> None:
+def test_neovim_is_told_how_to_be_set_up_until_it_is(own_home: Path) -> None:
     program(own_home / "bin", "nvim", "NVIM v0.12.4")
     (found,) = editors.neovim(Facts())
     assert "not set up" in found.message
-    lua = found.hint.partition("\n")[2]
-    assert len(lua.splitlines()) == 6
+    assert found.hint == "Type: stardraft setup nvim"
     configuration = own_home / ".config" / "nvim" / "lua"
     configuration.mkdir(parents=True)
-    (configuration / "completion.lua").write_text(lua)
+    (configuration / "completion.lua").write_text("vim.lsp.enable('stardraft')")
     (found,) = editors.neovim(Facts())
     assert "mentions stardraft" in found.message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
-def test_an_older_neovim_is_told_what_it_lacks(own_home: Path) -> None:
-    program(own_home / "bin", "nvim", "NVIM v0.11.0")
+@pytest.mark.parametrize("version", ["0.10.4", "0.12.4"])
+def test_neovim_s_plugin_is_found_where_packages_are(own_home: Path, version: str) -> None:
+    program(own_home / "bin", "nvim", f"NVIM v{version}")
+    package = own_home / ".local" / "share" / "nvim" / "site" / "pack" / "stardraft" / "start" / "stardraft"
+    package.mkdir(parents=True)
     (found,) = editors.neovim(Facts())
-    assert "has no inline completion" in found.message
+    assert found.message.endswith(f"the plugin is in {package}")
+    assert not found.hint
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
+@pytest.mark.parametrize(
+    ("version", "lacks"), [("0.11.0", "no inline completion of its own"), ("0.9.5", "too old")]
+)
+def test_an_older_neovim_is_told_what_it_lacks(own_home: Path, version: str, lacks: str) -> None:
+    program(own_home / "bin", "nvim", f"NVIM v{version}")
+    (found,) = editors.neovim(Facts())
+    assert lacks in found.message
+    assert "plugin" in found.hint
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-ins for editors are shell scripts")
@@ -294,6 +309,7 @@ def test_vscode_is_asked_for_its_extension(own_home: Path) -> None:
     program(own_home / "bin", "code", "1.101.0")
     (found,) = editors.vscode(Facts())
     assert "no stardraft extension" in found.message
+    assert "stardraft setup vscode --path" in found.hint
     (own_home / ".vscode" / "extensions" / "stardraft.stardraft-0.1.0").mkdir(parents=True)
     (found,) = editors.vscode(Facts())
     assert "stardraft.stardraft-0.1.0 is installed" in found.message

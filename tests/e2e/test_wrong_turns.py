@@ -15,6 +15,8 @@ import pytest
 
 from stardraftd.paths import builtin_model_path
 from tests.cli.program import COMMAND, DEMO, stardraft
+from tests.editors.neovim import Neovim, find_neovim
+from tests.support.editor import editing
 from tests.support.home import write_config
 from tests.support.waiting import wait_until
 
@@ -100,6 +102,37 @@ def test_a_missing_engine_is_told_with_the_command_that_adds_it(without_engine: 
     assert f"{sys.executable} -m pip install " in said
 
 
+async def test_an_editor_is_told_once_that_the_engine_is_missing_and_how_to_add_it(
+    without_engine: dict[str, str],
+) -> None:
+    uri = "file:///shop/till.py"
+    async with editing(without_engine) as editor:
+        editor.open(uri, "class Counter:\n    def \n")
+        for kind in (2, 1):
+            answer = await editor.answer(editor.ask(uri, 1, 8, context={"triggerKind": kind}))
+            assert not answer["result"]["items"]
+        status = await editor.until_told("stardraft/status", lambda told: told["state"] == "error")
+        (popped_up,) = editor.told("window/showMessage")
+    for sentence in (status["message"], popped_up["message"]):
+        assert "The engine is not installed" in sentence
+        assert f"{sys.executable} -m pip install " in sentence
+        assert "Traceback" not in sentence
+
+
+@posix_only
+def test_neovim_without_any_plugin_shows_that_the_engine_is_missing(
+    without_engine: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "till.py"
+    with Neovim(find_neovim(), without_engine, tmp_path, ROOT / "packaging/neovim/stardraft.lua") as neovim:
+        neovim.open(file)
+        neovim.keys("iclass Counter:")
+        said = wait_until(lambda: neovim.call("nvim_exec2", "messages", {"output": True})["output"])
+    assert "The engine is not installed" in said
+    assert f"{sys.executable} -m pip install " in said
+    assert "Traceback" not in said
+
+
 @posix_only
 def test_without_a_compiler_the_doctor_names_the_package_to_install(
     without_engine: dict[str, str], tmp_path: Path
@@ -139,17 +172,37 @@ def test_without_a_compiler_make_says_so_before_pip_is_started(tmp_path: Path) -
 # --- an editor that is too old -------------------------------------------------------------------
 
 
+def with_neovim(home: dict[str, str], folder: Path, version: str) -> dict[str, str]:
+    """A person's own home, with a Neovim that says it is of that version."""
+    neovim = folder / "bin" / "nvim"
+    neovim.parent.mkdir()
+    neovim.write_text(f"#!/bin/sh\necho NVIM v{version}\n")
+    neovim.chmod(0o755)
+    return home | {
+        "PATH": f"{neovim.parent}{os.pathsep}{home['PATH']}",
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / ".config"),
+    }
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("version", "way_out"), [("0.7.2", "Update Neovim"), ("0.9.5", "Update Neovim"), ("0.11.4", "plugin")]
+)
+def test_an_old_neovim_is_not_set_up_for_what_it_cannot_do(
+    home: dict[str, str], tmp_path: Path, version: str, way_out: str
+) -> None:
+    person = with_neovim(home, tmp_path, version)
+    told(stardraft(person, "setup", "nvim", "--yes"), version.rpartition(".")[0], "no inline", way_out)
+    assert not (tmp_path / ".config").exists()
+
+
 @posix_only
 def test_an_old_neovim_is_told_what_it_lacks(home: dict[str, str], tmp_path: Path) -> None:
-    neovim = tmp_path / "bin" / "nvim"
-    neovim.parent.mkdir()
-    neovim.write_text("#!/bin/sh\necho NVIM v0.9.5\n")
-    neovim.chmod(0o755)
-    path = f"{neovim.parent}{os.pathsep}{home['PATH']}"
-    report = stardraft(home | {"PATH": path, "HOME": str(tmp_path)}, "doctor", "--json")
+    report = stardraft(with_neovim(home, tmp_path, "0.9.5"), "doctor", "--json")
     (found,) = [check for check in json.loads(report.stdout)["checks"] if "NVIM v0.9.5" in check["message"]]
-    assert "no inline completion" in found["message"]
-    assert found["hint"]
+    assert "too old" in found["message"]
+    assert "Update Neovim" in found["hint"]
 
 
 # --- somebody else's port, another version's daemon ----------------------------------------------
@@ -189,23 +242,50 @@ def test_a_port_that_another_program_has_taken_since_is_left_to_it(home: dict[st
         assert json.loads(address.read_bytes())["port"] != port
 
 
-OLD_DAEMON = """
-import stardraftd, stardraftd.service as service
-stardraftd.__version__ = service.__version__ = "0.0.1"
+DAEMON_OF_VERSION = """
+import sys, stardraftd, stardraftd.service as service
+stardraftd.__version__ = service.__version__ = sys.argv.pop()
 from stardraftd.main import run
 raise SystemExit(run([], foreground=False))
 """
 
 
+@contextmanager
+def daemon_of_version(home: dict[str, str], version: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A running daemon that says it is of that version."""
+    with subprocess.Popen(
+        [sys.executable, "-c", DAEMON_OF_VERSION, version],
+        env=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as daemon:
+        assert daemon.stdout is not None
+        assert b'"listening"' in daemon.stdout.readline()
+        yield daemon
+
+
+def check_of_daemon(home: dict[str, str]) -> dict[str, str]:
+    """What `stardraft doctor` says of the daemon."""
+    checks = json.loads(stardraft(home, "doctor", "--json").stdout)["checks"]
+    (found,) = [check for check in checks if check["name"] == "daemon"]
+    return dict(found)
+
+
+@posix_only
+def test_a_daemon_of_a_newer_version_serves_and_is_told_of(home: dict[str, str]) -> None:
+    with daemon_of_version(home, "9.9.9") as newer:
+        assert stardraft(home, "complete", PLACE).returncode == 0
+        assert newer.poll() is None
+        found = check_of_daemon(home)
+        assert "version 9.9.9" in found["message"]
+        assert "update or remove the older one" in found["hint"]
+        assert stardraft(home, "daemon", "stop", "--now").returncode == 0
+
+
 @posix_only
 def test_a_daemon_of_an_older_version_is_told_of_and_replaced(home: dict[str, str]) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OLD_DAEMON], env=home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as old:
-        assert old.stdout is not None
-        assert b'"listening"' in old.stdout.readline()
-        checks = json.loads(stardraft(home, "doctor", "--json").stdout)["checks"]
-        (found,) = [check for check in checks if check["name"] == "daemon"]
+    with daemon_of_version(home, "0.0.1") as old:
+        found = check_of_daemon(home)
         assert "version 0.0.1" in found["message"]
         assert "stardraft daemon restart" in found["hint"]
         result = stardraft(home, "complete", PLACE)
@@ -235,6 +315,14 @@ def test_a_configuration_that_cannot_be_written_to(home: dict[str, str], tmp_pat
         home | {"STARDRAFT_CONFIG": str(folder / "config.toml")}, "model", "use", "built-in"
     )
     told(result, "config.toml", "Permission denied")
+
+
+@linux_only
+def test_an_editor_s_configuration_that_cannot_be_written_to(home: dict[str, str], tmp_path: Path) -> None:
+    person = with_neovim(home, tmp_path, "0.12.4")
+    (tmp_path / ".config").mkdir(mode=0o500)
+    result = obeying_modes(person, "setup", "nvim", "--yes")
+    told(result, "stardraft.lua cannot be written: Permission denied.", "--path", "--print")
 
 
 @posix_only

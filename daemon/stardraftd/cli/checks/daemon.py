@@ -2,6 +2,7 @@
 
 from stardraftd import __version__
 from stardraftd.cli.checks import Check
+from stardraftd.cli.checks.editors import version_numbers
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.wording import duration
 
@@ -12,11 +13,14 @@ def daemon(facts: Facts) -> list[Check]:
         return [Check("daemon", "ok", "not running; it starts when it is needed")]
     running = f"version {status.version}, pid {status.pid}, for {duration(status.uptime_s)}"
     if status.version != __version__:
+        is_newer = version_numbers(status.version) > version_numbers(__version__)
         found = Check(
             "daemon",
             "warning",
             f"{running}; this is version {__version__}.",
-            "Start the new one: stardraft daemon restart",
+            "It serves this older version, too. Two stardrafts are installed: update or remove the older one."
+            if is_newer
+            else "Start the new one: stardraft daemon restart",
         )
     else:
         found = Check("daemon", "ok", running)

@@ -3,6 +3,7 @@
 An editor without stardraft is nothing wrong: the check says how to set it up.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,15 +16,8 @@ from stardraftd.cli.checks.facts import Facts
 
 VERSION_TIMEOUT_S = 10.0
 NEOVIM_WITH_INLINE_COMPLETION = (0, 12)
+NEOVIM_OF_THE_PLUGIN = (0, 10)
 MAX_CONFIG_FILE_BYTES = 1_000_000
-
-NEOVIM_SNIPPET = """\
-vim.lsp.config("stardraft", { cmd = { "stardraft", "lsp" }, root_markers = { ".git" } })
-vim.lsp.enable("stardraft")
-vim.lsp.inline_completion.enable()
-vim.keymap.set("i", "<Tab>", function()
-  return vim.lsp.inline_completion.get() and "" or "<Tab>"
-end, { expr = true })"""
 
 VSCODE_EXTENSIONS = (".vscode/extensions", ".vscode-server/extensions", ".vscode-oss/extensions")
 
@@ -33,26 +27,20 @@ def neovim(_facts: Facts) -> list[Check]:
     if found is None:
         return []
     version = version_numbers(found)
-    if version < NEOVIM_WITH_INLINE_COMPLETION:
-        return [
-            Check(
-                "editor",
-                "ok",
-                f"{found}: has no inline completion; suggestions come in its completion menu.",
-                "Neovim 0.12 or later shows them as ghost text.",
-            )
-        ]
     folder = neovim_config_folder()
-    if mentions_stardraft(folder):
-        return [Check("editor", "ok", f"{found}: {folder} mentions stardraft")]
-    return [
-        Check(
-            "editor",
-            "ok",
-            f"{found}: not set up for stardraft yet",
-            f"Add this to {folder / 'init.lua'}:\n{NEOVIM_SNIPPET}",
-        )
-    ]
+    if version < NEOVIM_OF_THE_PLUGIN:
+        message = f"{found}: too old to show suggestions in grey"
+        hint = "Update Neovim: from 0.10 on there is a plugin for it, from 0.12 on it needs none."
+    elif mentions_stardraft(folder):
+        message, hint = f"{found}: {folder} mentions stardraft", ""
+    elif package := neovim_package():
+        message, hint = f"{found}: the plugin is in {package}", ""
+    elif version < NEOVIM_WITH_INLINE_COMPLETION:
+        message = f"{found}: has no inline completion of its own"
+        hint = "Type: stardraft setup nvim --plugin"
+    else:
+        message, hint = f"{found}: not set up for stardraft yet", "Type: stardraft setup nvim"
+    return [Check("editor", "ok", message, hint)]
 
 
 def vscode(_facts: Facts) -> list[Check]:
@@ -63,7 +51,15 @@ def vscode(_facts: Facts) -> list[Check]:
         return []
     name = f"VS Code {found or ''}".strip()
     if extension is None:
-        return [Check("editor", "ok", f"{name}: no stardraft extension in {_listed(folders)}")]
+        return [
+            Check(
+                "editor",
+                "ok",
+                f"{name}: no stardraft extension in {_listed(folders)}",
+                "Make it (packaging/vscode in stardraft's source: npm ci && npm run package), then type: "
+                "stardraft setup vscode --path stardraft.vsix",
+            )
+        ]
     return [Check("editor", "ok", f"{name}: the extension {extension.name} is installed")]
 
 
@@ -102,12 +98,20 @@ def version_numbers(text: str) -> tuple[int, ...]:
 
 def neovim_config_folder() -> Path:
     """Where Neovim reads its configuration: NVIM_APPNAME and XDG_CONFIG_HOME count, as they do for Neovim."""
-    import os
-
     name = os.environ.get("NVIM_APPNAME") or "nvim"
     if os.name == "nt":
         return Path(platformdirs.user_data_path(name, appauthor=False))
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / name
+
+
+def neovim_package() -> Path | None:
+    """The folder of the plugin, where it is a package that Neovim loads by itself: `:help packages`."""
+    name = os.environ.get("NVIM_APPNAME") or "nvim"
+    if os.name == "nt":
+        data = Path(platformdirs.user_data_path(f"{name}-data", appauthor=False))
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / name
+    return next(iter(sorted(data.glob("site/pack/*/start/stardraft*"))), None)
 
 
 def mentions_stardraft(folder: Path) -> bool:
