@@ -5,68 +5,18 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tomlkit
 
-from stardraftd.cli.edge import run
+from tests.cli.person import Stardraft, files_in, program
 from tests.cli.program import COMMAND, TIMEOUT_S
 
 EDITORS = ["nvim", "helix", "emacs", "zed", "kate", "sublime", "jetbrains"]
 MINE = "# mine\n[editor]\nline-number = 'relative'\n"
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links, modes, terminals")
-
-
-Stardraft = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def person(home: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """A home folder with nothing in it, and no editor on the PATH but those that a test puts there."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "stardraft").symlink_to(Path(sys.executable).parent / "stardraft")
-    return home | {
-        "HOME": str(tmp_path / "home"),
-        "XDG_CONFIG_HOME": str(tmp_path / "home" / ".config"),
-        "XDG_DATA_HOME": str(tmp_path / "home" / ".local" / "share"),
-        "PATH": os.pathsep.join([str(programs), "/usr/bin", "/bin"]),
-    }
-
-
-@pytest.fixture
-def setup(
-    person: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Stardraft:
-    """`stardraft setup ...` in the person's environment: in this process, for there are many of them."""
-    for name in os.environ:
-        if name not in person and name != "PYTEST_CURRENT_TEST":
-            monkeypatch.delenv(name)
-    for name, value in person.items():
-        monkeypatch.setenv(name, value)
-
-    def stardraft(*arguments: str) -> subprocess.CompletedProcess[str]:
-        capfd.readouterr()
-        code = run(["setup", *arguments])
-        said = capfd.readouterr()
-        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
-
-    return stardraft
-
-
-def program(person: dict[str, str], name: str, script: str) -> Path:
-    """An editor's executable: a real program, which says what the test needs."""
-    path = Path(person["PATH"].split(os.pathsep)[0]) / name
-    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("editor", EDITORS)
@@ -256,7 +206,7 @@ def test_an_old_neovim_is_told_what_to_do(person: dict[str, str], setup: Stardra
     answer = setup("nvim", "--yes")
     assert answer.returncode == 1
     assert "is Neovim 0.10" in answer.stderr
-    assert "plugin" in answer.stderr
+    assert "stardraft setup nvim --plugin" in answer.stderr
     assert not Path(person["HOME"]).exists()
 
 

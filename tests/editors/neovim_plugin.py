@@ -7,12 +7,14 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from tests.cli.program import is_gone
 from tests.editors.neovim import Neovim, find_neovim
 from tests.support.waiting import wait_until
 
@@ -62,6 +64,10 @@ def find_old_neovim() -> str:
 
 
 FINDERS = {"0.12": find_neovim, "0.10": find_old_neovim}
+both_versions = pytest.mark.parametrize("version", FINDERS)
+
+# A configuration in which no suggestion is held back.
+SHOW_ALL = "[editor]\nconfidence = false\n"
 
 
 class PluginNeovim(Neovim):
@@ -84,6 +90,12 @@ class PluginNeovim(Neovim):
 
     def __enter__(self) -> "PluginNeovim":
         return self
+
+    def __exit__(self, *problem: object) -> None:
+        """Ends when the language servers have ended as well, so that nobody need look for them."""
+        servers = psutil.Process(self.process.pid).children()
+        super().__exit__(*problem)
+        wait_until(lambda: all(is_gone(server.pid) for server in servers), what="a language server is left")
 
     def open_file(self, file: Path) -> None:
         """Edits `file`, and waits until the plugin's language server is there."""
@@ -169,3 +181,78 @@ class Script:
 
     def _say(self, method: str, params: Any) -> None:
         self._editor.lua(SAY, method, params)
+
+
+class Scripted:
+    """An editor and the scripted server that it has."""
+
+    def __init__(self, editor: PluginNeovim, script: Script, encoding: str) -> None:
+        self.editor = editor
+        self.script = script
+        self.encoding = encoding
+
+    def type(self, keys: str) -> None:
+        self.editor.keys(keys)
+
+    def sees(self, ghost: str) -> None:
+        """Waits until exactly this is drawn."""
+        editor = self.editor
+        wait_until(lambda: editor.ghost_text() == ghost or None, what=f"{ghost!r} is not what is drawn")
+
+    def line(self, row: int = 0) -> str:
+        return self.editor.lines()[row]
+
+    def screen_row(self, row: int = 0) -> str:
+        return self.editor.screen().splitlines()[row].rstrip()
+
+
+Open = Callable[..., Scripted]
+
+
+def asked(scripted: Open, keys: str, text: str = "") -> Scripted:
+    """An editor in which these keys were typed, and the server was asked at the end of them."""
+    at = scripted(text)
+    at.type(keys)
+    ask_again(at)
+    return at
+
+
+def ask_again(at: Scripted) -> None:
+    """Waits until the server was asked for the place where the cursor is now."""
+
+    def is_asked() -> bool:
+        questions = at.script.heard(ASKED)
+        row, column = at.editor.cursor()
+        before = at.editor.lines()[row].encode()[:column].decode()
+        here = {"line": row, "character": n_units(before, at.encoding)}
+        return bool(questions) and questions[-1]["position"] == here
+
+    wait_until(is_asked, what="the server was not asked at the cursor")
+
+
+def rows_asked_about(at: Scripted) -> set[int]:
+    return {question["position"]["line"] for question in at.script.heard(ASKED)}
+
+
+def n_units(text: str, encoding: str) -> int:
+    codec, size_bytes = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}[
+        encoding
+    ]
+    return len(text.encode(codec)) // size_bytes
+
+
+def ends_with(at: Scripted, text: str) -> bool:
+    return at.line().endswith(text)
+
+
+def has_lines(at: Scripted, lines: list[str]) -> bool:
+    return at.editor.lines() == lines
+
+
+def partly(at: Scripted, n: int) -> list[int] | None:
+    told = [part["acceptedLength"] for part in at.script.heard("textDocument/didPartiallyAcceptCompletion")]
+    return told if len(told) >= n else None
+
+
+def span(line: int, start: int, end: int) -> dict[str, Any]:
+    return {"start": {"line": line, "character": start}, "end": {"line": line, "character": end}}

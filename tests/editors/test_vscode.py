@@ -132,11 +132,16 @@ def settled(window: Window) -> Frame:
 
 def begin(window: Window, file: Path) -> Frame:
     """Opens the file at the method that was left at its beginning, and finishes its word."""
-    window.open_file(file, BEGINNING)
+    finish_word(window, file, BEGINNING)
+    return settled(window)
+
+
+def finish_word(window: Window, file: Path, line: int) -> None:
+    """Types the last letter of a line, counted from 1, once more: an n."""
+    window.open_file(file, line)
     window.forget_frames()
     window.press("Backspace")
     window.type("n")
-    return settled(window)
 
 
 def wait_for_line(window: Window, line: str) -> None:
@@ -161,8 +166,12 @@ def test_what_is_shown_is_what_tab_accepts(window: Window, file: Path, pictures:
 
 
 def test_a_suggestion_grows_while_it_is_made(window: Window, file: Path, home: dict[str, str]) -> None:
+    # Of words that are nowhere in the file, for what is there already is written in one go.
+    file.write_text(f"{SHELF}\n    def load(self, path):\n        with open\n", encoding="utf-8")
     with slowed_down(engine_pid(home)):
-        whole = begin(window, file)
+        finish_word(window, file, len(file.read_text(encoding="utf-8").splitlines()))
+        wait_until(window.ghost, what=f"no ghost text appeared; stardraft says: {window.status()}")
+    whole = settled(window)
     seen = [frame.ghost for frame in window.frames()]
     first = next(index for index, ghost in enumerate(seen) if ghost)
     growing = seen[first:]
@@ -170,6 +179,7 @@ def test_a_suggestion_grows_while_it_is_made(window: Window, file: Path, home: d
     for before, after in itertools.pairwise(growing):
         assert after.startswith(before), f"{before!r} became {after!r}"
     assert growing[-1] == whole.ghost
+    print(*growing, sep="\n")
 
 
 def test_a_suggestion_is_accepted_word_by_word(window: Window, file: Path) -> None:
@@ -348,14 +358,14 @@ def n_requests(home: dict[str, str]) -> int:
 
 @contextmanager
 def slowed_down(pid: int) -> Iterator[None]:
-    """Lets a process run a twentieth of the time: the built-in model becomes as slow as a real one."""
+    """Lets a process run 1 / 60 of the time: the built-in model becomes as slow as a real one on a CPU."""
     over = threading.Event()
     process = psutil.Process(pid)
 
     def brake() -> None:
         while not over.wait(0.004):
             process.suspend()
-            over.wait(0.08)
+            over.wait(0.24)
             process.resume()
 
     thread = threading.Thread(target=brake)

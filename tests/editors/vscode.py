@@ -325,8 +325,9 @@ class Window:
         return msgspec.convert(self._do("evaluate", "painted.frames"), list[Frame])
 
     def unchanged_ms(self) -> float:
-        """How long ago the last of the frames was painted first, by the page's clock."""
-        return float(self._do("evaluate", "performance.now() - painted.frames.at(-1).at_ms"))
+        """How long ago the last of the frames was painted first, by the page's clock; 0 before the first."""
+        painted_ms = "painted.frames.at(-1)?.at_ms ?? performance.now()"
+        return float(self._do("evaluate", f"performance.now() - ({painted_ms})"))
 
     def ghost(self) -> Frame | None:
         """What is painted now, if there is ghost text in it."""

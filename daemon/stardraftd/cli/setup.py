@@ -10,13 +10,14 @@ from typer.core import TyperGroup
 from stardraftd.cli import setup_service
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
-from stardraftd.errors import StardraftError
+from stardraftd.cli.setup_plugin import set_up_plugin, take_plugin_back
+from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
     from stardraftd.setup.editors import Editor, Place, Plan
 
 TITLES = {
-    "nvim": "Neovim 0.12 or newer, without a plugin.",
+    "nvim": "Neovim: a file for 0.12 or newer, or the plugin.",
     "vscode": "VS Code: installs the extension from its file.",
     "helix": "Helix: languages.toml, beside the servers that you have.",
     "emacs": "Emacs: lsp-mode and eglot.",
@@ -29,6 +30,7 @@ EXAMPLES = examples(
     "stardraft setup helix              shows what would change, and asks",
     "stardraft setup helix --print      only shows it",
     "stardraft setup helix --undo       takes back exactly what was written",
+    "stardraft setup nvim --plugin      Neovim's plugin, for 0.10 or newer",
     "stardraft setup service            the daemon starts when it is needed, by the system",
 )
 
@@ -36,6 +38,15 @@ File = Annotated[
     Path | None,
     typer.Option("--path", metavar="FILE", help="Another file than the usual one.", show_default=False),
 ]
+Plugin = Annotated[
+    bool,
+    typer.Option("--plugin", help="The plugin, for 0.10 or newer: suggestions grow as they are written."),
+]
+WITHOUT_PLUGIN = (
+    "Without --plugin, Neovim 0.12 or newer gets one file. With it, Neovim 0.10 or newer gets the plugin, as "
+    "a package in its data folder: suggestions that grow while the model writes them, taken whole, by the "
+    "word or by the line, and `:Stardraft` commands. It is one or the other."
+)
 
 
 class Names(TyperGroup):
@@ -54,7 +65,8 @@ def commands() -> typer.Typer:
     app = typer.Typer(cls=Names, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EXAMPLES)
     app.callback(invoke_without_command=True)(_setup)
     for name, title in TITLES.items():
-        app.command(name, help=_help(name, title), epilog=_examples(name))(_command(name))
+        made = _neovim if name == "nvim" else _command(name)
+        app.command(name, help=_help(name, title), epilog=_examples(name))(made)
     app.command("service", epilog=setup_service.EXAMPLES)(setup_service.service)
     return app
 
@@ -70,6 +82,8 @@ def _setup(context: typer.Context) -> None:
 
 
 def _help(name: str, title: str) -> str:
+    if name == "nvim":
+        title = f"{title}\n\n{WITHOUT_PLUGIN}"
     return (
         f"{title}\n\nWhat would change is shown as a diff, and you are asked. The file as it was is kept; "
         f"`stardraft setup {name} --undo` brings it back."
@@ -79,7 +93,8 @@ def _help(name: str, title: str) -> str:
 def _examples(name: str) -> str:
     if name == "vscode":
         return examples("stardraft setup vscode --path stardraft.vsix", "stardraft setup vscode --undo")
-    return examples(*(f"stardraft setup {name}{option}" for option in ("", " --print", " --undo")))
+    options = ("", " --print", " --undo", *((" --plugin", " --plugin --undo") if name == "nvim" else ()))
+    return examples(*(f"stardraft setup {name}{option}" for option in options))
 
 
 def _command(name: str) -> Any:
@@ -96,9 +111,32 @@ def _command(name: str) -> Any:
     return command
 
 
+def _neovim(
+    plugin: Plugin = False, print_only: Print = False, yes: Yes = False, undo: Undo = False, path: File = None
+) -> None:
+    from stardraftd.setup import record
+    from stardraftd.setup.editors.neovim_plugin import NAME
+
+    manner = Manner(print_only, yes)
+    if not plugin and not (undo and path is None and NAME in record.names()):
+        _command("nvim")(print_only, yes, undo, path)
+        return
+    if path is not None:
+        raise RequestError(
+            "--path is for the file without the plugin.",
+            "The plugin goes where Neovim looks for it: XDG_DATA_HOME and NVIM_APPNAME count, as for Neovim.",
+        )
+    if not undo:
+        set_up_plugin(manner)
+    elif not take_plugin_back(manner):
+        typer.echo("Neovim's plugin was not set up by this command: there is nothing to take back.")
+    if undo and not plugin and "nvim" in record.names():
+        _command("nvim")(print_only, yes, undo, None)
+
+
 def _set_up(editor: "Editor", manner: Manner, path: Path | None) -> None:
     place = _place(editor, path)
-    if place.program is None:
+    if place.program is None and editor.undo_run is None:  # else the program itself is what sets up
         where = f"{editor.title} was not found ({' or '.join(editor.programs[:3])} on the PATH)"
         typer.echo(f"{where}; it can be set up all the same.", err=True)
     plan = editor.plan(place)
@@ -132,8 +170,12 @@ def _carry_out(editor: "Editor", place: "Place", plan: "Plan", manner: Manner) -
 def take_back_editor(name: str, manner: Manner) -> None:
     """Takes back all that was set up in the editor of that name. Raises a StardraftError."""
     from stardraftd.setup.editors import editor
+    from stardraftd.setup.editors.neovim_plugin import NAME
 
-    _undo(editor(name), manner, None)
+    if name == NAME:
+        take_plugin_back(manner)
+    else:
+        _undo(editor(name), manner, None)
 
 
 def _undo(editor: "Editor", manner: Manner, path: Path | None) -> None:

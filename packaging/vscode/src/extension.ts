@@ -21,7 +21,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("stardraft", { log: true });
   const version = (context.extension.packageJSON as { readonly version: string }).version;
   const locator = new Locator(context.globalStorageUri);
-  const ghost = new GhostText();
+  const ghost = new GhostText(context.extension.id);
   const server = new ServerLife(version, locator, ghost, log);
   const client = (): LanguageClient | undefined => server.client;
   const quiet = new Quiet(client);

@@ -16,7 +16,8 @@ import {
   ProgressType,
 } from "vscode-languageclient/node";
 
-import { type Editor, Grower, type Growth, type Place, type Sent, type Way } from "./pure/growth.js";
+import { type Editor, Grower, type Growth, type Place, type Sent, type Way, isSamePlace, stepsIn } from "./pure/growth.js";
+import { readVersion } from "./pure/version.js";
 
 /** An item as the server sends it; stardraft's are plain text. */
 export interface ServerItem extends InlineCompletionItem {
@@ -30,23 +31,26 @@ type Plainly = Parameters<NonNullable<NonNullable<LanguageClientOptions["middlew
 
 const PIECES = new ProgressType<ServerItems>();
 const TOOK = "stardraft.took";
+const TRIGGER = "editor.action.inlineSuggest.trigger";
+const HIDE = "editor.action.inlineSuggest.hide";
 /** Suggestions that may still be accepted. */
 const MOST_KNOWN = 32;
 const LONGEST_WAIT_MS = 15_000;
 
 export class GhostText implements vscode.Disposable, Editor<ServerItem> {
+  readonly steps = stepsIn(readVersion(vscode.version) ?? [1, 0, 0]);
   private readonly grower = new Grower<ServerItem>(this);
   private readonly known = new Map<number, Growth<ServerItem>>();
   private readonly subscriptions: vscode.Disposable[];
   private client: LanguageClient | undefined;
-  /** A provider of nothing, whose newness has VS Code ask all of them. */
+  /** The provider that has the newest look of what grows. */
   private stranger: vscode.Disposable | undefined;
   private lastToken = 0;
   private lastId = 0;
   private isShowing = false;
   private isGrowing = false;
 
-  constructor() {
+  constructor(private readonly extensionId: string) {
     this.subscriptions = [
       vscode.window.onDidChangeTextEditorSelection(() => this.moved()),
       vscode.window.onDidChangeActiveTextEditor(() => this.moved()),
@@ -86,8 +90,18 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
       this.setShowing(plain !== undefined && plain !== null && (Array.isArray(plain) ? plain : plain.items).length > 0);
       return plain;
     }
+    return this.answer(this.client, document, position, context, token);
+  };
+
+  private async answer(
+    client: LanguageClient,
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    context: vscode.InlineCompletionContext,
+    token: vscode.CancellationToken,
+  ): Promise<vscode.InlineCompletionItem[] | undefined> {
     const asked = this.grower.provide(
-      placeOf(this.client, document, position, context),
+      placeOf(client, document, position, context),
       context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke,
       () => token.isCancellationRequested,
     );
@@ -99,13 +113,16 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     } finally {
       listening.dispose();
     }
-  };
+  }
 
   /**
    * Asks by hand, also where the machine has asked before. Settles when all has come.
    */
   async askByHand(): Promise<void> {
-    await this.retrigger("forced");
+    await this.retrigger("plain");
+    if (!this.wasAskedByHand) {
+      await this.retrigger("forced"); // VS Code takes what it has for an answer
+    }
     const growth = this.grower.current;
     if (growth?.sent !== undefined) {
       const waited = new Promise((resolve) => setTimeout(resolve, LONGEST_WAIT_MS));
@@ -171,16 +188,12 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
 
   async retrigger(way: Way): Promise<void> {
     if (way === "forced") {
-      const commands = ["editor.action.inlineSuggest.hide", "editor.action.inlineSuggest.trigger"];
-      await vscode.commands.executeCommand("runCommands", { commands });
-      return;
+      await vscode.commands.executeCommand("runCommands", { commands: [HIDE, TRIGGER] });
+    } else if (way === "renewed") {
+      await this.asStranger();
+    } else {
+      await vscode.commands.executeCommand(TRIGGER);
     }
-    if (way === "renewed") {
-      this.stranger?.dispose();
-      const provider = { provideInlineCompletionItems: () => undefined };
-      this.stranger = vscode.languages.registerInlineCompletionItemProvider({ pattern: "**" }, provider);
-    }
-    await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
   }
 
   later(ms: number, work: () => void): () => void {
@@ -219,6 +232,29 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     if (place !== undefined && this.grower.current === undefined && this.isSameText(place)) {
       this.setShowing(false);
     }
+  }
+
+  /** Answers as a provider that VS Code does not know yet, and is told to ask: no other extension's is asked with it. */
+  private async asStranger(): Promise<void> {
+    const client = this.client;
+    const growth = this.grower.current;
+    this.stranger?.dispose();
+    if (client === undefined || growth === undefined) {
+      return;
+    }
+    this.stranger = vscode.languages.registerInlineCompletionItemProvider(
+      { pattern: "**" },
+      {
+        // Elsewhere, and when a person asks, the client's own provider answers: once is enough.
+        provideInlineCompletionItems: (document, position, context, token) =>
+          context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic &&
+          growth === this.grower.current &&
+          isSamePlace(growth.place, placeOf(client, document, position, context))
+            ? this.answer(client, document, position, context, token)
+            : undefined,
+      },
+    );
+    await vscode.commands.executeCommand(TRIGGER, { explicit: false, providerId: `${this.extensionId}:*` });
   }
 
   private setShowing(isShowing: boolean): void {

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { type Editor, FORCED_PACE_MS, Grower, type Item, PACE_MS, type Place, type Sent, SPARING_PACE_MS, type Way } from "../src/pure/growth.js";
+import {
+  type Editor,
+  Grower,
+  HOLD_MS,
+  type Item,
+  PACE_MS,
+  type Place,
+  type Sent,
+  type Steps,
+  type Way,
+  stepsIn,
+} from "../src/pure/growth.js";
 
 interface Question {
   readonly place: Place;
@@ -14,8 +25,8 @@ interface Question {
 }
 
 /**
- * An editor with one document and one cursor, as VS Code behaves: it shows what a provider answers, asks when it is
- * triggered, and does not ask twice by hand at one place; `kind`: whatever happens, unless it has a new provider, or not at all.
+ * An editor with one document and one cursor, as VS Code behaves: it shows what a provider answers, and asks again at
+ * a place only by hand where it had asked by itself (`one`), or whenever there is a new provider (`many`).
  */
 class Screen implements Editor<Item> {
   readonly grower = new Grower<Item>(this);
@@ -25,11 +36,16 @@ class Screen implements Editor<Item> {
   isGrowing = false;
   version = 1;
   character = 4;
-  kind: "asks" | "asks strangers" | "stubborn" = "stubborn";
+  /** It does not care for new providers, whatever its version says. */
+  isStubborn = false;
   isHidden = false;
   private now = 0;
   private timers: { at: number; work: () => void }[] = [];
-  private askedByHandAt = "";
+  private askedAt = "";
+  private wasByHand = false;
+  private nAsked = 0;
+
+  constructor(readonly steps: Steps = "one") {}
 
   get place(): Place {
     return { uri: "file:///a.py", version: this.version, line: 0, character: this.character, selected: "" };
@@ -41,18 +57,27 @@ class Screen implements Editor<Item> {
     return question;
   }
 
-  /** Asks the provider; what it answers is on the screen afterwards. */
-  async ask(byHand = false): Promise<void> {
+  /** Asks the provider, unless what it said here is an answer; what it says is on the screen afterwards. */
+  async ask(byHand = false, isRenewed = false): Promise<void> {
     const place = this.place;
     const key = JSON.stringify(place);
-    if (byHand && this.kind !== "asks" && this.askedByHandAt === key) {
+    if (this.askedAt === key && (this.wasByHand || !byHand) && !isRenewed) {
       return;
     }
-    const growth = await this.grower.provide(place, byHand, () => JSON.stringify(this.place) !== key);
-    if (JSON.stringify(this.place) === key) {
-      this.askedByHandAt = byHand ? key : "";
+    const asked = ++this.nAsked;
+    const isCancelled = (): boolean => JSON.stringify(this.place) !== key || this.nAsked !== asked;
+    const growth = await this.grower.provide(place, byHand, isCancelled);
+    if (!isCancelled()) {
+      this.askedAt = key;
+      this.wasByHand = byHand;
       this.shown.push(growth === undefined ? "" : growth.items.map((item) => item.insertText).join("|"));
     }
+  }
+
+  /** It has waited for long enough. */
+  losePatience(): void {
+    this.nAsked += 1;
+    this.grower.cancelled(this.grower.current);
   }
 
   /** One more character was typed. */
@@ -129,11 +154,9 @@ class Screen implements Editor<Item> {
     }
     if (way === "forced") {
       this.blanks += 1;
+      this.askedAt = "";
     }
-    if (way === "forced" || (way === "renewed" && this.kind === "asks strangers")) {
-      this.askedByHandAt = "";
-    }
-    await this.ask(true);
+    await this.ask(way !== "renewed", way === "renewed" && !this.isStubborn);
   }
 
   later(ms: number, work: () => void): () => void {
@@ -159,13 +182,37 @@ async function settled(): Promise<void> {
 }
 
 /** A screen with the first piece on it. */
-async function begun(): Promise<Screen> {
-  const screen = new Screen();
+async function begun(steps: Steps = "one"): Promise<Screen> {
+  const screen = new Screen(steps);
   const asked = screen.ask();
   screen.last.grow("re");
+  await screen.pass(HOLD_MS);
   await asked;
   return screen;
 }
+
+/** A screen whose lines took longer than the first piece is held back for. */
+async function slow(): Promise<Screen> {
+  const screen = await begun();
+  await screen.pass(HOLD_MS);
+  await screen.last.end("return");
+  await screen.pass(1_000);
+  screen.type();
+  return screen;
+}
+
+describe("what VS Code can do", () => {
+  const versions: [string, readonly [number, number, number], Steps][] = [
+    ["one step up to 1.100", [1, 100, 3], "one"],
+    ["none where what is asked for by hand comes behind what is there", [1, 101, 0], "none"],
+    ["none before its trigger has arguments", [1, 105, 1], "none"],
+    ["many from 1.106 on", [1, 106, 0], "many"],
+    ["many in what is to come", [2, 0, 0], "many"],
+  ];
+  for (const [what, version, steps] of versions) {
+    it(`is ${what}`, () => assert.equal(stepsIn(version), steps));
+  }
+});
 
 describe("a suggestion on the screen", () => {
   it("begins with the first piece", async () => {
@@ -174,60 +221,120 @@ describe("a suggestion on the screen", () => {
     assert.equal(screen.questions.length, 1);
   });
 
-  it("grows to its end, out of one question", async () => {
-    const screen = await begun();
+  it("grows to its end in many steps, out of one question", async () => {
+    const screen = await begun("many");
     for (const text of ["retu", "return", "return self", "return self.items"]) {
       screen.last.grow(text);
-      await screen.pass(FORCED_PACE_MS + 1);
+      await screen.pass(PACE_MS + 1);
     }
     await screen.last.end("return self.items");
     await screen.pass(10_000);
     assert.deepEqual(screen.shown, ["re", "retu", "return", "return self", "return self.items"]);
     assert.equal(screen.questions.length, 1);
+    assert.equal(screen.blanks, 0);
   });
 
-  for (const kind of ["asks", "asks strangers"] as const) {
-    it(`is not torn down to grow in an editor that ${kind}`, async () => {
-      const screen = await begun();
-      screen.kind = kind;
-      for (const text of ["return", "return self", "return self.items"]) {
-        screen.last.grow(text);
-        await screen.pass(PACE_MS + 1);
-      }
-      assert.equal(screen.shown.at(-1), "return self.items");
-      assert.equal(screen.shown.length, 4);
-      assert.equal(screen.blanks, 0);
-    });
-  }
-
-  it("is torn down no more often than the pace allows where nothing else helps, and shows the end", async () => {
-    const screen = await begun();
-    for (let n = 3; n <= 200; n += 1) {
+  it("grows no faster than eyes can follow", async () => {
+    const screen = await begun("many");
+    for (let n = 3; n <= 102; n += 1) {
       screen.last.grow("x".repeat(n));
       await screen.pass(10);
     }
-    await screen.last.end("x".repeat(200));
-    await screen.pass(1_000);
-    assert.ok(screen.blanks <= Math.ceil(1_980 / FORCED_PACE_MS) + 2, `${screen.blanks} times`);
-    assert.equal(screen.shown.at(-1), "x".repeat(200));
+    assert.ok(screen.shown.length <= 1 + Math.ceil(1_000 / PACE_MS), `${screen.shown.length} looks`);
   });
 
-  it("is not torn down at all when it is soon complete, in an editor that was seen to be stubborn", async () => {
+  it("keeps its one step for the end", async () => {
     const screen = await begun();
-    screen.last.grow("return");
-    await screen.pass(PACE_MS + 1);
-    await screen.last.end("return self");
+    for (const text of ["retu", "return", "return self"]) {
+      screen.last.grow(text);
+      await screen.pass(500);
+    }
+    await screen.last.end("return self.items");
     await screen.pass(1_000);
-    assert.equal(screen.blanks, 1, "this is how it is seen");
-    screen.type();
+    assert.deepEqual(screen.shown, ["re", "return self.items"]);
+    assert.equal(screen.blanks, 0);
+  });
+
+  it("appears whole where it could not grow", async () => {
+    const screen = new Screen("none");
+    const asked = screen.ask();
+    screen.last.grow("re");
+    await screen.pass(10_000);
+    assert.deepEqual(screen.shown, []);
+    await screen.last.end("return self.items");
+    await asked;
+    await screen.pass(10_000);
+    assert.deepEqual(screen.shown, ["return self.items"]);
+  });
+
+  it("appears whole when it was asked for by hand, in an editor with one step", async () => {
+    const screen = new Screen();
+    const asked = screen.ask(true);
+    screen.last.grow("re");
+    await screen.pass(10_000);
+    await screen.last.end("return", "raise");
+    await asked;
+    assert.deepEqual(screen.shown, ["return|raise"]);
+    assert.equal(screen.blanks, 0);
+  });
+
+  it("grows when it was asked for by hand, in an editor with many steps", async () => {
+    const screen = new Screen("many");
+    const asked = screen.ask(true);
+    screen.last.grow("re");
+    await asked;
+    await screen.last.end("return", "raise");
+    await screen.pass(1_000);
+    assert.deepEqual(screen.shown, ["re", "return|raise"]);
+  });
+
+  it("waits a moment for its first line", async () => {
+    const screen = new Screen();
+    const asked = screen.ask();
+    screen.last.grow("for item in");
+    await screen.pass(HOLD_MS - 1);
+    assert.deepEqual(screen.shown, []);
+    screen.last.grow("for item in self.items:\n    re");
+    await asked;
+    assert.deepEqual(screen.shown, ["for item in self.items:\n    re"]);
+  });
+
+  it("does not wait where lines take longer", async () => {
+    const screen = await slow();
     const asked = screen.ask();
     screen.last.grow("for");
     await asked;
-    screen.last.grow("for item");
-    await screen.pass(SPARING_PACE_MS - 1);
+    assert.equal(screen.shown.at(-1), "for");
+  });
+
+  it("waits again when lines have become fast", async () => {
+    const screen = await slow();
+    const asked = screen.ask();
+    screen.last.grow("for");
     await screen.last.end("for item in self.items");
+    await asked;
     await screen.pass(1_000);
+    screen.type();
+    const again = screen.ask();
+    screen.last.grow("if");
+    await settled();
     assert.equal(screen.shown.at(-1), "for item in self.items");
+    await screen.pass(HOLD_MS);
+    await again;
+    assert.equal(screen.shown.at(-1), "if");
+  });
+
+  it("is not left half where the version promised too much", async () => {
+    const screen = await begun("many");
+    screen.isStubborn = true;
+    for (const text of ["return", "return self"]) {
+      screen.last.grow(text);
+      await screen.pass(500);
+    }
+    assert.equal(screen.blanks, 0);
+    await screen.last.end("return self.items");
+    await screen.pass(1_000);
+    assert.deepEqual(screen.shown, ["re", "return self.items"]);
     assert.equal(screen.blanks, 1);
   });
 
@@ -280,6 +387,7 @@ describe("a person who goes on", () => {
     const asked = screen.ask();
     assert.ok(!old.isCancelled, "the server may be making just what was typed");
     screen.last.grow("eturn");
+    await screen.pass(HOLD_MS);
     await asked;
     await old.superseded();
     assert.deepEqual(screen.shown, ["re", "eturn"]);
@@ -305,7 +413,7 @@ describe("a person who goes on", () => {
     const asked = screen.ask();
     await screen.last.fail();
     await asked;
-    const again = screen.ask();
+    const again = screen.ask(true);
     await screen.last.end("return");
     await again;
     assert.deepEqual(screen.shown, ["", "return"]);
@@ -315,7 +423,7 @@ describe("a person who goes on", () => {
   it("is answered from what has come when the editor asks again by itself", async () => {
     const screen = await begun();
     await screen.last.end("return");
-    await screen.ask();
+    await screen.ask(false, true);
     assert.equal(screen.shown.at(-1), "return");
     assert.equal(screen.questions.length, 1);
   });
@@ -345,7 +453,33 @@ describe("a person who goes on", () => {
   it("has its question ended when the editor does not want the answer", () => {
     const screen = new Screen();
     void screen.ask();
-    screen.grower.cancelled(screen.grower.current);
+    screen.losePatience();
     assert.ok(screen.last.isCancelled);
+  });
+
+  it("gets what is late all the same, in an editor that takes it", async () => {
+    const screen = new Screen("many");
+    const asked = screen.ask();
+    screen.losePatience();
+    assert.ok(!screen.last.isCancelled);
+    screen.last.grow("re");
+    await screen.pass(1_000);
+    await screen.last.end("return");
+    await screen.pass(1_000);
+    await asked;
+    assert.deepEqual(screen.shown, ["re", "return"]);
+    assert.equal(screen.questions.length, 1);
+    assert.equal(screen.blanks, 0);
+  });
+
+  it("gets nothing that is late when they have gone on", async () => {
+    const screen = new Screen("many");
+    void screen.ask();
+    screen.losePatience();
+    screen.move();
+    assert.ok(screen.last.isCancelled);
+    screen.last.grow("re");
+    await screen.pass(1_000);
+    assert.deepEqual(screen.shown, []);
   });
 });

@@ -103,6 +103,10 @@ local function check_editor()
 end
 
 function M.check()
+  if not (vim.health and vim.health.start) then
+    vim.api.nvim_err_writeln('stardraft needs Neovim 0.10 or newer: update Neovim.')
+    return
+  end
   vim.health.start('stardraft')
   check_neovim()
   if vim.fn.has('nvim-0.10') == 1 then

@@ -1,19 +1,16 @@
 /**
  * A suggestion that grows on the screen while it is made. Nothing of the editor or of the protocol is here.
  *
- * The editor asks a provider once and takes one answer. So the first piece is the answer, and whenever there is
- * more, the editor is made to ask again (`retrigger`) and gets what has come by then, from here, at once.
+ * The editor asks a provider once and takes one answer. So the first piece is the answer, and when there is more,
+ * the editor is made to ask again (`retrigger`) and gets what has come by then, from here, at once. What has come
+ * belongs to one place: a document's version and the cursor in it. Whoever asks at another place gets nothing of it,
+ * and at a place that is no longer the editor's nothing is triggered.
  *
- * Two things make that delicate:
- *
- * - What has come belongs to one place: a document's version and the cursor in it. Whoever asks at another place
- *   gets nothing of it, and at a place that is no longer the editor's nothing is triggered.
- * - VS Code that asked by hand at a place once does not ask the same providers there again: it takes what it has
- *   for an answer. That is noticed here: the trigger was carried out, and nobody asked. Newer ones ask again when
- *   there is a provider that they did not know (`renewed`). Older ones (1.100) have to forget what they show and ask
- *   anew, in one go (`forced`): that leaves a frame or two without the suggestion, so it is done seldom, and the one
- *   time that needs no force is kept for when it counts.
+ * How often an editor can be made to ask again, without a frame that lacks the suggestion, is in `stepsIn`. Where it
+ * is once, that one time is kept for the end, and the first piece is chosen with some care (`reveal`).
  */
+
+import { type Version, compare } from "./version.js";
 
 /** Where a suggestion is asked for. `selected`: the entry of the editor's list that is selected, as JSON. */
 export interface Place {
@@ -35,11 +32,33 @@ export interface Sent<I extends Item> {
   cancel(): void;
 }
 
-/** How an editor is made to ask again, in the order in which it is tried. */
-export const WAYS = ["plain", "renewed", "forced"] as const;
-export type Way = (typeof WAYS)[number];
+/** How often a suggestion that is on the screen can grow there. */
+export type Steps = "many" | "one" | "none";
+
+/**
+ * What a version of VS Code can do, by its source (InlineCompletionsSource.fetch and InlineCompletionsModel; looked at
+ * in 1.100, 1.103, 1.105, 1.106, 1.108, 1.112 and 1.139):
+ *
+ * - Up to 1.100 a place is asked about again only by hand, and only after the machine had asked: once.
+ * - From 1.101 on, what is asked for by hand stands behind what is there, so nothing is seen to grow.
+ * - From 1.106 on the trigger can ask as the machine does, which replaces what is there, if it is to ask a certain
+ *   provider; and it does ask one that it has not asked here yet.
+ */
+export function stepsIn(version: Version): Steps {
+  if (compare(version, [1, 106, 0]) >= 0) {
+    return "many";
+  }
+  return compare(version, [1, 101, 0]) < 0 ? "one" : "none";
+}
+
+/**
+ * How an editor is made to ask again: as the machine does, a provider that is new to it (`renewed`); by hand
+ * (`plain`); by hand, after it has hidden what it shows (`forced`), which is seen.
+ */
+export type Way = "renewed" | "plain" | "forced";
 
 export interface Editor<I extends Item> {
+  readonly steps: Steps;
   /** Asks the server; `onPiece` gets all that can be shown so far, each time it grows. */
   send(place: Place, invoked: boolean, onPiece: (items: readonly I[]) => void): Sent<I>;
   /** Whether this is still where the person is. */
@@ -56,10 +75,10 @@ export interface Editor<I extends Item> {
   onGrowing(isGrowing: boolean): void;
 }
 
-/** The least time between two pieces on the screen: where the editor just asks, before force is needed, with force. */
-export const PACE_MS = 60;
-export const SPARING_PACE_MS = 600;
-export const FORCED_PACE_MS = 800;
+/** The least time between two looks of a suggestion: faster is no use to eyes. */
+export const PACE_MS = 80;
+/** How long the first piece waits for its line, where it will stay alone until the end. */
+export const HOLD_MS = 150;
 
 /** One suggestion, from its question to its end. */
 export class Growth<I extends Item> {
@@ -72,11 +91,17 @@ export class Growth<I extends Item> {
   isDone = false;
   /** Whether it ended without an answer of its own: superseded, cancelled or failed. */
   isVoid = false;
-  /** The ways that do nothing here any more are behind this one. */
-  way = 0;
+  /** Whether the editor lost patience: it has no answer, and waits for none. */
+  isLate = false;
+  /** Whether the editor was made to ask again, and did not: only the end is worth another try. */
+  isRefused = false;
   sent: Sent<I> | undefined;
-  private open!: () => void;
-  /** Settles with the first piece, or with the end. */
+  /** When the first piece came, and whether a whole line or the end has. */
+  firstAtMs: number | undefined;
+  hasLine = false;
+  /** Gives the editor its answer. */
+  open!: () => void;
+  /** Settles when there is something to show, or nothing will be. */
   readonly begun = new Promise<void>((resolve) => (this.open = resolve));
 
   constructor(
@@ -87,7 +112,6 @@ export class Growth<I extends Item> {
   grow(items: readonly I[]): void {
     this.items = items;
     this.step += 1;
-    this.open();
   }
 
   end(items: readonly I[] | null): void {
@@ -105,8 +129,8 @@ export class Grower<I extends Item> {
   private growth: Growth<I> | undefined;
   private showing: Growth<I> | undefined;
   private timer: (() => void) | undefined;
-  /** What this editor was seen to need from the second time on: the weakest way that did it, or "" if not known. */
-  private learned: Way | "" = "";
+  /** How long the last suggestion took from its first piece to its first whole line. */
+  private lineMs = 0;
 
   constructor(private readonly editor: Editor<I>) {}
 
@@ -134,10 +158,22 @@ export class Grower<I extends Item> {
     return growth;
   }
 
-  /** The editor does not want its answer any more. What only the text's change ended, the server ends itself. */
+  /**
+   * The editor does not want its answer any more. What only the text's change ended, the server ends itself.
+   *
+   * VS Code waits 750 ms for ghost text before it opens its list of words (1.110 and newer, by default). A model on a
+   * slow computer takes longer than that: where it can be offered again, it is shown when it comes.
+   */
   cancelled(growth: Growth<I> | undefined): void {
-    if (growth !== undefined && growth === this.growth && growth.delivered < 0 && this.editor.isSameText(growth.place)) {
-      this.forget();
+    if (growth === undefined || growth !== this.growth || growth.delivered >= 0) {
+      return;
+    }
+    if (this.editor.isSameText(growth.place)) {
+      if (this.editor.steps === "many" && this.editor.isCurrent(growth.place)) {
+        growth.isLate = true;
+      } else {
+        this.forget();
+      }
     }
   }
 
@@ -194,11 +230,11 @@ export class Grower<I extends Item> {
 
   private begin(place: Place, invoked: boolean): Growth<I> {
     const growth = new Growth<I>(place, invoked);
-    growth.way = invoked ? 1 : 0;
     this.growth = growth;
     growth.sent = this.editor.send(place, invoked, (items) => {
       if (!growth.isDone) {
         growth.grow(items);
+        this.reveal(growth);
         this.schedule(growth);
       }
     });
@@ -212,6 +248,7 @@ export class Grower<I extends Item> {
 
   private ended(growth: Growth<I>, items: readonly I[] | null): void {
     growth.end(items);
+    this.reveal(growth);
     if (growth === this.growth) {
       this.editor.onGrowing(false);
       this.timer?.();
@@ -220,63 +257,82 @@ export class Grower<I extends Item> {
     }
   }
 
+  /**
+   * Something has come: the editor gets its answer now, or later.
+   *
+   * With one step to come, at the end, a first piece that is one token may stand there for long. So it waits a moment
+   * for its line, if lines came that fast the last time. What was asked for by hand is shown once, and so is
+   * everything where there are no steps: with the end.
+   */
+  private reveal(growth: Growth<I>): void {
+    this.measure(growth);
+    if (growth.isDone || this.editor.steps === "many") {
+      growth.open();
+    } else if (this.editor.steps === "one" && !growth.invoked) {
+      if (growth.hasLine || this.lineMs > HOLD_MS) {
+        growth.open();
+      } else if (growth.step === 1) {
+        this.editor.later(HOLD_MS, () => growth.open());
+      }
+    }
+  }
+
+  private measure(growth: Growth<I>): void {
+    const now = this.editor.nowMs();
+    growth.firstAtMs ??= now;
+    if (!growth.hasLine && !growth.isVoid && (growth.isDone || hasWholeLine(growth.items))) {
+      growth.hasLine = true;
+      this.lineMs = now - growth.firstAtMs;
+    }
+  }
+
   /** Sees to it that what has come is shown, when its time is. */
   private schedule(growth: Growth<I>): void {
-    if (growth !== this.growth || this.timer !== undefined || this.showing === growth || !this.isBehind(growth)) {
+    const isWaiting = this.timer !== undefined || this.showing === growth;
+    if (growth !== this.growth || isWaiting || !this.isBehind(growth) || this.waysFor(growth).length === 0) {
       return;
     }
-    const wait = Math.max(0, growth.deliveredAtMs + this.paceMs(growth) - this.editor.nowMs());
+    const wait = Math.max(0, growth.deliveredAtMs + PACE_MS - this.editor.nowMs());
     this.timer = this.editor.later(wait, () => {
       this.timer = undefined;
       void this.show(growth);
     });
   }
 
-  private paceMs(growth: Growth<I>): number {
-    if (growth.isDone || this.learned !== "forced") {
-      return PACE_MS;
-    }
-    return growth.way === 0 ? SPARING_PACE_MS : FORCED_PACE_MS;
-  }
-
-  /** Whether the editor has an answer, and another one than there is now. */
+  /** Whether the editor has another answer than there is now, or waits for none any more. */
   private isBehind(growth: Growth<I>): boolean {
-    return growth.delivered >= 0 && growth.delivered < growth.step && growth.text !== growth.deliveredText;
+    const isAnswered = growth.delivered >= 0 || growth.isLate;
+    return isAnswered && growth.delivered < growth.step && growth.text !== growth.deliveredText;
   }
 
   private async show(growth: Growth<I>): Promise<void> {
     if (!this.isWanted(growth)) {
       return;
     }
-    const delivered = growth.delivered;
+    const { delivered, isDone: wasDone } = growth;
     this.showing = growth;
     try {
       for (const way of this.waysFor(growth)) {
         await this.editor.retrigger(way);
-        if (growth.delivered !== delivered) {
-          this.learned = growth.way > 0 ? way : this.learned;
-          growth.way = 1;
-          break;
-        }
-        growth.way = 1;
-        if (!this.isWanted(growth)) {
+        if (growth.delivered !== delivered || !this.isWanted(growth)) {
           break;
         }
       }
     } finally {
       this.showing = undefined;
     }
-    if (growth.delivered !== delivered) {
-      this.schedule(growth); // otherwise the editor does not ask at all, and will not be pressed
+    growth.isRefused = growth.delivered === delivered;
+    if (!growth.isRefused || !wasDone) {
+      this.schedule(growth); // more may have come meanwhile; who refused the end is not pressed
     }
   }
 
-  /** The plain way serves once; after that what this editor was seen to need, or everything until that is known. */
+  /** A beginning that nothing but force makes whole is not left alone, which would be worse than a frame without it. */
   private waysFor(growth: Growth<I>): readonly Way[] {
-    if (growth.way === 0) {
-      return this.learned === "forced" ? ["plain", "forced"] : WAYS;
+    if (this.editor.steps === "many") {
+      return growth.isDone ? ["renewed", "forced"] : growth.isRefused ? [] : ["renewed"];
     }
-    return this.learned === "" ? WAYS : [this.learned];
+    return growth.isDone ? ["plain", "forced"] : [];
   }
 
   private isWanted(growth: Growth<I>): boolean {
@@ -297,4 +353,8 @@ export function isSamePlace(one: Place, other: Place): boolean {
 /** What the items would show, all of them, so that a change in any is one. */
 function textOf(items: readonly Item[]): string {
   return items.map((item) => item.insertText).join("\0");
+}
+
+function hasWholeLine(items: readonly Item[]): boolean {
+  return /\S.*\n/.test(items[0]?.insertText ?? "");
 }

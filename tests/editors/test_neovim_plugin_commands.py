@@ -1,0 +1,155 @@
+"""The Neovim plugin beside suggestions: `:Stardraft`, status, what the server asks; words and units."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors.neovim import find_neovim
+from tests.editors.neovim_plugin import (
+    SCRIPTED,
+    Open,
+    PluginNeovim,
+    asked,
+    both_versions,
+    n_units,
+    span,
+)
+from tests.support.waiting import wait_until
+
+
+@both_versions
+def test_switching_off_and_resting_are_told_to_the_server(scripted: Open) -> None:
+    at = asked(scripted, "iva")
+    at.script.answer("lue")
+    at.sees("lue")
+    at.editor.lua("vim.cmd.Stardraft('disable')")
+    at.sees("")
+    at.editor.lua("vim.cmd.Stardraft('toggle')")
+    at.editor.lua("vim.cmd.Stardraft('snooze', '15')")
+    wait_until(lambda: at.script.heard("stardraft/snooze") == [{"minutes": 15}])
+    assert at.script.heard("stardraft/switch") == [{"enabled": False}, {"enabled": True}]
+
+
+def test_the_status_is_what_the_server_says(scripted: Open) -> None:
+    at = scripted("")
+    assert at.editor.lua("return require('stardraft').status()") == "stardraft ..."
+    at.editor.lua("vim.o.laststatus = 2; vim.o.statusline = [[%{%v:lua.require('stardraft').status()%}]]")
+    report = {"state": "busy", "message": "", "reason": "", "model": "tiny"}
+    at.script.tell("stardraft/status", report)
+    wait_until(lambda: "stardraft *" in at.editor.screen())
+    assert at.editor.lua("return require('stardraft').report()") == report
+
+
+def test_words_of_the_command_are_completed(scripted: Open) -> None:
+    at = scripted("")
+    complete = "return vim.fn.getcompletion(..., 'cmdline')"
+    assert at.editor.lua(complete, "Stardraft acc") == ["accept", "accept-line", "accept-word"]
+    assert at.editor.lua(complete, "Stardraft model pu") == ["pull"]
+    at.type(":Stardraft nonsense<CR>")
+    wait_until(lambda: "There is no :Stardraft nonsense. There are: accept," in at.editor.messages())
+
+
+DEFINITIONS = """
+vim.lsp.start({ name = 'other', cmd = { ... }, root_dir = vim.fn.getcwd() })
+"""
+
+
+@both_versions
+def test_declarations_are_asked_from_the_other_servers(scripted: Open, tmp_path: Path) -> None:
+    at = scripted("é = 1\n")
+    other = [sys.executable, str(SCRIPTED), str(tmp_path / "other.jsonl"), "utf-8", "definition"]
+    at.editor.lua(DEFINITIONS, *other)
+    wait_until(lambda: at.editor.lua("return #vim.lsp.get_clients({ bufnr = 0 })") == 2)
+    wait_until(lambda: at.editor.lua("return vim.lsp.get_clients({ name = 'other' })[1].initialized"))
+    uri = (tmp_path / "a.txt").as_uri()
+    positions = [{"line": 0, "character": 4}, {"line": 7, "character": 0}]
+    at.script.ask("stardraft/declarations", {"textDocument": {"uri": uri}, "positions": positions})
+    (answer,) = wait_until(at.script.answers)
+    assert answer["result"] == [{"uri": uri, "range": span(0, 0, 1)}, None]
+
+
+def test_without_other_servers_no_declaration_is_known(scripted: Open, tmp_path: Path) -> None:
+    at = scripted("a = 1\n")
+    uri = (tmp_path / "a.txt").as_uri()
+    position = {"line": 0, "character": 0}
+    at.script.ask("stardraft/declarations", {"textDocument": {"uri": uri}, "positions": [position]})
+    (answer,) = wait_until(at.script.answers)
+    assert answer["result"] == [None]
+    capabilities = at.script.heard("initialize")[0]["capabilities"]
+    assert capabilities["experimental"] == {"stardraft": {"declarations": True}}
+    assert "inlineCompletion" in capabilities["textDocument"]
+
+
+@both_versions
+def test_the_servers_own_settings_reach_it(scripted: Open, version: str) -> None:
+    settings = "require('stardraft').setup({ settings = { languages = { css = { enabled = false } } } })"
+    at = scripted("", settings=settings)
+    item = {"items": [{"section": "stardraft"}]}
+    at.script.ask("workspace/configuration", item)
+    (answer,) = wait_until(at.script.answers)
+    assert answer["result"] == [{"languages": {"css": {"enabled": False}}}]
+
+
+@both_versions
+def test_a_server_that_dies_is_told_and_started_again(scripted: Open) -> None:
+    at = asked(scripted, "iva")
+    at.script.grow("lue")
+    at.sees("lue")
+    at.editor.lua("vim.uv.kill(...)", at.script.pid(), "sigkill")
+    wait_until(lambda: ":Stardraft restart" in at.editor.messages())
+    at.sees("")
+    at.type("x<Esc>")
+    wait_until(lambda: at.line() == "vax")
+    n_started = len(at.script.heard("initialize"))
+    at.editor.lua("vim.cmd.Stardraft('restart')")
+    wait_until(lambda: len(at.script.heard("initialize")) > n_started, what="the server did not come back")
+
+
+@pytest.mark.parametrize(
+    ("rest", "word", "line"),
+    [
+        ("lue = some(1)", "lue", "lue = some(1)"),
+        (" = some(1)", " =", " = some(1)"),
+        ("\n    return x", "\n    return", "\n    return x"),
+        ("é_1.x", "é_1", "é_1.x"),
+        (")):\n", ")):", ")):"),
+        ("名前 = 1", "名前", "名前 = 1"),
+        ("   ", "   ", "   "),
+        ("a\n\nb", "a", "a"),
+        ("\n\nb", "\n\nb", "\n\nb"),
+    ],
+)
+def test_a_word_and_a_line_are_what_a_person_takes_them_for(
+    lua: PluginNeovim, rest: str, word: str, line: str
+) -> None:
+    assert lua.lua("return require('stardraft.text').first_word(...)", rest) == word
+    assert lua.lua("return require('stardraft.text').first_line(...)", rest) == line
+
+
+@pytest.mark.parametrize("text", ["", "abc", "é🚀𝒳a", "\ta世"])
+def test_units_and_bytes_are_each_others_inverse(lua: PluginNeovim, text: str) -> None:
+    for encoding in ("utf-8", "utf-16", "utf-32"):
+        for end in range(len(text) + 1):
+            units, n_bytes = n_units(text[:end], encoding), len(text[:end].encode())
+            assert lua.lua("return require('stardraft.text').units(...)", text[:end], encoding) == units
+            assert lua.lua("return require('stardraft.text').n_bytes(...)", text, units, encoding) == n_bytes
+
+
+@pytest.mark.parametrize(
+    ("replaced", "rest", "n_consumed"),
+    [(")", "a)", 0), (")", "a", 1), (");", ";", 1), ("", "x", 0), ("old", "", 3), ("é)", ")", 2)],
+)
+def test_what_is_covered_goes_as_the_suggestion_passes_it(
+    lua: PluginNeovim, replaced: str, rest: str, n_consumed: int
+) -> None:
+    assert lua.lua("return require('stardraft.text').n_consumed(...)", replaced, rest) == n_consumed
+
+
+@pytest.fixture(scope="module")
+def lua(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginNeovim]:
+    """An editor for the plugin's pure functions alone."""
+    with PluginNeovim(find_neovim(), os.environ, tmp_path_factory.mktemp("lua")) as editor:
+        yield editor
