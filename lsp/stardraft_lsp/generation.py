@@ -18,12 +18,11 @@ from stardraftd.protocol import CompletionRequest
 class Waiting:
     """A question that is to be answered, once: the first answer counts.
 
-    on_growth gets the whole text so far and how many characters behind the cursor it takes the place of,
-    each time it grows.
+    on_growth gets all that can be shown so far, each time it grows.
     """
 
     question: Question
-    on_growth: Callable[[str, int], None] | None = None
+    on_growth: Callable[[Answer], None] | None = None
     answered: "asyncio.Future[Answer]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -140,7 +139,7 @@ class Generation:
         """Tells the waiting question what there is for it; False when there will be nothing."""
         shown = self.typed.shown(self.text)
         if shown and shown.strip() and self.waiting is not None and self.waiting.on_growth is not None:
-            self.waiting.on_growth(shown, self.replaces)
+            self.waiting.on_growth(Answer(shown, replaces=self.replaces, identity=self.identity))
         return shown is not None
 
     def _is_covered(self, typed: Typed) -> bool:

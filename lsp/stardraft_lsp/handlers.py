@@ -14,10 +14,10 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.uris import from_fs_path, to_fs_path
 
 from stardraft_lsp import dialects, results
-from stardraft_lsp.context.gathering import Edit as LineEdit
+from stardraft_lsp.context.known import Edit as LineEdit
 from stardraft_lsp.context.telling import figures
 from stardraft_lsp.documents import Change, Document, Position
-from stardraft_lsp.question import SUPERSEDED
+from stardraft_lsp.question import SUPERSEDED, Answer
 from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
 from stardraft_lsp.server import STATUS, Ask, StardraftServer
 from stardraft_lsp.settings import PROJECT_FILE
@@ -178,13 +178,7 @@ async def shutdown(ls: StardraftServer, _params: None) -> None:
 
 def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
     item = params.text_document
-    document = Document(item.uri, item.language_id, item.version, item.text, _encoding(ls))
-    ls.documents.pop(item.uri, None)  # opened again, it comes last
-    ls.documents[item.uri] = document
-    ls.context.document_opened(document.uri, document.text)
-    ls.warm(document)
-    ls.parse_soon(document.uri)
-    ls.soon(ls.load_projects(document.uri))
+    ls.open_document(Document(item.uri, item.language_id, item.version, item.text, _encoding(ls)))
 
 
 def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
@@ -192,16 +186,14 @@ def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -
     if document is None:
         log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
         return
-    ls.typed(document.uri)
+    if ls.ahead is not None:
+        ls.ahead.changing(document.uri)
     offset = None
     for change in params.content_changes:
         offset = _apply(ls, document, _change(change))
     document.version = params.text_document.version
-    ls.parse_soon(document.uri)
-    if ls.session is not None:
-        ls.session.changed(document.uri, document.text)
-    if offset is not None:
-        ls.warm_at_rest(document, offset)
+    if ls.ahead is not None:
+        ls.ahead.changed(document, offset)
 
 
 def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
@@ -280,8 +272,8 @@ def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: In
         and ls.settings.for_document(document.uri, document.language, 0.0).config.streaming
     ):
 
-        def on_growth(text: str, replaces: int) -> None:
-            value = results.inline_items(document, offset, [(text, replaces)], params.selected)
+        def on_growth(grown: Answer) -> None:
+            value = results.inline_items(document, offset, grown.texts, params.selected, grown.identity)
             ls.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
 
     if params.selected is None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,12 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
 from stardraft_lsp import options
-from stardraft_lsp.context.finding import Declared, QuestionPlace
-from stardraft_lsp.context.gathering import ContextSource, ContextStatus
+from stardraft_lsp.ahead import Ahead, checked
+from stardraft_lsp.context.finding import Declared
+from stardraft_lsp.context.known import ContextStatus
 from stardraft_lsp.context.outlining import SyntaxOutliner
 from stardraft_lsp.context.settings import ContextSettings
+from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.context.syntax_chunking import SyntaxChunker
 from stardraft_lsp.context.telling import sentence
 from stardraft_lsp.declarations import Declarations, can_declare
@@ -33,14 +34,13 @@ from stardraft_lsp.folders import Folders
 from stardraft_lsp.keeper import Keeper
 from stardraft_lsp.progress import EditorProgress
 from stardraft_lsp.protocol import Protocol
-from stardraft_lsp.question import SUPERSEDED, Answer, Question, request_for, window_of
+from stardraft_lsp.question import SUPERSEDED, Answer, Question
 from stardraft_lsp.session import Session
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard, StatusReport
-from stardraft_lsp.syntax.languages import language_of
 from stardraft_lsp.warming import Warmer
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
@@ -48,15 +48,11 @@ from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
-from stardraftd.protocol import CompletionRequest, Notice
+from stardraftd.protocol import Notice
 
 log = logging.getLogger(__name__)
 
 STATUS = "stardraft/status"
-# Whether a document may be sent is found out in milliseconds, but for a disk that does not answer.
-MAX_CHECK_S, CHECK_STEP_S = 0.5, 0.005
-# A document's syntax is read when the question about its last change has been put, in slices with pauses.
-PARSE_AFTER_S = 0.01
 
 
 class StardraftServer(LanguageServer):
@@ -83,13 +79,10 @@ class StardraftServer(LanguageServer):
         self.context = ContextSource(())
         self.session: Session | None = None
         self.keeper: Keeper | None = None
-        self.warmer: Warmer | None = None
-        self.declarations: Declarations | None = None
+        self.ahead: Ahead | None = None
         self._clients: list[DaemonClient] = []
         self._watcher: ConfigWatcher | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._cursors: dict[str, int] = {}
-        self._parsing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take_options(self, initialization_options: object) -> None:
@@ -117,10 +110,19 @@ class StardraftServer(LanguageServer):
         self.settings.config = config.editor
         self._open_recorder(config.editor)
         self._open_context(config.editor)
-        self.keeper = Keeper(client, self.board, self.new_progress, self.show_notice, self.warm_all)
-        self.session = Session(client, self.board, self.recorder, self.keeper.needed)
-        self.warmer = Warmer(warming_client)
-        self._open_declarations()
+        self.keeper = keeper = Keeper(client, self.board, self.new_progress, self.show_notice, self._loaded)
+        self.session = Session(client, self.board, self.recorder, keeper.needed)
+        self.ahead = Ahead(
+            self.documents,
+            folders=self.folders,
+            session=self.session,
+            context=self.context,
+            warmer=Warmer(warming_client),
+            declarations=self._declarations(),
+            question_at=lambda document, offset: self._question(document, document.text, offset),
+            is_ready=lambda: keeper.is_ready,
+            soon=self.soon,
+        )
         self._watch_config(config)
         self._switch(config.editor.enabled)
 
@@ -164,10 +166,10 @@ class StardraftServer(LanguageServer):
         for document in self.documents.values():
             self.context.document_opened(document.uri, document.text)
 
-    def _open_declarations(self) -> None:
+    def _declarations(self) -> Declarations | None:
         """Where the editor's own language servers may be asked for declarations, they are."""
         if not can_declare(self.client_capabilities):
-            return
+            return None
 
         def send(method: str, params: Any, identity: str) -> "Future[Any]":
             return self.protocol.send_request(method, params, msg_id=identity)
@@ -178,7 +180,7 @@ class StardraftServer(LanguageServer):
         def found(uri: str, places: tuple[Declared, ...]) -> None:
             self.context.declared(uri, places)
 
-        self.declarations = Declarations(asyncio.get_running_loop(), send, cancel, found)
+        return Declarations(asyncio.get_running_loop(), send, cancel, found)
 
     def _roots(self) -> tuple[str, ...]:
         paths = (path_of(uri) for uri in self.folders.uris)
@@ -189,10 +191,12 @@ class StardraftServer(LanguageServer):
         return document.text if document is not None else None
 
     def _prepared(self, uri: str) -> None:
-        """Other pieces of other files are shown from now on: they are read before somebody waits for it."""
-        document = self.documents.get(uri)
-        if document is not None and self.warmer is not None and uri in self._cursors:
-            self.warmer.now(uri, partial(self._to_read, uri, self._cursors[uri]))
+        if self.ahead is not None:
+            self.ahead.prepared(uri)
+
+    def _loaded(self) -> None:
+        if self.ahead is not None:
+            self.ahead.loaded()
 
     def take_folders(self) -> None:
         """The workspace has other folders now."""
@@ -260,8 +264,9 @@ class StardraftServer(LanguageServer):
                 old = self.context
                 self._open_context(news.editor)
                 self.soon(asyncio.to_thread(old.stop))
-                for uri, offset in self._cursors.items():
-                    self.warm_at_rest(self.documents[uri], offset)
+                if self.ahead is not None:
+                    self.ahead.context = self.context
+                    self.ahead.again()
             self.settings.config = news.editor
             self.recorder.enabled = news.editor.stats
             self._settings_changed()
@@ -284,8 +289,8 @@ class StardraftServer(LanguageServer):
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
-        if self.warmer is not None:
-            await self.warmer.finish()
+        if self.ahead is not None:
+            await self.ahead.finish()
         for client in self._clients:
             await client.close()
         for task in self._tasks:
@@ -293,102 +298,32 @@ class StardraftServer(LanguageServer):
         await asyncio.to_thread(self.recorder.close)
         await asyncio.to_thread(self.context.stop)
 
-    def warm_all(self) -> None:
-        """A model was loaded: it has read nothing yet."""
-        if self.warmer is not None:
-            for uri in self.documents:
-                self.warmer.now(uri, partial(self._to_read, uri, self._cursors.get(uri, 0)))
-
-    def warm(self, document: Document) -> None:
-        """Has a document read that was opened; when no model is loaded, `warm_all` will come."""
-        if self.warmer is not None and self.keeper is not None and self.keeper.is_ready:
-            self.warmer.now(document.uri, partial(self._to_read, document.uri, 0))
-
-    async def _warm_when_checked(self, document: Document) -> None:
-        while self.context.why_not(document.uri) == "checking" and document.uri in self.documents:
-            await self._checked(document.uri)
-        if document.uri not in self.documents:
-            return
-        if document.uri in self._cursors:
-            self.warm_at_rest(document, self._cursors[document.uri])
-        else:
-            self.warm(document)
-
-    def warm_at_rest(self, document: Document, offset: int) -> None:
-        """Has the document read around the cursor when it stays there."""
-        self._cursors[document.uri] = offset
-        if self.warmer is not None:
-            self.warmer.at_rest(document.uri, partial(self._to_read, document.uri, offset))
-
-    def parse_soon(self, uri: str) -> None:
-        """The document has another text: its syntax is read before the next question, if there is time."""
-        if uri not in self._parsing:
-            self._parsing.add(uri)
-            asyncio.get_running_loop().call_later(PARSE_AFTER_S, self._parse, uri)
-
-    def _parse(self, uri: str) -> None:
-        self._parsing.discard(uri)
-        document = self.documents.get(uri)
-        if document is None or self.session is None:
-            return
-        language = language_of(document.language, self.folders.place(uri).path)
-        if not self.session.catch_up(uri, language, document.text):
-            self.parse_soon(uri)
+    def open_document(self, document: Document) -> None:
+        """A document was opened, or opened again."""
+        self.documents.pop(document.uri, None)  # it comes last
+        self.documents[document.uri] = document
+        self.context.document_opened(document.uri, document.text)
+        if self.ahead is not None:
+            self.ahead.opened(document)
+        self.soon(self.load_projects(document.uri))
 
     def forget_document(self, uri: str) -> None:
         """A document was closed."""
         self.documents.pop(uri, None)
-        self._cursors.pop(uri, None)
-        self.not_yet(uri)
-        if self.declarations is not None:
-            self.declarations.close(uri)
+        if self.ahead is not None:
+            self.ahead.closed(uri)
         self.context.document_closed(uri)
         self.recorder.closed(uri)
         if self.session is not None:
             self.session.close(uri)
 
-    def typed(self, uri: str) -> None:
-        """The document changes: nothing is to be known of it as it was."""
-        self.not_yet(uri)
-        if self.declarations is not None:
-            self.declarations.stop(uri)
-
-    def not_yet(self, uri: str) -> None:
-        """Something else happens to the document: it need not be read as it was."""
-        if self.warmer is not None:
-            self.warmer.not_yet(uri)
-
-    def _to_read(self, uri: str, offset: int) -> CompletionRequest | None:
-        """What of a document is to be read in advance; None when nothing is, or a question does it."""
-        document = self.documents.get(uri)
-        if document is None or self.session is None or self.keeper is None or not self.keeper.is_ready:
-            return None
-        question = self._question(document, document.text, offset, invoked=False)
-        if question.off == "checking":
-            self.soon(self._warm_when_checked(document))
-        if question.off:
-            return None
-        if question.settings.cross_file:
-            self._look_around(document, question)
-        return None if self.session.is_at_work(uri) else request_for(question)
-
-    def _look_around(self, document: Document, question: Question) -> None:
-        """The cursor rests: what other files have to say to the place is found, in the background."""
-        around = window_of(question)
-        self.context.document_viewed(document.uri, document.position(question.offset).line)
-        place = QuestionPlace(document.uri, around.prefix, around.suffix)
-        if self.declarations is None:
-            self.context.prepare(place)
-        else:
-            self.declarations.at_rest(document, question.offset, partial(self.context.prepare, place))
-
     async def suggest(self, document: Document, offset: int, ask: "Ask") -> Answer:
         """Asks for a suggestion in `document` at `offset`."""
-        self.not_yet(document.uri)
-        if self.session is None:
+        if self.session is None or self.ahead is None:
             return SUPERSEDED
+        self.ahead.asked(document.uri)
         version = document.version
-        await self._checked(document.uri)
+        await checked(self.context, document.uri)
         if document.version != version:
             return SUPERSEDED
         text = document.text
@@ -399,15 +334,18 @@ class StardraftServer(LanguageServer):
         question = self._question(document, text, offset, invoked=ask.invoked)
         question = replace(question, can_replace=ask.can_replace and ask.selected_text is None)
         asked = time.monotonic()
-        answer = await self.session.ask(question, ask.on_growth)
-        self._record(document, question, ask, answer, (time.monotonic() - asked) * 1000)
-        return answer
 
-    async def _checked(self, uri: str) -> None:
-        """Waits a moment for the word whether a document that was just opened may be sent to the model."""
-        deadline = time.monotonic() + MAX_CHECK_S
-        while self.context.why_not(uri) == "checking" and time.monotonic() < deadline:
-            await asyncio.sleep(CHECK_STEP_S)
+        def record(answer: Answer) -> None:
+            self._record(document, question, ask, answer, (time.monotonic() - asked) * 1000)
+
+        def grow(answer: Answer) -> None:
+            if ask.on_growth is not None:
+                record(answer)  # what grows can be accepted already
+                ask.on_growth(answer)
+
+        answer = await self.session.ask(question, grow)
+        record(answer)
+        return answer
 
     def _record(
         self, document: Document, question: Question, ask: "Ask", answer: Answer, waited_ms: float
@@ -429,7 +367,7 @@ class StardraftServer(LanguageServer):
             waited_ms=waited_ms,
         )
 
-    def _question(self, document: Document, text: str, offset: int, *, invoked: bool) -> Question:
+    def _question(self, document: Document, text: str, offset: int, *, invoked: bool = False) -> Question:
         found = self.settings.for_document(document.uri, document.language, time.monotonic())
         unsent = self.context.why_not(document.uri)
         return Question(
@@ -474,7 +412,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     invoked: bool
-    on_growth: Any = None
+    on_growth: Callable[[Answer], None] | None = None
     selected_text: str | None = None
     selected_span: tuple[int, int] = (0, 0)
     can_replace: bool = True

@@ -65,9 +65,8 @@ class Session:
         self._recorder = recorder
         self._standing = Standing()
 
-    async def ask(self, question: Question, on_growth: Callable[[str, int], None] | None = None) -> Answer:
-        """The suggestion for a question. `on_growth` gets what can be shown so far, and how many characters
-        behind the cursor that covers, each time it grows.
+    async def ask(self, question: Question, on_growth: Callable[[Answer], None] | None = None) -> Answer:
+        """The suggestion for a question. `on_growth` gets what can be shown so far, each time it grows.
 
         An older question for the same document is answered SUPERSEDED. Cancelling this call cancels the
         work down to the engine, unless a newer question waits for the same text by then.

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from filelock import FileLock
 
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.paths import lock_path
 from stardraftd.protocol import PROTOCOL, CompletionRequest, Done, Failed, Hello, StreamEvent, Text
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it listens on a Unix socket")
@@ -49,9 +51,10 @@ async def daemon(monkeypatch: pytest.MonkeyPatch, answer: Reply) -> AsyncIterato
         except asyncio.IncompleteReadError:
             writer.close()
 
-    server = await asyncio.start_unix_server(quietly, folder / f"stardraft-{PROTOCOL}.sock")
-    async with server, DaemonClient("test", start=False) as client:
-        yield client
+    with FileLock(lock_path()):
+        server = await asyncio.start_unix_server(quietly, folder / f"stardraft-{PROTOCOL}.sock")
+        async with server, DaemonClient("test", start=False) as client:
+            yield client
 
 
 async def collect(client: DaemonClient) -> list[StreamEvent]:

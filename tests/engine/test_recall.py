@@ -36,7 +36,6 @@ def test_a_bracket_that_the_editor_closed_changes_nothing(engine: Engine, text: 
     [
         ("zq", SUFFIX, {}),
         ("", SUFFIX + "\n\ndef other():\n    pass\n", {}),
-        ("", SUFFIX, {"document": "test\nb.py"}),
         ("", SUFFIX, {"repository": "shelf"}),
         ("", SUFFIX, {"temperature": 0.5}),
         ("", SUFFIX, {"n_candidates": 2}),
@@ -45,7 +44,6 @@ def test_a_bracket_that_the_editor_closed_changes_nothing(engine: Engine, text: 
     ids=[
         "another key",
         "other lines below",
-        "another file",
         "other context",
         "chance",
         "several",
@@ -57,6 +55,12 @@ def test_anything_else_is_generated(
 ) -> None:
     assert text
     assert ask(engine, PREFIX + typed, suffix, max_tokens=12, **fields).plan.kind != "recalled"  # type: ignore[arg-type]
+
+
+def test_the_same_text_in_another_editor_is_recalled(engine: Engine, text: str) -> None:
+    asked = ask(engine, PREFIX, SUFFIX, max_tokens=12, document="another editor\na.py")
+    assert asked.plan.kind == "recalled"
+    assert asked.text == text
 
 
 def test_after_a_pause_the_next_line_is_ready(engine: Engine) -> None:

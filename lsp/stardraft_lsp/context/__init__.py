@@ -1,7 +1,8 @@
 """What is sent to the model, all of it decided here: the window around the cursor, and chunks of other files.
 
     window     the text around the cursor
-    gathering  the room's one way in for other files: `ContextSource`, and the thread behind it
+    source     the room's one way in for other files: `ContextSource`
+    gathering  what the thread behind it does; `known` is what both sides know
     finding    what could be sent: similar chunks, definitions, recent regions
     placing    what of it is sent, and where, so that the engine's cache stays useful
     index, words, chunking, ranking     which chunks are like which

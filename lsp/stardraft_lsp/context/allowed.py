@@ -12,7 +12,7 @@ A text comes out of `text` (of the disk) or `check` (of an open document) or not
     secret_text a key or a certificate stands in it
     unreadable  the disk says no, or nothing
 
-Lines with other secrets are looked for chunk by chunk, where the chunk is chosen (gathering.py).
+Lines with other secrets are looked for chunk by chunk, where the chunk is chosen (finding.py).
 """
 
 # ruff: noqa: PTH118, PTH119, PTH120 - paths are strings here: there are many, and a Path costs microseconds

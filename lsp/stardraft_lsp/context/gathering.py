@@ -1,121 +1,65 @@
-"""What the other files have to say, made ready before it is asked for: the context room's one way in.
+"""The background thread's work: the index of the workspace, the open documents' copies, the placements.
 
-All of it happens in one background thread, which owns the index, the open documents' copies and the
-placements. The editor's thread only puts messages into a queue, and takes out what is ready. The background
-thread works in slices of a millisecond (scan.Pace), and a place that a person waits at comes before the
-reading of the workspace.
+All of it belongs to one thread (source.py), which tells what the editor has said and calls `step` while
+there is work. It works in slices of a millisecond (scan.Pace), and a place that a person waits at comes
+before the reading of the workspace.
 """
 
 # ruff: noqa: PTH118, PTH119, PTH120 - paths are strings here: there are many, and a Path costs microseconds
 
-import logging
 import os
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
 
-from stardraft_lsp.context.allowed import Allowed, Reason, why_no_suggestions_in
+from stardraft_lsp.context.allowed import Allowed
 from stardraft_lsp.context.chunking import Chunker, LineChunker
 from stardraft_lsp.context.definitions import Outliner, PlainOutliner
 from stardraft_lsp.context.finding import Declared, Finder, OpenDocument, QuestionPlace
 from stardraft_lsp.context.ignore import IGNORE_FILES
 from stardraft_lsp.context.index import Index
 from stardraft_lsp.context.kinds import family_of
+from stardraft_lsp.context.known import ContextStatus, Edit, Known
 from stardraft_lsp.context.placing import Placement, Reuse
-from stardraft_lsp.context.reading import Disk, Filesystem, PatientDisk, local_path
+from stardraft_lsp.context.reading import PatientDisk, local_path
 from stardraft_lsp.context.recent import Recent
 from stardraft_lsp.context.scan import Pace, Scanner, finish
-from stardraft_lsp.context.secrets import is_secret_name
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.watching import Watching
-from stardraftd.protocol import ContextChunk
-
-log = logging.getLogger(__name__)
 
 _MAX_CHANGED = 5_000  # paths; more are read by a scan
 _MAX_PLACEMENTS = 64
-_MAX_MISTAKES = 100
-
-# Why a document gets no suggestions. "checking": its folder's ignore files are not read yet.
-WhyNot = Literal[Reason, "checking"]
 
 
-@dataclass(frozen=True)
-class Edit:
-    """What a change did to the lines: from `line` (from 0) on, `n_old` line ends became `n_new`."""
+class Gatherer:
+    """Everything that is known of other files, brought up to date step by step.
 
-    line: int
-    n_old: int
-    n_new: int
-
-
-@dataclass(frozen=True)
-class ContextStatus:
-    """left_out: how many files by reason; left_out_folders: some of the folders, and why."""
-
-    is_scanning: bool = True
-    n_files: int = 0
-    n_chunks: int = 0
-    size_bytes: int = 0
-    is_watched: bool = False
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    left_out_folders: Mapping[str, str] = field(default_factory=dict)
-    reuse: Reuse = Reuse()  # noqa: RUF009 - frozen
-
-
-class ContextSource:
-    """Chunks of other files for the prompts of one editor's documents.
-
-    Every method may be called from the editor's thread and returns within microseconds, but `stop` and
-    `wait_until_idle`. Nothing is ever raised for what the disk does.
-
-    on_prepared: called in the background thread with a document's URI when its chunks are others than before.
-    on_scanned: called there when the workspace has been read, with what was left out.
-    disk, chunker, outliner, clock: the doors to the machine and to the syntax room; they have defaults.
-    open_chunker: cuts open documents; the others' where there is none.
-
-    Invariants: what `chunks_for` returns came through allowed.py after the last change to what it allows
-    that was known then; a document with a reason in `why_not` has no chunks.
+    Any method may raise: a mistake in one is no reason to end the thread, see `give_up`.
     """
 
     def __init__(
         self,
-        roots: Sequence[str],
-        settings: ContextSettings = ContextSettings(),  # noqa: B008 - frozen
+        known: Known,
+        settings: ContextSettings,
+        disk: PatientDisk,
+        watching: Watching | None,
+        clock: Callable[[], float],
         *,
-        on_prepared: Callable[[str], None] = lambda _uri: None,
-        on_scanned: Callable[["ContextStatus"], None] = lambda _status: None,
-        disk: Filesystem | None = None,
-        chunker: Chunker | None = None,
-        open_chunker: Chunker | None = None,
-        outliner: Outliner | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        watch: bool = True,
+        chunker: Chunker | None,
+        open_chunker: Chunker | None,
+        outliner: Outliner | None,
+        on_prepared: Callable[[str], None],
+        on_scanned: Callable[[ContextStatus], None],
     ) -> None:
+        self._known = known
         self._settings = settings
-        self._on_prepared = on_prepared
-        self._on_scanned = on_scanned
+        self._disk = disk
+        self._watching = watching
         self._clock = clock
-        self._pace = Pace()
-        self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
         self._chunker = chunker or LineChunker(settings.chunk_lines, settings.chunk_characters)
         self._open_chunker = open_chunker or self._chunker
         self._outliner = outliner or PlainOutliner()
-        self._watching = Watching(self._noticed) if watch else None
-        self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, args=(tuple(roots),), name="context", daemon=True)
-        self._idle = threading.Event()
-        self._counting = threading.Lock()  # held for the time of an addition
-        self._n_sent = self._n_done = 0
-        # Written by the background thread, but for "checking" and removal; read by the editor's.
-        self._ready: dict[str, tuple[ContextChunk, ...]] = {}
-        self._reasons: dict[str, WhyNot] = {}
-        self._key_in: dict[str, Reason] = {}
-        self._status = ContextStatus()
-        # The background thread's own.
+        self._on_prepared = on_prepared
+        self._on_scanned = on_scanned
+        self._pace = Pace()
         self._documents: dict[str, OpenDocument] = {}
         self._recent = Recent()
         self._index = Index(settings.max_chunks, settings.max_files, settings.max_index_bytes)
@@ -128,124 +72,11 @@ class ContextSource:
         self._scan_again = False  # folders came while a scan ran, or right after one
         self._scanned_at = 0.0
         self._is_watched = False
-        self._n_mistakes = 0
         self._forget_rules = False
 
-    # --- the editor's thread -------------------------------------------------------------------------------
+    # --- when there is work ---------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begins to read the workspace."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the thread, within two seconds or without waiting for it any longer."""
-        if self._watching is not None:
-            self._watching.stop()
-        self._messages.put(None)
-        if self._thread.is_alive():
-            self._thread.join(2.0)
-
-    def document_opened(self, uri: str, text: str) -> None:
-        path = local_path(uri)
-        self._reasons[uri] = ("secret_file" if is_secret_name(path) else "checking") if path else ""
-        self._note_key(uri, text)
-        self._send(lambda: self._opened(uri, path, text))
-
-    def document_changed(self, uri: str, text: str, edit: Edit | None = None) -> None:
-        """edit: what changed; None when the whole text is new."""
-        self._note_key(uri, text)
-        self._send(lambda: self._edited(uri, text, edit))
-
-    def document_viewed(self, uri: str, line: int) -> None:
-        """The cursor is there, or the document was focused."""
-        self._send(lambda: self._recent.viewed(uri, line, self._clock()))
-
-    def document_closed(self, uri: str) -> None:
-        for known in (self._reasons, self._key_in, self._ready):
-            known.pop(uri, None)
-        self._send(lambda: self._closed(uri))
-
-    def files_changed(self, paths: Sequence[str]) -> None:
-        """Files or folders were created, changed or deleted on disk; from any thread."""
-        self._send(lambda: self._note_changed(paths))
-
-    def folders_changed(self, roots: Sequence[str]) -> None:
-        """The workspace has these folders now."""
-        self._send(lambda: self._begin(tuple(roots)))
-
-    def prepare(self, place: QuestionPlace) -> None:
-        """Chunks for this place are to be made ready; the newest place of a document counts.
-
-        To be called when the cursor rests, not at each key: chunks that change cost the engine a prefill.
-        """
-        self._send(lambda: self._want(place))
-
-    def declared(self, uri: str, places: Sequence[Declared]) -> None:
-        """The editor said where names of a document are declared; its chunks are made ready anew."""
-        self._send(lambda: self._take_declared(uri, tuple(places)))
-
-    def chunks_for(self, uri: str) -> tuple[ContextChunk, ...]:
-        """What is ready for a document, in the order of the prompt."""
-        return () if self._reasons.get(uri) or self._key_in.get(uri) else self._ready.get(uri, ())
-
-    def why_not(self, uri: str) -> WhyNot:
-        """Why a document is not to be completed at all; "" when it is."""
-        return self._key_in.get(uri, "") or self._reasons.get(uri, "")
-
-    @property
-    def status(self) -> ContextStatus:
-        return self._status
-
-    def wait_until_idle(self, timeout_s: float) -> bool:
-        """Waits until there is nothing to do; False when that took longer. Not for the editor's thread."""
-        return self._idle.wait(timeout_s)
-
-    def _send(self, message: Callable[[], None]) -> None:
-        with self._counting:
-            self._n_sent += 1
-            self._idle.clear()
-        self._messages.put(message)
-
-    def _noticed(self, path: str) -> None:
-        self.files_changed((path,))
-
-    def _note_key(self, uri: str, text: str) -> None:
-        """At once, not later: a key that was pasted is not in the next question."""
-        self._key_in[uri] = why_no_suggestions_in(text)
-
-    # --- the background thread ------------------------------------------------------------------------------
-
-    def _run(self, roots: tuple[str, ...]) -> None:
-        self._begin(roots)
-        is_running, has_work = True, True
-        while is_running:
-            try:
-                message = self._messages.get(
-                    block=not has_work, timeout=None if has_work else self._patience_s()
-                )
-            except queue.Empty:
-                has_work = self._guarded(self._step)
-                continue
-            is_running = message is not None
-            if message is not None:
-                self._guarded(message)
-                self._n_done += 1
-            has_work = True
-        self._disk.close()
-
-    def _guarded(self, work: Callable[[], bool | None]) -> bool:
-        """Does some work. A mistake in it costs context and is told in the log; suggestions go on."""
-        try:
-            return bool(work())
-        except Exception:
-            log.exception("context from other files: a step failed")
-            self._scan = self._sweep = None
-            self._scanned_at = self._clock()
-            self._reasons.update({uri: "" for uri, why in self._reasons.items() if why == "checking"})
-            self._n_mistakes += 1
-            return self._n_mistakes < _MAX_MISTAKES  # after these it only works when it is told something
-
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """Does the most urgent piece of work; False when there is none right now."""
         work = (
             self._prepare_next,
@@ -258,22 +89,32 @@ class ContextSource:
         if any(step() for step in work):
             return True
         self._report(is_scanning=False)
-        is_indexed = all(document.is_indexed for document in self._documents.values())
-        if is_indexed and not self._changed and not self._scan_again:
-            with self._counting:
-                if self._n_done == self._n_sent:
-                    self._idle.set()
         return False
 
-    def _patience_s(self) -> float:
-        """How long to wait for a message until something is due."""
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is known of that will be due later, but for a scan after a long time."""
+        is_indexed = all(document.is_indexed for document in self._documents.values())
+        return is_indexed and not self._changed and not self._scan_again
+
+    def patience_s(self) -> float:
+        """How long nothing will be due."""
         now = self._clock()
         due = [self._scan_due_at()]
         due += [at + self._settings.settle_s for at in self._changed.values()]
         due += [d.changed_at + self._settings.reindex_s for d in self._documents.values() if not d.is_indexed]
         return min(max(min(due) - now, 0.01), 60.0)
 
-    def _begin(self, roots: tuple[str, ...]) -> None:
+    def give_up(self) -> None:
+        """A step failed: what was half done is left, and done at the next scan."""
+        self._scan = self._sweep = None
+        self._scanned_at = self._clock()
+        self._known.give_up_checking()
+
+    # --- what the editor has said ---------------------------------------------------------------------------
+
+    def begin(self, roots: tuple[str, ...]) -> None:
+        """The workspace has these folders now."""
         self._allowed = Allowed(roots, self._disk, self._settings)
         self._scanner = Scanner(
             disk=self._disk,
@@ -296,7 +137,8 @@ class ContextSource:
         self._forget_rules = True
         self._start_scan()
 
-    def _opened(self, uri: str, path: str, text: str) -> None:
+    def opened(self, uri: str, path: str, text: str) -> None:
+        """path: "" for what is in no file."""
         real = ""
         if path:
             try:
@@ -307,14 +149,12 @@ class ContextSource:
         self._judge(uri, path)
         self._scanner.live = {document.path for document in self._documents.values()}
 
-    def _judge(self, uri: str, path: str) -> None:
-        reason: Reason = self._allowed.why_no_suggestions(path) if path else ""
-        if uri in self._reasons:
-            self._reasons[uri] = reason
-        if reason:
-            self._ready.pop(uri, None)
+    def viewed(self, uri: str, line: int) -> None:
+        """The cursor is there, or the document was focused."""
+        self._recent.viewed(uri, line, self._clock())
 
-    def _edited(self, uri: str, text: str, edit: Edit | None) -> None:
+    def edited(self, uri: str, text: str, edit: Edit | None) -> None:
+        """edit: None when the whole text is new."""
         document = self._documents.get(uri)
         if document is None:
             return
@@ -326,19 +166,19 @@ class ContextSource:
         else:
             self._recent.edited(uri, edit.line, edit.n_old, edit.n_new, document.changed_at)
 
-    def _closed(self, uri: str) -> None:
+    def closed(self, uri: str) -> None:
         document = self._documents.pop(uri, None)
         self._wanted.pop(uri, None)
         self._places.pop(uri, None)
-        self._ready.pop(uri, None)
+        self._known.closed(uri)
         self._recent.forget(uri)
         if document is not None and document.path:
             self._scanner.live = {other.path for other in self._documents.values()}
-            self._changed[document.path] = (
-                self._clock() - self._settings.settle_s
-            )  # the disk's text counts again
+            # The disk's text counts again.
+            self._changed[document.path] = self._clock() - self._settings.settle_s
 
-    def _note_changed(self, paths: Sequence[str]) -> None:
+    def changed(self, paths: Sequence[str]) -> None:
+        """Files or folders were created, changed or deleted on disk."""
         now = self._clock()
         for path in paths:
             if os.path.basename(path) in IGNORE_FILES or path.endswith(os.path.join("info", "exclude")):
@@ -364,13 +204,15 @@ class ContextSource:
             return  # gone, or a file of no kind that is known
         self._scan_again = True
 
-    def _want(self, place: QuestionPlace) -> None:
+    def want(self, place: QuestionPlace) -> None:
+        """Chunks for this place are to be made ready; the newest place of a document counts."""
         if place.uri in self._documents:
             self._places[place.uri] = place
             self._wanted.pop(place.uri, None)
             self._wanted[place.uri] = None
 
-    def _take_declared(self, uri: str, places: tuple[Declared, ...]) -> None:
+    def declared(self, uri: str, places: tuple[Declared, ...]) -> None:
+        """The editor said where names of a document are declared."""
         document = self._documents.get(uri)
         if document is None:
             return
@@ -385,13 +227,15 @@ class ContextSource:
             if uri in self._places:
                 self._wanted.setdefault(uri)
 
+    # --- steps ----------------------------------------------------------------------------------------------
+
     def _prepare_next(self) -> bool:
         """Makes the chunks for the newest place ready."""
         if not self._wanted or self._forget_rules:
             return False
         uri, _ = self._wanted.popitem()
         place, document = self._places[uri], self._documents[uri]
-        if self.why_not(uri) or not self._settings.enabled:
+        if self._known.why_not(uri) or not self._settings.enabled:
             return True
         candidates = finish(self._finder.candidates(place, document.path))
         for path in self._finder.changed:
@@ -403,7 +247,7 @@ class ContextSource:
             candidates, self._clock(), place.prefix + place.suffix, self._finder.is_stale
         )
         if uri in self._documents:
-            self._ready[uri] = after
+            self._known.prepared(uri, after)
         if after != before:
             self._report(is_scanning=self._scan is not None)
             self._on_prepared(uri)
@@ -419,6 +263,9 @@ class ContextSource:
         while len(self._placements) > _MAX_PLACEMENTS:
             del self._placements[next(iter(self._placements))]
         return placement
+
+    def _judge(self, uri: str, path: str) -> None:
+        self._known.judged(uri, self._allowed.why_no_suggestions(path) if path else "")
 
     def _check_rules(self) -> bool:
         """Ignore files changed: everything that is known, ready or open is looked at again."""
@@ -523,8 +370,8 @@ class ContextSource:
     def _report(self, *, is_scanning: bool) -> None:
         left_out = self._scanner.left_out
         reuses = [placement.reuse for placement in self._placements.values()]
-        was_scanning = self._status.is_scanning
-        self._status = ContextStatus(
+        was_scanning = self._known.status.is_scanning
+        self._known.status = ContextStatus(
             is_scanning=is_scanning,
             n_files=len(self._index),
             n_chunks=self._index.n_chunks,
@@ -539,4 +386,4 @@ class ContextSource:
             ),
         )
         if was_scanning and not is_scanning:
-            self._on_scanned(self._status)
+            self._on_scanned(self._known.status)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stardraft_lsp.context.gathering import ContextStatus
+from stardraft_lsp.context.known import ContextStatus
 
 # Why folders are not in the index although a person would expect them there. What is left out because it is
 # secret, ignored, generated or no source is as it should be, and only counted.

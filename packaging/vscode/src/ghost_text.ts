@@ -293,11 +293,11 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     return this.lastId;
   }
 
-  /** A person accepted an item. One that was still growing has no name yet, and the server sees the edit alone. */
+  /** A person accepted an item. */
   private async took(id: number, index: number): Promise<void> {
     const growth = this.known.get(id);
     const command = (growth?.items[index] ?? growth?.items[0])?.command;
-    if (growth?.isDone && command !== undefined) {
+    if (command !== undefined) {
       await this.client?.sendRequest("workspace/executeCommand", {
         command: command.command,
         arguments: command.arguments,

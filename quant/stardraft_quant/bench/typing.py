@@ -84,7 +84,9 @@ class Ask(Struct, frozen=True, kw_only=True):
     line_ms:     to the whole first line.
     end_ms:      to the end of the answer.
     n_prompt, n_evaluated, n_generated, n_recalled: tokens; all 0 without the model. n_recalled of n_generated
-                 had been generated before.
+                 had been generated before. A line that went on as a block is two requests: evaluated and
+                 generated are those of both, unless an unanswered event came just before; all else is of the
+                 second.
     n_shown, n_kept: characters suggested, and how many of them the person then wrote.
     stale, plan: as in stardraftd's Figures.
     """
@@ -392,6 +394,7 @@ class OurSide:
         self._client = client
         self._uri = ""
         self._n_ended = 0
+        self._seen: Status | None = None  # when the last answer came; None when others were given up since
 
     def open(self, trace: Trace) -> None:
         self._uri = f"file:///stardraft-bench/{trace.name}"
@@ -403,6 +406,7 @@ class OurSide:
     async def ask(self, text: str, cursor: int) -> Outcome:
         answer = await self._editor.ask(self._uri, text, cursor)
         if answer.is_null:
+            self._seen = None
             return Outcome(answer=answer, is_answered=False)
         status = await self._client.status()
         while (
@@ -413,15 +417,19 @@ class OurSide:
         n_ended = status.completed + status.cancelled
         is_new = n_ended > self._n_ended
         self._n_ended = n_ended
-        figures = status.last_figures
+        figures, before, self._seen = status.last_figures, self._seen, status
         if not is_new or figures is None:
             return Outcome(answer=answer)
+        n_evaluated, n_generated = figures.n_evaluated, figures.n_generated
+        if before is not None:
+            n_evaluated = status.tokens_evaluated - before.tokens_evaluated
+            n_generated = status.tokens_generated - before.tokens_generated + figures.n_recalled
         return Outcome(
             answer=answer,
             by_model=True,
             n_prompt=figures.n_prompt,
-            n_evaluated=figures.n_evaluated,
-            n_generated=figures.n_generated,
+            n_evaluated=n_evaluated,
+            n_generated=n_generated,
             n_recalled=figures.n_recalled,
             stale=figures.stale,
             plan=figures.kind,
@@ -429,6 +437,7 @@ class OurSide:
 
     async def totals(self) -> Totals:
         status: Status = await self._client.status()
+        self._seen = status
         return Totals(
             n_evaluated=status.tokens_evaluated,
             n_generated=status.tokens_generated,
