@@ -93,10 +93,12 @@ class Generation:
         return self._detached()
 
     def finish(self, answer: Answer) -> Waiting | None:
-        """It ended with `answer`. A question that this does not fit is returned, and waits here no more."""
+        """It ended with `answer`. A question that this does not fit, or for which nothing is left of what was
+        typed, is returned, and waits here no more."""
         rest = self.typed.rest(answer.text) if answer.text else ""
         self.replaces = answer.replaces
-        if self.waiting is not None and (rest is None or self._is_covered(self.typed)):
+        is_all_typed = rest == "" and self.typed != Typed()
+        if self.waiting is not None and (rest is None or is_all_typed or self._is_covered(self.typed)):
             return self._detached()
         left = ((self.typed.rest(other), replaces) for other, replaces in answer.others)
         others = tuple(

@@ -34,7 +34,7 @@ class Typed:
         Text behind the closer is a departure: it would have to stand behind the cursor's closer. A closer
         that has only begun is held back.
         """
-        if not so_far.startswith(self.text) or not (len(so_far) > len(self.text) or self == Typed()):
+        if not so_far.startswith(self.text):
             return None
         rest = so_far[len(self.text) :]
         if self.closer and self.closer in rest:

@@ -428,6 +428,26 @@ async def test_what_was_shown_and_accepted_is_counted_and_nothing_when_that_is_o
     assert Path(home["STARDRAFT_STATE_DIR"], "stats.sqlite").read_bytes() == before
 
 
+async def test_what_is_accepted_while_it_grows_is_counted(home: dict[str, str], daemon: StandIn) -> None:
+    async with editing(home) as editor:
+        editor.open(URI, "x = \n")
+        asked = editor.ask(URI, 0, 4, partialResultToken="growing")
+        writing = await daemon.writing(0)
+        writing.say("width * height")
+        await wait_until_async(lambda: editor.progress("growing"), what="nothing grew")
+        [item] = editor.progress("growing")[-1]["items"]
+        editor.insert(URI, 0, 4, item["insertText"])
+        await editor.request("workspace/executeCommand", item["command"])
+        assert (await editor.answer(asked))["result"] is None
+        rest = editor.ask(URI, 0, 4 + len(item["insertText"]))
+        writing.say(" * depth")
+        writing.end()
+        assert [one["insertText"] for one in (await editor.answer(rest))["result"]["items"]] == [" * depth"]
+    counted = json.loads((await asyncio.to_thread(stardraft, home, "stats", "--json")).stdout)
+    assert counted["all"]["shown"] == 2
+    assert counted["all"]["accepted"] == 1
+
+
 async def test_how_many_pieces_of_other_files_stood_where_they_did_is_counted(
     home: dict[str, str], daemon: StandIn, tmp_path: Path
 ) -> None:
