@@ -7,6 +7,7 @@ from pathlib import PurePath, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 _WINDOWS_DRIVE = re.compile(r"/[A-Za-z]:")
+_MAX_PLACES = 256
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class Folders:
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
+        self._places: dict[str, Place] = {}  # of the documents asked for lately; each key asks twice
 
     def add(self, uri: str, name: str = "") -> None:
         self._folders[uri] = name
+        self._places.clear()
 
     def remove(self, uri: str) -> None:
         self._folders.pop(uri, None)
+        self._places.clear()
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -41,6 +45,13 @@ class Folders:
 
     def place(self, uri: str) -> Place:
         """The path relative to the innermost folder that holds it; a lone file has its name only."""
+        if uri not in self._places:
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            self._places[uri] = self._find(uri)
+        return self._places[uri]
+
+    def _find(self, uri: str) -> Place:
         document = _location(uri)
         holders = [
             (folder, name)

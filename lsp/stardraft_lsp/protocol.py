@@ -4,6 +4,7 @@ pygls answers neither a request whose parameters do not fit their type (it pops 
 that comes after `shutdown`, and it keeps a copy of every document. That is mended here, at its seams.
 """
 
+import contextvars
 import logging
 from typing import Any
 
@@ -48,7 +49,10 @@ class Protocol(LanguageServerProtocol):
         """Hands a message to its handler; one that comes before or after its time is refused."""
         method, number = getattr(message, "method", None), getattr(message, "id", None)
         refusal = self._refusal(method) if method is not None else None
-        if refusal is None:
+        if refusal is None and isinstance(message, InlineRequest):
+            # What pygls would do, but for finding out by runtime protocols what kind of message it is.
+            contextvars.copy_context().run(self._handle_request, message.id, message.method, message.params)
+        elif refusal is None:
             super().handle_message(message)
         elif number is not None:
             self._send_response(number, error=refusal.to_response_error())
