@@ -4,11 +4,11 @@
 
 The real server, with a stand-in for the daemon; the workspace are 5,000 files of this Python's standard
 library and its installed packages, copied, because both are often ignored by a repository around them. Each
-key is typed into a string in a file of 100 kB and, a moment later, asked about: the change, then the tree, the
-gates and the answer are the server's whole work but for the daemon's, never asked. The round trip is the
+key is typed into a string in a file of 100 kB and, a moment later, asked about: the change, then the tree,
+the gates and the answer are the server's whole work but for the daemon's, never asked. The round trip is the
 question's, with both processes' JSON in it; on Linux the processor time of the thread that answers stands
-beside it, which does not depend on what else the computer does. Keys are typed while the workspace is read, and again when it has been. On a busy computer,
-as root: nice -n -10 python -m tests.measure_server
+beside it, which does not depend on what else the computer does. Keys are typed while the workspace is read,
+and again when it has been. On a busy computer, as root: nice -n -10 python -m tests.measure_server
 """
 
 import argparse
