@@ -19,8 +19,9 @@ from stardraft_lsp.syntax.languages import language_of
 from stardraft_lsp.warming import Warmer
 from stardraftd.protocol import CompletionRequest
 
-# Whether a document may be sent is found out in milliseconds, but for a disk that does not answer.
-MAX_CHECK_S, CHECK_STEP_S = 0.5, 0.005
+# Whether a document may be sent is found out in milliseconds, but on a very busy computer, and not at all
+# from a disk that does not answer. Editors ask only once for a key: better late than never.
+MAX_CHECK_S, CHECK_STEP_S = 5.0, 0.005
 # A document's syntax is read when the question about its last change has been put, in slices with pauses.
 PARSE_AFTER_S = 0.01
 

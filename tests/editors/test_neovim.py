@@ -42,6 +42,12 @@ def open_text(editor: Neovim, folder: Path, text: str) -> Path:
     return file
 
 
+ASK_STATUS = """
+local client = vim.lsp.get_clients({ name = 'stardraft' })[1]
+return vim.inspect(client and client:request_sync('stardraft/status', vim.empty_dict(), 5000))
+"""
+
+
 def see_ghost(editor: Neovim) -> Ghost:
     """The suggestion at the cursor, once it is there."""
 
@@ -49,7 +55,11 @@ def see_ghost(editor: Neovim) -> Ghost:
         ghost = editor.ghost()
         return ghost if ghost is not None and (ghost.row, ghost.column) == editor.cursor() else None
 
-    return wait_until(at_the_cursor, what="no ghost text appeared at the cursor")
+    try:
+        return wait_until(at_the_cursor)
+    except AssertionError:
+        said = editor.lua(ASK_STATUS)
+        raise AssertionError(f"no ghost text appeared at the cursor; the server says {said}") from None
 
 
 def type_one_key(editor: Neovim, key: str) -> None:
