@@ -15,7 +15,6 @@ import pytest
 from tests.docs.documents import ROOT
 from tests.editors.neovim import Ghost, Neovim, find_neovim
 from tests.editors.vscode import (
-    STARTING_S,
     Browser,
     CodeServer,
     Frame,
@@ -116,23 +115,8 @@ class StockCodeServer(CodeServer):
 
     def __init__(self, environment: Mapping[str, str], home: Path) -> None:
         self._log = home / "code-server.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    str(find_vscode() / "code-server"),
-                    "--auth",
-                    "none",
-                    "--bind-addr",
-                    "127.0.0.1:0",
-                    *UNASKED,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                cwd=home,
-            )
-        self.url = wait_until(self._listening, STARTING_S, what="code-server did not start")
+        self._environment = dict(environment)
+        self._start([str(find_vscode() / "code-server"), *UNASKED], home)
 
 
 def test_vscode_from_the_first_command_to_a_suggestion_that_is_taken(

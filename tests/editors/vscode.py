@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -125,21 +125,18 @@ class CodeServer:
         )
         assert installed.returncode == 0, f"{vsix} was not installed: {installed.stdout}{installed.stderr}"
         switches = ["telemetry", "update-check", "workspace-trust", "getting-started-override"]
+        self._start([*command, *(f"--disable-{it}" for it in switches)], home)
+
+    def _start(self, command: Sequence[str], folder: Path) -> None:
+        """Starts it on a free port; returns when it listens."""
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [
-                    *command,
-                    "--auth",
-                    "none",
-                    "--bind-addr",
-                    "127.0.0.1:0",
-                    *(f"--disable-{it}" for it in switches),
-                ],
+                [*command, "--auth", "none", "--bind-addr", "127.0.0.1:0"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                cwd=home,
+                cwd=folder,
             )
         self.url = wait_until(self._listening, STARTING_S, what="code-server did not start")
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,18 +68,30 @@ def stop_everything(home: dict[str, str]) -> list[str]:
     """Asks the daemon to stop. What is still there after that is killed, and named in the answer."""
     if not processes_of(home):
         return []
+    return stop_daemon([sys.executable, "-m", "stardraftd"], home, lambda: processes_of(home))
+
+
+def stop_daemon(
+    program: Sequence[str], environment: Mapping[str, str], processes: Callable[[], list[psutil.Process]]
+) -> list[str]:
+    """`daemon stop --now` of that program. What of `processes` is still there then is killed, and named."""
     with suppress(subprocess.TimeoutExpired):  # who is still there then is named below
         subprocess.run(
-            [sys.executable, "-m", "stardraftd", "daemon", "stop", "--now"],
-            env=home,
+            [*program, "daemon", "stop", "--now"],
+            env=environment,
             capture_output=True,
             timeout=LEAVING_S,
             check=False,
         )
+    return kill_left(processes)
+
+
+def kill_left(processes: Callable[[], list[psutil.Process]]) -> list[str]:
+    """Waits for them to leave. Those that do not are killed, and named."""
     with suppress(AssertionError):
-        wait_until(lambda: not processes_of(home), LEAVING_S)
+        wait_until(lambda: not processes(), LEAVING_S)
     left = []
-    for process in processes_of(home):
+    for process in processes():
         with suppress(psutil.NoSuchProcess):
             left.append(f"{process.pid} {' '.join(process.cmdline())}")
             process.kill()

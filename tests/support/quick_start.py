@@ -23,8 +23,7 @@ import pytest
 
 from tests.docs.documents import ROOT, blocks
 from tests.docs.typed import lines
-from tests.support.home import LEAVING_S, show_log
-from tests.support.waiting import wait_until
+from tests.support.home import kill_left, show_log, stop_daemon
 
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -155,21 +154,8 @@ class NewPerson:
     def leaves(self) -> list[str]:
         """Ends what the person has started; what does not end when asked is killed, and named here."""
         if self.finds("stardraft"):
-            subprocess.run(
-                ["stardraft", "daemon", "stop", "--now"],
-                env=self.environment(),
-                capture_output=True,
-                timeout=LEAVING_S,
-                check=False,
-            )
-        with suppress(AssertionError):
-            wait_until(lambda: not self.processes(), LEAVING_S)
-        left = []
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                left.append(f"{process.pid} {' '.join(process.cmdline())}")
-                process.kill()
-        return left
+            return stop_daemon(["stardraft"], self.environment(), self.processes)
+        return kill_left(self.processes)
 
 
 def _take_terminal() -> None:

@@ -3,22 +3,15 @@
 An editor without stardraft is nothing wrong: the check says how to set it up.
 """
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-import platformdirs
-
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 
 VERSION_TIMEOUT_S = 10.0
-NEOVIM_WITH_INLINE_COMPLETION = (0, 12)
-NEOVIM_OF_THE_PLUGIN = (0, 10)
-MAX_CONFIG_FILE_BYTES = 1_000_000
-
 VSCODE_EXTENSIONS = (".vscode/extensions", ".vscode-server/extensions", ".vscode-oss/extensions")
 
 
@@ -26,16 +19,23 @@ def neovim(_facts: Facts) -> list[Check]:
     found = version_of("nvim")
     if found is None:
         return []
+    from stardraftd.setup.editors.neovim import (
+        NEEDED,
+        NEEDED_BY_PLUGIN,
+        config_folder,
+        data_folder,
+        speaking_of,
+    )
+
     version = version_numbers(found)
-    folder = neovim_config_folder()
-    if version < NEOVIM_OF_THE_PLUGIN:
+    if version < NEEDED_BY_PLUGIN:
         message = f"{found}: too old to show suggestions in grey"
         hint = "Update Neovim: from 0.10 on there is a plugin for it, from 0.12 on it needs none."
-    elif mentions_stardraft(folder):
-        message, hint = f"{found}: {folder} mentions stardraft", ""
-    elif package := neovim_package():
-        message, hint = f"{found}: the plugin is in {package}", ""
-    elif version < NEOVIM_WITH_INLINE_COMPLETION:
+    elif speaking_of(b"stardraft"):
+        message, hint = f"{found}: {config_folder()} mentions stardraft", ""
+    elif there := sorted(data_folder().glob("site/pack/*/start/stardraft*")):  # `:help packages`
+        message, hint = f"{found}: the plugin is in {there[0]}", ""
+    elif version < NEEDED:
         message = f"{found}: has no inline completion of its own"
         hint = "Type: stardraft setup nvim --plugin"
     else:
@@ -94,37 +94,6 @@ def version_numbers(text: str) -> tuple[int, ...]:
     """The first version in a line such as "NVIM v0.12.4"; () when there is none."""
     match = re.search(r"\d+(?:\.\d+)+", text)
     return tuple(map(int, match[0].split("."))) if match else ()
-
-
-def neovim_config_folder() -> Path:
-    """Where Neovim reads its configuration: NVIM_APPNAME and XDG_CONFIG_HOME count, as they do for Neovim."""
-    name = os.environ.get("NVIM_APPNAME") or "nvim"
-    if os.name == "nt":
-        return Path(platformdirs.user_data_path(name, appauthor=False))
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / name
-
-
-def neovim_package() -> Path | None:
-    """The folder of the plugin, where it is a package that Neovim loads by itself: `:help packages`."""
-    name = os.environ.get("NVIM_APPNAME") or "nvim"
-    if os.name == "nt":
-        data = Path(platformdirs.user_data_path(f"{name}-data", appauthor=False))
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / name
-    return next(iter(sorted(data.glob("site/pack/*/start/stardraft*"))), None)
-
-
-def mentions_stardraft(folder: Path) -> bool:
-    """Whether a Lua or Vim file below `folder` speaks of stardraft."""
-    files = (file for pattern in ("*.lua", "*.vim") for file in folder.rglob(pattern))
-    return any(_mentions(file) for file in files)
-
-
-def _mentions(file: Path) -> bool:
-    try:
-        return file.stat().st_size <= MAX_CONFIG_FILE_BYTES and b"stardraft" in file.read_bytes()
-    except OSError:
-        return False
 
 
 def _listed(folders: list[Path]) -> str:
