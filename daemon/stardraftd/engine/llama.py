@@ -26,8 +26,10 @@ from stardraftd.errors import EngineLoadError
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
 
+_LEVEL_ERROR = 4
 _LEVEL_CONTINUED = 5
 _log_lines: deque[str] = deque(maxlen=200)
+_errors_to_stderr = False
 
 
 class Aborted(Exception):  # noqa: N818 - an interruption that was asked for, not an error
@@ -49,10 +51,18 @@ def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
         _log_lines[-1] += line
     else:
         _log_lines.append(line)
+    if level == _LEVEL_ERROR and _errors_to_stderr:
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
-def open_backend() -> None:
-    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else."""
+def open_backend(*, errors_to_stderr: bool = False) -> None:
+    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else.
+
+    With `errors_to_stderr` its errors are written there at once: the last one may be why the process dies.
+    """
+    global _errors_to_stderr  # noqa: PLW0603 - llama.cpp has one log in a process
+    _errors_to_stderr = errors_to_stderr
     llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
 
