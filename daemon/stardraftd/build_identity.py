@@ -20,7 +20,7 @@ from stardraftd.errors import EngineMissingError
 from stardraftd.installed import installation
 from stardraftd.models.small_files import write_whole
 from stardraftd.native_library import libraries, library_folder
-from stardraftd.paths import state_dir
+from stardraftd.paths import engine_cache_dir
 
 HASHES_FILE = "libraries.json"
 MAX_HASHES = 256
@@ -95,7 +95,7 @@ def _digest(path: Path, _size: int, _mtime_ns: int, _inode: int) -> str:
 
 def _read_hashes() -> dict[str, _Hash]:
     try:
-        return msgspec.json.decode((state_dir() / HASHES_FILE).read_bytes(), type=dict[str, _Hash])
+        return msgspec.json.decode((engine_cache_dir() / HASHES_FILE).read_bytes(), type=dict[str, _Hash])
     except (OSError, msgspec.MsgspecError):
         return {}  # not there yet, or damaged: they are made anew
 
@@ -104,7 +104,7 @@ def _write_hashes(all_of_them: dict[str, _Hash], needed: dict[str, _Hash]) -> No
     others = {path: entry for path, entry in all_of_them.items() if path not in needed}
     kept = dict(list(others.items())[-max(MAX_HASHES - len(needed), 0) :]) if others else {}
     with contextlib.suppress(OSError):  # without them the libraries are read again
-        write_whole(state_dir() / HASHES_FILE, msgspec.json.encode(kept | needed))
+        write_whole(engine_cache_dir() / HASHES_FILE, msgspec.json.encode(kept | needed))
 
 
 def _processor() -> list[str]:

@@ -173,7 +173,7 @@ def ending(
     if not name:
         return _exited(status, stderr, said, again)
     how = f"was ended by {signal_name(-status) if status < 0 else name}"
-    memory = _short_of_memory(stderr) if name in ("SIGABRT", "SIGSEGV") else None
+    memory = short_of_memory(stderr) if name in ("SIGABRT", "SIGSEGV") else None
     if memory is not None:
         why, hint, from_outside = memory.why, memory.hint, True
     elif name == "SIGKILL":
@@ -246,7 +246,7 @@ def _killed(reason: str, again: str) -> tuple[str, str]:
 
 def _exited(status: int, stderr: Sequence[str], said: str, again: str) -> Ending:
     how = f"ended with status {status}"
-    if (memory := _short_of_memory(stderr)) is not None:
+    if (memory := short_of_memory(stderr)) is not None:
         return Ending(how, memory.why, memory.hint, said, from_outside=True)
     if "symbol lookup error" in said or "error while loading shared libraries" in said:
         told = explain_load_error(said)
@@ -254,7 +254,8 @@ def _exited(status: int, stderr: Sequence[str], said: str, again: str) -> Ending
     return Ending(how, "", again, said, from_outside=True)
 
 
-def _short_of_memory(stderr: Sequence[str]) -> Explained | None:
+def short_of_memory(stderr: Sequence[str]) -> Explained | None:
+    """What lines of native code's say of memory that could not be had; None when they say nothing of it."""
     telling = [line.lower() for line in stderr if any(word in line.lower() for word in _NO_MEMORY)]
     if not telling:
         return None

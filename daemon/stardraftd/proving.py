@@ -15,7 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from stardraftd.errors import EngineMissingError
-from stardraftd.verdict import Verdict, recall
+from stardraftd.verdict import Verdict, build_id, processor_id, recall
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,6 @@ class EngineProof:
             raise error
 
     def _known(self) -> Verdict | None:
-        from stardraftd.build_identity import build_id, processor_id
-
         verdict, last = recall(), self._last
         if verdict is None and last is not None and last.ok:
             same = (last.build, last.processor) == (build_id(), processor_id())

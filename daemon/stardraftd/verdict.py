@@ -32,7 +32,7 @@ from stardraftd.errors import EngineBrokenError, StardraftError, error_from_code
 from stardraftd.models.small_files import write_whole
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.native_library import rebuild_hint
-from stardraftd.paths import state_dir
+from stardraftd.paths import engine_cache_dir
 
 __all__ = ["Verdict", "build_id", "processor_id", "prove", "recall"]
 
@@ -248,10 +248,10 @@ def _forward(name: str, stream: IO[bytes] | None, said: "queue.Queue[tuple[str, 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """Holds the lock of proofs; where there can be none, or for too long another has it, without it."""
-    lock = filelock.FileLock(state_dir() / f"{VERDICTS_FILE}.lock", timeout=LOCK_TIMEOUT_S)
+    lock = filelock.FileLock(engine_cache_dir() / f"{VERDICTS_FILE}.lock", timeout=LOCK_TIMEOUT_S)
     held = False
     with contextlib.suppress(OSError, filelock.Timeout):
-        state_dir().mkdir(parents=True, exist_ok=True)
+        engine_cache_dir().mkdir(parents=True, exist_ok=True)
         lock.acquire()
         held = True
     try:
@@ -264,7 +264,7 @@ def _one_at_a_time() -> Iterator[None]:
 def _read() -> list[Verdict]:
     """The newest first."""
     try:
-        kept = msgspec.json.decode((state_dir() / VERDICTS_FILE).read_bytes(), type=list[Verdict])
+        kept = msgspec.json.decode((engine_cache_dir() / VERDICTS_FILE).read_bytes(), type=list[Verdict])
     except (OSError, msgspec.MsgspecError):
         return []
     return [one for one in kept if one.by == __version__]
@@ -274,7 +274,9 @@ def _keep(verdict: Verdict) -> None:
     key = (verdict.build, verdict.processor)
     others = [one for one in _read() if (one.build, one.processor) != key]
     with contextlib.suppress(OSError):  # a read-only state folder: it is proved again another time
-        write_whole(state_dir() / VERDICTS_FILE, msgspec.json.encode([verdict, *others][:MAX_VERDICTS]))
+        write_whole(
+            engine_cache_dir() / VERDICTS_FILE, msgspec.json.encode([verdict, *others][:MAX_VERDICTS])
+        )
 
 
 def _line(verdict: Verdict) -> str:

@@ -26,6 +26,7 @@ def lived_in(home: dict[str, str]) -> dict[str, str]:
     (state / "stats.sqlite").write_bytes(b"figures")
     (state / "stats.sqlite.lock").touch()
     (state / "licences.json").write_text("{}")
+    (state / "engine" / "verdicts.json.lock").touch()
     models = Path(home["STARDRAFT_MODELS_DIR"])
     (models / ".unfinished" / "source").mkdir(parents=True)
     (models / ".unfinished" / "abc.part").write_bytes(b"x" * 1000)
@@ -77,7 +78,7 @@ def test_what_is_not_stardrafts_stays_and_is_named(home: dict[str, str]) -> None
     precious = root / "precious"
     precious.mkdir()
     (precious / "daemon.log").write_text("mine")
-    state.mkdir()
+    state.mkdir(exist_ok=True)
     (state / "logs").symlink_to(precious)
     (state / "notes.txt").write_text("mine")
     (state / "engine").mkdir()

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stardraftd.errors import EngineLoadError
+from stardraftd.native_child import short_of_memory
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
@@ -193,11 +194,7 @@ class Model(_Native):
         handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         keep.clear()
         if not handle:
-            raise EngineLoadError(
-                f"llama.cpp could not load {path}: {_last_error()}",
-                "Check that the file is complete and that there is memory enough for it; "
-                "`stardraft doctor` shows both.",
-            )
+            raise _not_loaded(path)
         self.handle = handle
         self.vocab = llama_cpp.llama_model_get_vocab(handle)
         self.n_vocab: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
@@ -265,6 +262,18 @@ def token_texts(path: Path) -> list[bytes]:
         return [bytes(llama_cpp.llama_vocab_get_text(vocab, token)) for token in range(n)]
     finally:
         llama_cpp.llama_model_free(handle)
+
+
+def _not_loaded(path: Path) -> EngineLoadError:
+    """Why a file was refused: memory, if that is what llama.cpp's log says, else the file."""
+    memory = short_of_memory(recent_log().splitlines())
+    if memory is not None:
+        return EngineLoadError(f"llama.cpp could not load {path}: {_last_error()}. {memory.why}", memory.hint)
+    return EngineLoadError(
+        f"llama.cpp could not load {path}: {_last_error()}",
+        "The file is damaged, or of a kind that this llama.cpp does not know. "
+        "To fetch it again: stardraft model pull NAME --replace",
+    )
 
 
 def _last_error() -> str:

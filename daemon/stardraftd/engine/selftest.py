@@ -1,4 +1,4 @@
-"""`python -m stardraftd.engine.selftest [--json]`: whether llama.cpp computes what it should on this computer.
+"""`python -m stardraftd.engine.selftest [--json]`: whether llama.cpp computes what it should here.
 
 It runs in the process with llama.cpp, so it may die of what it looks for: `stardraftd.verdict` starts it, and
 says what its death means. The built-in model is evaluated in batches of several sizes, by one thread and by
@@ -168,7 +168,6 @@ class SelfTest:
             self.check(f"weights in {kind.name}", work)
 
     def _kernel(self, kind: "WeightType", expected: Expected, folder: Path, gpu_layers: int) -> str:
-        from stardraftd.engine.devices import physical_cores
         from stardraftd.engine.llama import Context, Model
         from stardraftd.engine.selftest_kernels import kernel_tokens, write_kernel_model
 
@@ -182,7 +181,7 @@ class SelfTest:
                 n_cells=256,
                 n_batch=max(KERNEL_BATCHES),
                 n_micro_batch=max(KERNEL_BATCHES),
-                n_threads=physical_cores(),
+                n_threads=1,  # several are tried above, and wait for each other on a busy computer
                 flash_attention="off",
             ) as context,
         ):

@@ -7,7 +7,7 @@ AT_WORK = "selftest: "
 
 
 class Check(Struct, frozen=True):
-    """One thing that was tried. `detail` is what was seen; `device` "CPU", or the GPU's name in ggml's words."""
+    """One thing that was tried. `detail` is what was seen; `device` "CPU", or a GPU's name in ggml."""
 
     name: str
     ok: bool
