@@ -81,7 +81,7 @@ def test_what_is_not_stardrafts_stays_and_is_named(home: dict[str, str]) -> None
     state.mkdir(exist_ok=True)
     (state / "logs").symlink_to(precious)
     (state / "notes.txt").write_text("mine")
-    (state / "engine").mkdir()
+    (state / "engine").mkdir(exist_ok=True)
     (state / "engine" / "speeds.json").symlink_to(precious / "daemon.log")
     models.mkdir()
     (models / "my-own.gguf").write_bytes(b"mine")

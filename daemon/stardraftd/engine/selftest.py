@@ -52,6 +52,8 @@ ROOT_MEAN_SQUARE = 0.1
 GREATEST = 0.4
 # An 8-bit cache, and half precision on a GPU, round more.
 COARSE = 2.0
+# One layer alone rounds less: seen there are 0.020 and 0.08.
+FINE = 0.5
 # A greedy choice may go the other way where the reference's margin is below this; in logits.
 MARGIN = 0.3
 
@@ -185,7 +187,7 @@ class SelfTest:
                 flash_attention="off",
             ) as context,
         ):
-            coarse = COARSE if gpu_layers else 1.0
+            coarse = 1.0 if gpu_layers else FINE
             seen = [_evaluates(context, tokens[:n], reference, coarse) for n in KERNEL_BATCHES]
         path.unlink()
         return seen[-1]

@@ -66,8 +66,9 @@ def engine(facts: Facts) -> Check:
         return Check("engine", "warning" if verdict.undecided else "problem", verdict.failure, verdict.hint)
     probe = facts.probe
     kind = " and ".join([*built_for(probe), "the CPU"])
-    proved = f"{len(verdict.checks)} checks of what it computes passed in {verdict.ms / 1000:.1f} s"
-    return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}; {proved}")
+    proved = f"{len(verdict.checks)} checks of what it computes here passed in {verdict.ms / 1000:.1f} s."
+    built = f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}"
+    return Check("engine", "ok", built, proved)
 
 
 def backends(facts: Facts) -> Check | list[Check]:
