@@ -224,7 +224,7 @@ _SIGNALS = {
     "SIGXCPU": ("It used up the processor time that it is allowed (`ulimit -t`).", _UNLIMIT),
     "SIGXFSZ": ("It wrote a file larger than it is allowed (`ulimit -f`).", _UNLIMIT),
 }
-_LIMITS = {"SIGBUS", "SIGSYS", "SIGXCPU", "SIGXFSZ"}
+_LIMITS = {"SIGSYS", "SIGXCPU", "SIGXFSZ"}
 _FROM_OUTSIDE = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM")
 
 

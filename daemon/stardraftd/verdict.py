@@ -58,7 +58,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     on_gpu_only:   the CPU computes what it should; what failed is the GPU.
     undecided:     somebody ended the self-test, or memory ran out: that says nothing of the build.
     code:          of stardraftd.errors, where the library could not even be opened; "" else.
-    at:            when, in seconds since 1970. ms: how long it took.
+    at:            when it was found, in seconds since 1970. ms: how long that took.
+    by:            the version of stardraft, whose self-test it was.
     """
 
     ok: bool
@@ -119,7 +120,7 @@ def prove(*, again: bool = False, check_timeout_s: float = CHECK_TIMEOUT_S) -> V
 def _try(check_timeout_s: float) -> Verdict:
     """Runs the self-test, and says what came of it."""
     build, processor = build_id(), processor_id()
-    started, at = time.monotonic(), time.time()
+    started = time.monotonic()
     kills = MemoryKills()
     with _Running(check_timeout_s) as running:
         running.wait()
@@ -127,7 +128,7 @@ def _try(check_timeout_s: float) -> Verdict:
         ok=False,
         build=build,
         processor=processor,
-        at=at,
+        at=time.time(),
         ms=round((time.monotonic() - started) * 1000, 1),
         by=__version__,
         hint=rebuild_hint(),
@@ -148,9 +149,8 @@ def _try(check_timeout_s: float) -> Verdict:
         told = died.sentence("llama.cpp does not run on this computer: its self-test", f"({where})")
         if died.from_outside:
             told = died.sentence("llama.cpp's self-test came to no verdict: it", f"({where})")
-        return msgspec.structs.replace(
-            found, failure=told, hint=died.hint, undecided=died.from_outside, on_gpu_only=on_gpu_only
-        )
+            found = msgspec.structs.replace(found, hint=died.hint, undecided=True)
+        return msgspec.structs.replace(found, failure=told, on_gpu_only=on_gpu_only)
     return _judge(found, report)
 
 
@@ -209,7 +209,7 @@ class _Running:
         streams = [("out", self._process.stdout), ("err", self._process.stderr)]
         for name, stream in streams:
             threading.Thread(target=_forward, args=(name, stream, said), daemon=True).start()
-        patience_s, n_open = START_TIMEOUT_S, len(streams)
+        patience_s, started_s, n_open = START_TIMEOUT_S, 0.0, len(streams)
         deadline = self._started + patience_s
         while n_open:
             try:
@@ -222,10 +222,10 @@ class _Running:
             elif one[0] == "out":
                 self.stdout += one[1]
             elif self._hear(one[1].decode("utf-8", "replace").rstrip()):
-                if patience_s == START_TIMEOUT_S:
-                    took_s = time.monotonic() - self._started
-                    patience_s = max(self.check_timeout_s, STARTS_A_CHECK_MAY_TAKE * took_s)
-                deadline = time.monotonic() + patience_s
+                now = time.monotonic()
+                started_s = started_s or now - self._started
+                patience_s = max(self.check_timeout_s, STARTS_A_CHECK_MAY_TAKE * started_s)
+                deadline = now + patience_s
         self.status = self._process.wait()
 
     def _hear(self, line: str) -> bool:

@@ -16,7 +16,7 @@ from stardraftd import build_identity, verdict
 from stardraftd.build_identity import build_id, processor_id
 from stardraftd.errors import EngineBrokenError, EngineMissingError
 from stardraftd.verdict import MAX_VERDICTS, Verdict, prove, recall
-from tests.support.broken_builds import CAN_PLANT, WHY_NOT, Plant, broken_build
+from tests.support.broken_builds import CAN_PLANT, WHY_NOT, Plant, broken_build, unloadable_build
 from tests.support.proved import give_verdict
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
@@ -97,6 +97,48 @@ def test_a_kernel_that_hangs_is_given_up(state: Path, monkeypatch: pytest.Monkey
     assert "llama.cpp hangs on this computer" in found.failure
     assert "(CPU: a batch of 1" in found.failure
     assert "stardraft setup engine" in found.hint
+
+
+@can_plant
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b"\0ggml_set_rows\0", b"\0ggml_set_rowX\0", "The function ggml_set_rowX is missing"),
+        (b"libggml-base.so.0\0", b"libggml-baXX.so.0\0", "the library libggml-baXX.so.0, which is not here"),
+        (b"GLIBC_2.14\0", b"GLIBC_9.14\0", "It needs the C library glibc 9.14 or newer, and this system has"),
+    ],
+)
+def test_a_build_that_cannot_be_loaded_is_told_why_and_not_remembered(
+    old: bytes, new: bytes, says: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing may be installed in the next minute."""
+    for name, value in unloadable_build(state.parent / "lib", old, new).items():
+        monkeypatch.setenv(name, value)
+    found = prove()
+    assert says in found.failure
+    assert "stardraft setup engine" in found.hint
+    assert isinstance(found.error(), EngineMissingError)
+    assert recall() is None
+
+
+@can_plant
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\x7fELF\x02\x01\x01" + bytes(11) + b"\xf3\x00" + bytes(44), "was built for riscv64"),
+        (b"\x7fELF", "is not a library"),
+    ],
+)
+def test_a_build_from_a_computer_of_another_kind_is_named(
+    content: bytes, says: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = state.parent / "lib"
+    folder.mkdir()
+    (folder / "libllama.so").write_bytes(content)
+    monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(folder))
+    found = prove()
+    assert says in found.failure
+    assert str(folder) in found.failure
 
 
 def test_a_self_test_that_somebody_ends_says_nothing_of_the_build(

@@ -1,7 +1,7 @@
 """Builds of llama.cpp that are broken on purpose: copies of the installed one with a changed kernel.
 
 What is planted is put at a function's first byte in libggml-cpu: an instruction that no processor has, a
-return before anything is computed, or a jump to itself.
+return before anything is computed, or a jump to itself. Others cannot even be loaded.
 """
 
 import platform
@@ -29,6 +29,19 @@ def broken_build(folder: Path, symbol: str, plant: Plant) -> dict[str, str]:
     code = CODE[platform.machine()][plant]
     planted = [file for file in folder.glob("libggml-cpu*") if _plant(file, symbol.encode(), code)]
     assert planted, f"no libggml-cpu exports {symbol}"
+    return {"LLAMA_CPP_LIB_PATH": str(folder)}
+
+
+def unloadable_build(folder: Path, old: bytes, new: bytes) -> dict[str, str]:
+    """Copies the libraries to `folder` with another name in libllama: of a symbol, a library or a version."""
+    assert len(old) == len(new)
+    source = library_folder()
+    assert source is not None
+    shutil.copytree(source, folder)
+    for file in folder.glob("libllama.so*"):
+        data = file.read_bytes()
+        assert old in data
+        file.write_bytes(data.replace(old, new))
     return {"LLAMA_CPP_LIB_PATH": str(folder)}
 
 
