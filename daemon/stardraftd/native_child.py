@@ -19,6 +19,7 @@ from stardraftd.native_library import Explained, explain_load_error, rebuild_hin
 
 # What of a child's stderr its parent keeps.
 STDERR_LINES = 60
+MEMORY_LINES = 12
 
 DOCTOR = "stardraft doctor"
 _TELLS_WHICH = (
@@ -102,11 +103,16 @@ class MemoryKills:
 
     def reason(self, pid: int) -> str:
         """Why the kernel ended `pid`, as a sentence; "" when it has no record of having done so."""
+        if self._kernel_log_names(pid):
+            return "Memory ran out, and the kernel ended it."
         now = self._counts()
         for place, count in now.items():
             if count > self._before.get(place, count):
-                return f"Memory ran out{self._limit_of(place)}, and the kernel ended it."
-        return "Memory ran out, and the kernel ended it." if self._kernel_log_names(pid) else ""
+                where = self._limit_of(place)
+                return (
+                    f"Memory ran out{where}, and the kernel ended a process for that: most likely this one."
+                )
+        return ""
 
     def _counts(self) -> dict[Path, int]:
         """Of each control group of this process, innermost first, then of the whole system."""
@@ -188,7 +194,6 @@ def ending(
 
 
 # Why, and what helps; "" is another build.
-# Why, and what helps; "" is another build.
 _SIGNALS = {
     "SIGILL": (
         "This build of llama.cpp uses an instruction that this processor, or its system, does not have.",
@@ -256,7 +261,8 @@ def _exited(status: int, stderr: Sequence[str], said: str, again: str) -> Ending
 
 def short_of_memory(stderr: Sequence[str]) -> Explained | None:
     """What lines of native code's say of memory that could not be had; None when they say nothing of it."""
-    telling = [line.lower() for line in stderr if any(word in line.lower() for word in _NO_MEMORY)]
+    last = list(stderr)[-MEMORY_LINES:]  # an allocation that failed long ago was got over
+    telling = [line.lower() for line in last if any(word in line.lower() for word in _NO_MEMORY)]
     if not telling:
         return None
     if any(word in telling[-1] for word in _GPU_WORDS):

@@ -29,8 +29,7 @@ class EngineProof:
         self.is_checking = False
 
     async def require(self, gpu_layers: int, on_checking: Callable[[], None]) -> None:
-        """Raises EngineBrokenError, or what else keeps llama.cpp from being used with so many layers on a
-        GPU.
+        """Raises EngineBrokenError, or what else keeps llama.cpp from running with so many layers on a GPU.
 
         `on_checking` is called when that takes a proof.
         """
@@ -42,9 +41,8 @@ class EngineProof:
             on_checking()
             verdict = await self._prove()
         if verdict is None or verdict.undecided:
-            log.warning(
-                "no verdict on llama.cpp", extra={"reason": verdict.failure if verdict else "no answer"}
-            )
+            reason = verdict.failure if verdict else "the proof gave no answer"
+            log.warning("no verdict on llama.cpp", extra={"reason": reason})
             return
         if (error := verdict.error(gpu_layers)) is not None:
             raise error
