@@ -75,15 +75,16 @@ class Facts:
 
     @cached_property
     def verdict(self) -> "Verdict":
-        """What the engine's self-test says now, whatever it said before. Raises what keeps it from
-        starting.
-        """
+        """What the engine's self-test says now. Raises EngineError where llama.cpp cannot even be loaded."""
+        if self._proved.code:
+            raise error_from_code(self._proved.code, self._proved.failure, self._proved.hint)
+        return self._proved
+
+    @cached_property
+    def _proved(self) -> "Verdict":
         from stardraftd.verdict import prove
 
-        verdict = prove(again=True)
-        if verdict.code:
-            raise error_from_code(verdict.code, verdict.failure, verdict.hint)
-        return verdict
+        return prove(again=True)
 
     @cached_property
     def probe(self) -> Probe:
