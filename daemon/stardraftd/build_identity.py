@@ -17,9 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import EngineMissingError
-from stardraftd.installed import installation
 from stardraftd.models.small_files import write_whole
-from stardraftd.native_library import libraries, library_folder
+from stardraftd.native_library import libraries, library_folder, rebuild_hint
 from stardraftd.paths import engine_cache_dir
 
 HASHES_FILE = "libraries.json"
@@ -47,11 +46,7 @@ def build_id() -> str:
     if not files:
         folder = library_folder()
         what = f"there is no library in {folder}" if folder else "llama-cpp-python is not here"
-        raise EngineMissingError(
-            f"The engine is not installed: {what}.",
-            "It is built by a C++ compiler (`stardraft doctor` says whether one is here), in about five "
-            f"minutes. Type: {installation().command_for_engine()}",
-        )
+        raise EngineMissingError(f"The engine is not installed: {what}.", rebuild_hint())
     known = _read_hashes()
     found = {str(path): _hashed(path, known) for path in files}
     if any(known.get(path) != entry for path, entry in found.items()):
@@ -78,7 +73,7 @@ def _hashed(path: Path, known: dict[str, _Hash]) -> _Hash:
     except OSError as error:
         raise EngineMissingError(
             f"llama.cpp's library {path} cannot be read: {error.strerror or error}.",
-            f"Make it readable, or have it built again: {installation().command_for_rebuild()}",
+            f"Make it readable to you. {rebuild_hint()}",
         ) from error
 
 

@@ -306,3 +306,25 @@ def test_the_installed_builds_own_libraries_are_of_this_kind() -> None:
     files = libraries()
     assert any("ggml-cpu" in file.name or "ggml" in file.name for file in files)
     assert {architecture_of(file) for file in files} == {this_architecture()}
+
+
+def test_llama_cpps_errors_outlive_its_process(tmp_path: Path) -> None:
+    """They are on stderr at once: the last of them is what a parent quotes."""
+    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF and no more")
+    code = (
+        "import os, sys, pathlib\n"
+        "from stardraftd.engine.worker import open_engine\n"
+        "from stardraftd.errors import EngineLoadError\n"
+        "open_engine()\n"
+        "from stardraftd.engine.llama import Model\n"
+        "try: Model(pathlib.Path(sys.argv[1]))\n"
+        "except EngineLoadError: os.abort()\n"
+    )
+    died = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(file)], capture_output=True, text=True, check=False
+    )
+    found = told(died.returncode, *died.stderr.splitlines())
+    assert str(file) in died.stderr
+    assert "load" in found.said

@@ -278,6 +278,7 @@ def test_a_home_without_an_engine_is_told_how_to_get_one(
     )
     assert said.returncode == 1
     assert said.stdout.startswith("The engine is not installed")
+    assert "stardraft setup engine" in said.stdout
     assert len(said.stdout.splitlines()) == 1
     assert said.stderr == ""
 
