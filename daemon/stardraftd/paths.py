@@ -53,7 +53,7 @@ def state_dir() -> Path:
 
 
 def engine_cache_dir() -> Path:
-    """Measured speeds, and saved sequences of open files; not created here."""
+    """Measured speeds, verdicts on the engine, and saved sequences of open files; not created here."""
     return state_dir() / "engine"
 
 

@@ -187,6 +187,7 @@ class Service:
             tokens_generated_in_background=self.prefetcher.tokens_generated,
             speeds=(self.prefetcher.speeds or supervisor.speeds) if supervisor.state == "ready" else None,
             successor=supervisor.successor,
+            checking_engine=supervisor.is_checking,
             models=tuple(entry.name for entry in self.models if not entry.problem),
         )
 

@@ -202,6 +202,8 @@ class StatusBoard:
 
     def _working(self) -> StatusReport | None:
         if self._daemon is not None and self._daemon.engine == "loading":
+            if self._daemon.checking_engine:
+                return StatusReport("loading", "stardraft is checking the engine.", "model_loading")
             percent = round((self._daemon.loading_fraction or 0.0) * 100)
             return StatusReport("loading", f"The model is loading ({percent} %).", "model_loading")
         return StatusReport("busy", "", "", self.model) if self._n_running else None

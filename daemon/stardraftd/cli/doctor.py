@@ -25,9 +25,9 @@ def doctor(
 ) -> None:
     """Check the installation, and say what to do.
 
-    Looks at Python, llama.cpp and the instruction sets and devices it was built for, the configuration, the
-    daemon and its socket, the model and the memory for it, free disk space, and the editors on this computer.
-    Nothing is changed, and no daemon is started.
+    Tests for a few seconds whether llama.cpp computes what it should here. Looks at Python, the instruction
+    sets and devices that llama.cpp was built for, the configuration, the daemon and its socket, the model and
+    the memory for it, free disk space, and the editors on this computer. No daemon is started.
 
     The exit code is 1 when there is a problem. Warnings are no problem: stardraft works, but could do better.
     """

@@ -100,7 +100,8 @@ async def _taken_up(path: str) -> str:
             async for event in client.load():
                 match event:
                     case Loading():
-                        activity.say("Loading the model", event.fraction)
+                        doing = "Checking the engine" if event.checking else "Loading the model"
+                        activity.say(doing, event.fraction)
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
                     case Ready():

@@ -64,7 +64,9 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
 
 def _engine(status: Status) -> str:
     text = _ENGINE[status.engine]
-    if status.loading_fraction is not None:
+    if status.checking_engine:
+        text = "checking the engine: whether llama.cpp computes what it should on this computer"
+    elif status.loading_fraction is not None:
         text += f", {status.loading_fraction:.0%}"
     if status.engine_pid is not None:
         text += f", pid {status.engine_pid}"

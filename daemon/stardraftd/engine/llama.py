@@ -22,12 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stardraftd.errors import EngineLoadError
+from stardraftd.native_child import short_of_memory
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
 
+_LEVEL_ERROR = 4
 _LEVEL_CONTINUED = 5
 _log_lines: deque[str] = deque(maxlen=200)
+_errors_to_stderr = False
 
 
 class Aborted(Exception):  # noqa: N818 - an interruption that was asked for, not an error
@@ -49,10 +52,18 @@ def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
         _log_lines[-1] += line
     else:
         _log_lines.append(line)
+    if level == _LEVEL_ERROR and _errors_to_stderr:
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
-def open_backend() -> None:
-    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else."""
+def open_backend(*, errors_to_stderr: bool = False) -> None:
+    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else.
+
+    With `errors_to_stderr` its errors are written there at once: the last one may be why the process dies.
+    """
+    global _errors_to_stderr  # noqa: PLW0603 - llama.cpp has one log in a process
+    _errors_to_stderr = errors_to_stderr
     llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
 
@@ -183,11 +194,7 @@ class Model(_Native):
         handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         keep.clear()
         if not handle:
-            raise EngineLoadError(
-                f"llama.cpp could not load {path}: {_last_error()}",
-                "Check that the file is complete and that there is memory enough for it; "
-                "`stardraft doctor` shows both.",
-            )
+            raise _not_loaded(path)
         self.handle = handle
         self.vocab = llama_cpp.llama_model_get_vocab(handle)
         self.n_vocab: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
@@ -255,6 +262,18 @@ def token_texts(path: Path) -> list[bytes]:
         return [bytes(llama_cpp.llama_vocab_get_text(vocab, token)) for token in range(n)]
     finally:
         llama_cpp.llama_model_free(handle)
+
+
+def _not_loaded(path: Path) -> EngineLoadError:
+    """Why a file was refused: memory, if that is what llama.cpp's log says, else the file."""
+    memory = short_of_memory(recent_log().splitlines())
+    if memory is not None:
+        return EngineLoadError(f"llama.cpp could not load {path}: {_last_error()}. {memory.why}", memory.hint)
+    return EngineLoadError(
+        f"llama.cpp could not load {path}: {_last_error()}",
+        "The file is damaged, or of a kind that this llama.cpp does not know. "
+        "To fetch it again: stardraft model pull NAME --replace",
+    )
 
 
 def _last_error() -> str:

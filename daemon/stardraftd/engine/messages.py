@@ -144,10 +144,14 @@ Command = Load | Complete | Warm | Save | Cancel
 
 
 class Loading(Struct, frozen=True, tag="loading", tag_field="event"):
-    """The model is being loaded. `fraction` goes from 0 to 1."""
+    """The model is being loaded. `fraction` goes from 0 to 1.
+
+    checking: before that, a build of llama.cpp that is new here is tested for a few seconds.
+    """
 
     model: str
     fraction: float
+    checking: bool = False
 
 
 class ModelInfo(Struct, frozen=True):
