@@ -59,7 +59,27 @@ _OPTIONAL = (
     ("vocab_size", 1, 1_048_576),
     ("expert_count", 0, 1024),
     ("expert_used_count", 0, 1024),
+    ("expert_shared_count", 0, 1024),
+    ("expert_group_count", 0, 1024),
+    ("expert_group_used_count", 0, 1024),
+    ("leading_dense_block_count", 0, 512),
+    ("nextn_predict_layers", 0, 511),
+    ("ssm.conv_kernel", 1, 64),
+    ("ssm.inner_size", 1, 1_048_576),
+    ("ssm.state_size", 1, 65_536),
+    ("ssm.time_step_rank", 1, 65_536),
+    ("ssm.group_count", 1, 65_536),
 )
+# llama.cpp ends the process at any other (llama-model.cpp, llama_rope_scaling_type_from_string).
+_ROPE_SCALING = ("none", "linear", "yarn", "longrope")
+
+# llama.cpp writes a token with a character outside GPT-2's byte alphabet out in full, for each such character
+# (llama-vocab.cpp, llama_decode_text): at about 100 ns a byte of it.
+MAX_TOKEN_BYTES = 1024
+MAX_REWRITTEN_BYTES = 10_000_000
+# The characters that stand for the 256 bytes (openai/gpt-2, encoder.py, bytes_to_unicode).
+_PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+BYTE_ALPHABET = frozenset(map(chr, (*_PRINTABLE, *range(0x100, 0x100 + 256 - len(_PRINTABLE)))))
 
 
 def check_header(header: Header, path: Path) -> None:
@@ -93,6 +113,7 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
             )
     if model == "gpt2" and MERGES_KEY not in header.array_lengths:
         raise ModelFormatError(f"{path}: the tokenizer's merges ('{MERGES_KEY}') are missing.", CONVERT_AGAIN)
+    _check_tokens(token_ids, path, byte_alphabet=model == "gpt2")
     if model == "llama":
         # What no token spells is tokenised byte by byte; llama.cpp ends the process if one is not there.
         for byte in range(256):
@@ -100,6 +121,26 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
                 raise ModelFormatError(
                     f"{path}: the vocabulary has no token for the byte 0x{byte:02X}.", CONVERT_AGAIN
                 )
+
+
+def _check_tokens(token_ids: Mapping[bytes, int], path: Path, *, byte_alphabet: bool) -> None:
+    """What reading the vocabulary costs llama.cpp is bounded: a file can be made to keep it busy for hours."""
+    n_rewritten = 0
+    for token, number in token_ids.items():
+        if len(token) > MAX_TOKEN_BYTES:
+            raise ModelFormatError(
+                f"{path}: the token {number:,} has {len(token):,} bytes; at most {MAX_TOKEN_BYTES:,} are read.",
+                CONVERT_AGAIN,
+            )
+        if byte_alphabet and not token.isascii():
+            n_foreign = sum(character not in BYTE_ALPHABET for character in token.decode("utf-8", "replace"))
+            n_rewritten += n_foreign * len(token)
+    if n_rewritten > MAX_REWRITTEN_BYTES:
+        raise ModelFormatError(
+            f"{path}: too many of the vocabulary's tokens have characters outside the byte alphabet; "
+            "llama.cpp would need minutes to read them.",
+            CONVERT_AGAIN,
+        )
 
 
 def _check_kind(header: Header, path: Path) -> None:
@@ -150,8 +191,39 @@ def _check_hyperparameters(header: Header, path: Path) -> None:
             raise ModelFormatError(
                 f"{path}: the key '{name}' is {repr(real)[:40]}, not a sensible number.", CONVERT_AGAIN
             )
+    _check_together(header, path)
     if header.architecture == "starcoder2":
         _check_heads(header, path)
+
+
+def _check_together(header: Header, path: Path) -> None:
+    """Numbers that llama.cpp asserts to fit to each other."""
+    prefix = header.architecture
+    n_experts = header.integer(f"{prefix}.expert_count")
+    n_used = header.integer(f"{prefix}.expert_used_count")
+    n_groups = header.integer(f"{prefix}.expert_group_count")
+    n_layers = header.n_layers
+    n_predicting = header.integer(f"{prefix}.nextn_predict_layers")
+    wrong = ""
+    if n_experts and not 1 <= n_used <= n_experts:
+        wrong = f"{n_used:,} of {n_experts:,} experts are used"
+    elif n_used and not n_experts:
+        wrong = f"{n_used:,} experts are used, but there are none"
+    elif n_groups and n_experts % n_groups:
+        wrong = f"{n_experts:,} experts in {n_groups:,} groups"
+    elif n_predicting >= n_layers:
+        wrong = f"{n_predicting:,} of {n_layers:,} layers predict further tokens"
+    elif header.integer(f"{prefix}.leading_dense_block_count") > n_layers:
+        wrong = "there are more leading dense layers than layers"
+    if wrong:
+        raise ModelFormatError(f"{path}: the numbers do not fit together: {wrong}.", CONVERT_AGAIN)
+    scaling = header.metadata.get(f"{prefix}.rope.scaling.type", "none")
+    if scaling not in _ROPE_SCALING:
+        raise ModelFormatError(
+            f"{path}: the key '{prefix}.rope.scaling.type' is {repr(scaling)[:40]}; "
+            f"it has to be one of {', '.join(_ROPE_SCALING)}.",
+            CONVERT_AGAIN,
+        )
 
 
 def _check_heads(header: Header, path: Path) -> None:
