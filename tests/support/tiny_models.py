@@ -128,14 +128,16 @@ def _random_weights(
     return weights | {"output_norm.weight": vector(hidden, mean=1.0), "output_norm.bias": vector(hidden)}
 
 
-def write_hybrid_model(path: Path, *, layers: int = 2, hidden: int = 64, seed: int = 0) -> Path:
+def write_hybrid_model(
+    path: Path, *, layers: int = 2, hidden: int = 64, vocabulary: int = 4096, seed: int = 0
+) -> Path:
     """Writes a random Falcon-H1 (attention and a Mamba-2 state in every layer) to `path` and returns it.
 
     It carries StarCoder2's tokenizer. llama.cpp can drop and copy its sequences only as a whole.
     """
-    heads, kv_heads, ffn, n_vocabulary = 2, 1, 128, 4096
+    heads, kv_heads, ffn = 2, 1, 128
     conv, inner, state, groups, ssm_heads = 4, 128, 16, 1, 4
-    tokens, types, merges = _tokenizer(n_vocabulary)
+    tokens, types, merges = _tokenizer(vocabulary)
     writer = gguf.GGUFWriter(path, "falcon-h1")
     writer.add_name("tiny random hybrid")
     writer.add_block_count(layers)
@@ -164,7 +166,7 @@ def write_hybrid_model(path: Path, *, layers: int = 2, hidden: int = 64, seed: i
 
     conv_width = inner + 2 * groups * state
     kv = hidden // heads * kv_heads
-    tensor("token_embd.weight", n_vocabulary, hidden)
+    tensor("token_embd.weight", vocabulary, hidden)
     tensor("output_norm.weight", hidden, mean=1.0, deviation=0.1)
     for layer in range(layers):
         block = f"blk.{layer}"

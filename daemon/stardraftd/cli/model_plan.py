@@ -286,6 +286,29 @@ def _here(result: "Plan") -> "list[str]":
 
 def _about_speed(result: "Plan") -> str:
     sources = {row.pace.source for row in result.rows if row.pace is not None}
+    told = []
+    if "measured" in sources:
+        told.append(f"= is measured here by the engine, with {result.depth_tokens:,} tokens in the cache.")
+    if "bound" in sources:
+        speeds = []
+        if result.ram_bytes_per_s and any(row.placement != "GPU" for row in result.rows):
+            busy = ", timed while other programs were at work: it may be more" if result.busy else ""
+            speeds.append(f"memory is read at {result.ram_bytes_per_s / _GB:.0f} GB/s here{busy}")
+        if result.vram_bytes_per_s:
+            speeds.append(f"the GPU's maker states {result.vram_bytes_per_s / _GB:,.0f} GB/s")
+        told.append(
+            f"<= is a bound, not a measurement: each token reads all weights ({'; '.join(speeds)}). "
+            f"Expect about {_reached(result):.0%} of it."
+        )
+    return "Tokens/s: " + (" ".join(told) or "not known for these.")
+
+
+def _about_keys(result: "Plan") -> str:
+    """What a typed key costs, of every model in the table."""
+    dear = dict.fromkeys(row.model for row in result.rows if row.a_key_costs == "the prompt")
+    if not dear:
+        return "With each of these a key costs a token: all that you did not type is in the cache."
+    cheap = any(row.a_key_costs == "a token" for row in result.rows)
     told = f"With {', '.join(dear)} a key costs the prompt: a recurrent model's cache cannot be cut"
     return f"{told}. With the others a key costs a token." if cheap else f"{told}."
 

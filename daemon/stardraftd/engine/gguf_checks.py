@@ -79,7 +79,7 @@ MAX_TOKEN_BYTES = 1024
 MAX_REWRITTEN_BYTES = 10_000_000
 # The characters that stand for the 256 bytes (openai/gpt-2, encoder.py, bytes_to_unicode).
 _PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
-BYTE_ALPHABET = frozenset(map(chr, (*_PRINTABLE, *range(0x100, 0x100 + 256 - len(_PRINTABLE)))))
+_WITHOUT_ALPHABET = dict.fromkeys((*_PRINTABLE, *range(0x100, 0x100 + 256 - len(_PRINTABLE))))
 
 
 def check_header(header: Header, path: Path) -> None:
@@ -113,7 +113,13 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
             )
     if model == "gpt2" and MERGES_KEY not in header.array_lengths:
         raise ModelFormatError(f"{path}: the tokenizer's merges ('{MERGES_KEY}') are missing.", CONVERT_AGAIN)
-    _check_tokens(token_ids, path, byte_alphabet=model == "gpt2")
+    _check_tokens(header, token_ids, path, byte_alphabet=model == "gpt2")
+    if model == "gpt2":
+        missing = [byte for byte in b"\n\t" + bytes(range(0x20, 0x7F)) if not _spelled(byte, token_ids)]
+        if missing:
+            raise ModelFormatError(
+                f"{path}: the vocabulary has no token for the byte 0x{missing[0]:02X}.", CONVERT_AGAIN
+            )
     if model == "llama":
         # What no token spells is tokenised byte by byte; llama.cpp ends the process if one is not there.
         for byte in range(256):
@@ -123,22 +129,34 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
                 )
 
 
-def _check_tokens(token_ids: Mapping[bytes, int], path: Path, *, byte_alphabet: bool) -> None:
-    """What reading the vocabulary costs llama.cpp is bounded: a file can be made to keep it busy for hours."""
-    n_rewritten = 0
-    for token, number in token_ids.items():
-        if len(token) > MAX_TOKEN_BYTES:
-            raise ModelFormatError(
-                f"{path}: the token {number:,} has {len(token):,} bytes; at most {MAX_TOKEN_BYTES:,} are read.",
-                CONVERT_AGAIN,
-            )
-        if byte_alphabet and not token.isascii():
-            n_foreign = sum(character not in BYTE_ALPHABET for character in token.decode("utf-8", "replace"))
-            n_rewritten += n_foreign * len(token)
-    if n_rewritten > MAX_REWRITTEN_BYTES:
+def _spelled(byte: int, token_ids: Mapping[bytes, int]) -> bool:
+    """Whether a byte is a token by itself; those below 0x21 stand 256 higher in GPT-2's alphabet."""
+    return chr(byte if byte > 0x20 else byte + 0x100).encode() in token_ids
+
+
+def _foreign(text: bytes) -> str:
+    """The characters of UTF-8 `text` that are not in GPT-2's byte alphabet."""
+    return text.decode("utf-8", "replace").translate(_WITHOUT_ALPHABET)
+
+
+def _check_tokens(header: Header, token_ids: Mapping[bytes, int], path: Path, *, byte_alphabet: bool) -> None:
+    """What reading the vocabulary costs llama.cpp is bounded: a file could keep it busy for hours."""
+    longest = max(token_ids, key=len)
+    if len(longest) > MAX_TOKEN_BYTES:
         raise ModelFormatError(
-            f"{path}: too many of the vocabulary's tokens have characters outside the byte alphabet; "
-            "llama.cpp would need minutes to read them.",
+            f"{path}: the token {token_ids[longest]:,} has {len(longest):,} bytes; {MAX_TOKEN_BYTES:,} are the "
+            "most.",
+            CONVERT_AGAIN,
+        )
+    if not byte_alphabet or not _foreign(b"\n".join(token_ids)).strip("\n"):
+        return
+    costs = [len(_foreign(token)) * len(token) for token in token_ids]
+    n_rewritten, dearest = sum(costs), max(costs)
+    n_repeated = header.vocabulary_size - len(token_ids)
+    if n_rewritten + n_repeated * dearest > MAX_REWRITTEN_BYTES:
+        raise ModelFormatError(
+            f"{path}: the vocabulary is not in the byte alphabet that its kind of tokenizer has "
+            "(tokenizer.ggml.model is 'gpt2'); llama.cpp would need minutes or hours to read it.",
             CONVERT_AGAIN,
         )
 
@@ -200,21 +218,25 @@ def _check_together(header: Header, path: Path) -> None:
     """Numbers that llama.cpp asserts to fit to each other."""
     prefix = header.architecture
     n_experts = header.integer(f"{prefix}.expert_count")
-    n_used = header.integer(f"{prefix}.expert_used_count")
+    used = _by_layer(header, "expert_used_count")
     n_groups = header.integer(f"{prefix}.expert_group_count")
-    n_layers = header.n_layers
     n_predicting = header.integer(f"{prefix}.nextn_predict_layers")
+    width = header.integer(f"{prefix}.embedding_length") // max(1, *_by_layer(header, "attention.head_count"))
+    head_size = header.integer(f"{prefix}.attention.key_length", width)
+    n_rotated = header.integer(f"{prefix}.rope.dimension_count")
     wrong = ""
-    if n_experts and not 1 <= n_used <= n_experts:
-        wrong = f"{n_used:,} of {n_experts:,} experts are used"
-    elif n_used and not n_experts:
-        wrong = f"{n_used:,} experts are used, but there are none"
-    elif n_groups and n_experts % n_groups:
+    if n_experts and not all(1 <= n <= n_experts for n in used or (0,)):
+        wrong = f"{max(used, default=0):,} of {n_experts:,} experts are used"
+    elif not n_experts and any(used):
+        wrong = f"{max(used):,} experts are used, but there are none"
+    elif n_groups and (not n_experts or n_experts % n_groups):
         wrong = f"{n_experts:,} experts in {n_groups:,} groups"
-    elif n_predicting >= n_layers:
-        wrong = f"{n_predicting:,} of {n_layers:,} layers predict further tokens"
-    elif header.integer(f"{prefix}.leading_dense_block_count") > n_layers:
+    elif n_predicting >= header.n_layers:
+        wrong = f"{n_predicting:,} of {header.n_layers:,} layers predict further tokens"
+    elif header.integer(f"{prefix}.leading_dense_block_count") > header.n_layers:
         wrong = "there are more leading dense layers than layers"
+    elif n_rotated > head_size or n_rotated % 2:
+        wrong = f"{n_rotated:,} of {head_size:,} dimensions of a head are rotated"
     if wrong:
         raise ModelFormatError(f"{path}: the numbers do not fit together: {wrong}.", CONVERT_AGAIN)
     scaling = header.metadata.get(f"{prefix}.rope.scaling.type", "none")
@@ -224,6 +246,13 @@ def _check_together(header: Header, path: Path) -> None:
             f"it has to be one of {', '.join(_ROPE_SCALING)}.",
             CONVERT_AGAIN,
         )
+
+
+def _by_layer(header: Header, key: str) -> tuple[int, ...]:
+    """The integers of a key below the architecture's name: one, or one for each layer; () when absent."""
+    value = header.metadata.get(f"{header.architecture}.{key}", ())
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(one for one in values if isinstance(one, int) and not isinstance(one, bool))
 
 
 def _check_heads(header: Header, path: Path) -> None:
