@@ -144,8 +144,8 @@ def _check_tokens(header: Header, token_ids: Mapping[bytes, int], path: Path, *,
     longest = max(token_ids, key=len)
     if len(longest) > MAX_TOKEN_BYTES:
         raise ModelFormatError(
-            f"{path}: the token {token_ids[longest]:,} has {len(longest):,} bytes; {MAX_TOKEN_BYTES:,} are the "
-            "most.",
+            f"{path}: the token {token_ids[longest]:,} has {len(longest):,} bytes; the most are "
+            f"{MAX_TOKEN_BYTES:,}.",
             CONVERT_AGAIN,
         )
     if not byte_alphabet or not _foreign(b"\n".join(token_ids)).strip("\n"):
