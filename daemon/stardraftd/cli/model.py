@@ -156,6 +156,9 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
         "layers": header.n_layers,
         "context": header.integer(f"{architecture}.context_length", 0),
         "vocabulary": header.vocabulary_size,
+        "a_key_costs": "the prompt (recurrent: its cache cannot be cut)"
+        if header.is_recurrent
+        else "a token",
         "licence": (record.licence if record else "")
         or header.text("general.license", "not said in the file"),
     }

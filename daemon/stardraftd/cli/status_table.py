@@ -79,7 +79,8 @@ def _model(model: ModelInfo) -> str:
     toy = " (a toy: the built-in model)" if model.toy else ""
     parameters = f"{model.n_parameters / 1e6:,.0f} M parameters"
     context = f"{model.context_tokens:,} tokens of context ({size(model.kv_bytes)})"
-    return f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
+    told = f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
+    return told if model.can_cut else f"{told}; a key costs the prompt, for this model's cache cannot be cut"
 
 
 def _device(model: ModelInfo) -> str:

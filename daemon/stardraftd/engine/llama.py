@@ -40,9 +40,16 @@ class Aborted(Exception):  # noqa: N818 - an interruption that was asked for, no
 class DecodeError(Exception):
     """`llama_decode` failed; `code` is what it returned (1: no room in the KV cache, negative: fatal)."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"llama_decode returned {code}")
+    def __init__(self, code: int, what: str = "") -> None:
+        super().__init__(what or f"llama_decode returned {code}")
         self.code = code
+
+
+class NotRemovedError(DecodeError):
+    """llama.cpp kept positions that it was to forget: what stands in the cache is not known any more."""
+
+    def __init__(self, sequence: int, start: int, end: int) -> None:
+        super().__init__(-1, f"llama_memory_seq_rm refused positions {start} to {end} of sequence {sequence}")
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator,unused-ignore]
@@ -202,6 +209,10 @@ class Model(_Native):
         self.n_context_trained: int = llama_cpp.llama_model_n_ctx_train(handle)
         self.n_parameters: int = llama_cpp.llama_model_n_params(handle)
         self.size_bytes: int = llama_cpp.llama_model_size(handle)
+        # What such a model remembers of a text is one state, which cannot be taken back by some tokens.
+        self.is_recurrent = bool(
+            llama_cpp.llama_model_is_recurrent(handle) or llama_cpp.llama_model_is_hybrid(handle)
+        )
 
     def close(self) -> None:
         if self.handle:
@@ -277,10 +288,11 @@ def _not_loaded(path: Path) -> EngineLoadError:
 
 
 def _last_error() -> str:
-    """The last telling line of llama.cpp's log."""
+    """What llama.cpp's log says of the failure: the cause, not the line that only says that it failed."""
     lines = [line.strip() for line in recent_log().splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
-    return (telling or lines or ["it gave no reason"])[-1]
+    causes = [line for line in lines if "error" in line.lower()]
+    failures = [line for line in lines if "fail" in line.lower()]
+    return (causes or failures or lines or ["it gave no reason"])[-1]
 
 
 class Context(_Native):
@@ -325,6 +337,8 @@ class Context(_Native):
             )
         self.handle = handle
         self.memory = llama_cpp.llama_get_memory(handle)
+        self.can_cut = not model.is_recurrent
+        self.can_shift = bool(llama_cpp.llama_memory_can_shift(self.memory))
         self.n_cells: int = llama_cpp.llama_n_ctx(handle)
         self.n_batch: int = llama_cpp.llama_n_batch(handle)
         self.n_threads: int = llama_cpp.llama_n_threads(handle)
@@ -411,15 +425,25 @@ class Context(_Native):
         return view
 
     def remove(self, sequence: int, start: int = -1, end: int = -1) -> None:
-        """Forgets positions `start` <= p < `end` of a sequence; -1 is the beginning, and the end."""
-        llama_cpp.llama_memory_seq_rm(self.memory, sequence, start, end)
+        """Forgets positions `start` <= p < `end` of a sequence; -1 is the beginning, and the end.
+
+        Raises NotRemovedError when llama.cpp does not: without `can_cut` only a whole sequence can go.
+        """
+        if not llama_cpp.llama_memory_seq_rm(self.memory, sequence, start, end):
+            raise NotRemovedError(sequence, start, end)
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
-        """Makes positions `start` <= p < `end` of `source` part of `target` too, by reference."""
+        """Makes positions `start` <= p < `end` of `source` part of `target` too, by reference.
+
+        Without `can_cut` a sequence is copied as a whole, whatever the positions.
+        """
         llama_cpp.llama_memory_seq_cp(self.memory, source, target, start, end)
 
     def shift(self, sequence: int, start: int, end: int, by: int) -> None:
-        """Moves positions `start` <= p < `end` of a sequence, and of all that share its cells, by `by`."""
+        """Moves positions `start` <= p < `end` of a sequence, and of all that share its cells, by `by`.
+
+        Only with `can_shift`: llama.cpp ends the process otherwise.
+        """
         llama_cpp.llama_memory_seq_add(self.memory, sequence, start, end, by)
 
     def save_sequence(self, sequence: int) -> bytes:

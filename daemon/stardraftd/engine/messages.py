@@ -155,7 +155,11 @@ class Loading(Struct, frozen=True, tag="loading", tag_field="event"):
 
 
 class ModelInfo(Struct, frozen=True):
-    """What the engine found when the model was loaded."""
+    """What the engine found when the model was loaded.
+
+    can_cut: whether tokens can be taken back from its cache, so that a typed key costs a token. Recurrent and
+             hybrid models keep one state for a text: a key costs the whole prompt.
+    """
 
     name: str
     path: str
@@ -172,6 +176,7 @@ class ModelInfo(Struct, frozen=True):
     system_info: str
     flash_attention: Literal["auto", "on", "off"] = "auto"
     toy: bool = False
+    can_cut: bool = True
 
 
 class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
