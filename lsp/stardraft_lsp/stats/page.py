@@ -15,7 +15,7 @@ th { border-bottom: 1px solid #bbb } caption { text-align: left; font-weight: 60
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _PROLOGUE = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
-_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_METADATA = linear(r"<metadata>.*?</metadata>", dot_all=True)
 
 
 def page(summary: Summary, svg: str) -> str:
