@@ -45,6 +45,17 @@ class Linear:
         self.pattern = pattern
         self._compiled = compiled
 
+    @property
+    def group_numbers(self) -> dict[str, int]:
+        """The numbers of the groups with names."""
+        numbers: dict[str, int] = self._compiled.groupindex
+        return numbers
+
+    @property
+    def n_groups(self) -> int:
+        n: int = self._compiled.groups
+        return n
+
     def search(self, text: str) -> Match | None:
         found: Match | None = self._compiled.search(_whole(text))
         return found
@@ -105,7 +116,7 @@ class Words:
         self._set.Compile()
 
     def within(self, text: str) -> list[str]:
-        return [self._words[number] for number in self._set.Match(_whole(text))]
+        return [self._words[number] for number in self._set.Match(_whole(text)) or ()]
 
 
 def _options(*, ignore_case: bool, max_memory_bytes: int = _MAX_MEMORY_BYTES) -> Any:

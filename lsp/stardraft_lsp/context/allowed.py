@@ -3,7 +3,7 @@
 A text comes out of `text` (of the disk) or `check` (of an open document) or not at all. What is asked:
 
     outside     not below a folder of this editor, or below it only by a link
-    secret_file its name is that of a secret (secrets.py)
+    secret_file its name is that of a secret (stardraftd.privacy)
     ignored     .gitignore or .stardraftignore exclude it, or they cannot be read
     kind        no source that is known here; a folder of caches or of others' code
     generated   written by a program, or minified
@@ -30,8 +30,9 @@ from stardraft_lsp.context.kinds import (
     is_skipped_folder,
 )
 from stardraft_lsp.context.reading import Filesystem, Stamp
-from stardraft_lsp.context.secrets import holds_key, holds_private_key, is_secret_name, is_suspicious_name
 from stardraft_lsp.context.settings import ContextSettings
+from stardraftd.privacy.content import holds_key, holds_private_key
+from stardraftd.privacy.names import is_secret_name, is_suspicious_name
 
 Reason = Literal[
     "",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from stardraft_lsp.context.allowed import Reason, why_no_suggestions_in
 from stardraft_lsp.context.placing import Reuse
-from stardraft_lsp.context.secrets import is_secret_name
+from stardraftd.privacy.names import is_secret_name
 from stardraftd.protocol import ContextChunk
 
 # Why a document gets no suggestions. "checking": its folder's ignore files are not read yet.

@@ -6,6 +6,7 @@ from html import escape
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
 from stardraft_lsp.stats.table import GROUP_COLUMNS, group_cells, headline, overview
+from stardraftd.patterns import linear
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
