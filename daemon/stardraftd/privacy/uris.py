@@ -37,7 +37,7 @@ def path_in(address: str) -> str:
     if rest.startswith("//"):
         _host, slash, path = rest[2:].partition("/")
         rest = slash + path
-    path = unquote(rest).replace("\\", "/")
+    path = unquote(rest).replace("\\", "/").replace("::", "/")  # a file in an archive: a.zip::b
     if _DRIVE.match(path):
         path = path[1:]
     return _IN_STORE.sub("/", path)
