@@ -103,14 +103,18 @@ class Service:
             self._last_seen = time.monotonic()
 
     def warm(self, request: CompletionRequest) -> Warming:
-        """Has a document's text read in the background, so that its first suggestion comes soon."""
+        """Has a document's text read in the background, so that its first suggestion comes soon.
+
+        Raises SecretError.
+        """
+        completion = self._completion(request)
         state = self.prefetcher.state
         if state in ("off", "on_battery"):
             return Warming(accepted=False, reason=state)
         if self.supervisor.current is None:
             return Warming(accepted=False, reason="not_loaded")
         # Without a place in it, a file is read, but nothing is prepared around a cursor.
-        self.prefetcher.note(self._completion(request), max_level=3 if request.prefix else 1)
+        self.prefetcher.note(completion, max_level=3 if request.prefix else 1)
         self._last_seen = time.monotonic()
         return Warming(accepted=True)
 

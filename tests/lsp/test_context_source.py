@@ -223,6 +223,38 @@ def test_a_document_that_is_no_file_is_completed(shop: Path) -> None:
         assert source.why_not("untitled:Untitled-1") == ""
 
 
+SCHEMES = {
+    "a notebook's cell": "vscode-notebook-cell:{path}#W0sZmlsZQ",
+    "an unsaved copy": "untitled:{path}",
+    "another machine": "vscode-remote://ssh-remote%2Bbox{path}",
+    "an older version": "git:{path}?%7B%22ref%22%3A%22~%22%7D",
+    "one side of a comparison": "compare:?left={path}&right=/b.py",
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("name", "reason"), [(".env", "secret_file"), ("ignored.py", "ignored"), ("deep/ignored.py", "ignored"), ("main.py", "")]
+)
+def test_what_is_secret_or_ignored_is_so_by_every_scheme(shop: Path, scheme: str, name: str, reason: str) -> None:
+    plant(shop, {".gitignore": "ignored.py\n"})
+    uri = SCHEMES[scheme].format(path=shop / name)
+    with gathering(shop) as source:
+        source.document_opened(uri, PREFIX)
+        assert source.why_not(uri) in (reason, "checking")
+        assert source.wait_until_idle(PATIENCE_S)
+        assert source.why_not(uri) == reason
+
+
+def test_a_cell_of_a_version_in_the_repositorys_store_is_judged_by_its_file(shop: Path) -> None:
+    plant(shop, {".gitignore": "ignored.py\n", ".git/HEAD": "ref: refs/heads/main\n"})
+    uri = f"fugitive://{shop}/.git//0/ignored.py"
+    with gathering(shop) as source:
+        source.document_opened(uri, PREFIX)
+        assert source.wait_until_idle(PATIENCE_S)
+        assert source.why_not(uri) == "ignored"
+
+
 def test_what_is_ignored_later_leaves_the_prompts(shop: Path) -> None:
     with gathering(shop) as source:
         assert WELCOME in chunks_at(source, shop / "main.py")
