@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from stardraft_lsp.settings.globs import Parts, fits, part, single_stars
+from stardraft_lsp.settings.globs import Parts, class_end, fits, part, single_stars
 
 MAX_LINES = 20_000
 
@@ -67,10 +67,14 @@ def _line(text: str, *, ignore_case: bool) -> IgnoreLine | None:
     text = text[1:] if takes_back else text
     only_folders = text.endswith("/")
     text = text[:-1] if only_folders else text
-    has_place = "/" in text
-    names = text.removeprefix("/").split("/")
-    if not text or "" in names:  # `a//b` fits no path
+    names = _split(text)
+    has_place = len(names) > 1
+    if has_place and not names[0]:
+        names = names[1:]
+    if "" in names:  # `a//b` fits no path
         return None
+    # Git takes any more stars than two for two.
+    names = ["**" if len(name) > 1 and not name.strip("*") else name for name in names]
     try:
         parts: list[object] = [
             None if name == "**" and has_place else part(name, has_escapes=True, ignore_case=ignore_case)
@@ -82,6 +86,27 @@ def _line(text: str, *, ignore_case: bool) -> IgnoreLine | None:
         parts.append(part("*"))  # `a/**` is what is in it, not the folder
     is_embracing = not names[-1].strip("*")
     return IgnoreLine(tuple(parts), takes_back, only_folders, is_embracing, has_place)  # type: ignore[arg-type]
+
+
+def _split(text: str) -> list[str]:
+    """The names of a pattern. A slash in a class, `[a/b]`, ends none; one behind a backslash does."""
+    names: list[str] = []
+    start = at = 0
+    while at < len(text):
+        if text[at] == "/":
+            names.append(text[start:at])
+            start = at + 1
+        elif text.startswith("\\/", at):
+            names.append(text[start:at])
+            at += 1
+            start = at + 1
+        elif text[at] == "\\":
+            at += 1
+        elif text[at] == "[":
+            end = class_end(text, at + 1, has_escapes=True)
+            at = end if end >= 0 else len(text)
+        at += 1
+    return [*names, text[start:]]
 
 
 def _without_blanks(text: str) -> str:

@@ -138,7 +138,7 @@ def _pattern_of(text: str, *, has_escapes: bool) -> str:
         elif character == "?":
             found.append(".")
         elif character == "[":
-            end = _class_end(text, at, has_escapes=has_escapes)
+            end = class_end(text, at, has_escapes=has_escapes)
             if end < 0:
                 if has_escapes:
                     raise ValueError("a class without an end")
@@ -156,7 +156,7 @@ def _pattern_of(text: str, *, has_escapes: bool) -> str:
     return "".join(found)
 
 
-def _class_end(text: str, at: int, *, has_escapes: bool) -> int:
+def class_end(text: str, at: int, *, has_escapes: bool) -> int:
     """Where the "]" of a class stands; -1 when it has none. A "]" at its beginning is one of its characters."""
     if text[at : at + 1] in ("!", "^"):
         at += 1
