@@ -68,8 +68,8 @@ def _line(text: str, *, ignore_case: bool) -> IgnoreLine | None:
     only_folders = text.endswith("/")
     text = text[:-1] if only_folders else text
     names = _split(text)
-    has_place = len(names) > 1
-    if has_place and not names[0]:
+    has_place = "/" in text
+    if len(names) > 1 and not names[0]:
         names = names[1:]
     if "" in names:  # `a//b` fits no path
         return None
