@@ -1,10 +1,11 @@
-"""Makes daemon/stardraftd/privacy/gitleaks.json of gitleaks' published rules (MIT licence, see THIRD_PARTY.md).
+"""Makes daemon/stardraftd/privacy/gitleaks.json of gitleaks' published rules (MIT licence, see
+THIRD_PARTY.md).
 
     python packaging/secret_rules.py path/to/gitleaks/config/gitleaks.toml --version v8.28.0
 
-Only what says how a token looks is taken: its pattern, the words without which it need not be tried, the least
-entropy, and what is allowed all the same. Rules about passwords in general, and about files' names, are ours
-(privacy/assigned.py, names.py). Every pattern is compiled before anything is written.
+Only what says how a token looks is taken: its pattern, the words without which it need not be tried, the
+least entropy, and what is allowed all the same. Rules about passwords in general, and about files' names,
+are ours (privacy/assigned.py, names.py). Every pattern is compiled before anything is written.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def rule(given: dict[str, Any]) -> dict[str, Any]:
     """One rule, as services.Rule reads it."""
     lists = given.get("allowlists", [])
     allowed = [
-        pattern for one in lists if one.get("regexTarget", "secret") == "secret" for pattern in one.get("regexes", [])
+        pattern
+        for one in lists
+        if one.get("regexTarget", "secret") == "secret"
+        for pattern in one.get("regexes", [])
     ]
     for pattern in [given["regex"], *allowed]:
         linear(pattern, is_ascii=True)

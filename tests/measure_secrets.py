@@ -1,4 +1,5 @@
-"""How many secrets are missed and how many false alarms there are, on the labelled set, on code, and how fast.
+"""How many secrets are missed and how many false alarms there are, on the labelled set, on code, and how
+fast.
 
     python tests/measure_secrets.py [FOLDER ...]
 
@@ -15,7 +16,24 @@ from stardraftd.privacy.content import has_secret, secret_spans
 DATA = Path(__file__).parent / "data" / "privacy"
 CHUNK_LINES = 30
 MAX_FILE_BYTES = 256 * 1024
-CODE = {".py", ".js", ".ts", ".c", ".h", ".cpp", ".go", ".rs", ".java", ".rb", ".php", ".sh", ".yaml", ".yml", ".toml", ".json"}
+CODE = {
+    ".py",
+    ".js",
+    ".ts",
+    ".c",
+    ".h",
+    ".cpp",
+    ".go",
+    ".rs",
+    ".java",
+    ".rb",
+    ".php",
+    ".sh",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".json",
+}
 
 
 def labelled(name: str) -> list[tuple[str, str]]:

@@ -1,4 +1,5 @@
-"""No text makes a pattern slow: every regular expression of this project meets the worst texts there are for it.
+"""No text makes a pattern slow: every regular expression of this project meets the worst texts there are
+for it.
 
 Patterns are found in the source (those that are written where they are used) and in the modules' tables. What
 RE2 matches (`stardraftd.patterns`) needs no trial; everything else is tried with texts of 100,000 characters
@@ -88,10 +89,12 @@ def test_the_trial_sees_what_backtracks() -> None:
     assert not is_slow(r"\r\n|\n|\r", 0)
 
 
-# --- RE2, as it is used here ----------------------------------------------------------------------------------
+# --- RE2, as it is used here ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pattern", [r"(?:a+)+b", r"(?:a|aa)*c", r"^(?:[A-Za-z][a-z]*-?)*\d$", r".*.*.*.*=.*"])
+@pytest.mark.parametrize(
+    "pattern", [r"(?:a+)+b", r"(?:a|aa)*c", r"^(?:[A-Za-z][a-z]*-?)*\d$", r".*.*.*.*=.*"]
+)
 def test_what_takes_backtracking_forever_is_answered(pattern: str) -> None:
     assert linear(pattern).search("a" * 200_000) is None
 

@@ -1,13 +1,14 @@
 """Patterns for foreign text: documents, files, names, settings of a repository, answers of other programs.
 
-`re` tries every way in which a pattern could fit. Of `(a+)+b` and forty `a` it tries a million million, and holds
-Python's interpreter lock meanwhile: one line of a repository would stop a language server. What is compiled here
-is matched by RE2, which walks over the text once, whatever the pattern: its time grows with the text's length and
-nothing else. So a pattern that meets foreign text is `linear`, unless it is so plain that `re` has only one way
-to try: tests/test_patterns.py finds every pattern of this project and feeds it the worst texts there are for it.
+`re` tries every way in which a pattern could fit. Of `(a+)+b` and forty `a` it tries a million million, and
+holds Python's interpreter lock meanwhile: one line of a repository would stop a language server. What is
+compiled here is matched by RE2, which walks over the text once, whatever the pattern: its time grows with
+the text's length and nothing else. So a pattern that meets foreign text is `linear`, unless it is so plain
+that `re` has only one way to try: tests/test_patterns.py finds every pattern of this project and feeds it
+the worst texts there are for it.
 
-RE2 has no look-around and no back-references, and `$` without `multiline` is the text's very end. `\\w`, `\\d`
-and `\\s` mean here what they mean to `re`: letters, digits and white space of all scripts.
+RE2 has no look-around and no back-references, and `$` without `multiline` is the text's very end. `\\w`,
+`\\d` and `\\s` mean here what they mean to `re`: letters, digits and white space of all scripts.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from typing import Any, Protocol
 
 import re2
 
-# What RE2 may use for the automaton of one pattern; beyond, it makes a new one, which costs time, not results.
+# What RE2 may use for the automaton of one pattern; beyond, it makes a new one, which costs time, not
+# results.
 _MAX_MEMORY_BYTES = 2 * 1024 * 1024
 
 _WORD = r"\p{L}\p{N}_"
@@ -33,7 +35,8 @@ class Match(Protocol):
     def start(self, group: int = 0) -> int: ...
     def end(self, group: int = 0) -> int: ...
     def span(self, group: int = 0) -> tuple[int, int]: ...
-    def groupdict(self) -> dict[str, str | None]: ...
+    def groups(self) -> tuple[str, ...]: ...
+    def groupdict(self) -> dict[str, str]: ...
     @property
     def lastgroup(self) -> str | None: ...
 
@@ -103,6 +106,15 @@ def linear(
         return Linear(pattern, re2.compile(f"(?{flags}:{source})" if flags else source, options))
     except re2.error as error:
         raise ValueError(f"{pattern!r} is not a pattern of RE2: {error}") from error
+
+
+def joined(text: str) -> str:
+    """A pattern that is written over several lines: without line ends, indentation and lines of comment.
+
+    A line of comment begins with "# "; blanks within a line are part of the pattern.
+    """
+    lines = (line.strip() for line in text.split("\n"))
+    return "".join(line for line in lines if not line.startswith("# "))
 
 
 class Words:

@@ -131,7 +131,9 @@ def test_a_wrong_place_is_told_and_starts_no_daemon(home: dict[str, str], place:
 
 
 @pytest.mark.parametrize("name", [".env", "link.py"])
-def test_a_secret_is_not_completed_and_starts_no_daemon(home: dict[str, str], tmp_path: Path, name: str) -> None:
+def test_a_secret_is_not_completed_and_starts_no_daemon(
+    home: dict[str, str], tmp_path: Path, name: str
+) -> None:
     _plant_secrets(tmp_path)
     result = stardraft(home, "complete", f"{tmp_path / name}:1")
     assert result.returncode == 2

@@ -1,4 +1,5 @@
-"""What counts as a secret: by name and by content. Cases to add to: tests/data/privacy, tests/data/lsp/context."""
+"""What counts as a secret: by name and by content. Cases to add to: tests/data/privacy,
+tests/data/lsp/context."""
 
 import time
 import tomllib
@@ -73,7 +74,7 @@ def test_entropy_is_that_of_shannon() -> None:
     assert entropy_bits("abcdefgh") == pytest.approx(3)
 
 
-# --- the labelled set: what docs/privacy.md promises ------------------------------------------------------------
+# --- the labelled set: what docs/privacy.md promises ------------------------------------------------------
 
 
 # What is known to be missed: without a telling name, and like any other option.
@@ -97,14 +98,16 @@ def test_privacy_promises_what_is_measured() -> None:
     assert f"none of {len(labelled('harmless.txt'))} look-alikes" in promised
 
 
-@pytest.mark.parametrize("text", ['password = "pa$$w0rd"', "ENV DB_PASSWORD hunter2", "x: 1\npassword: |\n  Zk39!xQp\n"])
+@pytest.mark.parametrize(
+    "text", ['password = "pa$$w0rd"', "ENV DB_PASSWORD hunter2", "x: 1\npassword: |\n  Zk39!xQp\n"]
+)
 def test_the_place_of_a_secret_is_that_of_its_value(text: str) -> None:
     places = {text[start:end].strip() for start, end in secret_spans(text)}
     assert places <= {"pa$$w0rd", "hunter2", "Zk39!xQp"}
     assert places
 
 
-# --- no text takes long -----------------------------------------------------------------------------------------
+# --- no text takes long -----------------------------------------------------------------------------------
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
@@ -123,8 +126,11 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz"
         "curl " + "a" * 200_000,
         "https://" * 20_000,
         'authorization: "' * 10_000,
-        'kind: secret data: ' * 10_000,
-        *(unit * (100_000 // len(unit)) for unit in ("token", "a", "eyJ", "a.", "://:", "x@", "pwd=", '"', "A1", "sk-a-")),
+        "kind: secret data: " * 10_000,
+        *(
+            unit * (100_000 // len(unit))
+            for unit in ("token", "a", "eyJ", "a.", "://:", "x@", "pwd=", '"', "A1", "sk-a-")
+        ),
     ],
     ids=lambda text: repr(text[:24]),
 )

@@ -30,7 +30,7 @@ ADDRESSES = {
     "vscode-notebook-cell:/home/me/secrets/a.ipynb#W0sZmlsZQ": "/home/me/secrets/a.ipynb",
     "vscode-remote://ssh-remote%2Bbox/home/me/shop/.env": "/home/me/shop/.env",
     "vscode-vfs://github/me/shop/.env": "/me/shop/.env",
-    "git:/home/me/shop/.env?%7B%22path%22%3A%22%2Fhome%2Fme%2Fshop%2F.env%22%2C%22ref%22%3A%22~%22%7D": "/home/me/shop/.env",
+    "git:/home/me/shop/.env?%7B%22path%22%3A%22%2Fhome%2Fme%2F.env%22%7D": "/home/me/shop/.env",
     "gitlens://7b22/home/me/shop/.env": "/home/me/shop/.env",
     "fugitive:///home/me/shop/.git//0/.env": "/home/me/shop/.env",
     "diffview:///home/me/shop/.git//:0:/.env": "/home/me/shop/.env",
@@ -61,7 +61,17 @@ def test_the_other_side_of_a_comparison_counts_too(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["untitled:Untitled-1", "diffview://[abc", "file://[bad", "", ":", "cli:-", "inmemory://model/1", "file:///a.py"]
+    "address",
+    [
+        "untitled:Untitled-1",
+        "diffview://[abc",
+        "file://[bad",
+        "",
+        ":",
+        "cli:-",
+        "inmemory://model/1",
+        "file:///a.py",
+    ],
 )
 def test_what_names_no_secret_is_completed(address: str) -> None:
     refuse_document(address, "a.py", "x = 1\n")
@@ -99,7 +109,7 @@ def test_the_error_says_which_file_and_survives_the_way_to_a_front_end() -> None
     assert str(refused.value).isprintable()
 
 
-# --- the daemon's own API ---------------------------------------------------------------------------------------
+# --- the daemon's own API ---------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Random ignore files in random trees, compared with git itself; and hard patterns, which must not take long.
 
-Without git installed only the second is done. Also configurations and indexes of random bytes: whatever stands
-in them, there is an answer.
+Without git installed only the second is done. Also configurations and indexes of random bytes: whatever
+stands in them, there is an answer.
 """
 
 import os
@@ -18,10 +18,47 @@ from stardraft_lsp.context.ignore import IgnoreRules
 from stardraft_lsp.context.ignore_lines import read_lines
 from tests.fuzz import Deadline, Report
 
-_NAMES = "a b ab a.py b.py a.log build src x.y [a] a-b A ééé".split()
+_NAMES = ["a", "b", "ab", "a.py", "b.py", "a.log", "build", "src", "x.y", "[a]", "a-b", "A", "ééé"]
 _PARTS = (
-    *"a b ab * ** ? *.py *.log a* *b a*b [ab] [!a] [^a] [a-c] [[:alpha:]] [[:digit:]]* build src \\a \\* [a]".split(),
-    *("a**b", "**a", "[]a]", "[a", "a\\", "***", "é*", "[!a-b]*", "?.py", "[[:space:]]", "a-b", "[a-]", "[\\]a]*"),
+    *[
+        "a",
+        "b",
+        "ab",
+        "*",
+        "**",
+        "?",
+        "*.py",
+        "*.log",
+        "a*",
+        "*b",
+        "a*b",
+        "[ab]",
+        "[!a]",
+        "[^a]",
+        "[a-c]",
+        "[[:alpha:]]",
+        "[[:digit:]]*",
+        "build",
+        "src",
+        "\\a",
+        "\\*",
+        "[a]",
+    ],
+    *(
+        "a**b",
+        "**a",
+        "[]a]",
+        "[a",
+        "a\\",
+        "***",
+        "é*",
+        "[!a-b]*",
+        "?.py",
+        "[[:space:]]",
+        "a-b",
+        "[a-]",
+        "[\\]a]*",
+    ),
 )
 CASES = 40
 _HARD = ("*a", "*", "?", "[a-z]", "**/", "a", "/", "[!b]*", "*a*")
@@ -46,14 +83,18 @@ def run(random: Random, deadline: Deadline) -> Report:
 def _compare(random: Random) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "tree"
-        paths = sorted({"/".join(random.choice(_NAMES) for _ in range(random.randint(1, 4))) for _ in range(25)})
+        paths = sorted(
+            {"/".join(random.choice(_NAMES) for _ in range(random.randint(1, 4))) for _ in range(25)}
+        )
         files = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
         for path in files:
             file = root / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("x")
         ignoring = {"": _ignore_file(random)}
-        ignoring |= {path.rpartition("/")[0]: _ignore_file(random) for path in random.sample(files, min(2, len(files)))}
+        ignoring |= {
+            path.rpartition("/")[0]: _ignore_file(random) for path in random.sample(files, min(2, len(files)))
+        }
         for place, text in ignoring.items():
             (root / place / ".gitignore").write_text(text, encoding="utf-8")
         said = _git(root, files)

@@ -1,7 +1,7 @@
 """Random texts for the search for secrets: it always ends, soon, and what it finds stands in the text.
 
-Texts are made of what the patterns look for, whole and torn: names, operators, quotes, blanks, tokens, keys. A
-secret of the labelled set that is put into harmless text must still be seen.
+Texts are made of what the patterns look for, whole and torn: names, operators, quotes, blanks, tokens,
+keys. A secret of the labelled set that is put into harmless text must still be seen.
 """
 
 import time
@@ -17,12 +17,55 @@ CASES = 60
 # Processor time for a megabyte of the hardest text; measured is a tenth of it.
 LIMIT_S_PER_MB = 60.0
 _PIECES = (
-    *"password token secret api_key salt hmac_key Authorization: curl -u https:// identified by value name key".split(),
-    *("=", ":", ":=", "=>", '"', "'", '"""', "`", "|", "\n", " ", "\t", "\\", "$", "${", "}}", "<", ">", "%", "*", "(", "["),
+    *(
+        r"password token secret api_key salt hmac_key Authorization: curl -u https:// identified by value "
+        r"name key "
+    ).split(),
+    *(
+        "=",
+        ":",
+        ":=",
+        "=>",
+        '"',
+        "'",
+        '"""',
+        "`",
+        "|",
+        "\n",
+        " ",
+        "\t",
+        "\\",
+        "$",
+        "${",
+        "}}",
+        "<",
+        ">",
+        "%",
+        "*",
+        "(",
+        "[",
+    ),
     *("AKIA", "ghp_", "eyJ", "sk-", "xoxb-", "-----BEGIN ", "PRIVATE KEY-----", "glpat-", "hvs.", "SG."),
     *("a", "A", "0", "é", "\ud83d", "\x00", "\u2028", "😀", "aB3x9", "Zk39!xQp"),
 )
-_NAME_PIECES = ("/", ".", ".env", "secrets", "a", "%2F", ":", "?", "#", "\\", "//", "git:", "\n", "é", "*", "::")
+_NAME_PIECES = (
+    "/",
+    ".",
+    ".env",
+    "secrets",
+    "a",
+    "%2F",
+    ":",
+    "?",
+    "#",
+    "\\",
+    "//",
+    "git:",
+    "\n",
+    "é",
+    "*",
+    "::",
+)
 _TAILS = ("\nx = 1\n", "\n\nreturn None\n", "\n# the end\n", "\n")
 
 

@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_not_taken_for_no_rules(tree: Path) -> None:
         IgnoreRules(str(tree), refuse).is_ignored(str(tree / "a.py"))
 
 
-# --- what a repository says beside its ignore files: the index, the configuration --------------------------------
+# --- what a repository says beside its ignore files: the index, the configuration -------------------------
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repository")
 
@@ -144,7 +144,11 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def own(home: Path) -> dict[str, str]:
-    return {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"), "XDG_CONFIG_HOME": str(home)}
+    return {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "XDG_CONFIG_HOME": str(home),
+    }
 
 
 def rules_in(root: Path, home: Path) -> IgnoreRules:
@@ -203,7 +207,10 @@ def test_what_is_added_later_is_tracked_when_the_index_is_read_anew(tree: Path) 
     assert not rules.is_ignored(str(tree / "a.log"))
 
 
-@pytest.mark.parametrize("index", [b"", b"DIRC", b"DIRC\0\0\0\x02\0\0\xff\xff", b"\0" * 4000, b"DIRC\0\0\0\x09\0\0\0\x01" + b"\0" * 80])
+@pytest.mark.parametrize(
+    "index",
+    [b"", b"DIRC", b"DIRC\0\0\0\x02\0\0\xff\xff", b"\0" * 4000, b"DIRC\0\0\0\x09\0\0\0\x01" + b"\0" * 80],
+)
 def test_a_damaged_index_tracks_nothing(tree: Path, index: bytes) -> None:
     plant(tree, {".git/HEAD": "ref: refs/heads/main\n", ".gitignore": "*.log\n"})
     (tree / ".git" / "index").write_bytes(index)
@@ -249,7 +256,13 @@ def test_the_users_own_excludes_count(tree: Path, name: str, monkeypatch: pytest
     home = tree.parent
     monkeypatch.setenv("HOME", str(home))
     plant(tree, {".git/HEAD": "ref: refs/heads/main\n"})
-    plant(home, {"mine": "*.txt\n", **{file: text.replace("HOME", str(home)) for file, text in CONFIGS[name].items()}})
+    plant(
+        home,
+        {
+            "mine": "*.txt\n",
+            **{file: text.replace("HOME", str(home)) for file, text in CONFIGS[name].items()},
+        },
+    )
     rules = rules_in(tree, home)
     assert rules.is_ignored(str(tree / "docs" / "a.txt"))
     assert not rules.is_ignored(str(tree / "a.py"))
@@ -259,7 +272,10 @@ def test_excludes_that_are_included_for_another_folder_do_not_count(tree: Path) 
     home = tree.parent
     plant(tree, {".git/HEAD": "ref: refs/heads/main\n"})
     plant(home, {"mine": "*.txt\n", "more": f"[core]\n excludesFile = {home}/mine\n"})
-    plant(home, {".gitconfig": f'[includeIf "gitdir:{home}/elsewhere/"]\n path = more\n[include]\n path = .gitconfig\n'})
+    plant(
+        home,
+        {".gitconfig": f'[includeIf "gitdir:{home}/other/"]\n path = more\n[include]\n path = .gitconfig\n'},
+    )
     assert not rules_in(tree, home).is_ignored(str(tree / "docs" / "a.txt"))
 
 
@@ -276,17 +292,34 @@ def test_the_excludes_of_a_linked_work_tree_are_those_of_the_repository(tree: Pa
 
 
 def test_letter_case_is_as_the_repository_says(tree: Path) -> None:
-    plant(tree, {".git/HEAD": "x", ".git/config": "[core]\n ignoreCase = true\n", ".gitignore": "A.PY\nBu?ld/\n"})
+    plant(
+        tree,
+        {".git/HEAD": "x", ".git/config": "[core]\n ignoreCase = true\n", ".gitignore": "A.PY\nBu?ld/\n"},
+    )
     rules = rules_in(tree, tree.parent)
     assert rules.is_ignored(str(tree / "a.py"))
     assert rules.is_ignored(str(tree / "build" / "x.py"))
 
 
-# --- a folder that was opened on purpose --------------------------------------------------------------------------
+# --- a folder that was opened on purpose ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "pattern", ["build/", "/build/", "build", "/build", "build/*", "build/**", "/build/**", "*", "**", "b*/", "**/build/", "bu?ld"]
+    "pattern",
+    [
+        "build/",
+        "/build/",
+        "build",
+        "/build",
+        "build/*",
+        "build/**",
+        "/build/**",
+        "*",
+        "**",
+        "b*/",
+        "**/build/",
+        "bu?ld",
+    ],
 )
 @pytest.mark.parametrize("where", [".gitignore", ".git/info/exclude"])
 def test_an_ignored_folder_that_is_opened_is_not_ignored(tree: Path, pattern: str, where: str) -> None:
@@ -295,7 +328,9 @@ def test_an_ignored_folder_that_is_opened_is_not_ignored(tree: Path, pattern: st
     assert not inside.is_ignored(str(tree / "build" / "x.py"))
     assert not inside.is_ignored(str(tree / "build" / "deep" / "y.py"))
     assert inside.is_ignored(str(tree / "build" / "z.log"))
-    assert not IgnoreRules(str(tree / "build" / "deep"), read).is_ignored(str(tree / "build" / "deep" / "y.py"))
+    assert not IgnoreRules(str(tree / "build" / "deep"), read).is_ignored(
+        str(tree / "build" / "deep" / "y.py")
+    )
     assert IgnoreRules(str(tree), read).is_ignored(str(tree / "build" / "x.py"))
 
 
@@ -313,7 +348,7 @@ def test_what_the_opened_folder_says_of_itself_counts(tree: Path) -> None:
     assert not rules.is_ignored(str(tree / "build" / "keep.py"))
 
 
-# --- no pattern takes long ----------------------------------------------------------------------------------------
+# --- no pattern takes long --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -234,9 +234,12 @@ SCHEMES = {
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
-    ("name", "reason"), [(".env", "secret_file"), ("ignored.py", "ignored"), ("deep/ignored.py", "ignored"), ("main.py", "")]
+    ("name", "reason"),
+    [(".env", "secret_file"), ("ignored.py", "ignored"), ("deep/ignored.py", "ignored"), ("main.py", "")],
 )
-def test_what_is_secret_or_ignored_is_so_by_every_scheme(shop: Path, scheme: str, name: str, reason: str) -> None:
+def test_what_is_secret_or_ignored_is_so_by_every_scheme(
+    shop: Path, scheme: str, name: str, reason: str
+) -> None:
     plant(shop, {".gitignore": "ignored.py\n"})
     uri = SCHEMES[scheme].format(path=shop / name)
     with gathering(shop) as source:

@@ -25,7 +25,9 @@ def texts(pattern: str | bytes, flags: int, n_characters: int) -> Iterator[str]:
         together = "".join(pumps)
         for pump in {*pumps, together}:
             body = pump * (n_characters // max(len(pump), 1))
-            for text in [lead + body + end for end in _ENDS] + [(lead + pump * 20 + " ") * (n_characters // 30)]:
+            for text in [lead + body + end for end in _ENDS] + [
+                (lead + pump * 20 + " ") * (n_characters // 30)
+            ]:
                 if text not in seen:
                     seen.add(text)
                     yield text

@@ -20,12 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = {"stardraftd": "daemon", "stardraft_lsp": "lsp", "stardraft_quant": "quant"}
 N_CHARACTERS = 100_000
 LIMIT_S = 1.0  # of processor time for one text; a pass over it takes a hundredth
-# What a pattern is never given more of, by the module that holds it; with this much one match must be instant.
+# What a pattern is never given more of, by the module that holds it; with this much one match must be
+# instant.
 AT_MOST = {"stardraft_lsp.context.definitions": 240, "stardraftd.models.store": 4096}
 SHORT_LIMIT_S = 0.02
 
 
-class TooSlow(Exception):
+class TooSlowError(Exception):
     pass
 
 
@@ -33,7 +34,9 @@ def is_slow(pattern: "str | bytes", flags: int, n_characters: int = N_CHARACTERS
     """A text that takes too long, its beginning; "" when none does."""
     compiled = re.compile(pattern, flags)
     limit_s = LIMIT_S if n_characters >= N_CHARACTERS else SHORT_LIMIT_S
-    for text in texts(pattern, compiled.flags & ~re.UNICODE if isinstance(pattern, str) else flags, n_characters):
+    for text in texts(
+        pattern, compiled.flags & ~re.UNICODE if isinstance(pattern, str) else flags, n_characters
+    ):
         subject: Any = text.encode("latin-1", "replace") if isinstance(pattern, bytes) else text
         for ask in (compiled.search, compiled.fullmatch):
             if not _is_in_time(lambda ask=ask, subject=subject: ask(subject), limit_s):
@@ -43,13 +46,13 @@ def is_slow(pattern: "str | bytes", flags: int, n_characters: int = N_CHARACTERS
 
 def _is_in_time(job: Any, limit_s: float) -> bool:
     def stop(_signal: int, _frame: object) -> None:
-        raise TooSlow
+        raise TooSlowError
 
     signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
     try:
         job()
-    except TooSlow:
+    except TooSlowError:
         return False
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
@@ -57,7 +60,7 @@ def _is_in_time(job: Any, limit_s: float) -> bool:
 
 
 def patterns() -> "Iterator[tuple[str, str | bytes, int]]":
-    """Where, pattern and flags: of the modules' tables, of calls with a constant, and of those made at run time."""
+    """Where, pattern and flags: in the modules' tables, in calls with a constant, made at run time."""
     for package, folder in PACKAGES.items():
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if module.name.endswith("__main__"):

@@ -5,8 +5,8 @@
   secrets run over several lines, and a chunk with a hole is poor context anyway.
 
 A false alarm costs one chunk of context; what is missed might be suggested in another file. So doubtful cases
-count as secrets. How many are missed, and how many false alarms there are, stands in docs/privacy.md. All of it
-takes time in proportion to the text (patterns.py).
+count as secrets. How many are missed, and how many false alarms there are, stands in docs/privacy.md. All
+of it takes time in proportion to the text (patterns.py).
 """
 
 from collections.abc import Iterator

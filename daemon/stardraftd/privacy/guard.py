@@ -1,7 +1,8 @@
 """Whether a completion may be asked for at all: the rules of this package, applied to a request.
 
-The daemon asks this for every front end: an editor, the command line, a program of somebody's own. Ignore rules
-are not asked here: which folders are open, and what their ignore files say, the language server knows alone.
+The daemon asks this for every front end: an editor, the command line, a program of somebody's own. Ignore
+rules are not asked here: which folders are open, and what their ignore files say, the language server knows
+alone.
 """
 
 from collections.abc import Iterable
@@ -26,12 +27,14 @@ class Chunk(Protocol):
 def refuse_document(address: str, path: str, text: str) -> None:
     """Raises SecretError when a document may not be completed.
 
-    address: as the front end calls it, an address or a path; path: as the model would be told. text: all of it
-    that would be shown.
+    address: as the front end calls it, an address or a path; path: as the model would be told. text: all of
+    it that would be shown.
     """
     for name in (*paths_in(address), path):
         if is_secret_name(name):
-            raise SecretError(f"{_shown(name)} is a file for secrets by its name; it is not completed.", _HINT)
+            raise SecretError(
+                f"{_shown(name)} is a file for secrets by its name; it is not completed.", _HINT
+            )
     if holds_private_key(text):
         raise SecretError(f"{_shown(path or address)} has a private key in it; it is not completed.", _HINT)
 
@@ -45,7 +48,9 @@ def refuse_chunks(chunks: Iterable[Chunk]) -> None:
 def refuse_context(path: str, text: str) -> None:
     """Raises SecretError when a piece of another file may not be shown."""
     if any(is_secret_name(name) or is_suspicious_name(name) for name in paths_in(path)):
-        raise SecretError(f"{_shown(path)} is a file for secrets by its name; it is not shown to the model.", _HINT)
+        raise SecretError(
+            f"{_shown(path)} is a file for secrets by its name; it is not shown to the model.", _HINT
+        )
     if _has_secret(text):
         raise SecretError(f"There is a secret in {_shown(path)}; it is not shown to the model.", _HINT)
 

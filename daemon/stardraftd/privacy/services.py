@@ -1,7 +1,8 @@
 """Tokens that are known by their shape: those of services, as gitleaks' rules and their makers describe them.
 
 `gitleaks.json` is made of gitleaks' published rules by packaging/secret_rules.py: another release is one
-command. A rule is tried only on a text that has one of its words, and compiled when it first is: most never are.
+command. A rule is tried only on a text that has one of its words, and compiled when it first is: most never
+are.
 """
 
 import math
@@ -67,7 +68,8 @@ _TOKENS = linear(
     r"""|\br8_[A-Za-z0-9]{30,}|\bpplx-[A-Za-z0-9]{40,}|\bnvapi-[\w-]{40,}|\blsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}"""
     r"""|\bnpm_[A-Za-z0-9]{36}|\bpypi-[\w-]{50,}|\brubygems_[a-f0-9]{48}|\bcio[A-Za-z0-9]{32}\b|\boy2[a-z0-9]{43}\b"""
     r"""|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bkey-[a-f0-9]{32}\b|\bxkeysib-[a-f0-9]{40,}|\bmd-[A-Za-z0-9_-]{22}\b"""
-    r"""|\bdo[opr]_v1_[a-f0-9]{60,}|\bdckr_(?:pat|oat)_[\w-]{20,}|\bfigd_[\w-]{30,}|\bfo1_[\w-]{40,}|\bFlyV1 [\w+/=,-]{20,}"""
+    r"""|\bdo[opr]_v1_[a-f0-9]{60,}|\bdckr_(?:pat|oat)_[\w-]{20,}|\bfigd_[\w-]{30,}|\bfo1_[\w-]{40,}|\bFlyV1
+    [\w+/=,-]{20,}"""
     r"""|\b(?:SK|AC)[0-9a-f]{32}\b|\bdapi[a-f0-9]{32}\b|\bhv[sbr]\.[\w-]{20,}|\batlasv1\.[\w=-]{40,}|\.atlasv1\.[\w=-]{40,}"""
     r"""|\b\d{8,10}:AA[\w-]{32,33}\b|\bgl(?:sa|c)_[\w+/=-]{30,}|\b(?:ntn|secret)_[A-Za-z0-9]{40,}\b"""
     r"""|\bsb[ps]_[a-z0-9]{36,}|\bsb_(?:secret|publishable)_[\w-]{20,}|\bpscale_(?:tkn|pw|oauth)_[\w.-]{30,}|\bnapi_[a-z0-9]{40,}"""

@@ -1,7 +1,8 @@
 """The path in a document's address, whatever the editor calls its scheme.
 
-A notebook's cell, an unsaved copy, a file on another machine and one side of a comparison are named by addresses
-that are not `file:`, and hold the text of a file all the same. What has a path in it is judged by that path.
+A notebook's cell, an unsaved copy, a file on another machine and one side of a comparison are named by
+addresses that are not `file:`, and hold the text of a file all the same. What has a path in it is judged by
+that path.
 
     vscode-notebook-cell:/home/me/shop/a.ipynb#W0sZmlsZQ     /home/me/shop/a.ipynb
     vscode-remote://ssh-remote%2Bbox/home/me/shop/.env       /home/me/shop/.env
@@ -14,7 +15,9 @@ from urllib.parse import unquote
 
 from stardraftd.patterns import linear
 
-_SCHEME = linear(r"[A-Za-z][A-Za-z0-9+.-]+:", is_ascii=True)  # two letters and more: one is a drive of Windows
+_SCHEME = linear(
+    r"[A-Za-z][A-Za-z0-9+.-]+:", is_ascii=True
+)  # two letters and more: one is a drive of Windows
 _DRIVE = linear(r"/[A-Za-z]:(?:/|$)", is_ascii=True)
 # A version of a file inside a repository's store, as Git programs of editors name it.
 _IN_STORE = linear(r"/\.git(?:/modules/[^\n]*?)?//[^/]*/", is_ascii=True)

@@ -1,8 +1,9 @@
 """Whether a value that is given to a telling name is a secret, or says where one comes from.
 
-A password is what nobody else would write there; a key or token is random. What is filled in later (`${PASSWORD}`,
-`<your password>`), what a program asks for (`os.environ[...]`), types, sentences and names are not secrets. A
-character that also occurs in placeholders (`$ % * < {`) makes a password no placeholder: the whole value must be one.
+A password is what nobody else would write there; a key or token is random. What is filled in later
+(`${PASSWORD}`, `<your password>`), what a program asks for (`os.environ[...]`), types, sentences and names
+are not secrets. A character that also occurs in placeholders (`$ % * < {`) makes a password no placeholder:
+the whole value must be one.
 """
 
 from typing import Literal
@@ -10,62 +11,90 @@ from typing import Literal
 from stardraftd.patterns import linear
 from stardraftd.privacy.services import entropy_bits
 
-# quoted: in quotes or an element; spoken: in quotes behind a blank, perhaps in a sentence; listed: behind a comma
-# word: behind a blank, without quotes, as in `ENV KEY value` and `--option value`
-# set: KEY=value of a shell or an environment; written: `key: value` or `key = value`, a line of its own
-# inside: Password=value within a longer text; code: anything else without quotes
-# address: user:value@host; key: a key whatever the name says
+# quoted: in quotes or an element; spoken: in quotes behind a blank, perhaps in a sentence; listed: behind a
+# comma word: behind a blank, without quotes, as in `ENV KEY value` and `--option value` set: KEY=value of a
+# shell or an environment; written: `key: value` or `key = value`, a line of its own inside: Password=value
+# within a longer text; code: anything else without quotes address: user:value@host; key: a key whatever the
+# name says
 Style = Literal["quoted", "spoken", "listed", "word", "set", "written", "inside", "code", "address", "key"]
 
-_PASSWORD = linear(r"pass|pwd|pw\b|passwor[dt]|mot_?de|contrase|pswd|psk|mnemonic|phrase|masterauth|credential|secret$", ignore_case=True, is_ascii=True)
+_PASSWORD = linear(
+    r"pass|pwd|pw\b|passwor[dt]|mot_?de|contrase|pswd|psk|mnemonic|phrase|masterauth|credential|secret$",
+    ignore_case=True,
+    is_ascii=True,
+)
 # Such names hold what is public, or what is about secrets.
 _ABOUT = linear(
-    r"(?:_|-)?(?:name|field|header|type|url|uri|path|file|endpoint|prefix|suffix|regex|pattern|length|len|min|max|count"
-    r"|expir\w*|ttl|lifetime|timeout|policy|label|title|placeholder|hint|message|error|reset|forgot\w*|confirm\w*|input"
-    r"|id|ids|kind|class|index|limit|bits|size|format|algo\w*|hasher\w*|hash_?type|rounds|column|param|env|var|version|status|validator\w*"
-    r"|strength|manager|provider|store|service|selector|toggle|visib\w*|issuer|audience|scope\w*|usage|tokens|izer|ize|ized"
+    r"(?:_|-)?(?:name|field|header|type|url|uri|path|file|endpoint|prefix|suffix|regex|pattern|length"
+    r"|len|min|max|count"
+    r"|expir\w*|ttl|lifetime|timeout|policy|label|title|placeholder|hint|message|error|reset|forgot\w*"
+    r"|confirm\w*|input"
+    r"|id|ids|kind|class|index|limit|bits|size|format|algo\w*|hasher\w*|hash_?type|rounds|column|param"
+    r"|env|var|version|status|validator\w*"
+    r"|strength|manager|provider|store|service|selector|toggle|visib\w*|issuer|audience|scope\w*|usage"
+    r"|tokens|izer|ize|ized"
     r"|chars|characters|alphabet|charset|arn|ref|refs|generator|rotation|source|location|dir|folder)$",
     ignore_case=True,
     is_ascii=True,
 )
 _TEMPLATE = linear(
-    r"\$env:\w+|^:[A-Za-z_]\w*$|\$\{[^}]*\}|\$\([^)]*\)|\{\{[^}]*\}\}|#\{[^}]*\}|\{[\w.:!\[\]()'\" -]*\}|^<[\w .:|/-]*>$|<(?:your|my|the|user|pass|db|host|token|secret|api|key|insert|enter|name)[\w .:|/-]*>|(?:^|[^A-Za-z0-9$])\$[A-Za-z_]\w*\b|\$\d"
+    r"\$env:\w+|^:[A-Za-z_]\w*$|\$\{[^}]*\}|\$\([^)]*\)|\{\{[^}]*\}\}|#\{[^}]*\}|\{[\w.:!\[\]"
+    r"()'\" -]*\}|^<[\w .:|/-]*>$|<(?:your|my|the|user|pass|db|host|token|secret|api|key|insert|enter"
+    r"|name)[\w .:|/-]*>|(?:^|[^A-Za-z0-9$])\$[A-Za-z_]\w*\b|\$\d"
     r"|%\([\w.]+\)[sdr]|%[A-Za-z_]\w+%|%[sdvqr]\b|@[A-Za-z_]\w+@|\[[\w .:-]+\]|\bENC\([^)]*\)|\{\{|\}\}|\$\$",
     is_ascii=True,
 )
 _DUMMY = linear(
-    r"change[_ -]?(?:me|this|it)|replace[_ -]?(?:me|this|with)|fill[_ -]?(?:me|this|in)|your[_ -]|\byour\b|[_-]here\b"
-    r"|example|placeholder|redacted|masked|dummy|fake|sample|insert|todo|fixme|\.\.\.|x{4,}|\*{4,}|^<[^>]*>$|…|not[_-]?set"
-    r"|to[_-]be[_-]|^(?:none|null|nil|true|false|yes|no|undefined|required|optional|string|str|text|bytes|unset|empty|n/?a"
-    r"|utf-?8|utf-?16|latin-?1|ascii|any|object|int|bool|default|test|testing|foo|bar|baz|foobar|qux|abc|hidden|unknown|auto|prompt|ask|env|vault|never)$"
-    r"|^(?:my|the|an?|some|our|this|test|mock|foo|bar|old|new|wrong|bad|good|valid|invalid|correct|incorrect|user|db|super"
-    r"|current|plain|raw|very|reset|forgot|confirm|enter|show|hide|no|with|without|bearer|basic|csrf|access|refresh|id|api|auth)*[_ -]*"
-    r"(?:(?:passwords?|passwort|kennwort|contraseña|mot de passe|passwd|passphrase|pass|pwd|secrets?|tokens?|api[_ -]?key|key|credentials?|salt)[_ -]?)*"
+    r"change[_ -]?(?:me|this|it)|replace[_ -]?(?:me|this|with)|fill[_ -]?(?:me|this|in)|your[_ -]"
+    r"|\byour\b|[_-]here\b"
+    r"|example|placeholder|redacted|masked|dummy|fake|sample|insert|todo|fixme|\.\.\.|x{4,}|\*{4,}"
+    r"|^<[^>]*>$|…|not[_-]?set"
+    r"|to[_-]be[_-]|^(?:none|null|nil|true|false|yes|no|undefined|required|optional|string|str|text"
+    r"|bytes|unset|empty|n/?a"
+    r"|utf-?8|utf-?16|latin-?1|ascii|any|object|int|bool|default|test|testing|foo|bar|baz|foobar|qux"
+    r"|abc|hidden|unknown|auto|prompt|ask|env|vault|never)$"
+    r"|^(?:my|the|an?|some|our|this|test|mock|foo|bar|old|new|wrong|bad|good|valid|invalid|correct"
+    r"|incorrect|user|db|super"
+    r"|current|plain|raw|very|reset|forgot|confirm|enter|show|hide|no|with|without|bearer|basic|csrf"
+    r"|access|refresh|id|api|auth)*[_ -]*"
+    r"(?:(?:passwords?|passwort|kennwort|contraseña|mot de passe|passwd|passphrase|pass|pwd"
+    r"|secrets?|tokens?|api[_ -]?key|key|credentials?|salt)[_ -]?)*"
     r"(?:value|string|test|hash|one|two|name|field|type|input)?\s?[:?]?\s?$",
     ignore_case=True,
     is_ascii=True,
 )
 # A letter or more, and what a program does with it: no value stands here.
 _EXPRESSION = linear(
-    r"[!*&-]?(?:[A-Za-z_@]\w*|\$\w*)(?:(?:\.|->|::|\?\.|!\.|\\)[\w$]+|\[[^\]]*\]|\([^()]*\)|[!?])*[)\]},;:({\[]*"
+    r"[!*&-]?(?:[A-Za-z_@]\w*|\$\w*)(?:(?:\.|->|::|\?\.|!\.|\\)[\w$]+|\[[^\]]*\]|\([^()]*\)"
+    r"|[!?])*[)\]},;:({\[]*"
     r"|[A-Za-z_][\w.:$]*[(\[<{].*|[(\[{].*|\$\w+(?:->|\[|\.).*|lambda\b.*|-?\d+(?:\.\d+)?[,;)]*",
     is_ascii=True,
 )
-_TYPE = linear(r"[A-Z][A-Za-z]*[?!]?|str|string|text|bytes|int|bool|boolean|any|char|varchar.*|void|object|self|this|None|nil")
+_TYPE = linear(
+    r"[A-Z][A-Za-z]*[?!]?|str|string|text|bytes|int|bool|boolean|any|char|varchar.*|void|object|self"
+    r"|this|None|nil"
+)
 _SENTENCE = linear(
-    r"(?:^|\s)(?:the|your|you|enter|please|must|is|are|was|not|invalid|required|for|to|of|with|and|or|a|an|in|password"
-    r"|passwords|token|wrong|forgot|confirm|at|least|missing|by|on|if|has|expired|new|here|incorrect|does|cannot|be)(?:\s|$|[.,:!?])",
+    r"(?:^|\s)(?:the|your|you|enter|please|must|is|are|was|not|invalid|required|for|to|of|with|and|or"
+    r"|a|an|in|password"
+    r"|passwords|token|wrong|forgot|confirm|at|least|missing|by|on|if|has|expired|new|here|incorrect"
+    r"|does|cannot|be)(?:\s|$|[.,:!?])",
     ignore_case=True,
     is_ascii=True,
 )
 # Words joined as names are joined: what is called, not what is kept secret.
 _NAME = linear(r"[_.-]*[A-Za-z][a-z]*(?:[_.:/ -]*[A-Za-z][a-z]*)*\d?", is_ascii=True)
 _SPEAKS_OF_SECRETS = linear(
-    r"[A-Za-z_. -]*(?:password|passwd|secret|token|key|credential|auth|login|user)[A-Za-z_. -]*\d?", ignore_case=True, is_ascii=True
+    r"[A-Za-z_. -]*(?:password|passwd|secret|token|key|credential|auth|login|user)[A-Za-z_. -]*\d?",
+    ignore_case=True,
+    is_ascii=True,
 )
 _PLAIN = linear(r"[\w+/=.~-]+", is_ascii=True)
 _WORDS = linear(r"[A-Z]?[a-z]+|[A-Z]+", is_ascii=True)
-_IS_URL = linear(r"[a-z][a-z0-9+.-]*://[^\s@]*|/[\w./-]*|\.{1,2}/.*|[\w./-]+\.(?:py|js|ts|json|ya?ml|txt|pem|key|crt|env)", is_ascii=True)
+_IS_URL = linear(
+    r"[a-z][a-z0-9+.-]*://[^\s@]*|/[\w./-]*|\.{1,2}/.*|[\w./-]+\.(?:py|js|ts|json|ya?ml|txt|pem|key|crt|env)",
+    is_ascii=True,
+)
 _SEPARATORS = "-_./:@ \t"
 _RUNS = ("abcdefgh", "ABCDEFGH", "01234567", "12345678", "qwertyui")
 _MIN_ENTROPY_BITS = (
@@ -105,6 +134,11 @@ def _is_password(name: str, value: str, style: Style) -> bool:
         if " " in value:
             return "phrase" in name.lower() or "mnemonic" in name.lower() or _is_phrase(value)
         return len(value) >= 4 or not value.isalpha()
+    return _is_bare_password(value, style)
+
+
+def _is_bare_password(value: str, style: Style) -> bool:
+    """The same for a value without quotes, which may be a name or a type."""
     if style == "set":
         return len(value) >= 4 and not _is_code(value)
     n_digits = sum(character.isdigit() for character in value)
@@ -137,11 +171,17 @@ def _is_name(value: str) -> bool:
 
 
 def _is_random(value: str) -> bool:
-    return len(value) >= 20 and bool(_PLAIN.fullmatch(value)) and entropy_bits(value) >= 3.5 and not _is_name(value)
+    return (
+        len(value) >= 20
+        and bool(_PLAIN.fullmatch(value))
+        and entropy_bits(value) >= 3.5
+        and not _is_name(value)
+    )
 
 
 def _is_code(value: str) -> bool:
     """Whether a value without quotes is a call or a look-up, such as `os.getenv(X)`."""
     return bool(
-        _EXPRESSION.fullmatch(value) and any(mark in value for mark in ("(", "[", "->", "::", "$")) or "." in value and value.replace(".", "").replace("_", "").isalpha()
+        (_EXPRESSION.fullmatch(value) and any(mark in value for mark in ("(", "[", "->", "::", "$")))
+        or ("." in value and value.replace(".", "").replace("_", "").isalpha())
     )

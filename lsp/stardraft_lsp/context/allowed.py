@@ -15,7 +15,7 @@ A text comes out of `text` (of the disk) or `check` (of an open document) or not
 Lines with other secrets are looked for chunk by chunk, where the chunk is chosen (finding.py).
 """
 
-# ruff: noqa: PTH118, PTH119, PTH120 - paths are strings here: there are many, and a Path costs microseconds
+# ruff: noqa: PTH118, PTH119, PTH120, PTH117 - paths are strings here: there are many, and a Path costs microseconds
 
 import os
 from collections.abc import Callable, Sequence

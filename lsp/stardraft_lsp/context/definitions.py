@@ -160,9 +160,7 @@ def names_near(prefix: str, suffix: str) -> list[str]:
 
 def agreement(path: str, module: str) -> int:
     """How many parts of a file's path and of the module that an import names agree, from the end."""
-    parts = [
-        part for part in re.split(r"[./\\:]", module) if part and part not in ("crate", "self", "super")
-    ]
+    parts = [part for part in re.split(r"[./\\:]", module) if part and part not in ("crate", "self", "super")]
     stem = _FILE_END.sub("", path)
     n_agreeing = 0
     for ours, theirs in zip(reversed(stem.split("/")), reversed(parts), strict=False):

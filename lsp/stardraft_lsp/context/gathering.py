@@ -266,7 +266,7 @@ class Gatherer:
         return placement
 
     def _judge(self, uri: str) -> None:
-        """By every path in the address: a cell of a notebook is no `file:`, and stands in a file all the same."""
+        """By every path in the address: a notebook's cell is not `file:`, and is in a file all the same."""
         reasons = (self._allowed.why_no_suggestions(path) for path in paths_in(uri))
         self._known.judged(uri, next((reason for reason in reasons if reason), ""))
 

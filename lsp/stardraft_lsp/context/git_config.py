@@ -1,11 +1,12 @@
 """What a repository's configuration says of ignoring: `core.excludesFile` and `core.ignoreCase`.
 
-Git itself is not asked: it may not be installed, and a repository's own configuration can make it run programs.
-Read are the system's, the user's and the repository's files, with what they include: https://git-scm.com/docs/git-config.
-`includeIf` is understood for `gitdir` and `onbranch`; other conditions count as not met.
+Git itself is not asked: it may not be installed, and a repository's own configuration can make it run
+programs. Read are the system's, the user's and the repository's files, with what they include:
+https://git-scm.com/docs/git-config. `includeIf` is understood for `gitdir` and `onbranch`; other conditions
+count as not met.
 """
 
-# ruff: noqa: PTH111, PTH118, PTH120 - paths are strings here, as in all of context/
+# ruff: noqa: PTH111, PTH118, PTH120, PTH117 - paths are strings here, as in all of context/
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +21,8 @@ _MAX_INCLUDES = 10
 
 
 class Repository(Struct, frozen=True):
-    """top: the folder with the files. store: where its index and HEAD are. common: where its configuration is,
-    which a linked work tree shares with the first."""
+    """top: the folder with the files. store: where its index and HEAD are. common: where its configuration
+    is, which a linked work tree shares with the first."""
 
     top: str
     store: str

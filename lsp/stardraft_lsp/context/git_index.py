@@ -1,7 +1,9 @@
-"""The files that a repository tracks, from its index: what is tracked is not ignored, whatever the patterns say.
+"""The files that a repository tracks, from its index: what is tracked is not ignored, whatever the patterns
+say.
 
-Git itself is not asked: it may not be installed. The format: https://git-scm.com/docs/index-format, versions 2 to
-4, split indexes with their shared part, and sparse ones (a folder stands for all that is in it).
+Git itself is not asked: it may not be installed. The format: https://git-scm.com/docs/index-format,
+versions 2 to 4, split indexes with their shared part, and sparse ones (a folder stands for all that is in
+it).
 """
 
 import struct
@@ -17,7 +19,7 @@ _SPARSE_FOLDER = 0o040000
 
 
 class Tracked(Struct, frozen=True):
-    """Paths relative to the repository's top, with "/". folders: those that hold a tracked file, at any depth.
+    """Paths relative to the repository's top, with "/". folders: those that hold a tracked file.
     whole: folders of a sparse index, of which everything is tracked."""
 
     files: frozenset[str] = frozenset()

@@ -6,14 +6,14 @@ same syntax and is read apart: it can only exclude more. Above a workspace's fol
 repository's top apply; `.git/info/exclude` and the user's own excludes come first (weakest). What Git tracks
 is not ignored by Git's rules, whatever the patterns say.
 
-A folder that was opened on purpose is not excluded, nor is what is in it only for being in it: patterns above it
-that say so (`build/`, `build/*`, `*`) do not count; others (`*.log`) do.
+A folder that was opened on purpose is not excluded, nor is what is in it only for being in it: patterns
+above it that say so (`build/`, `build/*`, `*`) do not count; others (`*.log`) do.
 
-Ignore files are read when a folder is first asked about, so this is for the background thread; `forget` after one
-has changed, `forget_tracked` now and then.
+Ignore files are read when a folder is first asked about, so this is for the background thread; `forget`
+after one has changed, `forget_tracked` now and then.
 """
 
-# ruff: noqa: PTH118, PTH120 - paths are strings here: there are many, and a Path costs microseconds
+# ruff: noqa: PTH118, PTH120, PTH206 - paths are strings here: there are many, and a Path costs microseconds
 
 import os
 from collections.abc import Callable, Iterator, Mapping

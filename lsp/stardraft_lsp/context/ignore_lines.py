@@ -38,7 +38,9 @@ class IgnoreFile(Struct, frozen=True):
 
     lines: tuple[IgnoreLine, ...]
 
-    def verdict(self, names: Sequence[str], *, is_folder: bool, with_embracing: bool = True) -> IgnoreLine | None:
+    def verdict(
+        self, names: Sequence[str], *, is_folder: bool, with_embracing: bool = True
+    ) -> IgnoreLine | None:
         """The line that decides about a path; None when the file says nothing of it.
 
         with_embracing: False passes over lines that speak of everything in a folder.
@@ -50,8 +52,10 @@ class IgnoreFile(Struct, frozen=True):
 
 
 def read_lines(text: str, *, ignore_case: bool = False) -> IgnoreFile:
-    """An ignore file's text. Lines that are no patterns are passed over, as Git does. Raises OSError when there
-    are more lines than are looked at: what is excluded would not be known."""
+    """An ignore file's text. Lines that are no patterns are passed over, as Git does.
+
+    Raises OSError when there are more lines than are looked at: what is excluded would not be known.
+    """
     lines = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").split("\n")
     if len(lines) > MAX_LINES:
         raise OSError(f"an ignore file has more than {MAX_LINES:,} lines")

@@ -103,7 +103,11 @@ def has_generated_name(path: str) -> bool:
 def is_generated(text: str) -> bool:
     """Whether the text says so itself, in a comment at its beginning."""
     head = text[:_HEAD_CHARACTERS]
-    return any(line.lstrip().startswith(_COMMENT_MARKS) for line in _lines_with(head)) if _GENERATED_TEXT.search(head) else False
+    return (
+        any(line.lstrip().startswith(_COMMENT_MARKS) for line in _lines_with(head))
+        if _GENERATED_TEXT.search(head)
+        else False
+    )
 
 
 def _lines_with(head: str) -> list[str]:

@@ -5,7 +5,8 @@
 
 Two dialects share the matcher, which takes steps in proportion to the path times the pattern, at most:
 
-- `glob`, for this program's own settings. A pattern without a slash fits a name at any depth; any other begins at
+- `glob`, for this program's own settings. A pattern without a slash fits a name at any depth; any other
+begins at
   the folder where it is written. One that fits a folder fits all that is in it. Upper and lower case differ.
 - the lines of ignore files (context/ignore_lines.py), with escapes and classes such as `[[:alpha:]]`.
 """
@@ -25,7 +26,8 @@ Fits = Callable[[str], bool]
 # One for each folder and the name; None for `**`.
 Parts = tuple[Fits | None, ...]
 
-_POSIX = "alnum alpha ascii blank cntrl digit graph lower print punct space upper xdigit".split()
+_POSIX_NAMES = "alnum alpha ascii blank cntrl digit graph lower print punct space upper xdigit"
+_POSIX = frozenset(_POSIX_NAMES.split())
 _WILD = frozenset("*?[\\")
 
 
@@ -157,7 +159,7 @@ def _pattern_of(text: str, *, has_escapes: bool) -> str:
 
 
 def class_end(text: str, at: int, *, has_escapes: bool) -> int:
-    """Where the "]" of a class stands; -1 when it has none. A "]" at its beginning is one of its characters."""
+    """Where the "]" of a class stands; -1: it has none. One at its beginning is one of its characters."""
     if text[at : at + 1] in ("!", "^"):
         at += 1
     if text[at : at + 1] == "]":
