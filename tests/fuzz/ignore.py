@@ -19,31 +19,11 @@ from stardraft_lsp.context.ignore_lines import read_lines
 from tests.fuzz import Deadline, Report
 
 _NAMES = ["a", "b", "ab", "a.py", "b.py", "a.log", "build", "src", "x.y", "[a]", "a-b", "A", "ééé"]
+_PLAIN_PARTS = (
+    r"a b ab * ** ? *.py *.log a* *b a*b [ab] [!a] [^a] [a-c] [[:alpha:]] [[:digit:]]* build src \a \* [a]"
+)
 _PARTS = (
-    *[
-        "a",
-        "b",
-        "ab",
-        "*",
-        "**",
-        "?",
-        "*.py",
-        "*.log",
-        "a*",
-        "*b",
-        "a*b",
-        "[ab]",
-        "[!a]",
-        "[^a]",
-        "[a-c]",
-        "[[:alpha:]]",
-        "[[:digit:]]*",
-        "build",
-        "src",
-        "\\a",
-        "\\*",
-        "[a]",
-    ],
+    *_PLAIN_PARTS.split(),
     *(
         "a**b",
         "**a",

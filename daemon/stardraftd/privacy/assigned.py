@@ -14,7 +14,7 @@ from stardraftd.privacy.values import Style, is_secret_value
 _REACH = 700
 
 _NAME = linear(
-    r"(?:pass(?:word|wd|wort|phrase|code|key)|mot_?de_?passe|contrase[nñ]a|\bpass\b|_pass\b|pass_|pwd"
+    r"(?:pass(?:word|wd|wort|phrase|code|key)|mot_?de_?passe|contrase[nñ]a|kennwort|wachtwoord|\bpass\b|_pass\b|pass_|pwd"
     r"|pswd|secret|token"
     r"|authorization|credential|mnemonic|(?:seed|recovery|backup)[_-]?phrase|\bpsk\b|_psk\b"
     r"|requirepass|masterauth|salt\b|_salt|pepper\b|passw\b|userpass|bind_?pw|\bpw\b|_pw\b"
@@ -89,6 +89,12 @@ _STARTS = linear(
     r"^[ \t]*(?:[-*][ \t]+|#[ \t]*)?(?:(?:export|ENV|ARG|set|local|readonly|declare -x)[ \t]+)?[\w.\[\]/-]*$"
 )
 
+_CODE_MARK = linear(
+    r"[;{(,\[]\s*$|^\s*(?:def|class|function|import|from|if|for|return|public|private|let|const|var|fn|func)\b|=>|->|\)\s*:",
+    multiline=True,
+    is_ascii=True,
+)
+
 # Values that have no name: addresses with a password, SQL, what is typed to programs, headers.
 _NAMELESS = linear(
     joined(
@@ -120,6 +126,7 @@ _STYLES: dict[str, Style] = {"address": "address", "header": "key", "docker": "k
 def assigned_spans(text: str) -> Iterator[tuple[int, int]]:
     """Where values stand that are given to a telling name, or in a place for secrets."""
     end_of_last = 0
+    is_data: bool | None = None  # asked only where it matters
     for name in _NAME.finditer(text):
         start, end = name.span()
         if start < end_of_last:
@@ -134,6 +141,9 @@ def assigned_spans(text: str) -> Iterator[tuple[int, int]]:
         style = _style_of(
             group, found["operator"] or found["gives"] or "", line, is_constant=name.group().isupper()
         )
+        if style == "written" and found["bare"].isalpha():
+            is_data = _is_data(text) if is_data is None else is_data
+            style = "data" if is_data else style
         if style and is_secret_value(name.group(), value, style):
             at = end + found.span(_NUMBERS[group])[0]
             yield at, at + len(value)
@@ -142,6 +152,11 @@ def assigned_spans(text: str) -> Iterator[tuple[int, int]]:
         group = found.lastgroup or ""
         if is_secret_value("password", found[group], _STYLES.get(group, "quoted")):
             yield found.span(_NAMELESS_NUMBERS[group])
+
+
+def _is_data(text: str) -> bool:
+    """Whether a text is configuration alone: in code, a plain word behind a name is another name."""
+    return _CODE_MARK.search(text) is None
 
 
 def _style_of(group: str, operator: str, line: str, *, is_constant: bool) -> Style | None:

@@ -11,15 +11,19 @@ from typing import Literal
 from stardraftd.patterns import linear
 from stardraftd.privacy.services import entropy_bits
 
-# quoted: in quotes or an element; spoken: in quotes behind a blank, perhaps in a sentence; listed: behind a
-# comma word: behind a blank, without quotes, as in `ENV KEY value` and `--option value` set: KEY=value of a
-# shell or an environment; written: `key: value` or `key = value`, a line of its own inside: Password=value
-# within a longer text; code: anything else without quotes address: user:value@host; key: a key whatever the
-# name says
-Style = Literal["quoted", "spoken", "listed", "word", "set", "written", "inside", "code", "address", "key"]
+# How a value stands there:
+#   quoted   in quotes or an element           spoken  in quotes after a blank, perhaps in a sentence
+#   listed   in quotes after a comma           word    after a blank: `ENV KEY value`, `--option value`
+#   set      KEY=value of a shell              written `key: value` or `key = value`, a line of its own
+#   data     the same, in configuration alone  inside  Password=value within a longer text
+#   address  user:value@host                   key     a key, whatever the name says
+#   code     anything else without quotes
+Style = Literal[
+    "quoted", "spoken", "listed", "word", "set", "written", "data", "inside", "address", "key", "code"
+]
 
 _PASSWORD = linear(
-    r"pass|pwd|pw\b|passwor[dt]|mot_?de|contrase|pswd|psk|mnemonic|phrase|masterauth|credential|secret$",
+    r"pass|pwd|pw\b|passwor[dt]|mot_?de|contrase|kennwort|wachtwoord|pswd|psk|mnemonic|phrase|masterauth|credential|secret$",
     ignore_case=True,
     is_ascii=True,
 )
@@ -141,6 +145,8 @@ def _is_bare_password(value: str, style: Style) -> bool:
     """The same for a value without quotes, which may be a name or a type."""
     if style == "set":
         return len(value) >= 4 and not _is_code(value)
+    if style == "data":
+        return len(value) >= 5 and value.islower() and not _TYPE.fullmatch(value)
     n_digits = sum(character.isdigit() for character in value)
     if _EXPRESSION.fullmatch(value):
         # A name or a plain password: names end in one digit at most, or have none.
