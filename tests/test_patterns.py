@@ -11,10 +11,18 @@ import json
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from stardraft_lsp.context.definitions import PlainOutliner, agreement
+from stardraft_lsp.context.kinds import has_generated_name, is_generated
+from stardraft_lsp.filters.around import Around
+from stardraft_lsp.filters.draft import Draft
+from stardraft_lsp.filters.ends import half_word
+from stardraft_lsp.syntax.lines import is_only_closers, opener_of
 from stardraftd.patterns import IDENTIFIER, Linear, Words, linear
 from tests.test_walls import SOURCES, source_files
 
@@ -50,7 +58,11 @@ def test_every_pattern_is_in_reach_of_the_trial() -> None:
         for name, file in source_files(package):
             source = file.read_text(encoding="utf-8")
             assert "from re import" not in source, f"{name} hides its use of re from this test"
-            assert "fnmatch" not in source, f"{name}: stardraftd.globs has the matcher for file names"
+            assert "fnmatch" not in source, (
+                f"{name}: stardraft_lsp.settings.globs has the matcher for file names"
+            )
+            if "import re" not in source:
+                continue
             in_functions = {
                 call
                 for function in ast.walk(ast.parse(source))
@@ -87,6 +99,36 @@ def test_the_trial_sees_what_backtracks() -> None:
     assert is_slow(r"(?:[\s)]|\(\))*[:{]?\s*", 0)
     assert not is_slow(r"[^\W\d]\w{2,40}", 0)
     assert not is_slow(r"\r\n|\n|\r", 0)
+
+
+# --- the places where a text is asked about, with what made them slow ----------------------------------
+
+LONG = 100_000
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: is_only_closers(" " * LONG + "y;"),
+        lambda: is_only_closers(")" * LONG + "x"),
+        lambda: is_only_closers("()" * LONG + "x"),
+        lambda: is_only_closers("</a" * LONG + "x"),
+        lambda: opener_of("do |" + "a" * LONG, "ruby", is_whole=True),
+        lambda: opener_of("function(" * (LONG // 9), "lua", is_whole=True),
+        lambda: PlainOutliner().imports("from a import (" * LONG, "python"),
+        lambda: PlainOutliner().imports("import " + " " * LONG, "javascript"),
+        lambda: PlainOutliner().imports("use " * LONG, "rust"),
+        lambda: has_generated_name("-bundle.js" * LONG + "x"),
+        lambda: is_generated("do not edit" + "\n \t" * LONG),
+        lambda: agreement("/index" * LONG, "a.b"),
+        lambda: half_word(Draft("foo " + "(" * LONG, ended="cut"), Around.at("", "")),
+    ],
+    ids=lambda ask: ask.__code__.co_names[0],
+)
+def test_no_place_is_slow_for_any_text(ask: Callable[[], object]) -> None:
+    began = time.process_time()
+    ask()
+    assert time.process_time() - began < 2
 
 
 # --- RE2, as it is used here ------------------------------------------------------------------------------

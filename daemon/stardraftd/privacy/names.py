@@ -1,9 +1,8 @@
 """Which files hold secrets by their names. Two degrees:
 
 - `is_secret_name`: nothing of the file is shown to a model, not even to complete the file itself.
-- `is_suspicious_name`: source code whose name speaks of secrets. It is completed, but no other document's
-prompt
-  gets anything of it.
+- `is_suspicious_name`: source code or a document whose name speaks of secrets. It is completed, but no other
+  document's prompt gets anything of it.
 
 A program about passwords is not a secret (`passwords.py`), nor is every file in a tool's folder
 (`.docker/Dockerfile`). What is doubtful by name is still read for secrets (content.py).
@@ -13,11 +12,11 @@ import re
 
 from stardraftd.patterns import linear
 
-# Programming languages: such a file is code, whatever it is about.
+# Programming languages and documents: what is written to be read, whatever it is about.
 _CODE_NAMES = """
     py pyi pyx js jsx mjs cjs ts tsx mts cts vue svelte astro go rs c h cc cpp cxx hh hpp hxx m mm java kt kts
     scala groovy cs fs vb rb erb php lua pl pm swift dart ex exs erl hs elm ml clj lisp el r jl zig nim html
-    css scss sol proto graphql
+    css scss sol proto graphql md mdx rst adoc tex
 """
 _CODE = frozenset(_CODE_NAMES.split())
 
@@ -25,8 +24,8 @@ _CODE = frozenset(_CODE_NAMES.split())
 _NAMES_OF_SECRETS = """
     .env .env.* *.env .envrc .env-* .flaskenv *.pem *.key *.p12 *.pfx *.p8 *.jks *.keystore *.truststore *.bks
     *.crt *.cer *.der *.csr *.ppk *.gpg *.pgp *.kdbx *.kdb *.ovpn *.mobileprovision *.agekey *.jwk *.jwks
-    *.keytab
-    *key*.asc *secret*.asc *private*.asc id_rsa* id_dsa* id_ecdsa* id_ed25519* *_rsa *_dsa *_ecdsa *_ed25519
+    *.keytab *key*.asc *secret*.asc *private*.asc id_rsa* id_dsa* id_ecdsa* id_ed25519* *_rsa *_dsa *_ecdsa
+    *_ed25519
     authorized_keys known_hosts .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .npmrc .yarnrc .pypirc
     .gemrc .htpasswd .htaccess .git-credentials .dockercfg .dockerconfigjson .s3cfg .boto .passwd-s3fs
     .vault-token .vault_pass* vault_pass* .credentials credentials credentials.* *credentials.json

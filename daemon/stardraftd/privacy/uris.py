@@ -15,9 +15,8 @@ from urllib.parse import unquote
 
 from stardraftd.patterns import linear
 
-_SCHEME = linear(
-    r"[A-Za-z][A-Za-z0-9+.-]+:", is_ascii=True
-)  # two letters and more: one is a drive of Windows
+# Two letters and more: one is a drive of Windows.
+_SCHEME = linear(r"[A-Za-z][A-Za-z0-9+.-]+:", is_ascii=True)
 _DRIVE = linear(r"/[A-Za-z]:(?:/|$)", is_ascii=True)
 # A version of a file inside a repository's store, as Git programs of editors name it.
 _IN_STORE = linear(r"/\.git(?:/modules/[^\n]*?)?//[^/]*/", is_ascii=True)
