@@ -67,6 +67,8 @@ _SUSPICIOUS = linear(
     is_ascii=True,
 )
 
+_HINTS = ("secret", "cred", "pass", "key", "token")
+
 
 def _globs(text: str) -> str:
     return "|".join(re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".") for glob in text.split())
@@ -81,10 +83,11 @@ _IN_FOLDER = {
 def is_secret_name(path: str) -> bool:
     """Whether a file of this path (with "/" or "\\") is never shown to a model."""
     folders, name = _parts(path)
-    is_code = _is_code(name)
+    if _is_code(name) and not name.startswith("."):
+        return False
     if _IS_SECRET.fullmatch(name):
-        return not is_code or name.startswith(".")
-    return not is_code and any(
+        return True
+    return not _is_code(name) and any(
         _IN_FOLDER[folder].fullmatch(name) for folder in folders if folder in _IN_FOLDER
     )
 
@@ -95,7 +98,8 @@ def is_suspicious_name(path: str) -> bool:
     if is_secret_name(path):
         return False
     stem, dot, _extension = name.rpartition(".")
-    if dot and _SUSPICIOUS.fullmatch(stem.lower()):
+    # Plain words first: nearly every name has none, and there are many names.
+    if dot and any(word in stem for word in _HINTS) and _SUSPICIOUS.fullmatch(stem):
         return True
     return _is_code(name) and any(
         folder in _IN_FOLDER and _SECRET_FOLDERS[folder] == "*" for folder in folders
