@@ -12,6 +12,8 @@ from stardraftd.privacy.values import Style, is_secret_value
 
 # Values are looked for this far behind a name.
 _REACH = 700
+# As much of a line is looked at before a name.
+_REACH_BACK = 200
 
 _NAME = linear(
     r"(?:pass(?:word|wd|wort|phrase|code|key)|mot_?de_?passe|contrase[nñ]a|kennwort|wachtwoord|\bpass\b|_pass\b|pass_|pwd"
@@ -137,7 +139,8 @@ def assigned_spans(text: str) -> Iterator[tuple[int, int]]:
         if found is None or not group:
             continue
         value = found[group]
-        line = text[text.rfind("\n", 0, start) + 1 : start][-200:]
+        near = max(start - _REACH_BACK, 0)
+        line = text[max(text.rfind("\n", near, start) + 1, near) : start]
         style = _style_of(
             group, found["operator"] or found["gives"] or "", line, is_constant=name.group().isupper()
         )
