@@ -16,7 +16,8 @@ _REACH = 700
 _REACH_BACK = 200
 
 _NAME = linear(
-    r"(?:pass(?:word|wd|wort|phrase|code|key)|mot_?de_?passe|contrase[nñ]a|kennwort|wachtwoord|\bpass\b|_pass\b|pass_|pwd"
+    r"(?:pass(?:word|wd|wort|phrase|code|key)|mot_?de_?passe|contrase[nñ]a|kennwort|wachtwoord"
+    r"|\bpass\b|(?-i:[a-z]Pass)\b|_pass\b|pass_|pwd"
     r"|pswd|secret|token"
     r"|authorization|credential|mnemonic|(?:seed|recovery|backup)[_-]?phrase|\bpsk\b|_psk\b"
     r"|requirepass|masterauth|salt\b|_salt|pepper\b|passw\b|userpass|bind_?pw|\bpw\b|_pw\b"
@@ -69,7 +70,8 @@ _AFTER = linear(
         # WITH PASSWORD '...', --password "..."
         |[ \t]{1,8}(?:"(?P<spoken>[^"\n]{3,})"|'(?P<spoken_single>[^'\n]{3,})')
         # DB_PASSWORD=... to the line's end; Server=x;Password=...;
-        |(?P<operator>[ \t]{0,8}(?::=|=>|[=:]|\?=)[ \t]{0,8})(?P<bare>[^\s"'`;&,(\[][^\s"'`;&]{2,})
+        |(?P<operator>[ \t]{0,8}(?::=|=>|[=:]|\?=)[ \t]{0,8})
+        (?:[&!][\w!-]{1,40}[ \t]{1,4}){0,2}(?P<bare>[^\s"'`;&,(\[][^\s"'`;&]{2,})
         # ENV DB_PASSWORD ..., --password ..., login x password ...
         |[ \t]{1,8}(?P<word>[^\s"'`=(\[{][^\s"'`]{2,})
         )
@@ -92,7 +94,8 @@ _STARTS = linear(
 )
 
 _CODE_MARK = linear(
-    r"[;{(,\[]\s*$|^\s*(?:def|class|function|import|from|if|for|return|public|private|let|const|var|fn|func)\b|=>|->|\)\s*:",
+    r"[;{(,\[]\s*$|^\s*(?:def|class|function|import|from|if|for|return|public|private|let|const|var|fn|func)\b"
+    r"|=>|->|\)\s*:",
     multiline=True,
     is_ascii=True,
 )
@@ -144,7 +147,7 @@ def assigned_spans(text: str) -> Iterator[tuple[int, int]]:
         style = _style_of(
             group, found["operator"] or found["gives"] or "", line, is_constant=name.group().isupper()
         )
-        if style == "written" and found["bare"].isalpha():
+        if style == "written" and found["bare"].isalnum():
             is_data = _is_data(text) if is_data is None else is_data
             style = "data" if is_data else style
         if style and is_secret_value(name.group(), value, style):

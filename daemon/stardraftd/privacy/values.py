@@ -99,7 +99,7 @@ _IS_URL = linear(
     r"[a-z][a-z0-9+.-]*://[^\s@]*|/[\w./-]*|\.{1,2}/.*|[\w./-]+\.(?:py|js|ts|json|ya?ml|txt|pem|key|crt|env)",
     is_ascii=True,
 )
-_SEPARATORS = "-_./:@ \t"
+_SEPARATORS = "-_./:@,;()'\" \t"
 _RUNS = ("abcdefgh", "ABCDEFGH", "01234567", "12345678", "qwertyui")
 _MIN_ENTROPY_BITS = (
     3.0  # per character; English words of 8 to 12 letters have 2.5 to 3.2, hex keys 3.5 and more
@@ -125,7 +125,7 @@ def is_placeholder(value: str) -> bool:
     if len(set(value)) < 3 or _DUMMY.search(value):
         return True
     rest = _TEMPLATE.sub("", value)
-    return rest != value and len(rest.strip(_SEPARATORS)) < 3
+    return rest != value and not rest.strip(_SEPARATORS)
 
 
 def _is_password(name: str, value: str, style: Style) -> bool:
@@ -146,7 +146,8 @@ def _is_bare_password(value: str, style: Style) -> bool:
     if style == "set":
         return len(value) >= 4 and not _is_code(value)
     if style == "data":
-        return len(value) >= 5 and value.islower() and not _TYPE.fullmatch(value)
+        is_word = value.islower() or any(character.isdigit() for character in value)
+        return len(value) >= 5 and is_word and not _TYPE.fullmatch(value) and not value.isdigit()
     n_digits = sum(character.isdigit() for character in value)
     if _EXPRESSION.fullmatch(value):
         # A name or a plain password: names end in one digit at most, or have none.
