@@ -1,6 +1,7 @@
 """What counts as a secret: by name and by content. Cases to add to: tests/data/privacy,
 tests/data/lsp/context."""
 
+import json
 import time
 import tomllib
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from stardraftd.privacy.content import has_secret, holds_key, holds_private_key, secret_spans
 from stardraftd.privacy.names import is_secret_name, is_suspicious_name
-from stardraftd.privacy.services import entropy_bits
+from stardraftd.privacy.services import entropy_bits, token_spans
 from tests.measure_secrets import false_alarms, labelled, misses
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,6 +73,13 @@ def test_entropy_is_that_of_shannon() -> None:
     assert entropy_bits("aaaa") == 0
     assert entropy_bits("abab") == pytest.approx(1)
     assert entropy_bits("abcdefgh") == pytest.approx(3)
+
+
+def test_every_rule_of_gitleaks_is_a_pattern_and_finds_its_words() -> None:
+    rules = json.loads((ROOT / "daemon" / "stardraftd" / "privacy" / "gitleaks.json").read_text())["rules"]
+    assert len(rules) > 200
+    # A text with the words of all: each rule is compiled, and none of them takes a word alone for a token.
+    assert list(token_spans("\n".join(word for rule in rules for word in rule["keywords"]))) == []
 
 
 # --- the labelled set: what docs/privacy.md promises ------------------------------------------------------

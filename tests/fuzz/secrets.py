@@ -71,7 +71,8 @@ _TAILS = ("\nx = 1\n", "\n\nreturn None\n", "\n# the end\n", "\n")
 
 def run(random: Random, deadline: Deadline) -> Report:
     report = Report()
-    known = [text for _, text in labelled("secrets.txt") if has_secret(text)]
+    # Some are seen in configuration only: in code, a plain word after a name is another name.
+    known = [text for _, text in labelled("secrets.txt") if has_secret(f"call(x);\n{text}")]
     harmless = [text for _, text in labelled("harmless.txt")]
     for case in deadline.cases():
         report.n_cases += 1
