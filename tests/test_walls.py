@@ -27,6 +27,8 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.errors",
     "stardraftd.logs",
     "stardraftd.paths",
+    "stardraftd.patterns",
+    "stardraftd.privacy",
     "stardraftd.protocol",
 }
 # Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.

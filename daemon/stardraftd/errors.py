@@ -15,6 +15,7 @@
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
     │   └── EngineCrashedError     the engine process died
     ├── RequestError           the request itself is wrong
+    │   └── SecretError            what it would show to the model is secret
     ├── DaemonStartError       the daemon could not be started
     └── DaemonUnreachableError the daemon did not answer, or went away while answering
 
@@ -93,6 +94,10 @@ class EngineCrashedError(EngineError):
 
 class RequestError(StardraftError):
     code = "request"
+
+
+class SecretError(RequestError):
+    code = "secret"
 
 
 class DaemonStartError(StardraftError):

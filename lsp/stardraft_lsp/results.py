@@ -1,6 +1,5 @@
 """A suggestion as the protocol wants it: an inline item, or an entry of a completion list."""
 
-import re
 from collections.abc import Sequence
 
 from lsprotocol import types
@@ -8,8 +7,9 @@ from lsprotocol import types
 from stardraft_lsp.dialects import write_accept_command
 from stardraft_lsp.documents import Document, Position
 from stardraft_lsp.requests import Selected
+from stardraftd.patterns import linear
 
-_WORD_BEFORE = re.compile(r"\w+\Z")
+_WORD_BEFORE = linear(r"\w+$")
 _LABEL_LENGTH = 60
 
 

@@ -144,7 +144,8 @@ def complete(
         raise RequestError(f"--top-p is {top_p:g}; it must be above 0 and at most 1.")
     place = parse_location(location)
     asked = wanted(model, gpu_layers, context_tokens, settings)
-    prefix, suffix = _text_around(place, asked)
+    text = _readable(place.file)
+    prefix, suffix = _text_around(text, place, asked)
     origin = _origin(place, path, repository)
     request = CompletionRequest(
         document=f"cli:{place.file}" if place.file == STDIN else Path(place.file).absolute().as_uri(),
@@ -164,11 +165,26 @@ def complete(
     asyncio.run(ask(request, asked, as_json=json))
 
 
-def _text_around(place: Location, asked: Wanted) -> tuple[str, str]:
+def _readable(file: str) -> str:
+    """The text to complete. Raises RequestError, also for what no model may be shown."""
+    from stardraftd.privacy.guard import refuse_document
+
+    text = read_text(file)
+    for name in _names(file):
+        refuse_document(name, file, text)
+    return text
+
+
+def _names(file: str) -> tuple[str, ...]:
+    """A file's absolute path, and where links in it lead: both are asked about."""
+    return () if file == STDIN else (str(Path(file).absolute()), str(Path(file).resolve()))
+
+
+def _text_around(text: str, place: Location, asked: Wanted) -> tuple[str, str]:
     from stardraftd.config import load_config
 
     editor = load_config(overrides=asked.overrides()).editor
-    prefix, suffix = split(read_text(place.file), place)
+    prefix, suffix = split(text, place)
     return window(prefix, suffix, editor.max_prefix_bytes, editor.max_suffix_bytes)
 
 
@@ -180,8 +196,12 @@ def _origin(place: Location, path: str | None, repository: str | None) -> Origin
 
 
 def _chunk(file: str) -> "ContextChunk":
+    from stardraftd.privacy.guard import refuse_context
     from stardraftd.protocol import ContextChunk
 
     if file == STDIN:
         raise RequestError("--context takes a file; stdin can be only the text that is completed.")
-    return ContextChunk(path=origin_of(Path(file)).path, text=read_text(file))
+    text = read_text(file)
+    for name in _names(file):
+        refuse_context(name, text)
+    return ContextChunk(path=origin_of(Path(file)).path, text=text)

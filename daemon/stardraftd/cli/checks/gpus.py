@@ -69,7 +69,7 @@ def _devices(probe: Probe) -> Check:
 def built_for(probe: Probe) -> list[str]:
     """The kinds of GPU that this build has code for: "CUDA", "Metal", "Vulkan", ...; [] for the CPU alone."""
     described = re.findall(r"(?:^|\|)\s*(\w+) :", probe.system_info)
-    named = [re.sub(r"\d+$", "", device.name) for device in probe.devices]
+    named = [device.name.rstrip("0123456789") for device in probe.devices]
     known = [GPU_BACKENDS[name] for name in (*described, *named) if name in GPU_BACKENDS]
     return list(dict.fromkeys(known))
 

@@ -97,7 +97,7 @@ def backends(facts: Facts) -> Check | list[Check]:
 
 def built_features(system_info: str) -> set[str]:
     """The instruction sets that are on in llama.cpp's own description: `... | AVX2 = 1 | ...`."""
-    return set(re.findall(r"(\w+) = 1\b", system_info))
+    return set(re.findall(r"\b(\w{1,64}) = 1\b", system_info))
 
 
 def processor_features(cpuinfo: str) -> list[str]:

@@ -70,7 +70,7 @@ def servers_of(program: str, language: str) -> tuple[str, ...] | None:
         return None
     found = []
     for line in lines[head + 1 :]:
-        entry = re.match(r"\s+\S+ ([^\s:]+):", line)
+        entry = re.match(r"\s{1,40}\S{1,40} ([^\s:]{1,200}):", line)
         if entry is None:
             break
         found.append(entry.group(1))
