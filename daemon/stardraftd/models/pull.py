@@ -328,7 +328,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _is_source(name: str) -> bool:
-    return "/" not in name and (
+    return not any(char in name for char in "/:") and (  # nor a drive of Windows
         name in _SOURCE_FILES or name.endswith((".safetensors", ".safetensors.index.json"))
     )
 
