@@ -1,4 +1,4 @@
-"""Whoever answers in the Hub's place: nothing outside the folder of models is touched, and every answer ends."""
+"""Whoever answers in the Hub's place: nothing outside the store is touched, and every answer ends."""
 
 import gzip
 import resource

@@ -18,6 +18,7 @@ EXAMPLES = examples(
     "stardraft model pull starcoder2-3b",
     "stardraft model pull starcoder2-3b --quant Q8_0",
     "stardraft model pull second-state/StarCoder2-3B-GGUF:starcoder2-3b-Q5_K_M.gguf",
+    "stardraft model pull https://huggingface.co/OWNER/REPOSITORY/blob/main/FILE.gguf",
     "stardraft model pull ~/Downloads/my-model.gguf --name mine",
 )
 
@@ -28,7 +29,8 @@ def pull(
         typer.Argument(
             metavar="MODEL",
             help="starcoder2-3b, starcoder2-7b, starcoder2-15b; or OWNER/REPOSITORY:FILE.gguf[@REVISION] on "
-            "the Hugging Face Hub; or the path of a GGUF, which is copied.",
+            "the Hugging Face Hub, or the address of the file's page there; or the path of a "
+            "GGUF, which is copied.",
         ),
     ],
     *,

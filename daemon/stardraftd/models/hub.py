@@ -295,12 +295,20 @@ def _explained(what: str) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise _refused(what, error) from error
     except errors.HTTPError as error:  # type: ignore[attr-defined,unused-ignore]  # of its HTTP library
-        raise ModelDownloadError(
-            f"The Hub could not be reached for {what}: {_said(error)}",
-            "Check the network, and HTTPS_PROXY if there is a proxy; then try again. What arrived is kept.",
-        ) from error
+        raise _unreached(what, error) from error
+    except OverflowError as error:  # a port that is none
+        raise _unreached(what, error) from error
     except OSError as error:
         raise _failed(what, error) from error
+
+
+def _unreached(what: str, error: Exception) -> ModelDownloadError:
+    proxies = hub_client.proxies()
+    through = f"the proxy in {' and '.join(proxies)}" if proxies else "HTTPS_PROXY if there is a proxy"
+    return ModelDownloadError(
+        f"The Hub could not be reached for {what}: {_said(error)}",
+        f"Check the network, and {through}; then try again. What arrived is kept.",
+    )
 
 
 def _refused(what: str, error: Any) -> StardraftError:

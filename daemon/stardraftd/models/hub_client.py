@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
 
 from stardraftd.errors import ModelDownloadError, StardraftError
 
@@ -25,10 +24,6 @@ MAX_WAIT_S = 60
 # Only whole chunks are written, so a cut loses less than one; huggingface_hub's own are 10 MiB.
 CHUNK_BYTES = 1 << 18
 
-_PROXY_HINT = (
-    "Write PROXY=http://HOST:PORT, or socks5://HOST:PORT, or unset it. "
-    "Or give the path of a file: stardraft model pull PATH"
-)
 # How many bytes the file that is being downloaded has; None while something else is asked for.
 _file_bytes: ContextVar[int | None] = ContextVar("file_bytes", default=None)
 
@@ -133,14 +128,18 @@ def _limited(stream: Any, max_bytes: int, what: str, until: float | None) -> "ht
     return Limited()
 
 
+def proxies() -> list[str]:
+    """The variables that name a proxy, as they are written in this environment."""
+    wanted = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+    return [name for name in os.environ if name.upper() in wanted and os.environ[name]]
+
+
 def _proxy_error(error: Exception) -> StardraftError:
     """Which variable is wrong, found by trying each; its value may hold a password and is not shown."""
     import httpx2
 
-    for scheme, value in getproxies().items():
-        name = f"{scheme.upper()}_PROXY"
-        if scheme == "no" or (name not in os.environ and name.lower() not in os.environ):
-            continue
+    for name in proxies():
+        value = os.environ[name]
         address = value if "://" in value else f"http://{value}"
         try:
             httpx2.HTTPTransport(proxy=httpx2.Proxy(address)).close()
@@ -148,7 +147,11 @@ def _proxy_error(error: Exception) -> StardraftError:
             kind = address.partition("://")[0]
             known = kind in ("http", "https", "socks5", "socks5h")
             why = "is not an address" if known else f"is of the kind {kind}://, which cannot be used"
-            return ModelDownloadError(f"The proxy in {name} {why}.", _PROXY_HINT.replace("PROXY", name, 1))
+            return ModelDownloadError(
+                f"The proxy in {name} {why}.",
+                f"Write {name}=http://HOST:PORT, or socks5://HOST:PORT, or unset it. "
+                "Or give the path of a file: stardraft model pull PATH",
+            )
     return ModelDownloadError(
         f"The settings of the network's proxy cannot be used: {error}.",
         "Look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
