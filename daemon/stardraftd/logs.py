@@ -19,6 +19,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ __all__ = ["LogHandler", "close", "configure", "follow", "read_tail", "render"]
 # What the standard library puts into every record; whatever else is there came by `extra`.
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN_FIELDS = frozenset({"time", "level", "logger", "event", "exception", "stack"})
+# Of one place in the program, so many warnings or errors are written in so many seconds; the rest is counted.
+BURST = 20
+BURST_S = 60.0
 
 
 def configure(level: str, max_bytes: int, backups: int, path: Path, stderr: bool) -> "LogHandler":
@@ -62,6 +66,14 @@ def close() -> None:
         handler.close()
 
 
+@dataclass
+class _Burst:
+    """Lines of one place in the program since a moment (seconds of the epoch)."""
+
+    began_s: float
+    n_lines: int = 0
+
+
 class LogHandler(logging.Handler):
     """Writes records to a file, and survives when it cannot.
 
@@ -81,6 +93,7 @@ class LogHandler(logging.Handler):
         self._file: int | None = None
         self._torn = False
         self._lost = 0
+        self._bursts: dict[object, _Burst] = {}
 
     def apply(self, *, path: Path, max_bytes: int, backups: int, stderr: bool) -> None:
         """New settings, from the next line on."""
@@ -98,6 +111,8 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            if (record.levelno or 0) >= logging.WARNING and self._is_surplus(record):
+                return
             line = _line(record)
         except Exception:  # noqa: BLE001 - a message that does not fit its arguments: the library's own way to say so
             self.handleError(record)
@@ -119,6 +134,19 @@ class LogHandler(logging.Handler):
         finally:
             self.release()
         super().close()
+
+    def _is_surplus(self, record: logging.LogRecord) -> bool:
+        """Whether too many like it were written just now: who can cause an error may cause a million."""
+        kind = record.exc_info[0] if record.exc_info else None
+        burst = self._bursts.setdefault((record.pathname, record.lineno, kind), _Burst(record.created))
+        if record.created - burst.began_s > BURST_S or record.created < burst.began_s:
+            if burst.n_lines > BURST:
+                record.left_out = burst.n_lines - BURST
+            burst.began_s, burst.n_lines = record.created, 0
+        burst.n_lines += 1
+        if burst.n_lines == BURST:
+            record.more = f"of these no more are written for {BURST_S:.0f} s"
+        return burst.n_lines > BURST
 
     def _write(self, line: bytes) -> None:
         """Raises OSError; then the line is lost."""

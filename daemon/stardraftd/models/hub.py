@@ -95,7 +95,7 @@ def listing(repository: str, revision: str) -> Listing:
     what = f"{repository} at {revision}"
     hub_client.prepare()
     from huggingface_hub import constants
-    from huggingface_hub.utils import (
+    from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
         build_hf_headers,
         get_session,
         hf_raise_for_status,
