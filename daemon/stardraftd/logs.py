@@ -16,7 +16,6 @@ the daemon.
 import json
 import logging
 import os
-import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stardraftd import atomic
 from stardraftd.log_reader import follow, read_tail, render
 from stardraftd.paths import tilde
 
@@ -171,7 +171,7 @@ class LogHandler(logging.Handler):
         """The open file with room for `size` more bytes."""
         file = self._open_file()
         info = os.fstat(file)
-        if stat.S_ISREG(info.st_mode) and info.st_size > 0 and info.st_size + size > self._max_bytes:
+        if info.st_size > 0 and info.st_size + size > self._max_bytes:
             self._close_file()
             self._put_aside()
             file = self._open_file()
@@ -181,14 +181,12 @@ class LogHandler(logging.Handler):
         """The file that stands at the path now: someone may have removed or moved the one that was opened."""
         if self._file is not None:
             with suppress(FileNotFoundError):
-                if os.path.samestat(self._path.stat(), os.fstat(self._file)):
+                if os.path.samestat(self._path.lstat(), os.fstat(self._file)):
                     return self._file
             self._close_file()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self._path, flags, 0o600)
-        info = os.fstat(self._file)
-        if stat.S_ISREG(info.st_mode) and info.st_mode & 0o077 and hasattr(os, "fchmod"):
+        self._file = atomic.open_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, own=True)
+        if os.fstat(self._file).st_mode & 0o077 and hasattr(os, "fchmod"):
             os.fchmod(self._file, 0o600)
         return self._file
 
