@@ -165,6 +165,13 @@ def find() -> Endpoint | None:
         _refuse_foreign(path, path.lstat())
         try:
             return msgspec.json.decode(atomic.read(path, own=True), type=Endpoint)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise PathError(
+                f"The daemon's address cannot be read from {path}: {error.strerror or error}.",
+                "Remove what is there; the daemon writes it anew when it starts.",
+            ) from error
         except msgspec.DecodeError:
             return None  # being written, or left half-written by a crash: a new daemon replaces it
     return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stardraftd import atomic
+from stardraftd.printable import visible_line
 
 _BLOCK_BYTES = 65_536
 _OWN_FIELDS = ("time", "level", "logger", "event", "exception")
@@ -65,15 +66,14 @@ def follow(path: Path, *, lines: int = 0, poll_s: float = 0.2) -> Iterator[str]:
 def render(line: str) -> str:
     """A log line as a person reads it: local time, level, logger, event, fields, and the traceback below.
 
-    A line that is no JSON object is shown as it is. Control characters are escaped, so that a file's odd
-    name in the log cannot drive the terminal.
+    A line that is no JSON object is shown as it is. What could drive the terminal is written out.
     """
     try:
         record = json.loads(line)
     except ValueError:
         record = None
     if not isinstance(record, dict):
-        return _harmless(line)
+        return visible_line(line)
     head = (
         f"{_local_time(record.get('time'))} {record.get('level', ''):<7} "
         f"{record.get('logger', '')}: {record.get('event', '')}"
@@ -85,7 +85,7 @@ def render(line: str) -> str:
     ]
     exception = str(record.get("exception", "")).splitlines()
     return "\n".join(
-        _harmless(text) for text in ("  ".join([head, *fields]), *(f"    {row}" for row in exception))
+        visible_line(text) for text in ("  ".join([head, *fields]), *(f"    {row}" for row in exception))
     )
 
 
@@ -147,7 +147,3 @@ def _local_time(value: object) -> str:
 
 def _text(line: bytes) -> str:
     return line.rstrip(b"\r").decode("utf-8", errors="replace")
-
-
-def _harmless(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)

@@ -18,6 +18,7 @@ import platformdirs
 
 from stardraftd.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.errors import ModelNotFoundError, PathError
+from stardraftd.printable import visible_line
 from stardraftd.protocol import PROTOCOL
 
 __all__ = [
@@ -130,12 +131,12 @@ def lock_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
 
 
 def tilde(path: Path) -> str:
-    """A path for a person to read: the home folder is written `~`."""
+    """A path for a person to read, as one line: the home folder is written `~`."""
     with suppress(RuntimeError, ValueError):
         home = Path.home()
         if home != Path(home.anchor):
-            return str(Path("~") / path.relative_to(home))
-    return str(path)
+            return visible_line(str(Path("~") / path.relative_to(home)))
+    return visible_line(str(path))
 
 
 def _from_environment(variable: str) -> Path | None:

@@ -141,9 +141,9 @@ def configuration(path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "use"),
     [
-        (lambda: licences.agreements_path(), agreements),
+        (licences.agreements_path, agreements),
         (lambda: record.folder() / "helix.json", set_up),
-        (lambda: endpoint_path(), address),
+        (endpoint_path, address),
         (lambda: Path(os.environ["STARDRAFT_CONFIG"]), configuration),
         (lambda: Path(os.environ["STARDRAFT_STATE_DIR"]) / "stats.sqlite", figures),
         (lambda: Path(os.environ["STARDRAFT_STATE_DIR"]) / SPEEDS_FILE, speeds),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def put_in_place(path: Path, kind: str, victim: Path) -> str:
-    """Makes `path` something that is no file of its own; a link leads to `victim`. Returns what it is called."""
+    """Makes `path` something that is no file; a link leads to `victim`. Returns what it is called."""
     if kind == "a symbolic link":
         path.symlink_to(victim)
     elif kind == "a pipe":

@@ -17,6 +17,7 @@ from stardraftd import __version__
 from stardraftd.cli import complete, daemon, doctor, model, setup, status, uninstall
 from stardraftd.cli.options import examples
 from stardraftd.errors import StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -80,7 +81,7 @@ def command() -> Command:
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"stardraft {__version__}")
+        tell(f"stardraft {__version__}")
         raise typer.Exit
 
 
@@ -109,7 +110,7 @@ def _stardraft(
     if config is not None:
         os.environ["STARDRAFT_CONFIG"] = str(config.expanduser().absolute())
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 @cache

@@ -9,6 +9,7 @@ from stardraftd.cli import options, status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.telling import show_warning
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     import psutil
@@ -71,7 +72,7 @@ def _daemon(context: typer.Context) -> None:
     of these commands is needed every day.
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 def start(
@@ -93,11 +94,11 @@ def start(
     before = asyncio.run(running_status())
     now = asyncio.run(_start(asked))
     if before is not None and before.pid == now.pid:
-        typer.echo(f"The daemon is running already: {_identity(now)}")
+        tell(f"The daemon is running already: {_identity(now)}")
         if warning := not_applied(asked, now):
             show_warning(warning, apply_hint(asked))
     else:
-        typer.echo(f"The daemon is running: {_identity(now)}")
+        tell(f"The daemon is running: {_identity(now)}")
 
 
 def stop(
@@ -115,9 +116,9 @@ def stop(
     from stardraftd.endpoint import find
 
     pid = asyncio.run(stop_and_wait(drain=not now))
-    typer.echo("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
+    tell("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
     if pid is not None and find() is not None:  # its own socket goes with it: this one is a service manager's
-        typer.echo(
+        tell(
             "The service listens on, and the next editor starts it again. "
             "To end that: stardraft setup service --undo"
         )
@@ -140,7 +141,7 @@ def restart(
     before = asyncio.run(stop_and_wait(drain=True))
     now = asyncio.run(_start(asked))
     instead = "" if before is None else f", in the place of pid {before}"
-    typer.echo(f"The daemon is running: {_identity(now)}{instead}")
+    tell(f"The daemon is running: {_identity(now)}{instead}")
 
 
 def logs(
@@ -164,7 +165,7 @@ def logs(
     if not follow and not path.exists():
         raise StardraftError(f"There is no log yet: {path}", "The daemon writes it when it first runs.")
     for line in log_reader.follow(path, lines=lines) if follow else log_reader.read_tail(path, lines):
-        typer.echo(line if json else log_reader.render(line))
+        tell(line if json else log_reader.render(line))
 
 
 def run(

@@ -68,7 +68,7 @@ def agreements() -> dict[str, Agreement]:
         return {}
     except (OSError, msgspec.DecodeError) as error:
         raise LicenceError(
-            f"What you agreed to cannot be read from {tilde(path)}: {getattr(error, 'strerror', None) or error}.",
+            f"What you agreed to cannot be read from {tilde(path)}: {_reason(error)}.",
             "Move that file away; you are then asked again.",
         ) from error
 
@@ -84,3 +84,7 @@ def agree(licence: Licence, model: str) -> None:
             f"Your agreement cannot be recorded in {tilde(path)}: {error.strerror}.",
             "Make that folder writable, or name another with STARDRAFT_STATE_DIR.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

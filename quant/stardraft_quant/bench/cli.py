@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraftd import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -300,10 +302,9 @@ def _peer(given: str) -> tuple[str, Path]:
 @contextmanager
 def _telling() -> Iterator[Tell]:
     """What is being measured now, on stderr, if that is a terminal."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = printable.console(stderr=True)
     if not console.is_terminal:
         yield lambda _sentence: None
         return
@@ -313,11 +314,10 @@ def _telling() -> Iterator[Tell]:
 
 def _show(report: "RenderableType") -> None:
     """A report; a pipe or a file gets its full width."""
-    from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = printable.console()
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=200)
+        console = printable.console(width=200)
     console.print(report)
 
 

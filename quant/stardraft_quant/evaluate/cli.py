@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -335,11 +338,11 @@ def _sandbox(timeout_s: float) -> "Sandbox":
     from stardraft_quant.evaluate.sandbox import Sandbox
 
     sandbox = Sandbox(timeout_s)
-    typer.echo("This executes programs that the model wrote, on this computer.", err=True)
-    typer.echo(f"  Walls: {'; '.join(sandbox.walls)}; {timeout_s:g} s for each.", err=True)
+    tell("This executes programs that the model wrote, on this computer.", to_stderr=True)
+    tell(f"  Walls: {'; '.join(sandbox.walls)}; {timeout_s:g} s for each.", to_stderr=True)
     if sandbox.missing:
-        typer.echo(f"  This system does not give: {'; '.join(sandbox.missing)}.", err=True)
-    typer.echo("  They can read the files that you can read. Ctrl-C ends it.", err=True)
+        tell(f"  This system does not give: {'; '.join(sandbox.missing)}.", to_stderr=True)
+    tell("  They can read the files that you can read. Ctrl-C ends it.", to_stderr=True)
     return sandbox
 
 
@@ -379,10 +382,9 @@ def _check_outputs(json: Path | None, chart: Path | None) -> None:
 @contextmanager
 def _progress(total: int) -> "Iterator[Callable[[int], None]]":
     """A bar with the time left, on stderr, if that is a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = printable.console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), "answers,", TimeRemainingColumn(), "left")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("answering", total=total)
@@ -391,7 +393,6 @@ def _progress(total: int) -> "Iterator[Callable[[int], None]]":
 
 def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
     """Table, JSON and chart. An interrupted run is shown, and leaves with 130."""
-    from rich.console import Console
 
     from stardraft_quant.evaluate.report import render, report_of, to_json
     from stardraft_quant.unfinished import write_whole
@@ -401,9 +402,9 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(to_json(report))
     else:
-        console = Console(highlight=False, markup=False, emoji=False)
+        console = printable.console()
         if not console.is_terminal:  # a pipe or a file gets its full width
-            console = Console(highlight=False, markup=False, emoji=False, width=200)
+            console = printable.console(width=200)
         console.print(render(report))
         if json is not None:
             write_whole(json, to_json(report))
