@@ -49,6 +49,8 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 100_000
+# The origin of a value that was given as an override.
+COMMAND_LINE = "command line"
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -261,7 +263,7 @@ def _from_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
                 value=_value(text, setting),
                 shown=toml(text),
                 subject=f"{place} {setting.name}",
-                origin="command line",
+                origin=COMMAND_LINE,
                 folder=Path(),
             ),
             f"Leave it out to get the default, {setting.default_shown}.",

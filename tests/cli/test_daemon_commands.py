@@ -77,7 +77,7 @@ def test_a_wrong_setting_stops_no_daemon(home: dict[str, str]) -> None:
     stardraft(home, "daemon", "start")
     pid = pid_of(home)
     result = stardraft(home, "daemon", "restart", "--gpu-layers", "many")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert '"many"' in result.stderr
     assert pid_of(home) == pid
 

@@ -65,6 +65,10 @@ def pull(
     from stardraftd.models.pull import pull as bring
     from stardraftd.models.store import Store
 
+    if use:
+        from stardraftd.config import load_config
+
+        load_config()  # what cannot be chosen afterwards is said before gigabytes are here
     wish = Wish(
         model=read_name(model),
         quantisation=quantisation.upper(),

@@ -63,6 +63,7 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
 
     path = resolve(name)
     check(path)
+    load_config()  # with a mistake in it nothing would be taken up: then nothing is written
     file = choose(None if name == BUILT_IN else path)
 
     def say(text: str) -> None:

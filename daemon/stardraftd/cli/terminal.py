@@ -18,7 +18,7 @@ from stardraftd.printable import console
 
 def prepare_streams() -> None:
     """Makes stdout and stderr take any text: a pipe gets UTF-8, a terminal what its encoding can show."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):  # None where the descriptor is closed
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
             continue  # a test's or an embedder's stream
@@ -65,5 +65,6 @@ def write(
 
 
 def silence_stdout() -> None:
-    """After a broken pipe: what is still buffered goes nowhere, so the interpreter's exit is quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """After a write that failed: what is still buffered goes nowhere, so the interpreter's exit is quiet."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

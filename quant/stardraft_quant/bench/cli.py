@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd import printable
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +42,6 @@ Model = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
 
 bench = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,12 +49,14 @@ bench = typer.Typer(
 )
 
 
-@bench.callback()
-def _bench() -> None:
+@bench.callback(invoke_without_command=True)
+def _bench(context: typer.Context) -> None:
     """Measure how fast a model is on this computer.
 
     Times depend on what else the computer does: close what you can, and look at the spread.
     """
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
 
 
 @bench.command(epilog=SPEED_EXAMPLES)

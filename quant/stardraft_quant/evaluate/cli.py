@@ -83,7 +83,6 @@ Chart = Annotated[
 ]
 
 evaluate = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -91,13 +90,15 @@ evaluate = typer.Typer(
 )
 
 
-@evaluate.callback()
-def _evaluate() -> None:
+@evaluate.callback(invoke_without_command=True)
+def _evaluate(context: typer.Context) -> None:
     """Measure how good a model's suggestions are.
 
     Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
     editor. Ctrl-C shows what was measured so far.
     """
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
 
 
 @evaluate.command(epilog=HOLES_EXAMPLES, short_help="With lines taken out of your own source files.")
