@@ -1,4 +1,4 @@
-"""Exit codes are those of docs/troubleshooting.md, and what the system refuses is a sentence, not a mistake."""
+"""Exit codes are those of docs/troubleshooting.md, and what the system refuses is a sentence."""
 
 import os
 import shutil
@@ -59,6 +59,27 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(typed.split()) == 2
     assert capsys.readouterr().err.startswith("stardraft: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize(
+    "command", ["daemon stop", "status", "model use built-in", "daemon start", "complete a.py:1"]
+)
+def test_a_pipe_as_the_configuration_holds_nobody_up(
+    command: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(places / "config.toml")
+    code = run(command.split())
+    said = capsys.readouterr()
+    assert code == (0 if command == "daemon stop" else 3 if command == "status" else 1)
+    assert ("it is a pipe, not a file" in said.err) == (code == 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_as_the_servers_log_holds_nobody_up(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(places / "log")
+    assert run(["lsp", "--log-file", "log"]) == 2
+    assert "--log-file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", ["missing", "missing/too", ""])

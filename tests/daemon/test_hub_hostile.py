@@ -192,6 +192,13 @@ def test_a_wish_to_be_asked_again_in_years_is_an_answer(place: Place, headers: d
         place.pull()
 
 
+@pytest.mark.parametrize("value", ["gzip", "bytes 0-1/x", "bytes */-", "9" * 5000])
+def test_a_length_that_is_none_is_not_the_hubs(place: Place, value: str) -> None:
+    place.hub.lie(FILE, headers={"Content-Range": value})
+    with pytest.raises(ModelDownloadError, match="is not the Hub"):
+        place.pull()
+
+
 def test_a_circle_of_redirects_ends(place: Place) -> None:
     place.hub.redirect("*", f"{place.hub.url}/api/models/{REPOSITORY}")
     with pytest.raises(ModelDownloadError):

@@ -298,6 +298,8 @@ def _explained(what: str) -> Iterator[None]:
         raise _unreached(what, error) from error
     except OverflowError as error:  # a port that is none
         raise _unreached(what, error) from error
+    except ValueError as error:  # such as a length that is no number
+        raise hub_client.not_the_hub(what, f"its answer cannot be read ({error})") from error
     except OSError as error:
         raise _failed(what, error) from error
 

@@ -39,12 +39,12 @@ class Settings:
     environment: Mapping[str, str]
 
     def __post_init__(self) -> None:
+        for name, value in self.environment.items():
+            plain(value, f"The environment variable {name}")
         for word in self.command:
             plain(word, "The command of this installation")
         plain(str(self.socket), "The daemon's socket")
         plain(str(self.state), "The state folder")
-        for name, value in self.environment.items():
-            plain(value, f"The environment variable {name}")
 
 
 class Manager(Protocol):
