@@ -48,7 +48,7 @@ from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
-from stardraftd.printable import visible, visible_line
+from stardraftd.printable import visible
 from stardraftd.protocol import Notice
 
 log = logging.getLogger(__name__)
@@ -388,9 +388,6 @@ class StardraftServer(LanguageServer):
         return EditorProgress(self) if window and window.work_done_progress else None
 
     def send_status(self, report: StatusReport) -> None:
-        report = msgspec.structs.replace(
-            report, message=visible(report.message), model=visible_line(report.model)
-        )
         self.protocol.notify(STATUS, msgspec.to_builtins(report))
         if self.speaks_copilot:
             self.protocol.notify("didChangeStatus", write_status(report))

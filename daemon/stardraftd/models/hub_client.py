@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from stardraftd.errors import ModelDownloadError, StardraftError
@@ -31,12 +32,17 @@ _file_bytes: ContextVar[int | None] = ContextVar("file_bytes", default=None)
 def prepare() -> None:
     """Has huggingface_hub use this client, and ask the Hub for nothing but the files asked for."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import _http
 
     constants.HF_HUB_DISABLE_TELEMETRY = True
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
-    if _http._GLOBAL_CLIENT_FACTORY is not _client:
-        _http.set_client_factory(_client)
+    _use_client()
+
+
+@cache  # once: it closes the connections that are open
+def _use_client() -> None:
+    from huggingface_hub import set_client_factory
+
+    set_client_factory(_client)
 
 
 @contextmanager
