@@ -31,9 +31,10 @@ _file_bytes: ContextVar[int | None] = ContextVar("file_bytes", default=None)
 
 def prepare() -> None:
     """Has huggingface_hub use this client, and ask the Hub for nothing but the files asked for."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import constants
 
-    constants.HF_HUB_DISABLE_TELEMETRY = True
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # where it was imported before this
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     _use_client()
 
