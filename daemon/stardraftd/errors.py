@@ -27,9 +27,13 @@ from typing import ClassVar
 
 
 class StardraftError(Exception):
-    """Base of all deliberate errors. `str(error)` is the sentence, `error.hint` what to do."""
+    """Base of all deliberate errors. `str(error)` is the sentence, `error.hint` what to do.
+
+    is_remote: another process, such as the daemon, told it.
+    """
 
     code: ClassVar[str] = "error"
+    is_remote: bool = False
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -117,4 +121,6 @@ def _all_errors(base: type[StardraftError]) -> dict[str, type[StardraftError]]:
 
 def error_from_code(code: str, message: str, hint: str = "") -> StardraftError:
     """The error that crossed a process boundary as (code, message, hint), as an exception again."""
-    return _all_errors(StardraftError).get(code, StardraftError)(message, hint)
+    error = _all_errors(StardraftError).get(code, StardraftError)(message, hint)
+    error.is_remote = True
+    return error

@@ -48,6 +48,7 @@ from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
+from stardraftd.printable import visible
 from stardraftd.protocol import Notice
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class StardraftServer(LanguageServer):
                 loop.call_soon_threadsafe(self._prepared, uri)
 
         def on_scanned(status: ContextStatus) -> None:  # in the background thread
-            message = types.LogMessageParams(types.MessageType.Log, sentence(status))
+            message = types.LogMessageParams(types.MessageType.Log, visible(sentence(status)))
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.window_log_message, message)
 
@@ -398,7 +399,7 @@ class StardraftServer(LanguageServer):
         self._show(types.MessageType.Warning, f"stardraft: {notice.message} {notice.hint}".strip())
 
     def _show(self, kind: types.MessageType, message: str) -> None:
-        self.window_show_message(types.ShowMessageParams(type=kind, message=message))
+        self.window_show_message(types.ShowMessageParams(type=kind, message=visible(message)))
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """pygls would pop up a message for every unforeseen error; they go to the log."""

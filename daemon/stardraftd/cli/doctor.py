@@ -6,6 +6,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.telling import FAILED
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks import Check
@@ -62,9 +63,9 @@ def _conclude(problems: int, warnings: int) -> None:
         return f"{number} {noun}{'' if number == 1 else 's'}"
 
     if problems or warnings:
-        typer.echo(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
+        tell(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
     else:
-        typer.echo("\nEverything is in order.")
+        tell("\nEverything is in order.")
 
 
 def _print_json(found: "list[Check]") -> None:

@@ -134,7 +134,10 @@ def _read(file: str) -> bytes:
 def _missing_hint(path: Path) -> str:
     if path.is_absolute():
         return "Check the path."
-    return f"It was looked for in {Path.cwd()}."
+    try:
+        return f"It was looked for in {Path.cwd()}."
+    except OSError:
+        return "The current folder does not exist any more: change to another one, for example: cd"
 
 
 def _exists(file: str) -> bool:

@@ -8,6 +8,7 @@ import typer
 
 from stardraftd.cli.options import BUILT_IN, examples
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.client import DaemonClient
@@ -62,11 +63,12 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
 
     path = resolve(name)
     check(path)
+    load_config()  # with a mistake in it nothing would be taken up: then nothing is written
     file = choose(None if name == BUILT_IN else path)
 
     def say(text: str) -> None:
         if not quiet:
-            typer.echo(text)
+            tell(text)
 
     say(f"{name} is the model from now on ({tilde(file)}).")
     origin = load_config().origins.get("model.path", "")

@@ -64,7 +64,7 @@ class TextView:
                 self._begin()
             case Text():
                 self._begin()
-                write(out(), event.text, _SUGGESTION, end="")
+                write(out(), event.text, _SUGGESTION, end="", raw_in_pipe=True)
             case Done():
                 self._begin()
                 self._end(event)

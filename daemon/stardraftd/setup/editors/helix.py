@@ -124,6 +124,10 @@ def _add(languages: Any, language: str, in_force: tuple[str, ...]) -> None:
         listed.append(NAME)
 
 
+# What some editors on Windows begin a file with.
+_MARK = "\ufeff"
+
+
 def _plan(place: Place) -> Plan:
     if place.program is not None and is_too_old(place.program):
         raise StardraftError(
@@ -133,8 +137,11 @@ def _plan(place: Place) -> Plan:
         )
     path = place.path or config_file()
     there = read_text(path)
+    mark = _MARK if (there or "").startswith(_MARK) else ""
     try:
-        text = merged((there or "").replace("\r\n", "\n"), place.command, place.program)
+        text = mark + merged(
+            (there or "").removeprefix(_MARK).replace("\r\n", "\n"), place.command, place.program
+        )
     except (ParseError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"{tilde(path)} cannot be read, so it is not changed: {error}.",
