@@ -32,6 +32,7 @@ from stardraftd.config_schema import (
 )
 from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path, tilde
+from stardraftd.regular_files import open_regular
 
 __all__ = [
     "CompletionConfig",
@@ -158,7 +159,7 @@ def _from_file(file: Path) -> Iterator[_Given]:
 
 def _read(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return ""

@@ -18,10 +18,13 @@ from msgspec import Struct
 
 from stardraftd.errors import DaemonStartError, PathError
 from stardraftd.paths import endpoint_path, lock_path, socket_path
+from stardraftd.presence import recorded
+from stardraftd.regular_files import open_descriptor, read_regular
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512
 CONNECT_TIMEOUT_S = 5.0
+MAX_ENDPOINT_BYTES = 4096
 
 
 class Endpoint(Struct, frozen=True):
@@ -50,7 +53,7 @@ def accepts(endpoint: Endpoint) -> bool:
 
 
 def is_served() -> bool:
-    """Whether a daemon holds the lock, found out without connecting: that might start one.
+    """Whether a daemon holds the lock, or is on record, found out without connecting: that might start one.
 
     Where it cannot be known (Windows, where no service manager listens) it is assumed. Raises PathError.
     """
@@ -59,16 +62,16 @@ def is_served() -> bool:
     import fcntl
 
     try:
-        lock = os.open(lock_path(create=False), os.O_RDONLY | os.O_CLOEXEC)
+        lock = open_descriptor(lock_path(create=False), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False  # nobody ever locked it
+        return recorded() is not None  # nobody ever locked it, or its file was deleted
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:
         os.close(lock)
-    return False
+    return recorded() is not None
 
 
 class Listener:
@@ -84,12 +87,12 @@ class Listener:
         self.socket = bound
         self.is_managed = is_managed
         self._file = file
-        self._identity = _identity(file)
+        self._identity = file_identity(file)
 
     @property
     def in_place(self) -> bool:
         """Whether front ends still find this listener: the file is there, and it is the one made here."""
-        return self._identity is not None and _identity(self._file) == self._identity
+        return self._identity is not None and file_identity(self._file) == self._identity
 
     def withdraw(self) -> None:
         """Removes the file, so that nobody finds this listener any more. What is connected stays so.
@@ -163,8 +166,8 @@ def find() -> Endpoint | None:
         path = endpoint_path(create=False)
         _refuse_foreign(path, path.lstat())
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Endpoint)
-        except msgspec.DecodeError:
+            return msgspec.json.decode(read_regular(path, MAX_ENDPOINT_BYTES), type=Endpoint)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None  # being written, or left half-written by a crash: a new daemon replaces it
     return None
 
@@ -212,7 +215,8 @@ def _listen_tcp() -> Listener:
     return Listener(endpoint, bound, path)
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def file_identity(file: Path) -> tuple[int, int] | None:
+    """What tells one file from another that took its name; None when there is none."""
     try:
         info = file.lstat()
     except OSError:

@@ -11,11 +11,15 @@
     │   └── LicenceError           its licence has not been accepted
     ├── EngineError            the engine process could not do its work
     │   ├── EngineMissingError     llama-cpp-python is not installed
+    │   ├── EngineStartError       the engine process could not be started at all
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
     │   └── EngineCrashedError     the engine process died
+    │       └── EngineHungError        it hung, and was ended
     ├── RequestError           the request itself is wrong
     ├── DaemonStartError       the daemon could not be started
-    └── DaemonUnreachableError the daemon did not answer, or went away while answering
+    ├── DaemonFailedError      the daemon ended because a part of it did
+    ├── DaemonUnreachableError there is no daemon, or it went away while answering
+    └── DaemonHungError        there is one, and it does not answer
 
 Each carries a stable `code` (it crosses processes), a sentence that says what happened and where,
 and a `hint`: what a person can do about it. This module imports nothing, so every layer may use it.
@@ -78,12 +82,20 @@ class EngineMissingError(EngineError):
     code = "engine_missing"
 
 
+class EngineStartError(EngineError):
+    code = "engine_start"
+
+
 class EngineLoadError(EngineError):
     code = "engine_load"
 
 
 class EngineCrashedError(EngineError):
     code = "engine_crashed"
+
+
+class EngineHungError(EngineCrashedError):
+    code = "engine_hung"
 
 
 class RequestError(StardraftError):
@@ -94,8 +106,16 @@ class DaemonStartError(StardraftError):
     code = "daemon_start"
 
 
+class DaemonFailedError(StardraftError):
+    code = "daemon_failed"
+
+
 class DaemonUnreachableError(StardraftError):
     code = "daemon_unreachable"
+
+
+class DaemonHungError(StardraftError):
+    code = "daemon_hung"
 
 
 def _all_errors(base: type[StardraftError]) -> dict[str, type[StardraftError]]:

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from stardraftd.regular_files import open_regular
+
 _BLOCK_BYTES = 65_536
 _OWN_FIELDS = ("time", "level", "logger", "event", "exception")
 
@@ -23,7 +25,7 @@ def read_tail(path: Path, lines: int) -> list[str]:
     found: list[str] = []
     for file in _newest_first(path):
         try:
-            with file.open("rb") as stream:
+            with open_regular(file) as stream:
                 stream.seek(_tail_offset(stream, lines - len(found)))
                 found[:0] = [_text(line) for line in stream.read().split(b"\n") if line]
         except FileNotFoundError:
@@ -118,7 +120,7 @@ def _tail_offset(stream: BinaryIO, lines: int) -> int:
 
 def _open(path: Path) -> BinaryIO | None:
     try:
-        return path.open("rb")
+        return open_regular(path)
     except FileNotFoundError:
         return None
 

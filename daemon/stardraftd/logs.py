@@ -25,6 +25,7 @@ from typing import Any
 
 from stardraftd.log_reader import follow, read_tail, render
 from stardraftd.paths import tilde
+from stardraftd.regular_files import open_descriptor
 
 __all__ = ["LogHandler", "close", "configure", "follow", "read_tail", "render"]
 
@@ -157,8 +158,7 @@ class LogHandler(logging.Handler):
                     return self._file
             self._close_file()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self._path, flags, 0o600)
+        self._file = open_descriptor(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         info = os.fstat(self._file)
         if stat.S_ISREG(info.st_mode) and info.st_mode & 0o077 and hasattr(os, "fchmod"):
             os.fchmod(self._file, 0o600)

@@ -98,6 +98,7 @@ class SequenceCache:
         self._next_cell = 0
         self._n_cells_used: int | None = None  # None: cells were given up since it was counted
         self.window = window
+        self.n_evaluating = 0  # tokens that llama.cpp is evaluating now
 
     # --- what is there ---------------------------------------------------------------------------
 
@@ -299,18 +300,22 @@ class SequenceCache:
         self.make_room(len(tokens), sequences)
         positions = array("i", [len(sequence.tokens) for sequence in sequences])
         indices = array("i", [sequence.index for sequence in sequences])
+        self.n_evaluating = len(tokens)
         try:
             self._context.decode_rows(tokens, positions, indices)
         except (Aborted, DecodeError):
             for sequence in sequences:
                 self._context.remove(sequence.index, len(sequence.tokens))
             raise
+        finally:
+            self.n_evaluating = 0
         for sequence, token in zip(sequences, tokens, strict=True):
             self._note(sequence, array("i", [token]))
 
     def _decode(self, sequence: CachedSequence, tokens: "array[int]", all_logits: bool) -> None:
         self.make_room(len(tokens), [sequence])
         while True:
+            self.n_evaluating = len(tokens)
             try:
                 self._context.decode(tokens, len(sequence.tokens), sequence.index, all_logits=all_logits)
             except Aborted:
@@ -323,6 +328,8 @@ class SequenceCache:
             else:
                 self._note(sequence, tokens)
                 return
+            finally:
+                self.n_evaluating = 0
 
     def _note(self, sequence: CachedSequence, tokens: "array[int]") -> None:
         if sequence.n_exact == len(sequence.tokens):

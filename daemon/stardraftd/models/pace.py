@@ -17,8 +17,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from stardraftd.engine.speeds import CELL_SHARE, SPEEDS_FILE
+from stardraftd.engine.speeds import CELL_SHARE, MAX_FILE_BYTES, SPEEDS_FILE
 from stardraftd.models.memory import KvType
+from stardraftd.regular_files import read_regular
 
 # The tokens that stand in the cache when a speed is told: a usual prompt.
 DEPTH_TOKENS = 1024
@@ -134,8 +135,8 @@ class _File(Struct):
 def measurements(cache_folder: Path) -> tuple[Measured, ...]:
     """What engines measured on this computer, the latest last; nothing where there is no readable file."""
     try:
-        content = msgspec.json.decode((cache_folder / SPEEDS_FILE).read_bytes(), type=_File)
-    except (OSError, msgspec.MsgspecError):
+        content = msgspec.json.decode(read_regular(cache_folder / SPEEDS_FILE, MAX_FILE_BYTES), type=_File)
+    except (OSError, ValueError, RecursionError):  # msgspec's own are ValueErrors
         return ()
     found: list[Measured] = []
     for key, entry in content.speeds.items():
