@@ -34,7 +34,8 @@ class Deadline:
 class Report(Struct):
     """What a run saw. A fault is a sentence that names the case and its input; a run without any is good.
 
-    outcomes: how often each kind of answer came, so that a reader sees that the cases reached what they aim at.
+    outcomes: how often each kind of answer came, so that a reader sees that the cases reached what they aim
+              at.
     """
 
     n_cases: int = 0
