@@ -1,14 +1,17 @@
-"""How a front end reaches the daemon: find it, start it if there is none, replace it if it is older.
+"""How a front end reaches the daemon: find it, start it if there is none, replace it if another would serve
+better.
 
 One `DaemonClient` per front end, on one event loop. Whatever goes wrong arrives as a StardraftError with a
-sentence for a person. A request that has delivered no text yet survives the daemon's death or
-replacement: it is sent once more, to the daemon that comes after.
+sentence for a person: a daemon that is there and does not answer as a DaemonHungError, which names its
+process. A request that has delivered no text yet survives the daemon's death or replacement: it is sent
+once more, to the daemon that comes after.
 """
 
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,7 +20,11 @@ import msgspec
 
 from stardraftd import __version__, launch, peer
 from stardraftd.endpoint import LOOPBACK, Endpoint, find, is_served
+from stardraftd.engine.heartbeat import AwakeTime
 from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError, error_from_code
+from stardraftd.installed import engine_works
+from stardraftd.limits import ANSWER_TIMEOUT_S, EVENTS_SILENCE_S, STREAM_SILENCE_S
+from stardraftd.presence import hung_error, is_stopped
 from stardraftd.protocol import (
     PROTOCOL,
     CompletionRequest,
@@ -37,7 +44,8 @@ from stardraftd.protocol import (
     warming_decoder,
 )
 
-ANSWER_TIMEOUT_S = 10.0
+# How often a process is looked at that does not answer: one that is stopped need not be waited for.
+LOOK_S = 1.0
 T = TypeVar("T")
 
 
@@ -59,7 +67,7 @@ class DaemonClient:
         self._start = start
         self._http: httpx.AsyncClient | None = None
         self._connecting = asyncio.Lock()
-        self._comes_back = ""
+        self._comes_back: set[tuple[str, str]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,7 +127,7 @@ class DaemonClient:
         for _attempt in range(2):
             http = await self._connected()
             with contextlib.suppress(_Gone):
-                message = http.build_request("POST", "/v1/warm", content=body, timeout=ANSWER_TIMEOUT_S)
+                message = http.build_request("POST", "/v1/warm", content=body)
                 response = await self._send(http, message)
                 return warming_decoder.decode(await response.aread())
             await self.close()
@@ -128,11 +136,13 @@ class DaemonClient:
     async def watch(self) -> AsyncGenerator[Status]:
         """The daemon's state now and after each change; while it is watched the daemon does not leave.
 
-        Raises DaemonUnreachableError when the daemon goes away.
+        Raises DaemonUnreachableError when the daemon goes away, DaemonHungError when it does not answer any
+        more.
         """
         http = await self._connected()
         try:
-            async with contextlib.aclosing(self._lines(http, "GET", "/v1/events", None)) as lines:
+            stream = self._lines(http, "GET", "/v1/events", None, EVENTS_SILENCE_S)
+            async with contextlib.aclosing(stream) as lines:
                 async for line in lines:
                     yield status_decoder.decode(line)
         except _Gone:
@@ -173,15 +183,14 @@ class DaemonClient:
         try:
             answer_s = ANSWER_TIMEOUT_S if served else launch.QUEUE_TIMEOUT_S
             hello = await self._get(http, "/v1/hello", hello_decoder, answer_s)
+            known = (hello.version, hello.prefix)
             if hello.protocol == PROTOCOL and (
-                not self._start
-                or _version(hello.version) >= _version(__version__)
-                or hello.version == self._comes_back
+                not self._start or not _serves_better(hello) or known in self._comes_back
             ):
                 return http
-            # A service may start another installation than this one: then the older daemon comes back, and is
+            # A service may start another installation than this one: then the same daemon comes back, and is
             # taken as it is. Replacing it for ever, two editors would end each other's without end.
-            self._comes_back = hello.version
+            self._comes_back.add(known)
             with contextlib.suppress(_Gone):
                 await self._stop(http, drain=True)
         except _Gone:
@@ -217,7 +226,7 @@ class DaemonClient:
         decoder: "msgspec.json.Decoder[T]",
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> T:
-        response = await self._send(http, http.build_request("GET", path, timeout=timeout_s))
+        response = await self._send(http, http.build_request("GET", path), timeout_s=timeout_s)
         try:
             return decoder.decode(await response.aread())
         except httpx.TransportError as error:
@@ -242,14 +251,30 @@ class DaemonClient:
                 raise self._lost("it went away while it answered")
 
     async def _lines(
-        self, http: httpx.AsyncClient, method: str, path: str, body: bytes | None
+        self,
+        http: httpx.AsyncClient,
+        method: str,
+        path: str,
+        body: bytes | None,
+        silence_s: float = STREAM_SILENCE_S,
     ) -> AsyncGenerator[bytes]:
+        """The lines of a stream. While it is silent the daemon is asked whether it lives."""
         response = await self._send(http, http.build_request(method, path, content=body), stream=True)
+        parts = response.aiter_bytes()
+
+        async def next_part() -> bytes | None:
+            return await anext(parts, None)
+
         try:
             rest = b""
-            async for part in response.aiter_bytes():
+            while True:
+                async with _cancelled_at_the_end(next_part()) as part:
+                    while not (await asyncio.wait({part}, timeout=silence_s))[0]:
+                        await self._get(http, "/v1/hello", hello_decoder)
+                    if (read := part.result()) is None:
+                        return
                 # Split at LF alone: `aiter_lines` also splits at U+2028, which stands raw in JSON.
-                *lines, rest = (rest + part).split(b"\n")
+                *lines, rest = (rest + read).split(b"\n")
                 for line in lines:
                     yield line
         except httpx.TransportError as error:
@@ -258,16 +283,24 @@ class DaemonClient:
             await response.aclose()
 
     async def _send(
-        self, http: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
+        self,
+        http: httpx.AsyncClient,
+        request: httpx.Request,
+        *,
+        stream: bool = False,
+        timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> httpx.Response:
-        """Sends a request; an answer that is not a success becomes the error that it tells of."""
+        """Sends a request; an answer that is not a success becomes the error that it tells of.
+
+        Raises DaemonHungError when no answer begins within `timeout_s`.
+        """
         try:
-            response = await http.send(request, stream=stream)
+            response = await self._within(timeout_s, http.send(request, stream=stream))
             if response.is_success:
                 return response
             body = await response.aread()
         except httpx.TimeoutException as error:
-            raise self._lost(f"it does not answer within {ANSWER_TIMEOUT_S:.0f} s") from error
+            raise self._lost("its socket accepts no connection") from error
         except (
             httpx.TransportError,
             RuntimeError,
@@ -282,11 +315,49 @@ class DaemonClient:
             raise _Gone
         raise error_from_code(answer.code, answer.message, answer.hint)
 
+    async def _within(self, timeout_s: float, work: Coroutine[object, object, T]) -> T:
+        """What `work` returns, if it does so in time. A computer that slept meanwhile was not waiting."""
+        loop = asyncio.get_running_loop()
+        awake = AwakeTime(LOOK_S)
+        awake.tick(loop.time())
+        was_stopped = False
+        async with _cancelled_at_the_end(work) as task:
+            while not (await asyncio.wait({task}, timeout=min(LOOK_S, timeout_s)))[0]:
+                awake.tick(loop.time())
+                # Twice, since who stops a process may let it go on at once.
+                is_stopped_still, was_stopped = was_stopped, is_stopped()
+                if awake.now_s >= timeout_s or (is_stopped_still and was_stopped):
+                    if is_served():
+                        raise hung_error(awake.now_s)
+                    raise self._lost(f"it does not answer within {timeout_s:.0f} s")
+            return task.result()
+
     def _lost(self, how: str) -> DaemonUnreachableError:
         return DaemonUnreachableError(
             f"The daemon cannot be reached: {how}.",
             "`stardraft daemon logs` may tell why; the next request starts it.",
         )
+
+
+@contextlib.asynccontextmanager
+async def _cancelled_at_the_end(work: Coroutine[object, object, T]) -> AsyncGenerator["asyncio.Task[T]"]:
+    """`work` as a task that does not outlive the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _serves_better(hello: Hello) -> bool:
+    """Whether a daemon of this installation would serve better than the one that answered: a newer one, or
+    one whose engine runs here where the other's cannot be loaded."""
+    if _version(hello.version) < _version(__version__):
+        return True
+    is_other = hello.prefix not in ("", sys.prefix)
+    return is_other and hello.can_load is False and engine_works() is not False
 
 
 def _open(endpoint: Endpoint) -> httpx.AsyncClient:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from stardraftd.limits import MAX_NEW_TOKENS, MAX_SEED, MAX_TARGET_MS, MAX_TEMPERATURE, MAX_TOP_K
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 Transport = Literal["auto", "unix", "tcp"]
 EditorMode = Literal["auto", "line", "block"]
@@ -117,12 +119,14 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How text is generated, unless a front end asks for something else."""
 
-    max_tokens: Annotated[int, Meta(ge=1, le=4096, description="The most tokens of one suggestion.")] = 64
+    max_tokens: Annotated[
+        int, Meta(ge=1, le=MAX_NEW_TOKENS, description="The most tokens of one suggestion.")
+    ] = 64
     temperature: Annotated[
         float,
         Meta(
             ge=0.0,
-            le=10.0,
+            le=MAX_TEMPERATURE,
             description="Randomness of the choice between tokens. At 0 the likeliest token is always taken, "
             "and `top_k`, `top_p` and `seed` have no effect.",
         ),
@@ -131,7 +135,7 @@ class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int,
         Meta(
             ge=0,
-            le=1_000_000,
+            le=MAX_TOP_K,
             description="Only the so many likeliest tokens are candidates.",
             extra=_names(**{"0": "all of them"}),
         ),
@@ -147,9 +151,7 @@ class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 0.95
     seed: Annotated[
         int,
-        Meta(
-            ge=0, le=0xFFFF_FFFF, description="Start of the random numbers: equal seeds, equal suggestions."
-        ),
+        Meta(ge=0, le=MAX_SEED, description="Start of the random numbers: equal seeds, equal suggestions."),
     ] = 0
     layout: Annotated[
         Literal["auto", "psm", "spm"],
@@ -162,7 +164,7 @@ class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(
             ge=1,
-            le=600_000,
+            le=MAX_TARGET_MS,
             description="Milliseconds to the first token that the planner aims at: in a file that is not in "
             "the cache yet, it shows the model as much as it can evaluate in about this time, and the rest "
             "later.",

@@ -19,10 +19,12 @@ from msgspec import Struct
 from stardraftd import atomic
 from stardraftd.errors import DaemonStartError, PathError
 from stardraftd.paths import endpoint_path, lock_path, socket_path
+from stardraftd.presence import recorded
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512
 CONNECT_TIMEOUT_S = 5.0
+MAX_ENDPOINT_BYTES = 4096
 
 
 class Endpoint(Struct, frozen=True):
@@ -51,7 +53,7 @@ def accepts(endpoint: Endpoint) -> bool:
 
 
 def is_served() -> bool:
-    """Whether a daemon holds the lock, found out without connecting: that might start one.
+    """Whether a daemon holds the lock, or is on record, found out without connecting: that might start one.
 
     Where it cannot be known (Windows, where no service manager listens) it is assumed. Raises PathError.
     """
@@ -60,16 +62,16 @@ def is_served() -> bool:
     import fcntl
 
     try:
-        lock = os.open(lock_path(create=False), os.O_RDONLY | os.O_CLOEXEC)
+        lock = atomic.open_file(lock_path(create=False), os.O_RDONLY, own=True)
     except OSError:
-        return False  # nobody ever locked it
+        return recorded() is not None  # nobody ever locked it, or its file was deleted
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:
         os.close(lock)
-    return False
+    return recorded() is not None
 
 
 class Listener:
@@ -85,12 +87,12 @@ class Listener:
         self.socket = bound
         self.is_managed = is_managed
         self._file = file
-        self._identity = _identity(file)
+        self._identity = file_identity(file)
 
     @property
     def in_place(self) -> bool:
         """Whether front ends still find this listener: the file is there, and it is the one made here."""
-        return self._identity is not None and _identity(self._file) == self._identity
+        return self._identity is not None and file_identity(self._file) == self._identity
 
     def withdraw(self) -> None:
         """Removes the file, so that nobody finds this listener any more. What is connected stays so.
@@ -164,7 +166,7 @@ def find() -> Endpoint | None:
         path = endpoint_path(create=False)
         _refuse_foreign(path, path.lstat())
         try:
-            return msgspec.json.decode(atomic.read(path, own=True), type=Endpoint)
+            return msgspec.json.decode(atomic.read(path, MAX_ENDPOINT_BYTES, own=True), type=Endpoint)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -172,7 +174,7 @@ def find() -> Endpoint | None:
                 f"The daemon's address cannot be read from {path}: {error.strerror or error}.",
                 "Remove what is there; the daemon writes it anew when it starts.",
             ) from error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None  # being written, or left half-written by a crash: a new daemon replaces it
     return None
 
@@ -220,7 +222,8 @@ def _listen_tcp() -> Listener:
     return Listener(endpoint, bound, path)
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def file_identity(file: Path) -> tuple[int, int] | None:
+    """What tells one file from another that took its name; None when there is none."""
     try:
         info = file.lstat()
     except OSError:

@@ -29,6 +29,7 @@ __all__ = [
     "lock_path",
     "log_path",
     "models_dir",
+    "record_path",
     "runtime_dir",
     "socket_path",
     "state_dir",
@@ -128,6 +129,11 @@ def lock_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
     folder shared by several computers must not make their daemons exclude each other.
     """
     return runtime_dir(create) / f"{APP}-{protocol}.lock"
+
+
+def record_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
+    """Where a daemon writes which process it is (`protocol.Record`): beside its lock, and as much its own."""
+    return runtime_dir(create) / f"{APP}-{protocol}.daemon.json"
 
 
 def tilde(path: Path) -> str:

@@ -20,25 +20,37 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stardraftd.engine.messages import (
-    MAX_CANDIDATES,
     Candidate,
+    CandidateCount,
     Completion,
     CompletionEvent,
     ContextChunk,
+    ContextChunks,
     Done,
     Failed,
     Figures,
     FinishReason,
     LayoutChoice,
     Loading,
+    MaxTokens,
     Mode,
     ModelInfo,
+    PathText,
+    PauseMs,
     Plan,
     PlanKind,
+    RepositoryName,
+    Seed,
+    SourceText,
     Speeds,
+    TargetMs,
+    Temperature,
     Text,
     Token,
+    TopK,
+    TopP,
 )
+from stardraftd.limits import MAX_CLIENT_CHARACTERS, MAX_DOCUMENT_CHARACTERS
 
 __all__ = [
     "PROTOCOL",
@@ -63,6 +75,7 @@ __all__ = [
     "Plan",
     "PlanKind",
     "Ready",
+    "Record",
     "Speeds",
     "StartReport",
     "Status",
@@ -81,11 +94,19 @@ EngineState = Literal["unloaded", "loading", "ready", "backing_off", "failed"]
 
 
 class Hello(Struct, frozen=True):
-    """Who answers. A client of a newer `version` asks an older daemon to drain, and starts its own."""
+    """Who answers. A client of a newer `version` asks an older daemon to drain, and starts its own.
+
+    prefix, engine_build: which installation serves, and which build of llama.cpp that has; "" if it has none.
+    can_load: whether its engine can load a model; None while that is not known. A front end whose own can
+              asks a daemon whose cannot to drain, too.
+    """
 
     protocol: int
     version: str
     pid: int
+    prefix: str = ""
+    engine_build: str = ""
+    can_load: bool | None = None
 
 
 class StopRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,23 +128,23 @@ class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     request supersedes a running one with the same `client` and `document`.
     """
 
-    client: Annotated[str, Meta(max_length=256)] = ""
-    document: Annotated[str, Meta(min_length=1, max_length=4096)]
-    path: Annotated[str, Meta(max_length=4096)] = ""
-    prefix: str
-    suffix: str = ""
-    repository: Annotated[str, Meta(max_length=512)] = ""
-    chunks: tuple[ContextChunk, ...] = ()
+    client: Annotated[str, Meta(max_length=MAX_CLIENT_CHARACTERS)] = ""
+    document: Annotated[str, Meta(min_length=1, max_length=MAX_DOCUMENT_CHARACTERS)]
+    path: PathText = ""
+    prefix: SourceText
+    suffix: SourceText = ""
+    repository: RepositoryName = ""
+    chunks: ContextChunks = ()
     mode: Mode | None = None
     layout: LayoutChoice | None = None
-    max_tokens: Annotated[int, Meta(ge=1, le=4096)] | None = None
-    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
-    top_k: Annotated[int, Meta(ge=0)] | None = None
-    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
-    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] | None = None
-    n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] | None = None
-    target_ms: Annotated[float, Meta(ge=1, le=600_000)] | None = None
-    pause_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    max_tokens: MaxTokens | None = None
+    temperature: Temperature | None = None
+    top_k: TopK | None = None
+    top_p: TopP | None = None
+    seed: Seed | None = None
+    n_candidates: CandidateCount | None = None
+    target_ms: TargetMs | None = None
+    pause_ms: PauseMs = 0.0
 
 
 class Warming(Struct, frozen=True):
@@ -163,8 +184,9 @@ class Status(Struct, frozen=True, kw_only=True):
     model is what is loaded; None when nothing is. model_path is what would be loaded.
     background is what is done in advance: nothing left, at work, waiting for a person's request to end, or
     not done (turned off, or on battery). speeds are what the engine measured, None before it did.
-    successor is loaded while the engine serves, to take its place. models are the names of those that are in
-    the folder of models and can be used. checking_engine: a load waits until llama.cpp, whose build or
+    prefix, engine_build and can_load are Hello's. engine_hangs counts, of engine_restarts, the engines that
+    hung. successor is loaded while the engine serves, to take its place. models are the names of those that
+    are in the folder of models and can be used. checking_engine: a load waits until llama.cpp, whose build or
     processor is new here, has been tested.
     """
 
@@ -201,6 +223,23 @@ class Status(Struct, frozen=True, kw_only=True):
     successor: Successor | None = None
     models: tuple[str, ...] = ()
     checking_engine: bool = False
+    prefix: str = ""
+    engine_build: str = ""
+    can_load: bool | None = None
+    engine_hangs: int = 0
+
+
+class Record(Struct, frozen=True):
+    """What a daemon writes beside its socket, so that it can be named when it does not answer.
+
+    started: when the process began, by the operating system's clock: a number that comes again is another
+             process's then.
+    """
+
+    pid: int
+    started: float
+    version: str = ""
+    prefix: str = ""
 
 
 class StartReport(Struct, frozen=True):
@@ -217,5 +256,6 @@ status_decoder = msgspec.json.Decoder(Status)
 hello_decoder = msgspec.json.Decoder(Hello)
 error_decoder = msgspec.json.Decoder(ErrorBody)
 request_decoder = msgspec.json.Decoder(CompletionRequest)
+record_decoder = msgspec.json.Decoder(Record)
 warming_decoder = msgspec.json.Decoder(Warming)
 stop_decoder = msgspec.json.Decoder(StopRequest)

@@ -1,5 +1,7 @@
 """`stardraft daemon ...`: the daemon's life, by hand."""
 
+import contextlib
+import signal
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.telling import show_warning
 from stardraftd.errors import (
     ConfigError,
+    DaemonHungError,
     DaemonUnreachableError,
     ModelError,
     StardraftError,
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 # Over what the daemon allows itself for running completions (daemon.drain_seconds).
 STOP_GRACE_S = 20.0
 POLL_S = 0.1
+# A daemon that was only stopped ends within this, with what its engine saves.
+FORCE_GRACE_S = 5.0
 
 
 def commands() -> typer.Typer:
@@ -120,6 +125,7 @@ def stop(
 
     Running completions are finished first, unless --now is given. An editor that is open starts the daemon
     again when it next needs a suggestion. A service (`stardraft setup service`) stays on, and does the same.
+    A daemon that hangs, or is stopped itself (Ctrl-Z), is named, and ended by force.
     """
     import asyncio
 
@@ -254,6 +260,8 @@ async def stop_and_wait(*, drain: bool) -> int | None:
             process = psutil.Process((await client.hello()).pid)
         except (DaemonUnreachableError, psutil.NoSuchProcess):
             return None
+        except DaemonHungError as error:
+            return _end_by_force(error)
         with Activity() as activity:
             activity.say("Stopping the daemon")
             await client.stop(drain=drain)
@@ -269,6 +277,32 @@ def _drain_seconds() -> float:
         return load_config().daemon.drain_seconds
     except ConfigError:
         return Config().daemon.drain_seconds
+
+
+def _end_by_force(error: DaemonHungError) -> int:
+    """Ends a daemon that does not answer, and says so before. Raises `error` where it is not known which it
+    is."""
+    import psutil
+
+    from stardraftd.presence import recorded
+
+    found = recorded()
+    if found is None:
+        raise error
+    show_warning(error.message, "It is ended by force.")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(found.pid)
+        engines = process.children()
+        # If it is only stopped, it may still save and tidy up.
+        process.terminate()
+        if hasattr(signal, "SIGCONT"):
+            process.send_signal(signal.SIGCONT)
+        _, left = psutil.wait_procs([process, *engines], FORCE_GRACE_S)
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(left, FORCE_GRACE_S)
+    return found.pid
 
 
 def _wait(process: "psutil.Process", timeout_s: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from stardraftd.cli.running import other_installation
 from stardraftd.cli.terminal import out, write
 from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
@@ -30,7 +31,8 @@ def show(status: Status) -> None:
     for label, value in rows(status):
         write(out(), f"{label:<{_LABEL_WIDTH}}", "bold", end="")
         write(out(), value)
-    for problem in status.problems:
+    others = other_installation(status)
+    for problem in (*status.problems, *([others] if others else [])):
         write(out(), f"{'problem':<{_LABEL_WIDTH}}", "bold yellow", end="")
         write(out(), problem)
 
@@ -39,6 +41,8 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
     """The table's rows: a label and what there is to say."""
     yield "daemon", f"running: version {status.version}, pid {status.pid}, for {duration(status.uptime_s)}"
     yield "endpoint", status.endpoint
+    if status.prefix:
+        yield "installed", tilde(Path(status.prefix))
     yield "engine", _engine(status)
     if status.model is None:
         yield "model", f"{tilde(Path(status.model_path))} (not loaded)"
@@ -72,6 +76,8 @@ def _engine(status: Status) -> str:
         text += f", pid {status.engine_pid}"
     if status.engine_restarts:
         text += f", started again {status.engine_restarts} times"
+    if status.engine_hangs:
+        text += f" ({status.engine_hangs} of them because it hung)"
     return text
 
 

@@ -157,6 +157,11 @@ class Engine:
             speculates=self.decoder.speculates,
         )
 
+    @property
+    def expected_s(self) -> float:
+        """How long the decode that llama.cpp is in takes, as measured; 0 outside of one. For any thread."""
+        return self.speeds.decode_ms(self.cache.n_evaluating, self.loaded.context.n_cells) / 1000
+
     def speeds_measured(self) -> None:
         """More was measured: it is kept, and the window follows it."""
         keep_speeds(self.loaded, self._settings, self.speeds)
@@ -165,6 +170,12 @@ class Engine:
     def forget_all(self) -> None:
         self.cache.forget_all()
         self.generations.forget()
+
+    def forget_unused(self) -> None:
+        """Forgets all that no request is at work on."""
+        for sequence in self.cache.sequences:
+            if not sequence.pins:
+                self.cache.drop(sequence)
 
     # --- a plan, carried out ---------------------------------------------------------------------
 

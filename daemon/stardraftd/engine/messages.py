@@ -10,6 +10,38 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from stardraftd.errors import RequestError
+from stardraftd.limits import (
+    MAX_CACHED_DOCUMENT_CHARACTERS,
+    MAX_CANDIDATES,
+    MAX_CHUNKS,
+    MAX_DOCUMENT_CHARACTERS,
+    MAX_FRAME_BYTES,
+    MAX_ID,
+    MAX_NEW_TOKENS,
+    MAX_PAUSE_MS,
+    MAX_REPOSITORY_CHARACTERS,
+    MAX_SEED,
+    MAX_TARGET_MS,
+    MAX_TEMPERATURE,
+    MAX_TEXT_CHARACTERS,
+    MAX_TOP_K,
+)
+
+# The bounds of a completion's fields, the same for a front end's request and for the engine's.
+SourceText = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
+PathText = Annotated[str, Meta(max_length=MAX_DOCUMENT_CHARACTERS)]
+RepositoryName = Annotated[str, Meta(max_length=MAX_REPOSITORY_CHARACTERS)]
+MaxTokens = Annotated[int, Meta(ge=1, le=MAX_NEW_TOKENS)]
+Temperature = Annotated[float, Meta(ge=0.0, le=MAX_TEMPERATURE)]
+TopK = Annotated[int, Meta(ge=0, le=MAX_TOP_K)]
+TopP = Annotated[float, Meta(gt=0.0, le=1.0)]
+Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
+CandidateCount = Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)]
+TargetMs = Annotated[float, Meta(ge=1, le=MAX_TARGET_MS)]
+PauseMs = Annotated[float, Meta(ge=0, le=MAX_PAUSE_MS)]
+RequestId = Annotated[int, Meta(ge=0, le=MAX_ID)]
+
 Layout = Literal["psm", "spm"]
 LayoutChoice = Literal["auto", "psm", "spm"]
 Mode = Literal["line", "block", "free"]
@@ -27,14 +59,15 @@ FinishReason = Literal[
 # What a plan does about the cache; the planner's module explains each.
 PlanKind = Literal["recalled", "kept", "anchored", "window", "spm"]
 
-MAX_CANDIDATES = 8
-
 
 class ContextChunk(Struct, frozen=True, forbid_unknown_fields=True):
     """A piece of another file of the repository, shown to the model before the cursor's own file."""
 
-    path: str
-    text: str
+    path: PathText
+    text: SourceText
+
+
+ContextChunks = Annotated[tuple[ContextChunk, ...], Meta(max_length=MAX_CHUNKS)]
 
 
 class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,22 +89,22 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                  person who types on makes only the prompt's work, which is not lost.
     """
 
-    document: Annotated[str, Meta(min_length=1, max_length=4096)]
-    path: Annotated[str, Meta(max_length=4096)] = ""
-    prefix: str
-    suffix: str = ""
-    repository: Annotated[str, Meta(max_length=512)] = ""
-    chunks: tuple[ContextChunk, ...] = ()
+    document: Annotated[str, Meta(min_length=1, max_length=MAX_CACHED_DOCUMENT_CHARACTERS)]
+    path: PathText = ""
+    prefix: SourceText
+    suffix: SourceText = ""
+    repository: RepositoryName = ""
+    chunks: ContextChunks = ()
     mode: Mode = "line"
     layout: LayoutChoice = "auto"
-    max_tokens: Annotated[int, Meta(ge=1, le=4096)] = 64
-    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
-    top_k: Annotated[int, Meta(ge=0)] = 40
-    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
-    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
-    n_candidates: Annotated[int, Meta(ge=1, le=MAX_CANDIDATES)] = 1
-    target_ms: Annotated[float, Meta(ge=1, le=600_000)] = 600.0
-    pause_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    max_tokens: MaxTokens = 64
+    temperature: Temperature = 0.0
+    top_k: TopK = 40
+    top_p: TopP = 0.95
+    seed: Seed = 0
+    n_candidates: CandidateCount = 1
+    target_ms: TargetMs = 600.0
+    pause_ms: PauseMs = 0.0
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,7 +144,7 @@ class Load(Struct, frozen=True, tag="load"):
 
 
 class Complete(Struct, frozen=True, tag="complete"):
-    id: int
+    id: RequestId
     completion: Completion
 
 
@@ -121,9 +154,9 @@ class Warm(Struct, frozen=True, tag="warm"):
     level: 1 at once after a request, 2 at a short rest, 3 at a longer one (engine/background.py).
     """
 
-    id: int
+    id: RequestId
     completion: Completion
-    level: int = 1
+    level: Annotated[int, Meta(ge=1, le=3)] = 1
 
 
 class Save(Struct, frozen=True, tag="save"):
@@ -133,11 +166,21 @@ class Save(Struct, frozen=True, tag="save"):
 class Cancel(Struct, frozen=True, tag="cancel"):
     """Stop request `id` now, inside a decode if need be. Unknown ids are ignored: it has ended."""
 
-    id: int
+    id: RequestId
     reason: Literal["cancelled", "superseded"] = "cancelled"
 
 
-Command = Load | Complete | Warm | Save | Cancel
+class Ping(Struct, frozen=True, tag="ping"):
+    """Are you there? Answered by `Pong`, whatever the engine is doing."""
+
+
+class Addressed(Struct, frozen=True):
+    """All that is read of a command that is not as it must be: whom to tell."""
+
+    id: RequestId
+
+
+Command = Load | Complete | Warm | Save | Cancel | Ping
 
 
 # --- events: engine -> daemon --------------------------------------------------------------------
@@ -349,16 +392,36 @@ class Tagged(Struct, frozen=True, tag="completion", tag_field="event"):
     body: CompletionEvent | Warmed
 
 
-EngineEvent = Loading | Loaded | LoadFailed | Saved | Tagged
+class Pong(Struct, frozen=True, tag="pong", tag_field="event"):
+    """The answer to `Ping`, from a thread that does nothing else.
 
-MAX_FRAME_BYTES = 64 * 1024 * 1024
+    step:       counts what the working thread does, a decode at a time; one that stands still is stuck in it.
+    is_at_work: whether it is in a step now.
+    expected_s: what the longest decode takes here, as measured; 0 before anything was.
+    """
 
+    step: int
+    is_at_work: bool
+    expected_s: float = 0.0
+
+
+EngineEvent = Loading | Loaded | LoadFailed | Saved | Pong | Tagged
+
+addressed_decoder = msgspec.msgpack.Decoder(Addressed)
 command_decoder = msgspec.msgpack.Decoder(Command)
 event_decoder = msgspec.msgpack.Decoder(EngineEvent)
 _encoder = msgspec.msgpack.Encoder()
 
 
 def frame(message: Command | EngineEvent) -> bytes:
-    """A message as it stands on the pipe: 4 bytes length, big-endian, then msgpack."""
-    body = _encoder.encode(message)
+    """A message as it stands on the pipe: 4 bytes length, big-endian, then msgpack.
+
+    Raises RequestError for one that cannot be written there: it is its sender's, and nobody else's, error.
+    """
+    try:
+        body = _encoder.encode(message)
+    except (OverflowError, ValueError) as error:  # a number over 64 bits; half a surrogate pair
+        raise RequestError(f"A {type(message).__name__} cannot be sent to the engine: {error}.") from error
+    if len(body) > MAX_FRAME_BYTES:
+        raise RequestError(f"A message of {len(body)} bytes is longer than the engine takes.")
     return len(body).to_bytes(4, "big") + body

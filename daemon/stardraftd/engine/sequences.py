@@ -104,6 +104,7 @@ class SequenceCache:
         self.can_cut = context.can_cut
         self.can_splice = context.can_cut and context.can_shift
         self.window = window if context.can_cut else 0
+        self.n_evaluating = 0  # tokens that llama.cpp is evaluating now
 
     # --- what is there ---------------------------------------------------------------------------
 
@@ -310,6 +311,7 @@ class SequenceCache:
         self.make_room(len(tokens), sequences)
         positions = array("i", [len(sequence.tokens) for sequence in sequences])
         indices = array("i", [sequence.index for sequence in sequences])
+        self.n_evaluating = len(tokens)
         try:
             self._context.decode_rows(tokens, positions, indices)
         except (Aborted, DecodeError):
@@ -319,12 +321,15 @@ class SequenceCache:
                 else:
                     self.truncate(sequence, 0)
             raise
+        finally:
+            self.n_evaluating = 0
         for sequence, token in zip(sequences, tokens, strict=True):
             self._note(sequence, array("i", [token]))
 
     def _decode(self, sequence: CachedSequence, tokens: "array[int]", all_logits: bool) -> None:
         self.make_room(len(tokens), [sequence])
         while True:
+            self.n_evaluating = len(tokens)
             try:
                 self._context.decode(tokens, len(sequence.tokens), sequence.index, all_logits=all_logits)
             except Aborted:
@@ -337,6 +342,8 @@ class SequenceCache:
             else:
                 self._note(sequence, tokens)
                 return
+            finally:
+                self.n_evaluating = 0
 
     def _note(self, sequence: CachedSequence, tokens: "array[int]") -> None:
         if sequence.n_exact == len(sequence.tokens):

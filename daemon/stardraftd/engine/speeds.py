@@ -6,15 +6,16 @@ cache in use adds to it, because attention walks them all. Both drift with what 
 every real decode corrects a factor.
 """
 
-import contextlib
-import json
 import logging
 import statistics
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
 
 from stardraftd import atomic
 from stardraftd.engine.messages import EngineSettings, ModelInfo
@@ -31,7 +32,17 @@ CELL_SHARE = 0.25 / 1024
 MAX_DEPTH_SLOWDOWN = 0.35
 MIN_WINDOW = 512
 N_ERRORS = 200
-_FORMAT = 1
+_FORMAT: Literal[1] = 1
+# 32 entries of nine sizes are 10 KB.
+MAX_FILE_BYTES = 1_000_000
+MAX_BATCH = 1 << 20
+# A quarter of an hour: what was measured as longer is damage, and would make the daemon's patience endless.
+MAX_DECODE_MS = 900_000.0
+
+
+class _File(Struct):
+    format: Literal[1]
+    speeds: dict[str, Any]
 
 
 class SpeedModel:
@@ -145,25 +156,29 @@ class SpeedModel:
         self._cell_us = min(max(rise / span * 1000, 0.02 * ceiling), ceiling)
 
     def _sort(self) -> None:
-        self._curve = []
+        curve: list[tuple[int, float]] = []
         most = 0.0
         for n, ms in sorted(self._measured.items()):
             most = max(most, ms)
-            self._curve.append((n, most))
+            curve.append((n, most))
+        self._curve = (
+            curve  # whole: another thread reads it, for the daemon that asks how long a decode takes
+        )
 
     def _at(self, n: int) -> float:
-        if not self._curve:
+        curve = self._curve
+        if not curve:
             return 10.0 + 1.0 * n  # nothing was measured: a middling machine
-        sizes = [size for size, _ in self._curve]
+        sizes = [size for size, _ in curve]
         i = bisect_left(sizes, n)
         if i < len(sizes) and sizes[i] == n:
-            return self._curve[i][1]
+            return curve[i][1]
         if i == 0:
-            return self._curve[0][1] * n / sizes[0] if sizes[0] > 1 else self._curve[0][1]
+            return curve[0][1] * n / sizes[0] if sizes[0] > 1 else curve[0][1]
         (n0, ms0), (n1, ms1) = (
-            (self._curve[i - 1], self._curve[i])
+            (curve[i - 1], curve[i])
             if i < len(sizes)
-            else (self._curve[-2] if len(sizes) > 1 else (0, 0.0), self._curve[-1])
+            else (curve[-2] if len(sizes) > 1 else (0, 0.0), curve[-1])
         )
         return ms0 + (ms1 - ms0) * (n - n0) / (n1 - n0)
 
@@ -198,12 +213,19 @@ def remembered(file: Path, key: str) -> SpeedModel:
     entry = _read(file).get(key)
     try:
         if entry:
-            curve = [(int(n), float(ms)) for n, ms in entry["curve"] if int(n) > 0 and float(ms) > 0]
+            curve = [(int(n), float(ms)) for n, ms in entry["curve"]]
+            curve = [(n, ms) for n, ms in curve if 0 < n <= MAX_BATCH and 0 < ms <= MAX_DECODE_MS]
             cell_us = entry["cell_us"]
-            return SpeedModel(curve, None if cell_us is None else float(cell_us))
-    except (KeyError, TypeError, ValueError):
+            return SpeedModel(curve, None if cell_us is None else _cell_us(float(cell_us)))
+    except (KeyError, TypeError, ValueError, OverflowError):
         log.warning("unreadable speeds in %s; they are measured anew", file)
     return SpeedModel()
+
+
+def _cell_us(value: float) -> float:
+    if not 0 <= value <= MAX_DECODE_MS:  # not a number is not in there either
+        raise ValueError(f"a cell takes {value} us")
+    return value
 
 
 def remember(file: Path, key: str, speeds: SpeedModel) -> None:
@@ -211,20 +233,20 @@ def remember(file: Path, key: str, speeds: SpeedModel) -> None:
     entries = _read(file)
     entries.pop(key, None)
     entries[key] = {"curve": list(speeds.curve), "cell_us": speeds._cell_us}
-    content = {"format": _FORMAT, "speeds": dict(list(entries.items())[-32:])}
+    content = _File(_FORMAT, dict(list(entries.items())[-32:]))
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic.write_whole(file, json.dumps(content).encode())
+        atomic.write_whole(file, msgspec.json.encode(content))
     except OSError as error:
         log.warning("the measured speeds were not kept: %s", error)
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if not file.exists():
+    """The entries as they were written. Whatever else stands in the file's place is told of, and is none."""
+    try:
+        return dict(msgspec.json.decode(atomic.read(file, MAX_FILE_BYTES, own=True), type=_File).speeds)
+    except FileNotFoundError:
         return {}
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        content = json.loads(atomic.read(file, own=True))
-        if content["format"] == _FORMAT:
-            return dict(content["speeds"])
-    log.warning("unreadable file of measured speeds: %s", file)
-    return {}
+    except (OSError, ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
+        log.warning("unreadable file of measured speeds: %s (%s)", file, error)
+        return {}
