@@ -22,7 +22,6 @@ from stardraftd import __version__, launch, peer
 from stardraftd.endpoint import LOOPBACK, Endpoint, find, is_served
 from stardraftd.engine.heartbeat import AwakeTime
 from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError, error_from_code
-from stardraftd.installed import engine_works
 from stardraftd.limits import ANSWER_TIMEOUT_S, EVENTS_SILENCE_S, STREAM_SILENCE_S
 from stardraftd.presence import hung_error, is_stopped
 from stardraftd.protocol import (
@@ -43,6 +42,7 @@ from stardraftd.protocol import (
     stream_event_decoder,
     warming_decoder,
 )
+from stardraftd.verdict import engine_works
 
 # How often a process is looked at that does not answer: one that is stopped need not be waited for.
 LOOK_S = 1.0

@@ -6,8 +6,6 @@ environment, Homebrew's Cellar, the Debian package's folder, and PEP 610's direc
 Nothing is run here, and nothing imported but the standard library: a missing engine is told with this.
 """
 
-import hashlib
-import importlib.util
 import json
 import os
 import sys
@@ -24,28 +22,6 @@ ENGINE_PACKAGE = "llama-cpp-python"
 DEBIAN_PREFIX = "/opt/stardraft"
 
 Installer = Literal["uv tool", "pipx", "Homebrew", "Debian package", "uv pip", "pip"]
-
-
-def engine_build() -> str:
-    """What tells one build of llama.cpp from another: a hash of its libraries' names, sizes and times; ""
-    without.
-
-    Nothing of it is loaded or read: a front end asks this before it knows whether it runs here.
-    """
-    found = importlib.util.find_spec("llama_cpp")
-    if found is None or found.origin is None:
-        return ""
-    try:
-        files = sorted((Path(found.origin).parent / "lib").iterdir())
-        seen = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    except OSError:
-        return ""
-    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
-
-
-def engine_works() -> bool | None:
-    """Whether this installation's engine runs on this computer; None while nobody has tried."""
-    return None if engine_build() else False
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.config import CompletionConfig, Config, ModelConfig
 from stardraftd.engine.messages import Completion, EngineSettings
 from stardraftd.errors import ConfigError, EngineError, StardraftError
-from stardraftd.installed import engine_works
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
 from stardraftd.power import Power
@@ -42,6 +41,7 @@ from stardraftd.protocol import (
 )
 from stardraftd.scheduler import INTERNAL, Scheduler
 from stardraftd.supervisor import Supervisor
+from stardraftd.verdict import engine_works
 
 log = logging.getLogger(__name__)
 

@@ -36,11 +36,11 @@ from stardraftd.errors import (
     EngineMissingError,
     StardraftError,
 )
-from stardraftd.installed import engine_build
 from stardraftd.limits import Patience
 from stardraftd.model_file import fits_into_memory, signature_of, size_bytes
 from stardraftd.protocol import EngineState, Successor
 from stardraftd.proving import EngineProof
+from stardraftd.verdict import engine_build
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from msgspec import Struct
 from stardraftd import __version__
 from stardraftd.build_identity import build_id, processor_id
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
-from stardraftd.errors import EngineBrokenError, StardraftError, error_from_code
+from stardraftd.errors import EngineBrokenError, EngineMissingError, StardraftError, error_from_code
 from stardraftd.models.small_files import write_whole
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.native_library import rebuild_hint
@@ -96,6 +96,23 @@ def recall() -> Verdict | None:
     if found is None or (not found.ok and not 0 <= time.time() - found.at < FAILED_FOR_S):
         return None
     return found
+
+
+def engine_build() -> str:
+    """Names the build of llama.cpp of this installation; "" where there is none."""
+    try:
+        return build_id()
+    except EngineMissingError:
+        return ""
+
+
+def engine_works() -> bool | None:
+    """Whether this installation's engine is known to run on this computer; None while nobody has tried."""
+    try:
+        found = recall()
+    except EngineMissingError:
+        return False
+    return None if found is None or found.undecided else found.ok or found.on_gpu_only
 
 
 def prove(*, again: bool = False, check_timeout_s: float = CHECK_TIMEOUT_S) -> Verdict:

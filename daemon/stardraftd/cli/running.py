@@ -4,8 +4,8 @@ import sys
 
 from stardraftd.cli.options import Wanted
 from stardraftd.errors import DaemonUnreachableError
-from stardraftd.installed import engine_build
 from stardraftd.protocol import ModelInfo, Status
+from stardraftd.verdict import engine_build
 
 
 async def running_status() -> Status | None:
