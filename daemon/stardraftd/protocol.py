@@ -110,6 +110,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     client: Annotated[str, Meta(max_length=256)] = ""
     document: Annotated[str, Meta(min_length=1, max_length=4096)]
     path: Annotated[str, Meta(max_length=4096)] = ""
+    language: Annotated[str, Meta(max_length=256)] = ""
     prefix: str
     suffix: str = ""
     repository: Annotated[str, Meta(max_length=512)] = ""

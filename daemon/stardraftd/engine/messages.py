@@ -44,6 +44,8 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path:        path as the model sees it, relative to the repository; "" leaves it out.
     prefix:      text before the cursor, from a line start; LF line ends.
     suffix:      text behind the cursor; LF line ends.
+    language:    of the text, as `lexing.names.language_of` names it: for where its blocks end; "" has the path
+                 decide.
     repository:  repository name for `<repo_name>`; "" leaves it out.
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
     mode:        "line" ends at the first line end after something visible, "block" where the block
@@ -58,6 +60,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     document: Annotated[str, Meta(min_length=1, max_length=4096)]
     path: Annotated[str, Meta(max_length=4096)] = ""
+    language: Annotated[str, Meta(max_length=256)] = ""
     prefix: str
     suffix: str = ""
     repository: Annotated[str, Meta(max_length=512)] = ""

@@ -1,0 +1,464 @@
+"""Reads source text by its language's lexis: what each place stands in, and what is open there.
+
+What is open is a chain of frames, the innermost first: a bracket, a string, a comment, code within a string,
+and so on, nested as deep as they are. A chain never changes, so a state can be kept, and reading can go on
+from it. Where a text is not well formed, reading goes on as an editor's colours do: a string of one line ends
+with it, a closer that closes nothing is passed over.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from stardraftd.lexing.lexis import Heredoc, Hole, Lexis, Text, lexis_of
+
+FrameKind = Literal["bracket", "angle", "tag", "hole", "string", "comment"]
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_MAX_DELIMITER = 40
+
+
+class Frame(Struct, frozen=True, eq=False):
+    """Something that is open. `outer` is what is open around it; a text as a whole is None.
+
+    begin, end: what began it, and what would end it. start: where it began. `is_multiline`, for a text.
+    in_line: it is in a text of one line, so it ends with the line. is_macro: a bracket behind `name!`.
+    text, heredoc: by what it is read.
+    """
+
+    kind: FrameKind
+    outer: "Frame | None"
+    begin: str
+    end: str
+    start: int
+    is_multiline: bool = False
+    in_line: bool = False
+    is_macro: bool = False
+    text: Text | None = None
+    heredoc: "_Document | None" = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether what stands in it is no code."""
+        return self.kind in ("string", "comment")
+
+
+class _Document(Struct, frozen=True):
+    """A heredoc that was begun: its rule, and how it ends."""
+
+    rule: Heredoc
+    word: str
+    is_raw: bool
+    may_be_indented: bool
+
+
+class Event(NamedTuple):
+    """Something at `start` up to `end` of the text. frame: what was opened or closed; None for a lone closer.
+
+    "ended" is a frame that ended without its closer, with its line or with what is around it.
+    """
+
+    kind: Literal["open", "close", "lone", "ended"]
+    start: int
+    end: int
+    frame: Frame | None
+
+
+class Scanner:
+    """Reads one text from `at` on, with `frame` open there. `read` goes on; `frame` is what is open then."""
+
+    def __init__(self, language: str, text: str, at: int = 0, frame: Frame | None = None) -> None:
+        self._rules = _compiled(language)
+        self._text = text
+        self._waiting: deque[_Document] = deque()
+        self.at = at
+        self.frame = frame
+
+    def read(self, end: int | None = None) -> Iterator[Event]:
+        """What opens and closes from here to `end`."""
+        limit = len(self._text) if end is None else end
+        while self.at < limit:
+            frame = self.frame
+            if frame is not None and frame.is_text:
+                yield from self._in_text(frame, limit)
+            else:
+                yield from self._in_code(limit)
+
+    def to(self, end: int) -> Frame | None:
+        """Reads to `end`; what is open there."""
+        for _ in self.read(end):
+            pass
+        return self.frame
+
+    # --- code -----------------------------------------------------------------------------------
+
+    def _in_code(self, limit: int) -> Iterator[Event]:
+        rules = self._rules
+        frame = self.frame
+        pattern = rules.in_tag if frame is not None and frame.kind == "tag" else rules.in_code
+        sign = rules.sign.search(self._text, self.at, limit)
+        if sign is None:
+            self.at = limit
+            return
+        found = pattern.match(self._text, sign.start(), limit)
+        if found is None:
+            self.at = sign.end()
+            return
+        kind, token, start = found.lastgroup or "", found.group(), found.start()
+        self.at = found.end()
+        match kind:
+            case "skip":
+                pass
+            case "newline":
+                yield from self._new_line(start)
+            case "bracket":
+                is_macro = self._text[start - 1 : start] == "!"
+                yield self._open("bracket", token, _CLOSERS[token], start, is_macro=is_macro)
+            case "closer":
+                yield from self._close(token, start)
+            case "less":
+                yield from self._less(start)
+            case "greater":
+                yield from self._greater(start)
+            case "stop":
+                yield from self._end_angles(start)
+            case "slash":
+                self._slash(start, limit)
+            case "line_comment":
+                yield from self._line_comment(token, start, limit)
+            case _ if kind[0] == "h":
+                self._waiting.append(_document(rules.lexis.heredocs[int(kind[1:])], found))
+            case _:
+                yield self._open_text(self._with_prefix(int(kind[1:]), start), found, kind)
+
+    def _open(self, kind: FrameKind, begin: str, end: str, start: int, *, is_macro: bool = False) -> Event:
+        outer = self.frame
+        in_line = outer is not None and (outer.in_line or (outer.is_text and not outer.is_multiline))
+        self.frame = Frame(kind, outer, begin, end, start, in_line=in_line, is_macro=is_macro)
+        return Event("open", start, self.at, self.frame)
+
+    def _with_prefix(self, number: int, start: int) -> Text:
+        """Of the texts that begin alike, the first whose prefix stands there."""
+        text = self._rules.lexis.texts[number]
+        if not text.prefix:
+            return text
+        word = _word_before(self._text, start)
+        alike = self._rules.alike[number]
+        return next(
+            (one for one in alike if not one.prefix or (word and re.fullmatch(one.prefix, word))), alike[-1]
+        )
+
+    def _open_text(self, text: Text, found: re.Match[str], kind: str) -> Event:
+        outer = self.frame
+        macro_text = self._rules.lexis.macro_text
+        if macro_text is not None and text.end == macro_text.end and outer is not None and outer.is_macro:
+            text = macro_text
+        end = text.end.replace("{}", found.group(f"{kind}d") or "") if "{}" in text.end else text.end
+        self.frame = Frame(
+            "comment" if text.is_comment else "string",
+            outer,
+            found.group(),
+            end,
+            found.start(),
+            text.is_multiline,
+            outer is not None and outer.in_line,
+            text=text,
+        )
+        return Event("open", found.start(), found.end(), self.frame)
+
+    def _line_comment(self, token: str, start: int, limit: int) -> Iterator[Event]:
+        frame = Frame("comment", self.frame, token, "\n", start, in_line=True)
+        yield Event("open", start, self.at, frame)
+        end = self._text.find("\n", self.at, limit)
+        if end < 0:
+            self.at, self.frame = limit, frame
+        else:
+            self.at = end
+            yield Event("ended", end, end, frame)
+
+    def _close(self, closer: str, start: int) -> Iterator[Event]:
+        frame = self.frame
+        while frame is not None and frame.kind in ("angle", "tag"):  # it was a comparison
+            frame = frame.outer
+        if frame is not None and frame.end == closer:
+            yield from self._end_angles(start)
+            self.frame = frame.outer
+            yield Event("close", start, self.at, frame)
+        elif not (closer == ")" and self._rules.lexis.lone_parens):
+            yield Event("lone", start, self.at, None)
+
+    def _new_line(self, start: int) -> Iterator[Event]:
+        frame = self.frame
+        while frame is not None and (frame.in_line or (frame.is_text and not frame.is_multiline)):
+            yield Event("ended", start, start, frame)
+            frame = frame.outer
+        self.frame = frame
+        if self._waiting:
+            document = self._waiting.popleft()
+            self.frame = Frame(
+                "string", frame, "<<", document.word, self.at, is_multiline=True, heredoc=document
+            )
+            yield Event("open", self.at, self.at, self.frame)
+
+    # --- angle brackets -------------------------------------------------------------------------
+
+    def _less(self, start: int) -> Iterator[Event]:
+        kind = _angle_at(self._text, start, self._rules.lexis)
+        if kind is not None:
+            yield self._open(kind, "<", ">", start)
+
+    def _greater(self, start: int) -> Iterator[Event]:
+        frame = self.frame
+        if frame is None or frame.kind not in ("angle", "tag"):
+            return
+        if self._text[start - 1 : start] in ("-", "=") and not self._rules.lexis.quotes_in_tags:
+            return  # an arrow
+        self.frame = frame.outer
+        yield Event("close", start, self.at, frame)
+
+    def _end_angles(self, start: int) -> Iterator[Event]:
+        """What was taken for a bracket was less than."""
+        while self.frame is not None and self.frame.kind in ("angle", "tag"):
+            frame, self.frame = self.frame, self.frame.outer
+            yield Event("ended", start, start, frame)
+
+    def _slash(self, start: int, limit: int) -> None:
+        if _value_may_begin(self._text, start):
+            found = _REGEX.match(self._text, start, limit)
+            if found is not None:
+                self.at = found.end()
+
+    # --- text -----------------------------------------------------------------------------------
+
+    def _in_text(self, frame: Frame, limit: int) -> Iterator[Event]:
+        if frame.heredoc is not None:
+            yield from self._in_heredoc(frame, frame.heredoc, limit)
+            return
+        if frame.text is None:  # a comment to the line's end
+            end = self._text.find("\n", self.at, limit)
+            self.at = limit if end < 0 else end
+            if end >= 0:
+                self.frame = frame.outer
+                yield Event("ended", end, end, frame)
+            return
+        found = _text_pattern(frame.text, frame.end).search(self._text, self.at, limit)
+        if found is None:
+            self.at = limit
+            return
+        start, kind = found.start(), found.lastgroup or ""
+        self.at = found.end()
+        if kind == "end":
+            self.frame = frame.outer
+            yield Event("close", start, self.at, frame)
+        elif kind == "newline":
+            self.at = start
+            yield from self._end_line_text(start)
+        elif kind == "nest":
+            yield self._open_nested(frame, found)
+        elif kind[:1] == "o":
+            yield self._open("hole", found.group(), frame.text.holes[int(kind[1:])].end, start)
+
+    def _open_nested(self, frame: Frame, found: re.Match[str]) -> Event:
+        self.frame = Frame(
+            frame.kind, frame, found.group(), frame.end, found.start(), frame.is_multiline, text=frame.text
+        )
+        return Event("open", found.start(), found.end(), self.frame)
+
+    def _end_line_text(self, start: int) -> Iterator[Event]:
+        """A text of one line ends with it, with everything that it is in within the line."""
+        while self.frame is not None and (
+            self.frame.in_line or (self.frame.is_text and not self.frame.is_multiline)
+        ):
+            frame, self.frame = self.frame, self.frame.outer
+            yield Event("ended", start, start, frame)
+
+    def _in_heredoc(self, frame: Frame, document: _Document, limit: int) -> Iterator[Event]:
+        """Line by line, for its end is a line of its own."""
+        text = self._text
+        line_start = text.rfind("\n", 0, self.at) + 1
+        line_end = text.find("\n", self.at, limit)
+        stop = limit if line_end < 0 else line_end
+        if line_start == self.at and _ends_heredoc(text, self.at, stop, document):
+            self.at = stop
+            self.frame = frame.outer
+            yield Event("close", line_start, stop, frame)
+            return
+        if not document.is_raw and document.rule.holes:
+            found = _hole_pattern(document.rule).search(text, self.at, stop)
+            if found is not None:
+                self.at = found.end()
+                if found.lastgroup:
+                    hole = document.rule.holes[int(found.lastgroup[1:])]
+                    yield self._open("hole", found.group(), hole.end, found.start())
+                return
+        self.at = stop if line_end < 0 else stop + 1
+
+
+def open_at_end(text: str, language: str, start: int = 0) -> Frame | None:
+    """What is open at the end of a text that begins as code at `start`."""
+    return Scanner(language, text, start).to(len(text))
+
+
+def frames(frame: Frame | None) -> Iterator[Frame]:
+    """A frame and all around it, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.outer
+
+
+# --- patterns --------------------------------------------------------------------------------------
+
+_REGEX = re.compile(r"/(?![/*])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]){0,200}\]|[^/\\\[\n]){1,400}/[a-z]{0,8}")
+_VALUE_WORDS = frozenset("return typeof case in of do else void delete throw new yield await when if and or not".split())
+_MODIFIERS = frozenset(
+    "public private protected static final abstract default fun internal override template new class func".split()
+)
+
+
+class _Compiled(NamedTuple):
+    """sign: one character with which anything begins. alike: by a text's number, it and those that begin alike."""
+
+    lexis: Lexis
+    sign: re.Pattern[str]
+    in_code: re.Pattern[str]
+    in_tag: re.Pattern[str]
+    alike: tuple[tuple[Text, ...], ...]
+
+
+_SIGNS = "\"'`#/-<>()[]{}$@\\?%&|;"
+
+
+@cache
+def _compiled(language: str) -> _Compiled:
+    lexis = lexis_of(language)
+    texts = [(text, f"(?P<t{i}>{_named(text.begin, f't{i}d')})") for i, text in enumerate(lexis.texts)]
+    parts = [
+        *([f"(?P<skip>{'|'.join(lexis.skips)})"] if lexis.skips else []),
+        *(f"(?P<h{i}>{_heredoc_begin(one, i)})" for i, one in enumerate(lexis.heredocs)),
+        # Text outside of tags has no strings.
+        *(pattern for text, pattern in texts if text.is_comment or not lexis.quotes_in_tags),
+        *([f"(?P<line_comment>{'|'.join(lexis.line_comments)})"] if lexis.line_comments else []),
+        r"(?P<newline>\n)",
+        r"(?P<bracket>[(\[{])",
+        r"(?P<closer>[)\]}])",
+    ]
+    if lexis.type_angles or lexis.tag_angles:
+        parts.extend((r"(?P<less><)", r"(?P<greater>>)", r"(?P<stop>;|&&|\|\|)"))
+    if lexis.has_regex:
+        parts.append(r"(?P<slash>/)")
+    tag = [*(pattern for _, pattern in texts), r"(?P<bracket>[{])", r"(?P<closer>[})])", r"(?P<greater>>)"]
+    if not lexis.quotes_in_tags:
+        tag.append(r"(?P<stop>;)")
+    begins = "".join((*parts, *tag))
+    signs = "".join(sign for sign in _SIGNS if sign in begins) + ("=" if "^=" in begins else "")
+    return _Compiled(
+        lexis,
+        re.compile(rf"[\n{re.escape(signs)}]"),
+        re.compile("|".join(parts), re.MULTILINE),
+        re.compile("|".join(tag), re.MULTILINE),
+        tuple(tuple(one for one in lexis.texts[i:] if one.begin == text.begin) for i, text in enumerate(lexis.texts)),
+    )
+
+
+def _named(pattern: str, name: str) -> str:
+    """The pattern with its group `d` named, since the same name cannot stand twice in one pattern."""
+    return pattern.replace("(?P<d>", f"(?P<{name}>")
+
+
+def _heredoc_begin(rule: Heredoc, number: int) -> str:
+    pattern = rule.begin
+    for group in ("dash", "raw", "d"):
+        pattern = pattern.replace(f"(?P<{group}>", f"(?P<h{number}{group}>")
+    return pattern.replace("(?(raw)", f"(?(h{number}raw)")
+
+
+def _document(rule: Heredoc, found: re.Match[str]) -> _Document:
+    group = found.lastgroup or ""
+    word, raw = found.group(f"{group}d"), found.group(f"{group}raw")
+    # PHP's end may be indented although nothing says so where it begins.
+    indented = bool(found.group(f"{group}dash")) or rule.begin.startswith("<<<")
+    return _Document(rule, word[:_MAX_DELIMITER], bool(raw), indented)
+
+
+def _ends_heredoc(text: str, start: int, stop: int, document: _Document) -> bool:
+    at = start
+    if document.may_be_indented:
+        while at < stop and text[at] in " \t":
+            at += 1
+    if not text.startswith(document.word, at, stop):
+        return False
+    behind = text[at + len(document.word) : min(stop, at + len(document.word) + 3)]
+    if document.rule.begin.startswith("<<<"):
+        return not (behind[:1].isalnum() or behind[:1] == "_")
+    return not behind.strip()
+
+
+@lru_cache(maxsize=256)
+def _text_pattern(text: Text, end: str) -> re.Pattern[str]:
+    """What matters in a text: escapes, what is plain, its end, its holes, its line's end."""
+    parts = []
+    holes = [f"(?P<o{i}>{hole.begin})" for i, hole in enumerate(text.holes)]
+    if any(hole.begin.startswith(r"\\") for hole in text.holes):
+        parts.extend(holes)  # Swift's begin with what escapes
+        holes = []
+    if text.escape:
+        parts.append(re.escape(text.escape) + r"[\s\S]")
+    parts.extend(text.plain)
+    if text.nests:
+        parts.append(f"(?P<nest>{text.begin})")
+    parts.append(f"(?P<end>{re.escape(end)})")
+    parts.extend(holes)
+    if not text.is_multiline:
+        parts.append(r"(?P<newline>\n)")
+    return re.compile("|".join(parts))
+
+
+@cache
+def _hole_pattern(rule: Heredoc) -> re.Pattern[str]:
+    holes = "|".join(f"(?P<o{i}>{hole.begin})" for i, hole in enumerate(rule.holes))
+    return re.compile(rf"{re.escape(rule.escape)}[\s\S]|{holes}")
+
+
+# --- what a sign is, by what stands beside it ------------------------------------------------------
+
+
+def _angle_at(text: str, at: int, lexis: Lexis) -> FrameKind | None:
+    """Whether `<` opens type arguments or a tag; None where it compares. Looks at a few characters only."""
+    before, behind = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
+    if behind in ("=", "<", " ", "-") and behind:
+        return None
+    if lexis.quotes_in_tags:
+        return "tag" if behind.isalpha() or behind in ("", "/", "!", "?") else None
+    word = _word_before(text, at)
+    if lexis.type_angles and (word[:1].isalpha() or word[:1] == "_" or before == ":"):
+        return None if word in _VALUE_WORDS else "angle"
+    near = text[max(at - 64, 0) : at].rstrip(" \t")
+    spaced = _word_before(near, len(near)) if before in (" ", "\t") else ""
+    if lexis.type_angles and (spaced in _MODIFIERS and spaced):
+        return "angle"
+    if before and (before.isalnum() or before in "_)]\"'"):
+        return None
+    is_value = _value_may_begin(text, at)
+    if lexis.tag_angles:
+        return "tag" if is_value and (behind.isalpha() or behind in ("", "/", ">")) else None
+    return "angle" if lexis.type_angles and is_value and (behind.isupper() or behind == "") else None
+
+
+def _word_before(text: str, at: int) -> str:
+    start = at
+    while start > max(at - 64, 0) and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    return text[start:at]
+
+
+def _value_may_begin(text: str, at: int) -> bool:
+    """Whether a value may begin here, and no operator: behind an operator, an opener, some words."""
+    near = text[max(at - 64, 0) : at].rstrip(" \t\n")
+    if not near:
+        return True
+    if near[-1].isalnum() or near[-1] == "_":
+        return _word_before(near, len(near)) in _VALUE_WORDS
+    return near[-1] in "(,=:[!&|?{};+-*%~^<>"
