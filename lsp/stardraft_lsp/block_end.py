@@ -52,9 +52,7 @@ class BlockEnd:
             return draft.cut(min(by_syntax, found.n_characters), "scope")
         if found.is_final:
             return draft.cut(found.n_characters, "scope")
-        # The last line may be the first one behind the block: it is shown when that is known.
-        as_whole = by_indentation(self._place, draft.text, around.suffix, is_whole=True).n_characters
-        return draft.held(n_whole) if n_whole and as_whole < n_whole else draft
+        return draft.held(found.n_characters)  # its last line may be the first one after the block
 
     def _by_tree(self, lines: str) -> int | None:
         if self._seen[0] != lines:

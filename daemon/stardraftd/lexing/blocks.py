@@ -33,7 +33,7 @@ Verdict = Literal["in", "edge", "end", "last", "unknown"]
 
 
 @dataclass(frozen=True)
-class BlockEnd:
+class BlockExtent:
     """How many characters of a generated text to keep; is_final: what comes after cannot change that."""
 
     n_characters: int
@@ -270,6 +270,8 @@ class BlockRuler:
             outside = self._is_deeper(self._place.white, white)
             if outside:
                 return self._further_out(code, is_whole=is_whole)
+            if self._n_braces <= 0 and self._words.has_braces and code.startswith("}"):
+                return self._at_closer(code, white, is_whole=is_whole)
             return "end" if self._starts_anew(code, white) else "in"
         if self._is_deeper(white, edge):
             closes = self._n_braces < 0 or (self._n_braces == 0 and self._braced and code.startswith("}"))
@@ -407,13 +409,13 @@ class BlockRuler:
             self._tab = next((tab for tab in (4, 8, 2, 3) if n_tabs * tab == len(white)), 4)
 
 
-def block_end(place: BlockPlace, text: str, *, is_whole: bool) -> BlockEnd:
+def block_end(place: BlockPlace, text: str, *, is_whole: bool) -> BlockExtent:
     """Where a block ends in a generated text. is_whole: no more of it will come."""
     ruler = BlockRuler(place)
     first, line_end, _ = text.partition("\n")
     ruler.begin(first)
     if not line_end:
-        return BlockEnd(len(text), is_final=is_whole)
+        return BlockExtent(len(text), is_final=is_whole)
     kept = len(first)
     at = kept + 1
     while at <= len(text):
@@ -422,14 +424,14 @@ def block_end(place: BlockPlace, text: str, *, is_whole: bool) -> BlockEnd:
         line = text[at:] if is_last else text[at:end]
         verdict = ruler.line(line) if is_whole or not is_last else ruler.peek(line)
         if verdict == "end":
-            return BlockEnd(kept, is_final=True)
+            return BlockExtent(kept, is_final=True)
         if is_last and not is_whole:
-            return BlockEnd(len(text) if verdict in ("in", "edge") and line.strip() else kept, is_final=False)
+            return BlockExtent(len(text) if verdict in ("in", "edge") and line.strip() else kept, is_final=False)
         if line.strip() and verdict != "edge":
             kept = at + len(line)
         if verdict == "last":
-            return BlockEnd(kept, is_final=True)
+            return BlockExtent(kept, is_final=True)
         if is_last:
             break
         at = end + 1
-    return BlockEnd(kept, is_final=True)
+    return BlockExtent(kept, is_final=True)

@@ -3,6 +3,8 @@
 from stardraftd.lexing.scanner import Frame, Scanner
 from stardraftd.lexing.words import Words
 
+# HTML's elements without an end.
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -44,7 +46,7 @@ def opener_of(code: str, words: Words, *, is_whole: bool) -> str:
     if code[-1] in "([{":
         return code[-1]
     arrow = next((arrow for arrow in words.arrows if code.endswith(arrow)), "")
-    return arrow or _colon(code, words) or _word(code, words, is_whole=is_whole)
+    return arrow or _colon(code, words) or _tag(code, words) or _word(code, words, is_whole=is_whole)
 
 
 def _colon(code: str, words: Words) -> str:
@@ -54,6 +56,14 @@ def _colon(code: str, words: Words) -> str:
     # The end of a header over several lines.
     is_end = words.is_indented and code.lstrip()[0] in ")]}"
     return ":" if (is_header and depth(code) <= 0) or is_end else ""
+
+
+def _tag(code: str, words: Words) -> str:
+    """The last tag of a line of tags, if it begins an element of which the line has no end."""
+    if not words.has_tags or not code.endswith(">") or code.endswith("/>") or not code.lstrip().startswith("<"):
+        return ""
+    name = first_word(code[code.rfind("<") + 1 :])
+    return f"<{name}" if name and name.lower() not in _VOID else ""
 
 
 def _word(code: str, words: Words, *, is_whole: bool) -> str:

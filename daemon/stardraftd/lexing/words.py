@@ -18,6 +18,7 @@ class Words:
     opens_by_header: a header word opens one, without any sign.
     has_directives: lines with `#` at their beginning belong to the preprocessor, wherever they stand.
     has_labels: `name:` is a place to jump to, and may stand further out than its block.
+    has_tags: a line that is nothing but a tag's beginning opens what the tag holds.
     """
 
     header_words: frozenset[str] = frozenset()
@@ -32,6 +33,7 @@ class Words:
     opens_by_header: bool = False
     has_directives: bool = False
     has_labels: bool = False
+    has_tags: bool = False
 
 
 def _words(text: str) -> frozenset[str]:
@@ -52,6 +54,7 @@ def _braces(
     enders: tuple[str, ...] = (";",),
     has_directives: bool = False,
     has_labels: bool = False,
+    has_tags: bool = False,
 ) -> Words:
     return Words(
         header_words=_words(headers),
@@ -61,10 +64,12 @@ def _braces(
         arrows=arrows,
         has_directives=has_directives,
         has_labels=has_labels,
+        has_tags=has_tags,
     )
 
 
-_SCRIPT = _braces(arrows=_ARROW)
+_SCRIPT = _braces(arrows=_ARROW, has_tags=True)
+_TAGS = Words(has_tags=True)
 _C = _braces("else while", has_directives=True, has_labels=True)
 _C_LIKE = _braces(arrows=("->", "=>"), enders=())
 _SEMICOLONS = Words(enders=(";",))
@@ -146,6 +151,10 @@ WORDS: dict[str, Words] = {
         finished_words=_words("end break continue"),
     ),
     "yaml": _INDENTED,
+    "html": _TAGS,
+    "xml": _TAGS,
+    "vue": _TAGS,
+    "svelte": _TAGS,
     "coffeescript": Words(
         is_indented=True, has_braces=False, arrows=("->", "=>"), continuing_words=_words("else catch finally")
     ),

@@ -4,10 +4,13 @@ Only a bounded piece on both sides of the cursor is looked at: a window of 48 kB
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from stardraft_lsp.filters.brackets import Open, open_at_end
+from stardraftd.lexing.blocks import BlockPlace, block_place
+from stardraftd.lexing.columns import columns, leading, told_tab
+from stardraftd.lexing.names import language_of
+from stardraftd.lexing.scanner import Frame, Scanner, frames
 from stardraftd.protocol import Mode
 
 N_ABOVE, N_BELOW = 14, 8  # lines with something on them
@@ -54,23 +57,10 @@ def indentation_of(text: str) -> Indentation:
     return Indentation(width=max(steps, key=lambda step: (steps[step], -step)), also=also)
 
 
-def columns(white: str, tab: int) -> int:
-    """Columns that leading white space takes when a tab goes to the next multiple of `tab`."""
-    width = 0
-    for char in white:
-        width = width // tab * tab + tab if char == "\t" else width + 1
-    return width
-
-
 @lru_cache(maxsize=512)
 def squeezed(line: str) -> str:
     """A line for comparison: without white space, one kind of quote, no comma or semicolon at its end."""
     return "".join(line.split()).replace("'", '"').rstrip(",;")
-
-
-def leading(line: str) -> str:
-    """The white space that a line begins with."""
-    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 @dataclass(frozen=True)
@@ -137,16 +127,46 @@ class Around:
         return found.group().rstrip() if found else ""
 
     @cached_property
-    def open_on_line(self) -> Open:
-        """What is open at the cursor, of what its line opened."""
-        return open_at_end(self.line_before[-SEEN_CHARACTERS:], self.language)
+    def lexis(self) -> str:
+        """The language's name in `stardraftd.lexing`."""
+        return language_of(self.language, self.path)
 
     @cached_property
-    def open_before(self) -> Open:
-        """What is open at the cursor, as far as the text just before it shows."""
-        start = max(len(self.prefix) - SEEN_CHARACTERS, 0)
-        start = self.prefix.find("\n", start) + 1 if start else 0
-        return open_at_end(self.prefix[start:], self.language)
+    def line_frame(self) -> Frame | None:
+        """What is open where the cursor's line begins, as far as the text just before it shows."""
+        end = len(self.prefix) - len(self.line_before)
+        start = max(end - SEEN_CHARACTERS, 0)
+        start = self.prefix.find("\n", start, end) + 1 if start else 0
+        return Scanner(self.lexis, self.prefix[start:end]).to(end - start)
+
+    @cached_property
+    def near_line(self) -> str:
+        """The cursor's line before the cursor, or its end where it is very long."""
+        return self.line_before[-SEEN_CHARACTERS:]
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """What is open at the cursor, the innermost first."""
+        return Scanner(self.lexis, self.near_line, 0, self.line_frame).to(len(self.near_line))
+
+    @cached_property
+    def n_open_on_line(self) -> int:
+        """How much of what is open at the cursor was opened on its line."""
+        known = {id(frame) for frame in frames(self.line_frame)}
+        return sum(id(frame) not in known for frame in frames(self.frame))
+
+    def scanner(self, text: str) -> Scanner:
+        """Reads a text as if it stood at the cursor; its places are counted from `len(near_line)` on."""
+        return Scanner(self.lexis, self.near_line + text, len(self.near_line), self.frame)
+
+    @cached_property
+    def in_comment(self) -> bool:
+        return any(frame.kind == "comment" for frame in frames(self.frame))
+
+    @cached_property
+    def block(self) -> BlockPlace:
+        """Where a block at the cursor is to stand. What closes it in the document already is `below`'s to say."""
+        return replace(block_place(self.prefix, self.suffix, self.lexis), closer="")
 
     @cached_property
     def sees_beginning(self) -> bool:
@@ -188,9 +208,14 @@ class Around:
         """Columns of the cursor's line's indentation."""
         return self.columns(leading(self.line_before))
 
+    @cached_property
+    def tab(self) -> int | None:
+        """Columns of a tab, as far as the text shows it."""
+        return told_tab(self.prefix[-SEEN_CHARACTERS:] + self.suffix[:SEEN_CHARACTERS])
+
     def columns(self, white: str) -> int:
         """Columns of leading white space in this file."""
-        return columns(white, self.indentation.width if self.indentation.tabs else 8)
+        return columns(white, self.tab or (self.indentation.width if self.indentation.tabs else 8))
 
     def has(self, text: str) -> bool:
         """Whether the person's own text has this in it. Looks at all of it: ask seldom."""

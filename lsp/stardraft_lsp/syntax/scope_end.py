@@ -9,7 +9,7 @@ from stardraft_lsp.syntax.check import n_errors
 from stardraft_lsp.syntax.place import Place, path_to
 from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
-from stardraftd.lexing.blocks import BlockEnd, block_end, block_place
+from stardraftd.lexing.blocks import BlockExtent, block_end, block_place
 from stardraftd.lexing.words import Words, words_of
 
 _CLOSERS = ")]}"
@@ -44,7 +44,7 @@ def end_so_far(
     return _by_tree(place, generated, tree, budget_ms, is_strict=True)
 
 
-def by_indentation(place: Place, generated: str, suffix: str = "", *, is_whole: bool = False) -> BlockEnd:
+def by_indentation(place: Place, generated: str, suffix: str = "", *, is_whole: bool = False) -> BlockExtent:
     """The same by its text alone, for text that still comes: `stardraftd.lexing.blocks` rules.
 
     The text's last line is judged as far as it is known, unless the text is whole.
