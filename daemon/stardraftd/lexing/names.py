@@ -1,4 +1,4 @@
-"""Under which name a language's rules are found: by its LSP language id, or by its file's name."""
+"""Under which name a language's rules are found: by its LSP language id, or by its file's suffix."""
 
 from pathlib import PurePosixPath
 
@@ -93,15 +93,6 @@ BY_SUFFIX = {
     ".md": "markdown",
     ".mk": "makefile",
 }
-_BY_NAME = {
-    "makefile": "makefile",
-    "gnumakefile": "makefile",
-    "dockerfile": "dockerfile",
-    "containerfile": "dockerfile",
-    "rakefile": "ruby",
-    "gemfile": "ruby",
-}
-
 
 def language_of(language_id: str, path: str = "") -> str:
     """The name under which a language is known here; the id in small letters where it is not known.
@@ -112,5 +103,4 @@ def language_of(language_id: str, path: str = "") -> str:
     name = BY_ID.get(name, name)
     if name not in ("", "plaintext", "text"):
         return name
-    file = PurePosixPath(path.replace("\\", "/"))
-    return BY_SUFFIX.get(file.suffix.lower()) or _BY_NAME.get(file.name.lower(), name)
+    return BY_SUFFIX.get(PurePosixPath(path.replace("\\", "/")).suffix.lower(), name)

@@ -54,7 +54,6 @@ def _braces(
     enders: tuple[str, ...] = (";",),
     has_directives: bool = False,
     has_labels: bool = False,
-    has_tags: bool = False,
 ) -> Words:
     return Words(
         header_words=_words(headers),
@@ -64,11 +63,10 @@ def _braces(
         arrows=arrows,
         has_directives=has_directives,
         has_labels=has_labels,
-        has_tags=has_tags,
     )
 
 
-_SCRIPT = _braces(arrows=_ARROW, has_tags=True)
+_SCRIPT = _braces(arrows=_ARROW)
 _TAGS = Words(has_tags=True)
 _C = _braces("else while", has_directives=True, has_labels=True)
 _C_LIKE = _braces(arrows=("->", "=>"), enders=())

@@ -52,7 +52,7 @@ def _before_closers(draft: Draft, around: Around, closers: tuple[str, ...], *, c
     if wanted.startswith(same) and (not below.strip() or same == wanted):
         return draft.trimmed(at, "repeats_rest") if draft.ended else draft.held(at)
     covers = _covers(said, rest, closers)
-    is_known = bool(draft.ended) or "\n" in text[at:] or not _signs_of(rest)
+    is_known = bool(draft.ended) or below or same.startswith(wanted) or not _signs_of(rest)
     if covers and can_replace and is_known:
         return draft.covering(len(rest), "covers_rest")
     if not is_known or not draft.ended:
@@ -97,6 +97,8 @@ def _covers(text: str, rest: str, closers: tuple[str, ...]) -> bool:
         n += wanted[end] in _CLOSING
         end += 1
     tail = wanted[end:]
+    if code.startswith(wanted):
+        return True  # and goes on after it
     if not code.endswith(tail) and not (tail.strip(";,") == "" and tail in code):
         return False
     signs = iter(code[: len(code) - len(tail)] if code.endswith(tail) else code)
