@@ -9,8 +9,9 @@ from collections.abc import Callable
 from stardraft_lsp.filters import Around, Draft
 from stardraft_lsp.syntax.amount import Wanted, reconsidered
 from stardraft_lsp.syntax.place import Place
-from stardraft_lsp.syntax.scope_end import by_indentation, end_so_far, scope_end
+from stardraft_lsp.syntax.scope_end import block_at, end_so_far, scope_end
 from stardraft_lsp.syntax.trees import Snapshot
+from stardraftd.lexing.blocks import BlockPlace, block_end
 
 # For one parse of the document with the lines that came; there is one for each of them.
 TREE_MS = 2.0
@@ -29,6 +30,7 @@ class BlockEnd:
         self._place = place
         self._wanted = wanted
         self._find_snapshot = snapshot
+        self._block: BlockPlace | None = None
         self._found: Snapshot | None = None
         self._seen: tuple[str, int | None] = ("", None)
 
@@ -45,7 +47,9 @@ class BlockEnd:
         return self._so_far(draft, around)
 
     def _so_far(self, draft: Draft, around: Around) -> Draft:
-        found = by_indentation(self._place, draft.text, around.suffix)
+        if self._block is None:
+            self._block = block_at(self._place, around.suffix)
+        found = block_end(self._block, draft.text, is_whole=False)
         n_whole = draft.text.rfind("\n") + 1
         by_syntax = self._by_tree(draft.text[:n_whole]) if n_whole else None
         if by_syntax is not None and draft.text[by_syntax:n_whole].strip():

@@ -18,7 +18,7 @@ from typing import Literal
 
 from stardraftd.lexing.columns import columns, fitting_tab, leading, told_tab
 from stardraftd.lexing.lines import code_of, first_word, opener_of
-from stardraftd.lexing.scanner import Frame, Scanner, frames
+from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
 from stardraftd.lexing.words import UNKNOWN, WORDS
 
 SEEN_CHARACTERS = 4000  # of the text on either side of the cursor
@@ -84,7 +84,7 @@ def block_place(prefix: str, suffix: str, language: str) -> BlockPlace:
         "" if is_begun else above,
         "" if is_begun else above_white,
         "" if is_begun and line.strip() != "{" else header,
-        Scanner(language, near).to(len(near)),
+        line_frame(prefix, line_start, language),
         closer,
         closer_white,
         told_tab(near + line[:SEEN_CHARACTERS] + behind),

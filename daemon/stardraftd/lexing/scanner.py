@@ -99,7 +99,9 @@ class Scanner:
         rules = self._rules
         frame = self.frame
         pattern = rules.in_tag if frame is not None and frame.kind == "tag" else rules.in_code
-        sign = rules.sign.search(self._text, self.at, limit)
+        # Where a line ends matters to what ends with it, and to what begins with the next.
+        ends_with_line = bool(self._waiting) or (frame is not None and frame.in_line)
+        sign = (rules.sign_or_end if ends_with_line else rules.sign).search(self._text, self.at, limit)
         if sign is None:
             self.at = limit
             return
@@ -297,6 +299,46 @@ class Scanner:
         self.at = stop if line_end < 0 else stop + 1
 
 
+# Of the text before a line, to see what is open there: characters, and more of them to find where to begin.
+_REACHES = (4000, 16_000, 64_000)
+# With such words definitions begin, and sentences in a string or a comment seldom do.
+_DEFINES = frozenset(
+    "def class async func fn function pub impl struct enum trait interface export const let var package namespace"
+    " static public private protected local module template typedef using import extern abstract final object".split()
+)
+_CODE_SIGNS = ("(", "{", ":", ";", "=", ")")
+
+
+def line_frame(text: str, line_start: int, language: str) -> Frame | None:
+    """What is open where a line begins, as far as the text just before it shows.
+
+    Reading begins at a line that is likely to be code: the text's first, or the beginning of a definition that
+    is not indented. A line within a string of several lines would turn everything that follows inside out.
+    """
+    start = _likely_code(text, line_start)
+    return Scanner(language, text[start:line_start]).to(line_start - start)
+
+
+def _likely_code(text: str, end: int) -> int:
+    for reach in _REACHES:
+        if end <= reach:
+            return 0
+        at = text.find("\n", end - reach, end)
+        while 0 <= at < end - 1:
+            if not text[at + 1].isspace() and _begins_definition(text, at + 1, end):
+                return at + 1
+            at = text.find("\n", at + 1, end)
+    return text.find("\n", end - _REACHES[0], end) + 1 or end
+
+
+def _begins_definition(text: str, at: int, end: int) -> bool:
+    if text[at] == "}":
+        return True
+    stop = text.find("\n", at, end)
+    line = text[at : at + 200 if stop < 0 else min(stop, at + 200)]
+    return line.split(" ", 1)[0] in _DEFINES and any(sign in line for sign in _CODE_SIGNS)
+
+
 def open_at_end(text: str, language: str, start: int = 0) -> Frame | None:
     """What is open at the end of a text that begins as code at `start`."""
     return Scanner(language, text, start).to(len(text))
@@ -319,10 +361,11 @@ _MODIFIERS = frozenset(
 
 
 class _Compiled(NamedTuple):
-    """sign: one character with which anything begins. alike: by a text's number, it and those that begin alike."""
+    """sign: one character with which anything begins; sign_or_end: or a line's end. alike: by a text's number, it and those that begin alike."""
 
     lexis: Lexis
     sign: re.Pattern[str]
+    sign_or_end: re.Pattern[str]
     in_code: re.Pattern[str]
     in_tag: re.Pattern[str]
     alike: tuple[tuple[Text, ...], ...]
@@ -356,6 +399,7 @@ def _compiled(language: str) -> _Compiled:
     signs = "".join(sign for sign in _SIGNS if sign in begins) + ("=" if "^=" in begins else "")
     return _Compiled(
         lexis,
+        re.compile(f"[{re.escape(signs)}]"),
         re.compile(rf"[\n{re.escape(signs)}]"),
         re.compile("|".join(parts), re.MULTILINE),
         re.compile("|".join(tag), re.MULTILINE),

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from stardraftd.lexing.blocks import BlockPlace, block_place
 from stardraftd.lexing.columns import columns, leading, told_tab
 from stardraftd.lexing.names import language_of
-from stardraftd.lexing.scanner import Frame, Scanner, frames
+from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
 from stardraftd.protocol import Mode
 
 N_ABOVE, N_BELOW = 14, 8  # lines with something on them
@@ -134,10 +134,7 @@ class Around:
     @cached_property
     def line_frame(self) -> Frame | None:
         """What is open where the cursor's line begins, as far as the text just before it shows."""
-        end = len(self.prefix) - len(self.line_before)
-        start = max(end - SEEN_CHARACTERS, 0)
-        start = self.prefix.find("\n", start, end) + 1 if start else 0
-        return Scanner(self.lexis, self.prefix[start:end]).to(end - start)
+        return line_frame(self.prefix, len(self.prefix) - len(self.line_before), self.lexis)
 
     @cached_property
     def near_line(self) -> str:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from stardraft_lsp.filters.around import SEEN_CHARACTERS, Around
 from stardraftd.lexing.scanner import Frame, Scanner, frames
@@ -18,13 +19,34 @@ def outer_closers(text: str, around: Around) -> Iterator[tuple[int, Frame]]:
             yield event.start - start, event.frame
 
 
-def closers_of(rest: str, language: str, frame: Frame | None) -> tuple[str, ...]:
-    """What the rest of a line closes of what is open before it, in order, and what it closes that is not."""
+@dataclass(frozen=True)
+class Rest:
+    """What the rest of a line does to what is open before it.
+
+    closers: what it closes of that, in order, and what it closes that is not open. n_wrong: how many closers
+    close nothing, and how many strings of the line are left open.
+    """
+
+    closers: tuple[str, ...]
+    n_wrong: int
+
+
+def rest_from(around: Around, frame: Frame | None) -> Rest:
+    """The rest of the cursor's line, read with `frame` open before it."""
+    rest = around.rest[:SEEN_CHARACTERS]
+    open_above = {id(one) for one in frames(around.line_frame)}
     open_before = {id(one) for one in frames(frame)}
-    found = []
-    for event in Scanner(language, rest[:SEEN_CHARACTERS], 0, frame).read():
-        if event.kind == "close" and id(event.frame) in open_before and event.frame is not None:
-            found.append(f"{event.frame.kind} {event.frame.end}")
+    closers: list[str] = []
+    n_wrong = 0
+    scanner = Scanner(around.lexis, rest + "\n", 0, frame)
+    for event in scanner.read():
+        one = event.frame
+        if event.kind == "close" and one is not None and id(one) in open_before:
+            closers.append(f"{one.kind} {one.end}")
         elif event.kind == "lone":
-            found.append(f"lone {rest[event.start : event.end]}")
-    return tuple(found)
+            closers.append(f"lone {rest[event.start : event.end]}")
+            n_wrong += 1
+        elif event.kind == "ended" and one is not None and one.kind == "string":
+            n_wrong += 1
+    left = (one for one in frames(scanner.frame) if one.kind == "string" and id(one) not in open_above)
+    return Rest(tuple(closers), n_wrong + sum(1 for _ in left))

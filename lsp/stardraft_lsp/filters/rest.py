@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from itertools import islice
 
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.brackets import closers_of, outer_closers
+from stardraft_lsp.filters.brackets import Rest, outer_closers, rest_from
 from stardraft_lsp.filters.draft import Draft
-from stardraftd.lexing.scanner import Scanner
+from stardraftd.lexing.scanner import Frame
 
 MIN_OVERLAP = 2  # characters, for an overlap with words
 _MAX_OVERLAP = 2000  # characters; what repeats more than this does not repeat by chance
+_MAX_CLOSERS = 32  # of the cursor's line that are looked at
 _CLOSING = ")]}>\"'`"
 
 
@@ -26,32 +27,32 @@ def rest_of_line(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
     """Nothing of what follows on the cursor's line is there twice."""
     if not around.rest or not draft.text:
         return draft
-    closers = closers_of(around.rest, around.lexis, around.frame)
+    now = rest_from(around, around.frame)
     if around.rest_is_dust and around.rest.strip():
-        return _before_closers(draft, around, closers, can_replace=can_replace)
-    if closers and around.rest.lstrip()[0] in _CLOSING and any(True for _ in outer_closers(draft.text, around)):
-        return _before_closers(draft, around, closers, can_replace=can_replace)
+        return _before_closers(draft, around, now, can_replace=can_replace)
+    if now.closers and around.rest.lstrip()[0] in _CLOSING and any(True for _ in outer_closers(draft.text, around)):
+        return _before_closers(draft, around, now, can_replace=can_replace)
     return _before_code(draft, around, can_replace=can_replace)
 
 
 # --- closers, quotes, separators -----------------------------------------------------------------
 
 
-def _before_closers(draft: Draft, around: Around, closers: tuple[str, ...], *, can_replace: bool) -> Draft:
-    """closers: what the rest of the line closes, in order, as it stands now."""
+def _before_closers(draft: Draft, around: Around, now: Rest, *, can_replace: bool) -> Draft:
+    """now: what the rest of the line does as it stands now."""
     text, rest = draft.text, around.rest
-    at = _doubled(text, around, closers)
+    at = _doubled(text, around, now)
     if at is None:
-        held = None if draft.ended else _doubled_so_far(text, around, closers)
+        held = None if draft.ended else _doubled_so_far(text, around, now)
         if held is None:
             return _before_separators(draft, around)
-        return draft if can_replace and _covers(text[held:], rest, closers) else draft.held(held)
+        return draft if can_replace and _covers(text[held:], rest, now.closers) else draft.held(held)
     said, _, below = text[at:].partition("\n")
     same, wanted = "".join(said.split()), "".join(rest.split())
     # The end of it is what follows: insert what is before.
     if wanted.startswith(same) and (not below.strip() or same == wanted):
         return draft.trimmed(at, "repeats_rest") if draft.ended else draft.held(at)
-    covers = _covers(said, rest, closers)
+    covers = _covers(said, rest, now.closers)
     is_known = bool(draft.ended) or below or same.startswith(wanted) or not _signs_of(rest)
     if covers and can_replace and is_known:
         return draft.covering(len(rest), "covers_rest")
@@ -61,32 +62,38 @@ def _before_closers(draft: Draft, around: Around, closers: tuple[str, ...], *, c
     return draft.cut(at, "covers_rest" if covers else "repeats_rest")
 
 
-def _doubled(text: str, around: Around, closers: tuple[str, ...]) -> int | None:
+def _doubled(text: str, around: Around, now: Rest) -> int | None:
     """Where a text closes what the rest of the line closes; None where both fit together.
 
-    They do when the rest, read after the text, closes the same as it does now. Of the closers of what was
-    opened on the cursor's line the last one after which that is so is the text's own, and the next one is
-    the rest's.
+    They do when the rest, read after the text, closes the same as it does now, or has less wrong with it. Of
+    the closers of what was opened on the cursor's line the last one after which that is so is the text's own,
+    and the next one is the rest's.
     """
-    if closers == _closed_by_rest(around, around.scanner(text), len(text)):
+    after = around.scanner(text).to(len(around.near_line) + len(text))
+    if _fits(around, after, now):
         return None
-    candidates = list(islice(outer_closers(text, around), max(around.n_open_on_line, 1)))
-    for at, frame in reversed(candidates):
-        if closers == closers_of(around.rest, around.lexis, frame):
+    for at, frame in reversed(_own_closers(text, around)):
+        if rest_from(around, frame).closers == now.closers:
             return at
     return None
 
 
-def _doubled_so_far(text: str, around: Around, closers: tuple[str, ...]) -> int | None:
+def _doubled_so_far(text: str, around: Around, now: Rest) -> int | None:
     """Where a text that grows closed what the rest closes, and has opened the like again since."""
-    for at, frame in islice(outer_closers(text, around), max(around.n_open_on_line, 1)):
-        if closers != closers_of(around.rest, around.lexis, frame.outer):
-            return _doubled(text[: at + len(frame.end)], around, closers)
+    for at, frame in _own_closers(text, around):
+        if not _fits(around, frame.outer, now):
+            return _doubled(text[: at + len(frame.end)], around, now)
     return None
 
 
-def _closed_by_rest(around: Around, scanner: Scanner, n: int) -> tuple[str, ...]:
-    return closers_of(around.rest, around.lexis, scanner.to(len(around.near_line) + n))
+def _own_closers(text: str, around: Around) -> list[tuple[int, Frame]]:
+    """Where a text closes what was opened on the cursor's line, or, if nothing was, the innermost bracket."""
+    return list(islice(outer_closers(text, around), min(max(around.n_open_on_line, 1), _MAX_CLOSERS)))
+
+
+def _fits(around: Around, frame: Frame | None, now: Rest) -> bool:
+    after = rest_from(around, frame)
+    return after.closers == now.closers or after.n_wrong < now.n_wrong
 
 
 def _covers(text: str, rest: str, closers: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ from stardraft_lsp.syntax.check import n_errors
 from stardraft_lsp.syntax.place import Place, path_to
 from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
-from stardraftd.lexing.blocks import BlockExtent, block_end, block_place
+from stardraftd.lexing.blocks import BlockExtent, BlockPlace, block_end, block_place
 from stardraftd.lexing.words import Words, words_of
 
 _CLOSERS = ")]}"
@@ -49,9 +49,14 @@ def by_indentation(place: Place, generated: str, suffix: str = "", *, is_whole: 
 
     The text's last line is judged as far as it is known, unless the text is whole.
     """
+    return block_end(block_at(place, suffix), generated, is_whole=is_whole)
+
+
+def block_at(place: Place, suffix: str) -> BlockPlace:
+    """The place as the ruler over text takes it."""
     start = max(place.offset - _LOOK_BACK, 0)
     prefix = place.text[start : place.offset].replace("\r\n", "\n").replace("\r", "\n")
-    return block_end(block_place(prefix, suffix, place.language), generated, is_whole=is_whole)
+    return block_place(prefix, suffix, place.language)
 
 
 def _by_tree(
