@@ -6,11 +6,13 @@ width does: only which of two lines is further in counts.
 """
 
 import re
+from typing import NamedTuple
 
 DEFAULT_TAB = 8  # what terminals, diffs and GNU mean by a tab
 _WIDTHS = (8, 4, 2, 3)
 _MARK = re.compile(r"\b(?:ts|tabstop|tab-width)\s{0,4}[=:]\s{0,4}(\d{1,2})\b")
 _MARK_REACH = 400  # characters at both ends of a file in which editors look for their marks
+_HEADERS = frozenset(["if", "else if", "} else if", "for", "while", "else", "} else", "do", "switch"])
 _OPENS = ("{", "(", "[", ":", " do", " then", "=>", "->")
 
 
@@ -45,33 +47,49 @@ def tab_width(text: str) -> int:
     return told_tab(text) or DEFAULT_TAB
 
 
+class _Pair(NamedTuple):
+    """Two lines that follow each other, one of them indented with tabs: white space, and what they are."""
+
+    before: str
+    white: str
+    opens: bool
+    is_header: bool
+    both_close: bool
+
+
 def _by_lines(text: str) -> int | None:
     """The width with which lines of tabs and lines of spaces fit each other best; None if none touch."""
-    pairs: list[tuple[str, str, bool]] = []
+    pairs: list[_Pair] = []
     steps: dict[int, int] = {}
-    previous, opens = "", False
+    previous, code_before = "", ""
     for line in text.split("\n"):
         code = line.strip()
         if not code:
             continue
         white = leading(line)
         if ("\t" in white) != ("\t" in previous) and white and previous:
-            pairs.append((previous, white, opens))
+            is_header = code_before.split("(", 1)[0].strip() in _HEADERS and not code_before.endswith((";", "{"))
+            both_close = code[0] == "}" and code_before[0] == "}"
+            pairs.append(_Pair(previous, white, code_before.endswith(_OPENS), is_header, both_close))
         elif "\t" not in white and len(white) > len(previous):
             step = len(white) - len(previous)
             steps[step] = steps.get(step, 0) + 1
-        previous, opens = white, code.endswith(_OPENS)
+        previous, code_before = white, code
     if not pairs:
         return None
     step = max(steps, key=lambda one: steps[one]) if steps else 4
-    return min(_WIDTHS, key=lambda width: sum(_misfit(*pair, width, step) for pair in pairs))
+    return min(_WIDTHS, key=lambda width: sum(_misfit(pair, width, step) for pair in pairs))
 
 
-def _misfit(before: str, white: str, opens: bool, tab: int, step: int) -> int:  # noqa: FBT001
+def _misfit(pair: _Pair, tab: int, step: int) -> int:
     """How badly two lines fit at a width: neighbours are as far in, a level apart, or end some levels."""
-    moved = columns(white, tab) - columns(before, tab)
-    if opens:
+    moved = columns(pair.white, tab) - columns(pair.before, tab)
+    if pair.opens:
         return abs(moved - step) + (8 if moved <= 0 else 0)
+    if pair.is_header:
+        return min(abs(moved), abs(moved - step))
+    if pair.both_close:
+        return min(abs(moved + step), abs(moved + 2 * step)) + (8 if moved >= 0 else 0)
     return min(abs(moved), abs(moved + step), abs(moved + 2 * step), abs(moved - step) + 1)
 
 

@@ -27,34 +27,66 @@ class Indentation:
 
     is_known: False for a text that does not show it; then nothing is indented anew.
     also:     other steps that the text takes more than once; they are let stand.
+    mixed:    columns for which a tab stands in a text that is indented by less than that: 8 in GNU's C; else 0.
+    widest:   columns of the widest indentation by spaces alone.
     """
 
     tabs: bool = False
     width: int = 4
     is_known: bool = True
     also: frozenset[int] = frozenset()
+    mixed: int = 0
+    widest: int = 0
+
+
+# Languages that are indented by tabs, whatever stands nearby. Make has its own rules, line by line.
+_TABBED = frozenset(["go"])
+_N_NEAR = 4  # indented lines above the cursor that decide, if they agree
+_MIXED_TAB = 8
 
 
 def indentation_of(text: str) -> Indentation:
     """The indentation that a text has: tabs or spaces by majority, the width by its steps inwards."""
     steps: dict[int, int] = {}
-    n_tabs = n_spaces = previous = 0
+    n_tabs = n_spaces = previous = widest = 0
     for found in _INDENTED.finditer(text):
         white = found.group()
         if white[:1] == "\t":
             n_tabs += 1
             continue
         n_spaces += bool(white)
+        widest = max(widest, len(white))
         step = len(white) - previous
         previous = len(white)
         if step in (2, 3, 4, 8):
             steps[step] = steps.get(step, 0) + 1
+    also = frozenset(step for step, n in steps.items() if n > 1)
+    width = max(steps, key=lambda step: (steps[step], -step)) if steps else 4
+    is_mixed = n_tabs and 8 * min(n_tabs, n_spaces) >= n_tabs + n_spaces and widest < _MIXED_TAB
+    if is_mixed and told_tab(text) == _MIXED_TAB:
+        return Indentation(width=width, also=also, mixed=_MIXED_TAB, widest=widest)
     if n_tabs > n_spaces:
         return Indentation(tabs=True)
     if not steps:
-        return Indentation(is_known=False)
-    also = frozenset(step for step, n in steps.items() if n > 1)
-    return Indentation(width=max(steps, key=lambda step: (steps[step], -step)), also=also)
+        return Indentation(is_known=False, widest=widest)
+    return Indentation(width=width, also=also, widest=widest)
+
+
+def indentation_at(prefix: str, suffix: str, language: str) -> Indentation:
+    """The indentation at a cursor: the language's, else that of the lines just above, else the file's."""
+    # The cursor's own line counts, also when it is only indented so far.
+    before = prefix[-SEEN_CHARACTERS:] + "|"
+    found = indentation_of(before + suffix[:SEEN_CHARACTERS])
+    if language in _TABBED:
+        return found if found.tabs else Indentation(tabs=True)
+    if found.mixed:
+        return found
+    near = [white for line in before.split("\n") if line.strip() and (white := leading(line))][-_N_NEAR:]
+    has_tabs = {white[0] == "\t" for white in near}
+    if len(has_tabs) == 1 and len(near) > 1 and has_tabs != {found.tabs}:
+        kind = "\t" if has_tabs.pop() else " "
+        return indentation_of("\n".join(line for line in before.split("\n") if line[:1] in (kind, "|", "}")))
+    return found
 
 
 @lru_cache(maxsize=512)
@@ -89,9 +121,8 @@ class Around:
         cls, prefix: str, suffix: str, *, language: str = "", path: str = "", mode: Mode = "line"
     ) -> "Around":
         """The place, with the indentation that the text near it has."""
-        # The cursor's own line counts, also when it is only indented so far.
-        near = prefix[-SEEN_CHARACTERS:] + "|" + suffix[:SEEN_CHARACTERS]
-        return cls(prefix, suffix, language, path, indentation_of(near), mode)
+        indentation = indentation_at(prefix, suffix, language_of(language, path))
+        return cls(prefix, suffix, language, path, indentation, mode)
 
     # --- the cursor's line --------------------------------------------------------------------------
 
