@@ -235,7 +235,8 @@ def unopened_closer(draft: Draft, around: Around) -> Draft:
         if event.kind == "lone":
             at = event.start - start
             # Far from the file's beginning a block's opener may be out of sight; a line's is not.
-            if around.sees_beginning or "\n" not in text[:at]:
+            is_of_line = "\n" not in text[:at] and not around.is_on_blank_line
+            if around.sees_beginning or is_of_line:
                 return draft.cut(len(text[:at].rstrip()) if "\n" in text[:at] else at, "unopened_closer")
             return draft
     return draft
