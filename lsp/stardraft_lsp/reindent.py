@@ -53,4 +53,8 @@ def _is_right(head: str, old: str, new: str, language: str) -> bool:
     above, _ = last_code_line(head, len(head), language)
     outer = indent_of(head[head.rstrip().rfind("\n") + 1 :], tab)
     is_opened = bool(opener_of(above, language, is_whole=True))
-    return is_opened and head.rstrip().endswith(above.strip()) and min(columns(old, tab), columns(new, tab)) > outer
+    return (
+        is_opened
+        and head.rstrip().endswith(above.strip())
+        and min(columns(old, tab), columns(new, tab)) > outer
+    )

@@ -24,8 +24,11 @@ from stardraftd.lexing.words import UNKNOWN, WORDS
 SEEN_CHARACTERS = 4000  # of the text on either side of the cursor
 _N_ABOVE = 50  # lines that are looked at for the last one with code on it
 _CLOSERS = ")]}"
+_COMMENT_SIGNS = ("/", "-", "<", "<!", "<!-", "{", "=", "%")
 _SWITCHES = frozenset(["switch", "select", "match", "when", "class", "struct", "union", "enum"])
-_MAY_GO_ON = frozenset(["if", "else", "elif", "elsif", "elseif", "try", "do", "catch", "when", "unless", "begin"])
+_MAY_GO_ON = frozenset(
+    ["if", "else", "elif", "elsif", "elseif", "try", "do", "catch", "when", "unless", "begin"]
+)
 
 # "in": it belongs to the block. "edge": it does if more of the block follows. "end": the block ended before
 # it. "last": the block ends with it. "unknown": too little of the line is there.
@@ -152,11 +155,11 @@ class BlockRuler:
         self._previous = place.white
         self._opens = False
         self._is_closed = False
+        self._is_at_edge = False
         self._was_blank = False
         self._n_lines = 0
         self._n_braces = 0
         self._n_directives = 0
-        self._line_start = 0
 
     # --- from outside -----------------------------------------------------------------------------
 
@@ -171,8 +174,10 @@ class BlockRuler:
         if not is_blank:
             self._edge, self._header = place.white, place.header + code
             self._opens = bool(opens) or not rest.strip()
-        elif place.above and opener_of(place.above, self._words, is_whole=True) and self._is_deeper(
-            place.white + leading(rest), place.above_white
+        elif (
+            place.above
+            and opener_of(place.above, self._words, is_whole=True)
+            and self._is_deeper(place.white + leading(rest), place.above_white)
         ):
             self._edge = place.above_white
             self._header = place.header if place.header is place.above else place.header + place.above
@@ -195,6 +200,7 @@ class BlockRuler:
             return "end" if self._is_closed and self._was_blank else verdict
         verdict = self._judge(line, is_whole=True)
         if verdict in ("in", "edge", "last"):
+            self._is_at_edge = verdict == "edge"
             self._note(line)
         return verdict
 
@@ -232,7 +238,9 @@ class BlockRuler:
         return first_word(code) not in ("if", "for", "while", "else", "do", "switch")
 
     def _judge(self, line: str, *, is_whole: bool) -> Verdict:
-        if self._is_in_text or self._is_in_bracket():
+        if self._is_in_text:
+            return "edge" if self._is_at_edge else "in"
+        if self._is_in_bracket():
             return "in"
         code = code_of(line, self._place.language, self._frame).strip()
         white = leading(line)
@@ -286,8 +294,10 @@ class BlockRuler:
 
     def _at_edge(self, code: str, white: str, *, is_whole: bool) -> Verdict:
         word = first_word(code)
-        if not is_whole and word == code and self._may_become(word):
+        if not is_whole and ((word == code and self._may_become(word)) or code in _COMMENT_SIGNS):
             return "unknown"
+        if not code:  # a comment belongs to what follows it
+            return "edge"
         if self._is_case(word) or (self._n_lines > 0 and self._goes_on_with(word)):
             return "end" if self._stands_behind(code, white) else "in"
         if self._closes(code):
@@ -298,8 +308,10 @@ class BlockRuler:
 
     def _further_out(self, code: str, *, is_whole: bool) -> Verdict:
         word = first_word(code)
-        if self._words.has_labels and not is_whole and word == code:
+        if not is_whole and ((self._words.has_labels and word == code) or code in _COMMENT_SIGNS):
             return "unknown"
+        if not code:
+            return "edge"
         return "in" if self._words.has_labels and self._is_label(code, is_whole=is_whole) else "end"
 
     def _may_become(self, word: str) -> bool:
@@ -351,7 +363,11 @@ class BlockRuler:
     def _after_closer(self, code: str, white: str, *, is_whole: bool) -> Verdict:
         """After `}` on a line of its own only what goes on with the statement belongs to it."""
         word = first_word(code)
-        if not is_whole and word == code and any(one.startswith(word) for one in self._words.continuing_words):
+        if (
+            not is_whole
+            and word == code
+            and any(one.startswith(word) for one in self._words.continuing_words)
+        ):
             return "unknown"
         known = self._words.continuing_words
         if word not in known or self._is_deeper(white, self._edge or "") or self._stands_behind(code, white):
@@ -372,7 +388,9 @@ class BlockRuler:
             return "end"
         if word in ("endif", "else", "elif") and self._n_directives == 0:
             return "edge"
-        self._n_directives += {"endif": -1, "endregion": -1}.get(word, 1 if word.startswith(("if", "region")) else 0)
+        self._n_directives += {"endif": -1, "endregion": -1}.get(
+            word, 1 if word.startswith(("if", "region")) else 0
+        )
         return "in"
 
     def _stands_behind(self, code: str, white: str) -> bool:
@@ -426,7 +444,9 @@ def block_end(place: BlockPlace, text: str, *, is_whole: bool) -> BlockExtent:
         if verdict == "end":
             return BlockExtent(kept, is_final=True)
         if is_last and not is_whole:
-            return BlockExtent(len(text) if verdict in ("in", "edge") and line.strip() else kept, is_final=False)
+            return BlockExtent(
+                len(text) if verdict in ("in", "edge") and line.strip() else kept, is_final=False
+            )
         if line.strip() and verdict != "edge":
             kept = at + len(line)
         if verdict == "last":

@@ -68,7 +68,9 @@ def _by_lines(text: str) -> int | None:
             continue
         white = leading(line)
         if ("\t" in white) != ("\t" in previous) and white and previous:
-            is_header = code_before.split("(", 1)[0].strip() in _HEADERS and not code_before.endswith((";", "{"))
+            is_header = code_before.split("(", 1)[0].strip() in _HEADERS and not code_before.endswith(
+                (";", "{")
+            )
             both_close = code[0] == "}" and code_before[0] == "}"
             pairs.append(_Pair(previous, white, code_before.endswith(_OPENS), is_header, both_close))
         elif "\t" not in white and len(white) > len(previous):

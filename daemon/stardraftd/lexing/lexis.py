@@ -132,9 +132,7 @@ def _c_like(*texts: Text, nests: bool = False, types: bool = True, skips: tuple[
 
 # `#include <a>`: a string in all but name.
 _INCLUDE = Text(r"#[ \t]{0,8}(?:include|import)[ \t]{0,8}<", ">", escape="")
-_CPP_RAW = Text(
-    r'"(?P<d>[^()\\\s]{0,16})\(', '){}"', is_multiline=True, escape="", prefix="(?:u8|u|U|L)?R"
-)
+_CPP_RAW = Text(r'"(?P<d>[^()\\\s]{0,16})\(', '){}"', is_multiline=True, escape="", prefix="(?:u8|u|U|L)?R")
 
 _RUST = Lexis(
     line_comments=(_SLASHES,),
@@ -152,9 +150,7 @@ _CSHARP = _c_like(
     Text(r'\$\$"""', '"""', is_multiline=True, escape="", holes=(Hole(r"\{\{"),)),
     Text(r'\$"""', '"""', is_multiline=True, escape="", holes=(_BRACE,)),
     Text('"""', '"""', is_multiline=True, escape=""),
-    Text(
-        r'(?:\$@|@\$)"', '"', is_multiline=True, escape="", holes=(_BRACE,), plain=('""', *_TWO_BRACES)
-    ),
+    Text(r'(?:\$@|@\$)"', '"', is_multiline=True, escape="", holes=(_BRACE,), plain=('""', *_TWO_BRACES)),
     Text('@"', '"', is_multiline=True, escape="", plain=('""',)),
     Text(r'\$"', '"', holes=(_BRACE,), plain=_TWO_BRACES),
     _DOUBLE,
@@ -320,9 +316,12 @@ LEXES: dict[str, Lexis] = {
     ),
     "r": _HASHES,
     "yaml": Lexis(
-        line_comments=(_SPACED_HASH,), texts=(Text('(?<![^\\s\\[{,:-])"', '"'), Text("(?<![^\\s\\[{,:-])'", "'"))
+        line_comments=(_SPACED_HASH,),
+        texts=(Text('(?<![^\\s\\[{,:-])"', '"'), Text("(?<![^\\s\\[{,:-])'", "'")),
     ),
-    "toml": Lexis(line_comments=(_HASH,), texts=(_TRIPLE, _TRIPLE_SINGLE, _DOUBLE, Text("'", "'", escape=""))),
+    "toml": Lexis(
+        line_comments=(_HASH,), texts=(_TRIPLE, _TRIPLE_SINGLE, _DOUBLE, Text("'", "'", escape=""))
+    ),
     "dockerfile": Lexis(line_comments=(r"(?<!\S)#",), texts=(_DOUBLE,)),
     "makefile": Lexis(line_comments=(_HASH,), skips=(r"\\#", r"\$[#'\"]")),
     "json": Lexis(texts=(_DOUBLE,)),

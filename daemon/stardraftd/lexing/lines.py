@@ -4,7 +4,7 @@ from stardraftd.lexing.scanner import Frame, Scanner
 from stardraftd.lexing.words import Words
 
 # HTML's elements without an end.
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -60,7 +60,12 @@ def _colon(code: str, words: Words) -> str:
 
 def _tag(code: str, words: Words) -> str:
     """The last tag of a line of tags, if it begins an element of which the line has no end."""
-    if not words.has_tags or not code.endswith(">") or code.endswith("/>") or not code.lstrip().startswith("<"):
+    if (
+        not words.has_tags
+        or not code.endswith(">")
+        or code.endswith("/>")
+        or not code.lstrip().startswith("<")
+    ):
         return ""
     name = first_word(code[code.rfind("<") + 1 :])
     return f"<{name}" if name and name.lower() not in _VOID else ""

@@ -94,6 +94,7 @@ BY_SUFFIX = {
     ".mk": "makefile",
 }
 
+
 def language_of(language_id: str, path: str = "") -> str:
     """The name under which a language is known here; the id in small letters where it is not known.
 

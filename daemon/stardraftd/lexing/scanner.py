@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from stardraftd.lexing.lexis import Heredoc, Hole, Lexis, Text, lexis_of
+from stardraftd.lexing.lexis import Heredoc, Lexis, Text, lexis_of
 
 FrameKind = Literal["bracket", "angle", "tag", "hole", "string", "comment"]
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -303,8 +303,7 @@ class Scanner:
 _REACHES = (4000, 16_000, 64_000)
 # With such words definitions begin, and sentences in a string or a comment seldom do.
 _DEFINES = frozenset(
-    "def class async func fn function pub impl struct enum trait interface export const let var package namespace"
-    " static public private protected local module template typedef using import extern abstract final object".split()
+    ["def", "class", "async", "func", "fn", "function", "pub", "impl", "struct", "enum", "trait", "interface", "export", "const", "let", "var", "package", "namespace", "static", "public", "private", "protected", "local", "module", "template", "typedef", "using", "import", "extern", "abstract", "final", "object"]
 )
 _CODE_SIGNS = ("(", "{", ":", ";", "=", ")")
 
@@ -354,9 +353,11 @@ def frames(frame: Frame | None) -> Iterator[Frame]:
 # --- patterns --------------------------------------------------------------------------------------
 
 _REGEX = re.compile(r"/(?![/*])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]){0,200}\]|[^/\\\[\n]){1,400}/[a-z]{0,8}")
-_VALUE_WORDS = frozenset("return typeof case in of do else void delete throw new yield await when if and or not".split())
+_VALUE_WORDS = frozenset(
+    ["return", "typeof", "case", "in", "of", "do", "else", "void", "delete", "throw", "new", "yield", "await", "when", "if", "and", "or", "not"]
+)
 _MODIFIERS = frozenset(
-    "public private protected static final abstract default fun internal override template new class func".split()
+    ["public", "private", "protected", "static", "final", "abstract", "default", "fun", "internal", "override", "template", "new", "class", "func"]
 )
 
 
@@ -403,7 +404,10 @@ def _compiled(language: str) -> _Compiled:
         re.compile(rf"[\n{re.escape(signs)}]"),
         re.compile("|".join(parts), re.MULTILINE),
         re.compile("|".join(tag), re.MULTILINE),
-        tuple(tuple(one for one in lexis.texts[i:] if one.begin == text.begin) for i, text in enumerate(lexis.texts)),
+        tuple(
+            tuple(one for one in lexis.texts[i:] if one.begin == text.begin)
+            for i, text in enumerate(lexis.texts)
+        ),
     )
 
 

@@ -48,7 +48,8 @@ _MIXED_TAB = 8
 def indentation_of(text: str) -> Indentation:
     """The indentation that a text has: tabs or spaces by majority, the width by its steps inwards."""
     steps: dict[int, int] = {}
-    n_tabs = n_spaces = previous = widest = 0
+    n_tabs = n_spaces = widest = 0
+    previous: int | None = None  # of the first line nobody knows what it is further in than
     for found in _INDENTED.finditer(text):
         white = found.group()
         if white[:1] == "\t":
@@ -56,7 +57,7 @@ def indentation_of(text: str) -> Indentation:
             continue
         n_spaces += bool(white)
         widest = max(widest, len(white))
-        step = len(white) - previous
+        step = len(white) - previous if previous is not None else 0
         previous = len(white)
         if step in (2, 3, 4, 8):
             steps[step] = steps.get(step, 0) + 1
@@ -66,7 +67,7 @@ def indentation_of(text: str) -> Indentation:
     if is_mixed and told_tab(text) == _MIXED_TAB:
         return Indentation(width=width, also=also, mixed=_MIXED_TAB, widest=widest)
     if n_tabs > n_spaces:
-        return Indentation(tabs=True)
+        return Indentation(tabs=True, width=told_tab(text) or 4)
     if not steps:
         return Indentation(is_known=False, widest=widest)
     return Indentation(width=width, also=also, widest=widest)

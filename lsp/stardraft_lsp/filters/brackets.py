@@ -44,9 +44,22 @@ def rest_from(around: Around, frame: Frame | None) -> Rest:
         if event.kind == "close" and one is not None and id(one) in open_before:
             closers.append(f"{one.kind} {one.end}")
         elif event.kind == "lone":
-            closers.append(f"lone {rest[event.start : event.end]}")
             n_wrong += 1
+            closer = rest[event.start : event.end]
+            skipped = _with_end(closer, scanner.frame)
+            closers.append(f"{skipped.kind} {closer}" if skipped is not None else f"lone {closer}")
+            scanner.frame = skipped.outer if skipped is not None else scanner.frame
         elif event.kind == "ended" and one is not None and one.kind == "string":
             n_wrong += 1
     left = (one for one in frames(scanner.frame) if one.kind == "string" and id(one) not in open_above)
     return Rest(tuple(closers), n_wrong + sum(1 for _ in left))
+
+
+def _with_end(closer: str, frame: Frame | None) -> Frame | None:
+    """The nearest bracket around that a closer ends, if what is open within it were closed."""
+    for one in frames(frame):
+        if one.is_text:
+            return None
+        if one.end == closer:
+            return one
+    return None

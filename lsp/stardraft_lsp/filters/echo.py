@@ -58,8 +58,10 @@ def _names_before(line: str) -> str:
     start = len(line)
     while start > 0:
         sign = line[start - 1]
-        joins = sign in ".:" or (sign == ">" and line[start - 2 : start - 1] == "-") or (
-            sign == "-" and line[start : start + 1] == ">"
+        joins = (
+            sign in ".:"
+            or (sign == ">" and line[start - 2 : start - 1] == "-")
+            or (sign == "-" and line[start : start + 1] == ">")
         )
         if not joins and not _is_word(sign):
             break
@@ -88,7 +90,9 @@ def _is_echo(text: str, said: str, around: Around) -> bool:
         end += 1
     word = _word_before(text[:end])
     # `s` before `self`: that is `self` if the file has that word, and not the other one.
-    return len(said) >= MIN_WORD_ECHO or (around.has(word) and not around.has(said + word) and end > len(said))
+    return len(said) >= MIN_WORD_ECHO or (
+        around.has(word) and not around.has(said + word) and end > len(said)
+    )
 
 
 def _is_word(sign: str) -> bool:

@@ -61,7 +61,7 @@ def only_text(draft: Draft, around: Around) -> Draft:
     if not draft.ended and text[-1:] and _INVISIBLE.match(text[-1]):
         text = text[:-1]  # what follows may say that it belongs there
         draft = draft.held(len(text))
-    if not text.isprintable() and _INVISIBLE.search(text):
+    if not (text.isascii() and text.isprintable()) and _INVISIBLE.search(text):
         seen = _without_invisible(text, around)
         return draft.changed(seen, "control_characters") if seen != text else draft.held(len(text))
     return draft.held(len(text))

@@ -9,7 +9,7 @@ from stardraftd.lexing.columns import leading
 from stardraftd.lexing.lines import first_word
 
 _DIRECTIVES = frozenset(
-    "ifdef ifndef ifeq ifneq else endif define endef include export unexport override vpath undefine".split()
+    ["ifdef", "ifndef", "ifeq", "ifneq", "else", "endif", "define", "endef", "include", "export", "unexport", "override", "vpath", "undefine"]
 )
 
 
@@ -45,4 +45,9 @@ def _is_in_recipe(around: Around) -> bool:
 def _is_rule(line: str) -> bool:
     """Whether a line is `targets: prerequisites`, and no assignment."""
     colon = line.find(":")
-    return colon > 0 and line[colon : colon + 2] != ":=" and line[colon : colon + 3] != "::=" and "=" not in line[:colon]
+    return (
+        colon > 0
+        and line[colon : colon + 2] != ":="
+        and line[colon : colon + 3] != "::="
+        and "=" not in line[:colon]
+    )

@@ -30,7 +30,11 @@ def rest_of_line(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
     now = rest_from(around, around.frame)
     if around.rest_is_dust and around.rest.strip():
         return _before_closers(draft, around, now, can_replace=can_replace)
-    if now.closers and around.rest.lstrip()[0] in _CLOSING and any(True for _ in outer_closers(draft.text, around)):
+    if (
+        now.closers
+        and around.rest.lstrip()[0] in _CLOSING
+        and any(True for _ in outer_closers(draft.text, around))
+    ):
         return _before_closers(draft, around, now, can_replace=can_replace)
     return _before_code(draft, around, can_replace=can_replace)
 

@@ -47,6 +47,7 @@ GRAMMARS: dict[str, Grammar] = {
     "shell": Grammar("tree_sitter_bash"),
 }
 
+
 @cache
 def grammar_of(language: str) -> "Language | None":
     """The grammar of a language of `language_of`; None where there is none. Imports it the first time."""

@@ -35,7 +35,7 @@ class Lexer:
         self._language = language
 
     def token_at(self, text: str, start: int, offset: int) -> Token:
-        """What `offset` stands in when the text from `start` on begins as code. Code within a string is code."""
+        """What `offset` stands in when the text from `start` on begins as code. Code in a string is code."""
         return _token_of(Scanner(self._language, text, start).to(offset))
 
     def code_of(self, line: str) -> str:

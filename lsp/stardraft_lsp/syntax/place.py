@@ -222,7 +222,9 @@ def _tree_kind(text: str, seen: _Seen, rules: LanguageRules, language: str) -> K
         if node.type in rules.comments:
             # A line comment goes on where it ends; after a line end, or the end of a block comment, is code.
             source = seen.document.measure.source[node.start_byte : seen.byte].decode("utf-8", "replace")
-            return "comment" if lexer_of(language).token_at(source, 0, len(source)).kind == "comment" else None
+            return (
+                "comment" if lexer_of(language).token_at(source, 0, len(source)).kind == "comment" else None
+            )
     return None
 
 
