@@ -44,8 +44,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path:        path as the model sees it, relative to the repository; "" leaves it out.
     prefix:      text before the cursor, from a line start; LF line ends.
     suffix:      text behind the cursor; LF line ends.
-    language:    of the text, as `lexing.names.language_of` names it: for where its blocks end; "" has the path
-                 decide.
+    language:    an LSP language id, for where the text's blocks end; "" lets the path decide.
     repository:  repository name for `<repo_name>`; "" leaves it out.
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
     mode:        "line" ends at the first line end after something visible, "block" where the block

@@ -1,8 +1,8 @@
 """Where a block ends: the only ruler of that, for the engine and for the language server.
 
-A block is what the cursor's line opens, or the line above it, or, anywhere else, what goes on at the cursor's
-own depth. It ends before the first line that stands further out, and with the line that closes it. What counts
-is how far lines are indented; four things are stronger than that:
+A block is what the cursor's line opens, or the line above it, or, anywhere else, what goes on at the depth of
+the cursor. It ends before the first line that stands further out, and with the line that closes it. What
+counts is how far lines are indented; four things are stronger than that:
 
     text      lines within a string, a heredoc or a comment have no indentation
     brackets  nor have lines within `(` or `[`
@@ -16,7 +16,7 @@ earlier. Text is LF; white space is compared in columns (`columns`).
 from dataclasses import dataclass
 from typing import Literal
 
-from stardraftd.lexing.columns import columns, fitting_tab, leading, told_tab
+from stardraftd.lexing.columns import columns, fitting_tab, leading, level_of, told_tab
 from stardraftd.lexing.lines import code_of, first_word, opener_of
 from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
 from stardraftd.lexing.words import UNKNOWN, WORDS
@@ -47,9 +47,9 @@ class BlockExtent:
 class BlockPlace:
     """The place of a block, found once. white: the indentation of the cursor's line.
 
-    above: the last line of code above, when the cursor's line is blank before it. header: the line whose block
-    it is, where a brace has a line of its own below it. frame: what is open where the
-    cursor's line begins. closer, closer_white: what closes the block in the document already, and where.
+    above: the last line of code above, when the cursor's line is blank before it. header: the line whose
+    block it is, where a brace has a line of its own below it. frame: what is open where the cursor's line
+    begins. closer, closer_white: what closes the block in the document already, and where.
     tab: columns of a tab, None where the document does not show it; step: columns of a level.
     """
 
@@ -67,7 +67,7 @@ class BlockPlace:
 
 
 def block_place(prefix: str, suffix: str, language: str) -> BlockPlace:
-    """Where a block is to stand. Of the texts on both sides of the cursor the nearest 4,000 characters count."""
+    """Where a block is to stand. Of the texts on both sides the nearest 4,000 characters count."""
     line_start = prefix.rfind("\n") + 1
     line = prefix[line_start:]
     near_start = max(line_start - SEEN_CHARACTERS, 0)
@@ -91,7 +91,7 @@ def block_place(prefix: str, suffix: str, language: str) -> BlockPlace:
         closer,
         closer_white,
         told_tab(near + line[:SEEN_CHARACTERS] + behind),
-        _step_of(near),
+        level_of(near),
     )
 
 
@@ -123,26 +123,12 @@ def _closer_behind(behind: str, white: str, language: str) -> tuple[str, str]:
     return (word, closer_white) if word in words.closing_words | words.continuing_words else ("", "")
 
 
-def _step_of(near: str) -> int:
-    """Columns of one level, by the steps inwards of lines with spaces; 4 where there are none."""
-    steps: dict[int, int] = {}
-    previous = 0
-    for line in near.split("\n"):
-        white = leading(line)
-        if line.strip() and "\t" not in white:
-            step = len(white) - previous
-            previous = len(white)
-            if step in (2, 3, 4, 8):
-                steps[step] = steps.get(step, 0) + 1
-    return max(steps, key=lambda step: steps[step]) if steps else 4
-
-
 class BlockRuler:
     """Goes through the lines of a block that is generated.
 
-    Give it what comes on the cursor's own line with `begin`, then each whole line with `line`. `peek` says what
-    of a line that still grows is known. Invariant: `_edge` is the white space of the line that the block's
-    lines have to be further in than, None where they have to be as far in as the cursor.
+    Give it what comes on the cursor's own line with `begin`, then each whole line with `line`. `peek` says
+    what of a line that still grows is known. Invariant: `_edge` is the white space of the line that the
+    block's lines have to be further in than, None where they have to be as far in as the cursor.
     """
 
     def __init__(self, place: BlockPlace) -> None:
@@ -255,7 +241,7 @@ class BlockRuler:
         return self._place_of(code, white, is_whole=is_whole)
 
     def _is_in_bracket(self) -> bool:
-        """Whether the innermost bracket is one of a list or a call that was opened since the cursor's line began."""
+        """Whether the innermost bracket is of a list or a call, and was opened on the cursor's line or below."""
         frame = self._frame
         if frame is None or frame.kind not in ("bracket", "hole") or frame.end == "}":
             return False
@@ -263,7 +249,7 @@ class BlockRuler:
         return all(frame is not one for one in frames(known))
 
     def _opens_brace(self, code: str, white: str) -> bool:
-        """Whether this is the block's own brace on a line of its own, not further out than the line it belongs to."""
+        """Whether this is the block's own brace on a line of its own, as far in as its statement at least."""
         return (
             code.startswith("{")
             and self._words.has_braces

@@ -104,3 +104,17 @@ def fitting_tab(white: str, before: int, *, is_deeper: bool, step: int) -> int:
     widths = dict.fromkeys((step, 4, 8, 2, 3))
     fit = [width for width in widths if not is_deeper or columns(white, width) > before]
     return min(fit or [DEFAULT_TAB], key=lambda width: abs(columns(white, width) - expected))
+
+
+def level_of(text: str) -> int:
+    """Columns of one level, by the steps inwards of lines with spaces; 4 where there are none."""
+    steps: dict[int, int] = {}
+    previous = 0
+    for line in text.split("\n"):
+        white = leading(line)
+        if line.strip() and "\t" not in white:
+            step = len(white) - previous
+            previous = len(white)
+            if step in (2, 3, 4, 8):
+                steps[step] = steps.get(step, 0) + 1
+    return max(steps, key=lambda step: steps[step]) if steps else 4

@@ -1,8 +1,8 @@
 """How each language writes comments, strings, code in strings, and brackets: data, and nothing that decides.
 
 `scanner` reads it. Patterns are regular expressions that stay linear on any text: they begin with a sign that
-is no letter, and whatever repeats in them is one class of characters, or bounded. The group `d` in `begin` is a
-delimiter of the writer's own (`r##"`, `R"x(`, `[==[`), which stands as `{}` in `end`.
+is no letter, and whatever repeats in them is one class of characters, or bounded. The group `d` in `begin` is
+a delimiter of the writer's own (`r##"`, `R"x(`, `[==[`), which stands as `{}` in `end`.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ class Hole:
 class Text:
     """A kind of string or block comment.
 
-    begin: a pattern. prefix: a pattern of the whole word right before it. end: a literal. escape: what takes the next character's meaning, "" for nothing.
+    begin: a pattern. prefix: a pattern of the whole word right before it. end: a literal. escape: what takes
+    the next character's meaning, "" for nothing.
     plain: patterns that begin no hole and end nothing, such as `{{` or a doubled quote.
     nests: its own beginning within it has to be ended too.
     """

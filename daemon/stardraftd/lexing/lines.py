@@ -4,7 +4,9 @@ from stardraftd.lexing.scanner import Frame, Scanner
 from stardraftd.lexing.words import Words
 
 # HTML's elements without an end.
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+_VOID = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 

@@ -9,12 +9,13 @@ with it, a closer that closes nothing is passed over.
 import re
 from collections import deque
 from collections.abc import Iterator
-from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from stardraftd.lexing.lexis import Heredoc, Lexis, Text, lexis_of
+from stardraftd.lexing.lexis import Heredoc, Text
+from stardraftd.lexing.patterns import compiled, hole_pattern, text_pattern
+from stardraftd.lexing.signs import angle_at, regex_end, word_before
 
 FrameKind = Literal["bracket", "angle", "tag", "hole", "string", "comment"]
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -71,7 +72,7 @@ class Scanner:
     """Reads one text from `at` on, with `frame` open there. `read` goes on; `frame` is what is open then."""
 
     def __init__(self, language: str, text: str, at: int = 0, frame: Frame | None = None) -> None:
-        self._rules = _compiled(language)
+        self._rules = compiled(language)
         self._text = text
         self._waiting: deque[_Document] = deque()
         self.at = at
@@ -112,28 +113,22 @@ class Scanner:
         kind, token, start = found.lastgroup or "", found.group(), found.start()
         self.at = found.end()
         match kind:
-            case "skip":
-                pass
-            case "newline":
-                yield from self._new_line(start)
             case "bracket":
                 is_macro = self._text[start - 1 : start] == "!"
                 yield self._open("bracket", token, _CLOSERS[token], start, is_macro=is_macro)
             case "closer":
                 yield from self._close(token, start)
-            case "less":
-                yield from self._less(start)
-            case "greater":
-                yield from self._greater(start)
-            case "stop":
-                yield from self._end_angles(start)
-            case "slash":
-                self._slash(start, limit)
+            case "newline":
+                yield from self._new_line(start)
             case "line_comment":
                 yield from self._line_comment(token, start, limit)
+            case "less" | "greater" | "stop":
+                yield from self._angle(kind, start)
+            case "slash":
+                self.at = regex_end(self._text, start, limit) or self.at
             case _ if kind[0] == "h":
                 self._waiting.append(_document(rules.lexis.heredocs[int(kind[1:])], found))
-            case _:
+            case _ if kind[0] == "t":
                 yield self._open_text(self._with_prefix(int(kind[1:]), start), found, kind)
 
     def _open(self, kind: FrameKind, begin: str, end: str, start: int, *, is_macro: bool = False) -> Event:
@@ -147,7 +142,7 @@ class Scanner:
         text = self._rules.lexis.texts[number]
         if not text.prefix:
             return text
-        word = _word_before(self._text, start)
+        word = word_before(self._text, start)
         alike = self._rules.alike[number]
         return next(
             (one for one in alike if not one.prefix or (word and re.fullmatch(one.prefix, word))), alike[-1]
@@ -207,8 +202,16 @@ class Scanner:
 
     # --- angle brackets -------------------------------------------------------------------------
 
+    def _angle(self, sign: str, start: int) -> Iterator[Event]:
+        if sign == "less":
+            yield from self._less(start)
+        elif sign == "greater":
+            yield from self._greater(start)
+        else:
+            yield from self._end_angles(start)
+
     def _less(self, start: int) -> Iterator[Event]:
-        kind = _angle_at(self._text, start, self._rules.lexis)
+        kind = angle_at(self._text, start, self._rules.lexis)
         if kind is not None:
             yield self._open(kind, "<", ">", start)
 
@@ -227,12 +230,6 @@ class Scanner:
             frame, self.frame = self.frame, self.frame.outer
             yield Event("ended", start, start, frame)
 
-    def _slash(self, start: int, limit: int) -> None:
-        if _value_may_begin(self._text, start):
-            found = _REGEX.match(self._text, start, limit)
-            if found is not None:
-                self.at = found.end()
-
     # --- text -----------------------------------------------------------------------------------
 
     def _in_text(self, frame: Frame, limit: int) -> Iterator[Event]:
@@ -246,7 +243,7 @@ class Scanner:
                 self.frame = frame.outer
                 yield Event("ended", end, end, frame)
             return
-        found = _text_pattern(frame.text, frame.end).search(self._text, self.at, limit)
+        found = text_pattern(frame.text, frame.end).search(self._text, self.at, limit)
         if found is None:
             self.at = limit
             return
@@ -289,7 +286,7 @@ class Scanner:
             yield Event("close", line_start, stop, frame)
             return
         if not document.is_raw and document.rule.holes:
-            found = _hole_pattern(document.rule).search(text, self.at, stop)
+            found = hole_pattern(document.rule).search(text, self.at, stop)
             if found is not None:
                 self.at = found.end()
                 if found.lastgroup:
@@ -300,10 +297,47 @@ class Scanner:
 
 
 # Of the text before a line, to see what is open there: characters, and more of them to find where to begin.
+def _document(rule: Heredoc, found: re.Match[str]) -> _Document:
+    group = found.lastgroup or ""
+    word, raw = found.group(f"{group}d"), found.group(f"{group}raw")
+    # PHP's end may be indented although nothing says so where it begins.
+    indented = bool(found.group(f"{group}dash")) or rule.begin.startswith("<<<")
+    return _Document(rule, word[:_MAX_DELIMITER], bool(raw), indented)
+
+
+def _ends_heredoc(text: str, start: int, stop: int, document: _Document) -> bool:
+    at = start
+    if document.may_be_indented:
+        while at < stop and text[at] in " \t":
+            at += 1
+    if not text.startswith(document.word, at, stop):
+        return False
+    behind = text[at + len(document.word) : min(stop, at + len(document.word) + 3)]
+    if document.rule.begin.startswith("<<<"):
+        return not (behind[:1].isalnum() or behind[:1] == "_")
+    return not behind.strip()
+
+
 _REACHES = (4000, 16_000, 64_000)
 # With such words definitions begin, and sentences in a string or a comment seldom do.
 _DEFINES = frozenset(
-    ["def", "class", "async", "func", "fn", "function", "pub", "impl", "struct", "enum", "trait", "interface", "export", "const", "let", "var", "package", "namespace", "static", "public", "private", "protected", "local", "module", "template", "typedef", "using", "import", "extern", "abstract", "final", "object"]
+    (
+        *("def", "class", "async", "func", "fn", "function", "pub", "impl", "struct", "enum", "trait"),
+        *(
+            "interface",
+            "export",
+            "const",
+            "let",
+            "var",
+            "package",
+            "namespace",
+            "static",
+            "public",
+            "private",
+        ),
+        *("protected", "local", "module", "template", "typedef", "using", "import", "extern", "abstract"),
+        *("final", "object"),
+    )
 )
 _CODE_SIGNS = ("(", "{", ":", ";", "=", ")")
 
@@ -311,8 +345,8 @@ _CODE_SIGNS = ("(", "{", ":", ";", "=", ")")
 def line_frame(text: str, line_start: int, language: str) -> Frame | None:
     """What is open where a line begins, as far as the text just before it shows.
 
-    Reading begins at a line that is likely to be code: the text's first, or the beginning of a definition that
-    is not indented. A line within a string of several lines would turn everything that follows inside out.
+    Reading begins at a line that is likely to be code: the text's first, or the beginning of a definition
+    that is not indented. A line within a string of several lines would turn everything that follows inside out.
     """
     start = _likely_code(text, line_start)
     return Scanner(language, text[start:line_start]).to(line_start - start)
@@ -348,165 +382,3 @@ def frames(frame: Frame | None) -> Iterator[Frame]:
     while frame is not None:
         yield frame
         frame = frame.outer
-
-
-# --- patterns --------------------------------------------------------------------------------------
-
-_REGEX = re.compile(r"/(?![/*])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]){0,200}\]|[^/\\\[\n]){1,400}/[a-z]{0,8}")
-_VALUE_WORDS = frozenset(
-    ["return", "typeof", "case", "in", "of", "do", "else", "void", "delete", "throw", "new", "yield", "await", "when", "if", "and", "or", "not"]
-)
-_MODIFIERS = frozenset(
-    ["public", "private", "protected", "static", "final", "abstract", "default", "fun", "internal", "override", "template", "new", "class", "func"]
-)
-
-
-class _Compiled(NamedTuple):
-    """sign: one character with which anything begins; sign_or_end: or a line's end. alike: by a text's number, it and those that begin alike."""
-
-    lexis: Lexis
-    sign: re.Pattern[str]
-    sign_or_end: re.Pattern[str]
-    in_code: re.Pattern[str]
-    in_tag: re.Pattern[str]
-    alike: tuple[tuple[Text, ...], ...]
-
-
-_SIGNS = "\"'`#/-<>()[]{}$@\\?%&|;"
-
-
-@cache
-def _compiled(language: str) -> _Compiled:
-    lexis = lexis_of(language)
-    texts = [(text, f"(?P<t{i}>{_named(text.begin, f't{i}d')})") for i, text in enumerate(lexis.texts)]
-    parts = [
-        *([f"(?P<skip>{'|'.join(lexis.skips)})"] if lexis.skips else []),
-        *(f"(?P<h{i}>{_heredoc_begin(one, i)})" for i, one in enumerate(lexis.heredocs)),
-        # Text outside of tags has no strings.
-        *(pattern for text, pattern in texts if text.is_comment or not lexis.quotes_in_tags),
-        *([f"(?P<line_comment>{'|'.join(lexis.line_comments)})"] if lexis.line_comments else []),
-        r"(?P<newline>\n)",
-        r"(?P<bracket>[(\[{])",
-        r"(?P<closer>[)\]}])",
-    ]
-    if lexis.type_angles or lexis.tag_angles:
-        parts.extend((r"(?P<less><)", r"(?P<greater>>)", r"(?P<stop>;|&&|\|\|)"))
-    if lexis.has_regex:
-        parts.append(r"(?P<slash>/)")
-    tag = [*(pattern for _, pattern in texts), r"(?P<bracket>[{])", r"(?P<closer>[})])", r"(?P<greater>>)"]
-    if not lexis.quotes_in_tags:
-        tag.append(r"(?P<stop>;)")
-    begins = "".join((*parts, *tag))
-    signs = "".join(sign for sign in _SIGNS if sign in begins) + ("=" if "^=" in begins else "")
-    return _Compiled(
-        lexis,
-        re.compile(f"[{re.escape(signs)}]"),
-        re.compile(rf"[\n{re.escape(signs)}]"),
-        re.compile("|".join(parts), re.MULTILINE),
-        re.compile("|".join(tag), re.MULTILINE),
-        tuple(
-            tuple(one for one in lexis.texts[i:] if one.begin == text.begin)
-            for i, text in enumerate(lexis.texts)
-        ),
-    )
-
-
-def _named(pattern: str, name: str) -> str:
-    """The pattern with its group `d` named, since the same name cannot stand twice in one pattern."""
-    return pattern.replace("(?P<d>", f"(?P<{name}>")
-
-
-def _heredoc_begin(rule: Heredoc, number: int) -> str:
-    pattern = rule.begin
-    for group in ("dash", "raw", "d"):
-        pattern = pattern.replace(f"(?P<{group}>", f"(?P<h{number}{group}>")
-    return pattern.replace("(?(raw)", f"(?(h{number}raw)")
-
-
-def _document(rule: Heredoc, found: re.Match[str]) -> _Document:
-    group = found.lastgroup or ""
-    word, raw = found.group(f"{group}d"), found.group(f"{group}raw")
-    # PHP's end may be indented although nothing says so where it begins.
-    indented = bool(found.group(f"{group}dash")) or rule.begin.startswith("<<<")
-    return _Document(rule, word[:_MAX_DELIMITER], bool(raw), indented)
-
-
-def _ends_heredoc(text: str, start: int, stop: int, document: _Document) -> bool:
-    at = start
-    if document.may_be_indented:
-        while at < stop and text[at] in " \t":
-            at += 1
-    if not text.startswith(document.word, at, stop):
-        return False
-    behind = text[at + len(document.word) : min(stop, at + len(document.word) + 3)]
-    if document.rule.begin.startswith("<<<"):
-        return not (behind[:1].isalnum() or behind[:1] == "_")
-    return not behind.strip()
-
-
-@lru_cache(maxsize=256)
-def _text_pattern(text: Text, end: str) -> re.Pattern[str]:
-    """What matters in a text: escapes, what is plain, its end, its holes, its line's end."""
-    parts = []
-    holes = [f"(?P<o{i}>{hole.begin})" for i, hole in enumerate(text.holes)]
-    if any(hole.begin.startswith(r"\\") for hole in text.holes):
-        parts.extend(holes)  # Swift's begin with what escapes
-        holes = []
-    if text.escape:
-        parts.append(re.escape(text.escape) + r"[\s\S]")
-    parts.extend(text.plain)
-    if text.nests:
-        parts.append(f"(?P<nest>{text.begin})")
-    parts.append(f"(?P<end>{re.escape(end)})")
-    parts.extend(holes)
-    if not text.is_multiline:
-        parts.append(r"(?P<newline>\n)")
-    return re.compile("|".join(parts))
-
-
-@cache
-def _hole_pattern(rule: Heredoc) -> re.Pattern[str]:
-    holes = "|".join(f"(?P<o{i}>{hole.begin})" for i, hole in enumerate(rule.holes))
-    return re.compile(rf"{re.escape(rule.escape)}[\s\S]|{holes}")
-
-
-# --- what a sign is, by what stands beside it ------------------------------------------------------
-
-
-def _angle_at(text: str, at: int, lexis: Lexis) -> FrameKind | None:
-    """Whether `<` opens type arguments or a tag; None where it compares. Looks at a few characters only."""
-    before, behind = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
-    if behind in ("=", "<", " ", "-") and behind:
-        return None
-    if lexis.quotes_in_tags:
-        return "tag" if behind.isalpha() or behind in ("", "/", "!", "?") else None
-    word = _word_before(text, at)
-    if lexis.type_angles and (word[:1].isalpha() or word[:1] == "_" or before == ":"):
-        return None if word in _VALUE_WORDS else "angle"
-    near = text[max(at - 64, 0) : at].rstrip(" \t")
-    spaced = _word_before(near, len(near)) if before in (" ", "\t") else ""
-    if lexis.type_angles and (spaced in _MODIFIERS and spaced):
-        return "angle"
-    if before and (before.isalnum() or before in "_)]\"'"):
-        return None
-    is_value = _value_may_begin(text, at)
-    if lexis.tag_angles:
-        return "tag" if is_value and (behind.isalpha() or behind in ("", "/", ">")) else None
-    return "angle" if lexis.type_angles and is_value and (behind.isupper() or behind == "") else None
-
-
-def _word_before(text: str, at: int) -> str:
-    start = at
-    while start > max(at - 64, 0) and (text[start - 1].isalnum() or text[start - 1] == "_"):
-        start -= 1
-    return text[start:at]
-
-
-def _value_may_begin(text: str, at: int) -> bool:
-    """Whether a value may begin here, and no operator: behind an operator, an opener, some words."""
-    near = text[max(at - 64, 0) : at].rstrip(" \t\n")
-    if not near:
-        return True
-    if near[-1].isalnum() or near[-1] == "_":
-        return _word_before(near, len(near)) in _VALUE_WORDS
-    return near[-1] in "(,=:[!&|?{};+-*%~^<>"

@@ -27,7 +27,7 @@ class Indentation:
 
     is_known: False for a text that does not show it; then nothing is indented anew.
     also:     other steps that the text takes more than once; they are let stand.
-    mixed:    columns for which a tab stands in a text that is indented by less than that: 8 in GNU's C; else 0.
+    mixed:    columns for which a tab stands in a text whose levels are smaller: 8 in GNU's C; else 0.
     widest:   columns of the widest indentation by spaces alone.
     """
 
@@ -194,7 +194,7 @@ class Around:
 
     @cached_property
     def block(self) -> BlockPlace:
-        """Where a block at the cursor is to stand. What closes it in the document already is `below`'s to say."""
+        """Where a block at the cursor is to stand. What closes it in the document already is for `below`."""
         return replace(block_place(self.prefix, self.suffix, self.lexis), closer="")
 
     @cached_property

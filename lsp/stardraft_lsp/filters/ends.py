@@ -34,7 +34,7 @@ def half_word(draft: Draft, _around: Around) -> Draft:
 
 
 def _without_word(text: str) -> str:
-    """A text without its last word, and without what joined that to the one before: `foo.ba` is `foo` then."""
+    """A text without its last word, and without what joined that to the one before: `foo` of `foo.ba`."""
     before = text[: len(text) - _n_word_characters(text)]
     if before == text:
         return text

@@ -45,7 +45,7 @@ def own_indentation(draft: Draft, around: Around) -> Draft:
 
 
 def _first_line(draft: Draft, around: Around) -> Draft:
-    """On a line that is indented already, the model's own indentation of it is too much, or as the line's is."""
+    """On a line that is indented already, the model's own indentation is too much, or becomes the file's."""
     text = draft.text
     if not around.is_on_blank_line or text[:1] not in (" ", "\t"):
         return draft

@@ -1,4 +1,4 @@
-"""What is no text of a file: a model's sentinels, invisible characters, line ends other than LF, broken UTF-8.
+"""What is no text of a file: sentinels, invisible characters, line ends other than LF, broken UTF-8.
 
 Your own file may have any of the first two in it (the source of a tokenizer has); then they are text.
 """
@@ -81,7 +81,7 @@ def _without_invisible(text: str, around: Around) -> str:
 
 
 def _is_part(text: str, at: int, before: list[str]) -> bool:
-    """Whether an invisible character makes one of its neighbours what it is: emoji, scripts that join letters."""
+    """Whether an invisible character makes its neighbours what they are: emoji, scripts that join letters."""
     char, previous = text[at], before[-1] if before else ""
     if char in _JOINERS:
         following = text[at + 1 : at + 2]

@@ -9,7 +9,10 @@ from stardraftd.lexing.columns import leading
 from stardraftd.lexing.lines import first_word
 
 _DIRECTIVES = frozenset(
-    ["ifdef", "ifndef", "ifeq", "ifneq", "else", "endif", "define", "endef", "include", "export", "unexport", "override", "vpath", "undefine"]
+    (
+        *("ifdef", "ifndef", "ifeq", "ifneq", "else", "endif", "define", "endef", "include", "export"),
+        *("unexport", "override", "vpath", "undefine"),
+    )
 )
 
 

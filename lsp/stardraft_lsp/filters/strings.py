@@ -1,4 +1,4 @@
-"""A string of several lines is shown whole, or not at all: half of one makes a string of the rest of the file.
+"""A string of several lines is shown whole, or not at all: half of one makes a string of what follows.
 
 What counts are strings that the suggestion itself opens: templates, triple quotes, heredocs, raw strings. A
 comment that has begun is no harm, and a string in which the cursor stands is the document's.
@@ -36,7 +36,7 @@ def _n_begun(text: str) -> int:
 
 
 def _opened_string(text: str, around: Around) -> Frame | None:
-    """The outermost string of several lines that a text opens, and that what follows on its line leaves open."""
+    """The outermost string of several lines that a text opens, and the rest of its line leaves open."""
     scanner = around.scanner(text + around.rest)
     known = {id(frame) for frame in frames(around.frame)}
     open_now = frames(scanner.to(len(around.near_line) + len(text) + len(around.rest)))
