@@ -241,7 +241,7 @@ class BlockRuler:
         return self._place_of(code, white, is_whole=is_whole)
 
     def _is_in_bracket(self) -> bool:
-        """Whether the innermost bracket is of a list or a call, and was opened on the cursor's line or below."""
+        """Whether the innermost bracket is of a list or a call, opened on the cursor's line or below it."""
         frame = self._frame
         if frame is None or frame.kind not in ("bracket", "hole") or frame.end == "}":
             return False

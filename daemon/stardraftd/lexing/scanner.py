@@ -346,7 +346,7 @@ def line_frame(text: str, line_start: int, language: str) -> Frame | None:
     """What is open where a line begins, as far as the text just before it shows.
 
     Reading begins at a line that is likely to be code: the text's first, or the beginning of a definition
-    that is not indented. A line within a string of several lines would turn everything that follows inside out.
+    that is not indented. A line within a string of several lines would turn what follows inside out.
     """
     start = _likely_code(text, line_start)
     return Scanner(language, text[start:line_start]).to(line_start - start)

@@ -10,6 +10,7 @@ from stardraft_lsp.syntax.place import Place, path_to
 from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
 from stardraftd.lexing.blocks import BlockExtent, BlockPlace, block_end, block_place
+from stardraftd.lexing.lines import first_word
 from stardraftd.lexing.words import Words, words_of
 
 _CLOSERS = ")]}"
@@ -96,4 +97,7 @@ def _with_rest_of_line(new: bytes, end: int, words: Words) -> int | None:
     if rest.strip(_CLOSERS + ";,"):
         first = rest.lstrip(_CLOSERS + " ").partition(" ")[0].rstrip("{(")
         return None if first in words.continuing_words else len(new[:end].decode("utf-8", "ignore"))
+    below = new[line_end:].decode("utf-8", "ignore").lstrip()
+    if first_word(below) in words.continuing_words:
+        return None  # `else` on a line of its own
     return len(new[:line_end].decode("utf-8", "ignore"))
