@@ -10,7 +10,20 @@ from stardraftd.lexing.scanner import Scanner, frames, open_at_end
 
 # Enough to be minutes for whatever is quadratic; tests end after three.
 N_CHARACTERS = 100_000
-SIGNS = [*"()[]{}<>'\"`#$/\\-=%@;|&\n ", "a", '"""', "'''", "${", "#{", "<<A\n", "/*", "*/", "--[[", 'r#"', "A\n"]
+SIGNS = [
+    *"()[]{}<>'\"`#$/\\-=%@;|&\n ",
+    "a",
+    '"""',
+    "'''",
+    "${",
+    "#{",
+    "<<A\n",
+    "/*",
+    "*/",
+    "--[[",
+    'r#"',
+    "A\n",
+]
 
 
 def opened(text: str, language: str) -> list[str]:
@@ -23,10 +36,10 @@ def opened(text: str, language: str) -> list[str]:
         ("python", 'print(f"Hello {na', ["{", '"', "("]),
         ("python", "f'{x!r:>{w}}' + f(", ["("]),
         ("javascript", "f(`a ${ `b${c}` + `${{a: 1}.a}`} ", ["`", "("]),
-        ("javascript", "x = /[/\"(]/; y = a / b / (", ["("]),
+        ("javascript", 'x = /[/"(]/; y = a / b / (', ["("]),
         ("rust", "fn f<'a>(c: char) { if c == '(' && a < b { f(\"", ['"', "(", "{", "{"]),
-        ("cpp", "a->b(1'000, R\"x()\")x\", std::vector<", ["<", "("]),
-        ("shell", "echo $# ${#a} a#b \"$(ls ", ["$(", '"']),
+        ("cpp", 'a->b(1\'000, R"x()")x", std::vector<', ["<", "("]),
+        ("shell", 'echo $# ${#a} a#b "$(ls ', ["$(", '"']),
         ("ruby", "x = f(<<~A, <<B)\n (\n A\n (\nB\ny(", ["("]),
         ("lua", "--[==[ ( ]] ]==] f([[", ["[[", "("]),
         ("csharp", 'var x = $@"a {f("', ['"', "(", "{", '$@"']),

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stardraftd.lexing.columns import columns, fitting_tab, leading, level_of, told_tab
-from stardraftd.lexing.lines import code_of, first_word, opener_of
-from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
+from stardraftd.lexing.lines import code_of, first_word, opener_of, read_line
+from stardraftd.lexing.scanner import Frame, frames, line_frame
 from stardraftd.lexing.words import UNKNOWN, WORDS
 
 SEEN_CHARACTERS = 4000  # of the text on either side of the cursor
@@ -205,8 +205,7 @@ class BlockRuler:
 
     def _read(self, line: str) -> str:
         """Takes a line's end as read; returns its code."""
-        code = code_of(line, self._place.language, self._frame)
-        self._frame = Scanner(self._place.language, line + "\n", 0, self._frame).to(len(line) + 1)
+        code, self._frame = read_line(line, self._place.language, self._frame)
         return code
 
     def _note(self, line: str) -> None:

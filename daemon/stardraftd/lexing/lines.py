@@ -1,5 +1,6 @@
 """One line of code: without comments and the insides of strings, and what it opens."""
 
+from stardraftd.lexing.patterns import compiled
 from stardraftd.lexing.scanner import Frame, Scanner
 from stardraftd.lexing.words import Words
 
@@ -12,10 +13,18 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 def code_of(line: str, language: str, frame: Frame | None = None) -> str:
     """A line without its comments, and with `""` for its strings. frame: what is open where it begins."""
+    return read_line(line, language, frame)[0]
+
+
+def read_line(line: str, language: str, frame: Frame | None = None) -> tuple[str, Frame | None]:
+    """A line's code, as `code_of` gives it, and what is open where the next line begins."""
+    if frame is None and compiled(language).sign.search(line) is None:
+        return line, None
     parts: list[str] = []
     at = 0
     outermost = _outermost_text(frame)
-    for event in Scanner(language, line, 0, frame).read():
+    scanner = Scanner(language, line + "\n", 0, frame)
+    for event in scanner.read():
         if event.frame is None or not event.frame.is_text:
             continue
         if event.kind == "open" and outermost is None:
@@ -25,7 +34,8 @@ def code_of(line: str, language: str, frame: Frame | None = None) -> str:
         elif event.kind in ("close", "ended") and event.frame is outermost:
             at = event.end
             outermost = None
-    return "".join(parts) if outermost is not None else "".join((*parts, line[at:]))
+    code = "".join(parts) if outermost is not None else "".join((*parts, line[at:]))
+    return code, scanner.frame
 
 
 def _outermost_text(frame: Frame | None) -> Frame | None:

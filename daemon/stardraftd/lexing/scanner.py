@@ -358,7 +358,9 @@ def _likely_code(text: str, end: int) -> int:
             return 0
         at = text.find("\n", end - reach, end)
         while 0 <= at < end - 1:
-            if not text[at + 1].isspace() and _begins_definition(text, at + 1, end):
+            # Nearby, one that is indented will do: what is open around it is far away.
+            is_far = reach > _REACHES[0]
+            if not (is_far and text[at + 1].isspace()) and _begins_definition(text, at + 1, end):
                 return at + 1
             at = text.find("\n", at + 1, end)
     return text.find("\n", end - _REACHES[0], end) + 1 or end
@@ -368,7 +370,7 @@ def _begins_definition(text: str, at: int, end: int) -> bool:
     if text[at] == "}":
         return True
     stop = text.find("\n", at, end)
-    line = text[at : at + 200 if stop < 0 else min(stop, at + 200)]
+    line = text[at : at + 200 if stop < 0 else min(stop, at + 200)].lstrip()
     return line.split(" ", 1)[0] in _DEFINES and any(sign in line for sign in _CODE_SIGNS)
 
 
