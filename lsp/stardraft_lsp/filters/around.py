@@ -17,7 +17,6 @@ N_ABOVE, N_BELOW = 14, 8  # lines with something on them
 SEEN_CHARACTERS = 4000  # of the text on either side
 # A line's white space; comments and lists have their own.
 _INDENTED = re.compile(r"^[ \t]*(?=[^\s*#/-])", re.MULTILINE)
-_CLOSERS = re.compile(r"[\s)\]}>\"'`]*")
 _DUST = re.compile(r"[\s)\]}>\"'`;,]*\Z")
 
 
@@ -149,14 +148,6 @@ class Around:
         if self.auto_closed:
             rest = rest.removeprefix(self.auto_closed)
         return bool(_DUST.match(rest))
-
-    @cached_property
-    def closers(self) -> str:
-        """The closers behind the cursor that a suggestion may write again."""
-        if self.auto_closed is not None:
-            return self.auto_closed
-        found = _CLOSERS.match(self.rest)
-        return found.group().rstrip() if found else ""
 
     @cached_property
     def lexis(self) -> str:
