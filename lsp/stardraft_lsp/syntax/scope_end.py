@@ -14,6 +14,7 @@ from stardraftd.lexing.lines import first_word
 from stardraftd.lexing.words import Words, words_of
 
 _CLOSERS = ")]}"
+_OPENERS = ("(", "[", "{")
 # So much of the text before the cursor is handed to the ruler, in characters; it looks at less.
 _LOOK_BACK = 20_000
 
@@ -95,6 +96,8 @@ def _with_rest_of_line(new: bytes, end: int, words: Words) -> int | None:
     line_end = len(new) if line_end < 0 else line_end
     rest = new[end:line_end].decode("utf-8", "ignore").strip()
     if rest.strip(_CLOSERS + ";,"):
+        if rest[0] in _CLOSERS and rest.endswith(_OPENERS):
+            return None  # `}).catch(() => {`: the statement goes on with another block
         first = rest.lstrip(_CLOSERS + " ").partition(" ")[0].rstrip("{(")
         return None if first in words.continuing_words else len(new[:end].decode("utf-8", "ignore"))
     below = new[line_end:].decode("utf-8", "ignore").lstrip()
