@@ -83,7 +83,8 @@ def indentation_at(prefix: str, suffix: str, language: str) -> Indentation:
         return found
     near = [white for line in before.split("\n") if line.strip() and (white := leading(line))][-_N_NEAR:]
     has_tabs = {white[0] == "\t" for white in near}
-    if len(has_tabs) == 1 and len(near) > 1 and has_tabs != {found.tabs}:
+    is_sure = len(near) > 1 or before[before.rfind("\n") + 1] in " \t"
+    if len(has_tabs) == 1 and is_sure and has_tabs != {found.tabs}:
         kind = "\t" if has_tabs.pop() else " "
         return indentation_of("\n".join(line for line in before.split("\n") if line[:1] in (kind, "|", "}")))
     return found

@@ -51,7 +51,11 @@ def rest_from(around: Around, frame: Frame | None) -> Rest:
             scanner.frame = skipped.outer if skipped is not None else scanner.frame
         elif event.kind == "ended" and one is not None and one.kind == "string":
             n_wrong += 1
-    left = (one for one in frames(scanner.frame) if one.kind == "string" and id(one) not in open_above)
+    left = (
+        one
+        for one in frames(scanner.frame)
+        if one.is_text and (one.is_multiline or one.kind == "string") and id(one) not in open_above
+    )
     return Rest(tuple(closers), n_wrong + sum(1 for _ in left))
 
 
