@@ -30,8 +30,9 @@ USES = {"compile", "search", "match", "fullmatch", "findall", "finditer", "split
 # Patterns made at run time, by the module and function that make them, and of what.
 MADE_AT_RUN_TIME = {
     "stardraft_lsp.syntax.lexing": "of the quotes and comment marks of syntax/rules.py; tried below",
-    "stardraft_lsp.filters.brackets": "of comment marks; tried below",
+    "stardraftd.lexing.patterns": "of the tables of lexing/lexis.py; tried below",
     "stardraft_lsp.declarations": "one escaped word",
+    "stardraftd.native_library": "of fixed words around a file's name",
     "stardraftd.models.catalogue": "two parts of a bounded class",
     "stardraftd.setup.uninstall": "patterns of this program's own file names",
     "stardraft_quant.convert.metadata": "of this program's own keys",

@@ -26,6 +26,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.config",
     "stardraftd.config_watch",
     "stardraftd.errors",
+    "stardraftd.lexing",
     "stardraftd.logs",
     "stardraftd.paths",
     "stardraftd.patterns",

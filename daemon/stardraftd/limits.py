@@ -17,6 +17,8 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 # Text fields. No field alone can be longer than the body that it comes in.
 MAX_TEXT_CHARACTERS = MAX_BODY_BYTES
 MAX_CLIENT_CHARACTERS = 256
+# An LSP language id is a word.
+MAX_LANGUAGE_CHARACTERS = 256
 # A path: PATH_MAX of Linux, in characters.
 MAX_DOCUMENT_CHARACTERS = 4096
 # The daemon puts the front end's name before the document's, so that two editors' documents are two.

@@ -30,6 +30,7 @@ from stardraftd.engine.messages import (
     Failed,
     Figures,
     FinishReason,
+    LanguageId,
     LayoutChoice,
     Loading,
     MaxTokens,
@@ -131,6 +132,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     client: Annotated[str, Meta(max_length=MAX_CLIENT_CHARACTERS)] = ""
     document: Annotated[str, Meta(min_length=1, max_length=MAX_DOCUMENT_CHARACTERS)]
     path: PathText = ""
+    language: LanguageId = ""
     prefix: SourceText
     suffix: SourceText = ""
     repository: RepositoryName = ""

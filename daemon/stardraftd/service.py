@@ -306,6 +306,7 @@ def completion_of(request: CompletionRequest, defaults: CompletionConfig) -> Com
     completion = Completion(
         document=f"{request.client}\n{request.document}",
         path=request.path,
+        language=request.language,
         prefix=request.prefix.replace("\r\n", "\n"),
         suffix=request.suffix.replace("\r\n", "\n"),
         repository=request.repository,

@@ -3,29 +3,37 @@
 The model was trained on middles that run on for a third of a file, so stopping well is most of the
 quality. A `Boundary` is fed generated text piece by piece. It answers with the text that is final and
 holds back what a stop might still take away; once it has found the end, `reason` says which it was.
+Where a block ends is `lexing.blocks`' to say.
 """
 
 from stardraftd.engine.messages import FinishReason, Mode
+from stardraftd.lexing.blocks import BlockRuler, Verdict, block_place
+from stardraftd.lexing.scanner import Scanner
 
-_BRACKETS = {")": "(", "]": "[", "}": "{"}
-_QUOTES = ("'", '"', "`")
+# A rest of the cursor's line that is longer than this is not what an editor closed by itself.
+_MAX_REST = 400
 # Shorter lines (a lone bracket, `else:`) recur in honest code; a repeat of one ends nothing.
 MIN_REPEATED_LINE = 6
 
 
 class Boundary:
-    """Cuts a stream of generated text where `mode` says that it ends."""
+    """Cuts a stream of generated text where `mode` says that it ends.
 
-    def __init__(self, mode: Mode, prefix: str, suffix: str) -> None:
+    language: as `lexing.names.language_of` names it; "" for what most languages have.
+    """
+
+    def __init__(self, mode: Mode, prefix: str, suffix: str, language: str = "") -> None:
         self._mode = mode
+        self._language = language
+        self._ruler = BlockRuler(block_place(prefix, suffix, language)) if mode == "block" else None
         self._line_before = prefix.rpartition("\n")[2]
         rest, _, below = suffix.partition("\n")
-        self._rest_of_line = rest.rstrip()
+        self._has_rest = bool(rest.strip())
+        self._rest_of_line = rest.rstrip() if len(rest) <= _MAX_REST else ""
         self._line_below = next((line.strip() for line in below.split("\n") if line.strip()), "")
-        self._indent = _indent_width(self._line_before)
-        # With code before the cursor, the block is what is indented deeper than that line.
-        self._opens_block = bool(self._line_before.strip())
         self._n_lines = 0  # line ends that were passed
+        self._whole_line = ""  # all that was generated of the current line
+        self._is_in_block = True  # the current line is known to be in the block
         self._line = ""  # the generated part of the current line that is not yet emitted or is held
         self._blank = ""  # white space and line ends whose fate depends on what follows
         self._emitted_on_line = ""
@@ -39,7 +47,9 @@ class Boundary:
                 break
             if char == "\n":
                 final.append(self._end_of_line())
-            elif self._at_line_start and char in " \t":
+                continue
+            self._whole_line += char
+            if self._at_line_start and char in " \t":
                 self._blank += char
             else:
                 final.append(self._visible(char))
@@ -52,6 +62,8 @@ class Boundary:
         held, self._line = self._line, ""
         if self._n_lines == 0:
             return self._without_rest(held)
+        if not self._is_in_block and self._ruler is not None and self._ruler.line(self._whole_line) == "end":
+            held = ""
         return self._blank + held if held.strip() and held.rstrip() != self._line_below else ""
 
     @property
@@ -63,15 +75,25 @@ class Boundary:
         )
 
     def _visible(self, char: str) -> str:
-        if self._at_line_start and self._n_lines > 0 and self._ends_block(char):
-            self.reason = "boundary"
-            return ""
-        blank, self._blank = self._blank, ""
         self._line += char
+        if not self._is_in_block and self._ruler is not None:
+            verdict = self._ruler.peek(self._whole_line)
+            if verdict == "end":
+                return self._end()
+            if verdict != "in":
+                return ""
+            self._is_in_block = True
+        blank, self._blank = self._blank, ""
         if self._repeats_line_below():
             self._blank = blank  # the beginning of the line below: wait, it may become all of it
             return ""
         return blank + self._release()
+
+    def _end(self) -> str:
+        """The block ended before the current line."""
+        self.reason = "boundary"
+        self._line = ""
+        return ""
 
     def _release(self) -> str:
         """What of the line may go out: all but an ending that is the beginning of the rest of the line."""
@@ -105,71 +127,50 @@ class Boundary:
         ):
             self.reason = "repeats_suffix"
             return ""
+        verdict = self._ruled()
+        if verdict == "end":
+            return self._end()
+        if verdict == "edge":  # it belongs to the block if more of it follows
+            self._blank += self._line
+            self._line = ""
         blank, self._blank = (self._blank, "") if self._line else ("", self._blank)
         out = blank + (self._without_rest(self._line) if self._n_lines == 0 else self._line)
         self._line = ""
-        seen_text = bool(line.strip()) or self._n_lines > 0
-        if self._mode == "line" and line.strip():
-            self.reason = "boundary"
-            return out
-        if self._mode == "block" and self._rest_of_line and self._n_lines == 0:
-            self.reason = "boundary"
-            return out
-        if self._mode == "block" and seen_text and self._top_level and not line.strip():
+        is_line = self._mode == "line" and bool(line.strip())
+        if is_line or verdict == "last" or (self._mode == "block" and self._has_rest and self._n_lines == 0):
             self.reason = "boundary"
             return out
         self._blank = (
             self._blank.rstrip(" \t") + "\n" if self._blank.endswith((" ", "\t")) else self._blank + "\n"
         )
         self._emitted_on_line = ""
+        self._whole_line = ""
+        self._is_in_block = self._ruler is None
         self._n_lines += 1
         return out
 
-    @property
-    def _top_level(self) -> bool:
-        return self._indent == 0 and not self._opens_block
-
-    def _ends_block(self, char: str) -> bool:
-        """Whether a line that begins with `char` after `self._blank` stands outside the block."""
-        if self._mode != "block":
-            return False
-        width = _indent_width(self._blank.rpartition("\n")[2])
-        if self._opens_block:
-            closes = width == self._indent and (char in ")]}")
-            return width <= self._indent and not closes
-        return width < self._indent
+    def _ruled(self) -> Verdict:
+        """What the current line, which is whole, is to the block."""
+        if self._ruler is None:
+            return "in"
+        if self._n_lines == 0:
+            self._ruler.begin(self._whole_line)
+            return "in"
+        return self._ruler.line(self._whole_line)
 
     def _without_rest(self, held: str) -> str:
         """Drops a held ending that doubles what stands behind the cursor, such as an auto-closed bracket."""
         rest = self._rest_of_line
         if not rest or held.rstrip() != rest:
             return held
-        line = self._line_before + self._emitted_on_line
-        doubled = _over_closed(line + held.rstrip() + rest)
-        return "" if doubled and not _over_closed(line + rest) else held
+        line = self._line_before[-_MAX_REST:] + self._emitted_on_line
+        doubled = self._is_over_closed(line + held.rstrip() + rest)
+        return "" if doubled and not self._is_over_closed(line + rest) else held
 
-
-def _indent_width(line: str) -> int:
-    """Columns of leading white space; a tab goes to the next multiple of eight, as Python counts it."""
-    width = 0
-    for char in line:
-        if char == "\t":
-            width = width // 8 * 8 + 8
-        elif char == " ":
-            width += 1
-        else:
-            break
-    return width
-
-
-def _over_closed(line: str) -> bool:
-    """Whether a line closes a bracket that it did not open, or has an odd number of some quote."""
-    depth = dict.fromkeys("([{", 0)
-    over = False
-    for char in line:
-        if char in depth:
-            depth[char] += 1
-        elif char in _BRACKETS:
-            depth[_BRACKETS[char]] -= 1
-            over = over or depth[_BRACKETS[char]] < 0
-    return over or any(line.count(quote) % 2 for quote in _QUOTES)
+    def _is_over_closed(self, line: str) -> bool:
+        """Whether a line closes a bracket that it did not open, or leaves a string open."""
+        return any(
+            event.kind == "lone"
+            or (event.kind == "ended" and event.frame is not None and event.frame.kind == "string")
+            for event in Scanner(self._language, line + "\n").read()
+        )

@@ -18,6 +18,7 @@ from stardraftd.limits import (
     MAX_DOCUMENT_CHARACTERS,
     MAX_FRAME_BYTES,
     MAX_ID,
+    MAX_LANGUAGE_CHARACTERS,
     MAX_NEW_TOKENS,
     MAX_PAUSE_MS,
     MAX_REPOSITORY_CHARACTERS,
@@ -31,6 +32,7 @@ from stardraftd.limits import (
 # The bounds of a completion's fields, the same for a front end's request and for the engine's.
 SourceText = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
 PathText = Annotated[str, Meta(max_length=MAX_DOCUMENT_CHARACTERS)]
+LanguageId = Annotated[str, Meta(max_length=MAX_LANGUAGE_CHARACTERS)]
 RepositoryName = Annotated[str, Meta(max_length=MAX_REPOSITORY_CHARACTERS)]
 MaxTokens = Annotated[int, Meta(ge=1, le=MAX_NEW_TOKENS)]
 Temperature = Annotated[float, Meta(ge=0.0, le=MAX_TEMPERATURE)]
@@ -77,6 +79,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path:        path as the model sees it, relative to the repository; "" leaves it out.
     prefix:      text before the cursor, from a line start; LF line ends.
     suffix:      text behind the cursor; LF line ends.
+    language:    an LSP language id, for where the text's blocks end; "" lets the path decide.
     repository:  repository name for `<repo_name>`; "" leaves it out.
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
     mode:        "line" ends at the first line end after something visible, "block" where the block
@@ -91,6 +94,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     document: Annotated[str, Meta(min_length=1, max_length=MAX_CACHED_DOCUMENT_CHARACTERS)]
     path: PathText = ""
+    language: LanguageId = ""
     prefix: SourceText
     suffix: SourceText = ""
     repository: RepositoryName = ""

@@ -18,6 +18,7 @@ from stardraftd.engine.messages import (
     Text,
     Token,
 )
+from stardraftd.lexing.names import language_of
 
 
 class Interrupt(Protocol):
@@ -38,7 +39,8 @@ class Middle:
         self._emit = emit
         self._index = index
         self._n_most = completion.max_tokens
-        self._boundary = Boundary(completion.mode, completion.prefix, completion.suffix)
+        language = language_of(completion.language, completion.path)
+        self._boundary = Boundary(completion.mode, completion.prefix, completion.suffix, language)
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")
         self._unsent: list[Token] = []
         self._sum = 0.0
