@@ -29,7 +29,7 @@ from tests.test_walls import SOURCES, source_files
 USES = {"compile", "search", "match", "fullmatch", "findall", "finditer", "split", "sub", "subn"}
 # Patterns made at run time, by the module and function that make them, and of what.
 MADE_AT_RUN_TIME = {
-    "stardraft_lsp.syntax.lexing": "of the quotes and comment marks of syntax/rules.py; tried below",
+    "stardraftd.lexing.scanner": "a prefix of lexing/lexis.py's texts; tried below",
     "stardraftd.lexing.patterns": "of the tables of lexing/lexis.py; tried below",
     "stardraft_lsp.declarations": "one escaped word",
     "stardraftd.native_library": "of fixed words around a file's name",

@@ -3,18 +3,17 @@
 What is taken back here is taken back at the end of a generation only.
 """
 
-import re
-
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 from stardraftd.lexing.columns import leading
 from stardraftd.lexing.lines import last_word
+from stardraftd.patterns import linear
 
 MIN_VISIBLE = 2  # accepting costs one key: a single character is typed as quickly
 _JOINS = "([{,=+*/<>&|.:!-"  # what cannot be a text's end
 _ENDS = "_)]}\"'`;"  # what a whole part of a line may end with, but for words
 _OPENING_WORDS = ("do", "then")
-_STATEMENT = re.compile(
+_STATEMENT = linear(
     r"\s*(?:if|for|while|with|def|class|else|elif|try|switch|match|fn|func|function|impl|struct|enum|unless|until|case"
     r"|catch|except|finally|do|begin|async|public|private|protected|static|interface|namespace|module|describe|it)\b"
 )
