@@ -1,6 +1,5 @@
 """Real processes: a daemon of its own for each test, seen through the client that every front end uses."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 
@@ -8,6 +7,7 @@ import pytest
 
 from stardraftd.client import DaemonClient
 from stardraftd.protocol import CompletionRequest, Status
+from tests.support.waiting import DEADLINE_S, within
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def request(**changes: object) -> CompletionRequest:
     return CompletionRequest(**(fields | changes))  # type: ignore[arg-type]
 
 
-async def wait_for_status(client: DaemonClient, wanted: "object", timeout_s: float = 30) -> Status:
+async def wait_for_status(client: DaemonClient, wanted: "object", idle_s: float = DEADLINE_S) -> Status:
     """The first status of the daemon's own stream that is `wanted`."""
     assert callable(wanted)
-    async with asyncio.timeout(timeout_s):
+    async with within(idle_s, "a status that is wanted"):
         async for status in client.watch():
             if wanted(status):
                 return status

@@ -4,7 +4,6 @@ import ctypes
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from stardraftd.paths import builtin_model_path
 from stardraftd.protocol import Done, Failed, Plan, StreamEvent, Text
 from tests.e2e.conftest import LONG_PREFIX, request
 from tests.support.home import write_config
+from tests.support.processes import run_to_end
 from tests.support.streams import collect, done, failed, only, run_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets, modes and signals")
@@ -124,14 +124,13 @@ async def test_a_runtime_folder_that_cannot_be_written_to_is_named(
         "            print(error, '|', error.hint)\n"
         "asyncio.run(main())\n"
     )
-    answer = subprocess.run(
+    answer = run_to_end(
         [sys.executable, "-c", program],
         env=in_home,
-        capture_output=True,
         text=True,
-        timeout=60,
         check=True,
         preexec_fn=_obey_file_modes,
+        idle_s=60,
     )
     sentence, _, hint = answer.stdout.partition(" | ")
     assert str(folder) in sentence

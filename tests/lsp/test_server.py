@@ -13,7 +13,8 @@ from stardraftd import __version__
 from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
 from tests.support.home import write_config
-from tests.support.waiting import DEADLINE_S, wait_until_async
+from tests.support.processes import exit_status_async
+from tests.support.waiting import wait_until_async, within
 
 URI = "file:///work%20shop/shelf.py"
 TEXT = (
@@ -264,7 +265,7 @@ async def test_wrong_options_and_a_wrong_configuration_are_told(home: dict[str, 
         editor.open(URI, TEXT)
         assert await editor.request(*_inline(URI)) == {"items": []}
         write_config(home, "")
-        async with asyncio.timeout(DEADLINE_S):
+        async with within():
             while await editor.request(*_inline(URI)) == {"items": []}:
                 await asyncio.sleep(0.05)
 
@@ -275,7 +276,7 @@ async def test_a_changed_configuration_is_followed(home: dict[str, str]) -> None
         editor.open(URI, TEXT)
         assert (await editor.suggestion(URI, *CURSOR))["insertText"]
         write_config(home, "[editor]\nenabled = false\n")
-        async with asyncio.timeout(DEADLINE_S):
+        async with within():
             while await editor.request(*_inline(URI)) != {"items": []}:
                 await asyncio.sleep(0.05)
         assert (await editor.request("stardraft/status", {}))["reason"] == "disabled"
@@ -320,7 +321,7 @@ async def test_an_exit_without_a_shutdown_is_an_error(home: dict[str, str]) -> N
     editor = Editor(process)
     await editor.initialize()
     editor.notify("exit", None)
-    assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 1
+    assert await exit_status_async(process) == 1
 
 
 async def test_a_server_whose_editor_vanished_ends(home: dict[str, str]) -> None:
@@ -329,7 +330,7 @@ async def test_a_server_whose_editor_vanished_ends(home: dict[str, str]) -> None
     await editor.initialize()
     assert process.stdin is not None
     process.stdin.close()
-    assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 1
+    assert await exit_status_async(process) == 1
 
 
 def _inline(uri: str) -> tuple[str, dict[str, Any]]:

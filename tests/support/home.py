@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.processes import run_to_end
 from tests.support.waiting import wait_until
+from tests.support.witness import witness
 
 FOLDERS = {
     "STARDRAFT_CONFIG": "config.toml",
@@ -24,7 +25,7 @@ LEAVING_S = 30.0
 LOG_LINES_SHOWN = 60
 
 
-def processes_of(home: dict[str, str]) -> list[psutil.Process]:
+def processes_of(home: Mapping[str, str]) -> list[psutil.Process]:
     """The running processes that were started in this home, found by their environment."""
     found = []
     for process in psutil.process_iter():
@@ -46,10 +47,10 @@ def isolated_home() -> Iterator[dict[str, str]]:
     home["GOMP_SPINCOUNT"] = "0"
     home["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), home.get("PATH", "")])
     try:
-        yield home
+        with witness("the home", lambda: seen_in(home)):
+            yield home
     finally:
         left = stop_everything(home)
-        show_log(folder / "state" / "logs" / "daemon.log")
         shutil.rmtree(folder, ignore_errors=True)
     assert not left, f"these outlived the daemon's stop: {left}"
 
@@ -75,14 +76,8 @@ def stop_daemon(
     program: Sequence[str], environment: Mapping[str, str], processes: Callable[[], list[psutil.Process]]
 ) -> list[str]:
     """`daemon stop --now` of that program. What of `processes` is still there then is killed, and named."""
-    with suppress(subprocess.TimeoutExpired):  # who is still there then is named below
-        subprocess.run(
-            [*program, "daemon", "stop", "--now"],
-            env=environment,
-            capture_output=True,
-            timeout=LEAVING_S,
-            check=False,
-        )
+    with suppress(AssertionError):  # who is still there then is named below
+        run_to_end([*program, "daemon", "stop", "--now"], env=environment, idle_s=LEAVING_S)
     return kill_left(processes)
 
 
@@ -98,10 +93,20 @@ def kill_left(processes: Callable[[], list[psutil.Process]]) -> list[str]:
     return left
 
 
-def show_log(log: Path) -> None:
-    """The end of the daemon's log, which pytest shows under a test that failed."""
-    if not log.is_file():
-        return  # or a device: the tests of a full disk put one in its place
-    with suppress(OSError):
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        print(*lines[-LOG_LINES_SHOWN:], sep="\n")
+def seen_in(home: Mapping[str, str]) -> str:
+    """What a failed test of a home has to know: which processes run in it, and how the daemon's log ends."""
+    said = []
+    for process in processes_of(home):
+        with suppress(psutil.Error):
+            words = " ".join(process.cmdline())[:200]
+            said.append(f"{process.pid} {process.status()} {sum(process.cpu_times()[:2]):.1f} s: {words}")
+    return "\n".join([*said, end_of_log(Path(home["STARDRAFT_STATE_DIR"]) / "logs" / "daemon.log")])
+
+
+def end_of_log(log: Path) -> str:
+    """The last lines of a daemon's log."""
+    if log.is_file():  # or a device: the tests of a full disk put one in its place
+        with suppress(OSError):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            return "\n".join(lines[-LOG_LINES_SHOWN:])
+    return "no log"
