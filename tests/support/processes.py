@@ -38,7 +38,7 @@ def give_children_plain_signals() -> None:
 def finish(
     process: "subprocess.Popen[Any]", stdin: Any = None, *, idle_s: float = DEADLINE_S
 ) -> "subprocess.CompletedProcess[Any]":
-    """Waits for its end. If it does not come, it is killed: AssertionError, with all that it said until then."""
+    """Waits for its end. If it does not come, it is killed: AssertionError, with all that it said."""
     deadline = Deadline(idle_s)
     while True:
         try:

@@ -133,6 +133,8 @@ def is_worker(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     give_children_plain_signals()
     config.pluginmanager.register(witness)
+    # Threads of OpenMP that spin while they wait take the processor from what they wait for.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     if is_worker(config):
         os.environ[pace.PACE_VARIABLE] = config.workerinput["pace"]
         return
