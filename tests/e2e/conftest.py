@@ -13,15 +13,29 @@ from tests.support.waiting import DEADLINE_S, within
 @pytest.fixture
 def in_home(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """This process itself stands in the isolated home, as a front end would."""
+    stand_in(home, monkeypatch)
+    return home
+
+
+def stand_in(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("STARDRAFT_")]:
         monkeypatch.delenv(name)
     for name in [name for name in home if name.startswith("STARDRAFT_")]:
         monkeypatch.setenv(name, home[name])
-    return home
 
 
 @pytest.fixture
 async def client(in_home: dict[str, str]) -> AsyncIterator[DaemonClient]:
+    async with DaemonClient("test") as client:
+        yield client
+
+
+@pytest.fixture
+async def shared_client(
+    shared_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[DaemonClient]:
+    """Of a daemon that serves many tests: for those that leave it as it is and do not need it to be new."""
+    stand_in(shared_home, monkeypatch)
     async with DaemonClient("test") as client:
         yield client
 

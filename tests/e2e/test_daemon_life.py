@@ -127,7 +127,8 @@ async def test_without_a_daemon_a_client_that_must_not_start_one_says_so(in_home
         assert await client.stop() is None
 
 
-async def test_stop_with_drain_finishes_what_runs(client: DaemonClient) -> None:
+async def test_stop_with_drain_finishes_what_runs(client: DaemonClient, in_home: dict[str, str]) -> None:
+    write_config(in_home, "[daemon]\ndrain_seconds = 300\n")  # on a busy machine it takes its time
     async with DaemonClient("other") as other:
         stops: list[asyncio.Task[object]] = []
         events = await run_until(

@@ -44,8 +44,8 @@ async def test_a_suggestion_comes_with_its_range_and_grows_on_the_way(home: dict
         assert grown[-1] == item["insertText"]
 
 
-async def test_without_a_token_nothing_is_streamed(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+async def test_without_a_token_nothing_is_streamed(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, TEXT)
         await editor.suggestion(URI, *CURSOR)
         assert not [
@@ -55,16 +55,16 @@ async def test_without_a_token_nothing_is_streamed(home: dict[str, str]) -> None
         ]
 
 
-async def test_streaming_can_be_switched_off(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_streaming_can_be_switched_off(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"streaming": False})
         editor.open(URI, TEXT)
         await editor.suggestion(URI, *CURSOR, partialResultToken="grow")
         assert not editor.progress("grow")
 
 
-async def test_what_the_server_can_do(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_what_the_server_can_do(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         found = await editor.initialize()
         assert found["serverInfo"] == {"name": "stardraft", "version": __version__}
         assert "inlineCompletionProvider" in found["capabilities"]
@@ -73,11 +73,13 @@ async def test_what_the_server_can_do(home: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-async def test_positions_are_counted_in_the_negotiated_encoding(home: dict[str, str], encoding: str) -> None:
+async def test_positions_are_counted_in_the_negotiated_encoding(
+    shared_home: dict[str, str], encoding: str
+) -> None:
     line = '        name = "😀é"; self.'
     text = TEXT.replace("        self.\n", line + "\n")
     size = {"utf-8": len(line.encode()), "utf-16": len(line.encode("utf-16-le")) // 2, "utf-32": len(line)}
-    async with editing(home, initialize=False) as editor:
+    async with editing(shared_home, initialize=False) as editor:
         capabilities = GHOST_TEXT | {"general": {"positionEncodings": [encoding]}}
         found = await editor.initialize(capabilities)
         assert found["capabilities"]["positionEncoding"] == encoding
@@ -92,8 +94,8 @@ async def test_positions_are_counted_in_the_negotiated_encoding(home: dict[str, 
         assert typed["insertText"] == whole["insertText"]
 
 
-async def test_crlf_documents_get_their_own_line_ends_back(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_crlf_documents_get_their_own_line_ends_back(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"mode": "block"})
         text = "def total(items):\r\n    result = 0\r\n    for item in items:"
         editor.open(URI, text)
@@ -124,8 +126,8 @@ async def test_a_change_of_the_text_ends_what_was_asked_before_it(home: dict[str
         assert (await editor.answer(older))["result"] is None
 
 
-async def test_a_request_of_another_document_is_not_touched(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+async def test_a_request_of_another_document_is_not_touched(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, TEXT)
         editor.open(URI + "other", TEXT)
         first, second = editor.ask(URI, *CURSOR), editor.ask(URI + "other", *CURSOR)
@@ -144,8 +146,8 @@ async def test_a_cancelled_request_is_answered_so_and_the_engine_is_free(home: d
         assert (await editor.suggestion(URI + "other", *CURSOR))["insertText"]
 
 
-async def test_nothing_to_suggest_is_an_empty_list(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_nothing_to_suggest_is_an_empty_list(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"languagesOff": ["python"]})
         editor.open(URI, TEXT)
         assert await editor.request(*_inline(URI)) == {"items": []}
@@ -182,8 +184,10 @@ async def test_typing_what_was_suggested_asks_no_model(home: dict[str, str]) -> 
         },
     ],
 )
-async def test_odd_parameters_of_old_clients_are_served(home: dict[str, str], more: dict[str, Any]) -> None:
-    async with editing(home) as editor:
+async def test_odd_parameters_of_old_clients_are_served(
+    shared_home: dict[str, str], more: dict[str, Any]
+) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, TEXT)
         item = await editor.suggestion(URI, *CURSOR, **more)
         assert item["insertText"]
@@ -203,9 +207,9 @@ async def test_odd_parameters_of_old_clients_are_served(home: dict[str, str], mo
     ],
 )
 async def test_what_cannot_be_read_is_answered_with_an_error_and_nothing_pops_up(
-    home: dict[str, str], method: str, params: Any
+    shared_home: dict[str, str], method: str, params: Any
 ) -> None:
-    async with editing(home) as editor:
+    async with editing(shared_home) as editor:
         answer = await editor.answer(editor.post(method, params))
         assert answer["error"]["code"] in (-32602, -32601, -32600)
         editor.open(URI, TEXT)
@@ -213,8 +217,8 @@ async def test_what_cannot_be_read_is_answered_with_an_error_and_nothing_pops_up
         assert not editor.told("window/showMessage")
 
 
-async def test_editors_without_ghost_text_get_a_completion_list(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_editors_without_ghost_text_get_a_completion_list(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         found = await editor.initialize({})
         assert "." in found["capabilities"]["completionProvider"]["triggerCharacters"]
         editor.open(URI, TEXT)
@@ -303,8 +307,8 @@ async def test_two_editors_share_one_daemon(home: dict[str, str]) -> None:
         assert len(daemons(home)) == 1
 
 
-async def test_a_document_may_be_opened_twice_closed_and_opened_again(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+async def test_a_document_may_be_opened_twice_closed_and_opened_again(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, "old text")
         editor.open(URI, TEXT)
         assert (await editor.suggestion(URI, *CURSOR))["insertText"]
@@ -316,16 +320,16 @@ async def test_a_document_may_be_opened_twice_closed_and_opened_again(home: dict
         assert (await editor.suggestion("untitled:Untitled-1", *CURSOR))["insertText"]
 
 
-async def test_an_exit_without_a_shutdown_is_an_error(home: dict[str, str]) -> None:
-    process = await start_server(home)
+async def test_an_exit_without_a_shutdown_is_an_error(shared_home: dict[str, str]) -> None:
+    process = await start_server(shared_home)
     editor = Editor(process)
     await editor.initialize()
     editor.notify("exit", None)
     assert await exit_status_async(process) == 1
 
 
-async def test_a_server_whose_editor_vanished_ends(home: dict[str, str]) -> None:
-    process = await start_server(home)
+async def test_a_server_whose_editor_vanished_ends(shared_home: dict[str, str]) -> None:
+    process = await start_server(shared_home)
     editor = Editor(process)
     await editor.initialize()
     assert process.stdin is not None
