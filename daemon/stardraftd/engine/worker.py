@@ -34,6 +34,7 @@ from stardraftd.engine.messages import (
 )
 from stardraftd.errors import EngineMissingError, StardraftError
 from stardraftd.installed import installation
+from stardraftd.signals import begin_with_plain_signals
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine
@@ -138,6 +139,7 @@ def _take_stdout() -> BinaryIO:
 
 def main() -> int:
     """Runs until stdin ends. Returns the process's exit status."""
+    begin_with_plain_signals()
     out = _take_stdout()
 
     def send(event: EngineEvent) -> None:
