@@ -7,6 +7,8 @@ import pytest
 
 from stardraftd.client import DaemonClient
 from stardraftd.protocol import CompletionRequest, Status
+from tests.support.home import write_config
+from tests.support.tiny_models import slow_model
 from tests.support.waiting import DEADLINE_S, within
 
 
@@ -36,6 +38,14 @@ async def shared_client(
 ) -> AsyncIterator[DaemonClient]:
     """Of a daemon that serves many tests: for those that leave it as it is and do not need it to be new."""
     stand_in(shared_home, monkeypatch)
+    async with DaemonClient("test") as client:
+        yield client
+
+
+@pytest.fixture
+async def slow_client(in_home: dict[str, str]) -> AsyncIterator[DaemonClient]:
+    """Of a daemon whose model reads LONG_PREFIX for a second: a test comes before the first text."""
+    write_config(in_home, f"[model]\npath = '{slow_model()}'\n")
     async with DaemonClient("test") as client:
         yield client
 

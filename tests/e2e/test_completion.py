@@ -123,20 +123,20 @@ async def test_another_document_waits_its_turn_and_is_not_superseded(shared_clie
 
 
 async def test_a_cancel_in_prefill_frees_the_engine_and_the_next_request_is_served(
-    client: DaemonClient, record_property: Callable[[str, object], None]
+    slow_client: DaemonClient, record_property: Callable[[str, object], None]
 ) -> None:
-    await done(client, request())
-    before = await client.status()
-    stream = client.complete(request(prefix=LONG_PREFIX, document="long"))
+    await done(slow_client, request())
+    before = await slow_client.status()
+    stream = slow_client.complete(request(prefix=LONG_PREFIX, target_ms=60_000.0, document="long"))
     async for event in stream:
         assert isinstance(event, Plan)  # prefill has begun
         break
     moment = time.perf_counter()
     await stream.aclose()
-    next_one = await done(client, request(prefix=PREFIX + "i"))
+    next_one = await done(slow_client, request(prefix=PREFIX + "i"))
     record_property("cancel_to_next_done_ms", round((time.perf_counter() - moment) * 1000, 1))
-    assert next_one.finish_reason == "boundary"
-    after = await client.status()
+    assert next_one.finish_reason in ("boundary", "max_tokens")
+    after = await slow_client.status()
     assert after.cancelled == before.cancelled + 1
     evaluated = after.tokens_evaluated - before.tokens_evaluated - figures(next_one).n_evaluated
     assert evaluated < event.n_evaluated, "the prefill ran to its end"

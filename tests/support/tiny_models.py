@@ -40,15 +40,22 @@ def random_model() -> Path:
     What the planner and the cache do needs a model, but no trained one. This one is a fifth as expensive as
     the built-in one, and it sees more: change one character anywhere in a file, and it says something else.
     """
+    return _kept("random", layers=2, heads=4, kv_heads=2, vocabulary=8192, sharpness=3.0)
+
+
+def slow_model() -> Path:
+    """A random StarCoder2 that reads 1,800 tokens for a second: time enough for a test to come between."""
+    return _kept("slow", layers=4, hidden=512, ffn=1024, heads=8, kv_heads=2, vocabulary=8192, dtype="F16")
+
+
+def _kept(name: str, **shape: Any) -> Path:
+    """A random model that is written once for all runs of this checkout."""
     made_by = hashlib.sha256(Path(__file__).read_bytes() + BUILT_IN.read_bytes()[:65536]).hexdigest()[:12]
-    path = ROOT / "build" / "tests" / f"random-{made_by}.gguf"
+    path = ROOT / "build" / "tests" / f"{name}-{made_by}.gguf"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}")
-        write_tiny_model(
-            unfinished, layers=2, heads=4, kv_heads=2, context=16_384, vocabulary=8192, sharpness=3.0
-        )
-        unfinished.replace(path)
+        write_tiny_model(unfinished, context=16_384, **shape).replace(path)
     return path
 
 
