@@ -1,5 +1,6 @@
 """What other files give to a prompt, and what they never give; with real folders, and threads as they are."""
 
+import itertools
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from stardraft_lsp.context.reading import Disk, Entry, HangingError, PatientDisk
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.context.telling import figures, sentence
-from tests.support.waiting import seconds
+from tests.support.waiting import seconds, wait_until
 
 AT_ONCE = ContextSettings(settle_s=0, reindex_s=0, calm_s=0, io_timeout_s=5, use_global_excludes=False)
 PATIENCE_S = 60
@@ -501,12 +502,15 @@ def test_what_changes_on_disk_is_noticed(shop: Path) -> None:
         (shop / "good.py").unlink()
         chunks_at(source, shop / "main.py")
         assert source.status.is_watched
-        for attempt in range(100):  # the watch begins a moment later, in a thread of its own
-            plant(shop, {f"sub/new{attempt}.py": like_the_cursor("newcomer")})
-            if seen.wait(0.1):
-                break
-            source.prepare(QuestionPlace((shop / "main.py").as_uri(), PREFIX, ""))
-        assert seen.is_set()
+        attempts = itertools.count()
+
+        def is_noticed() -> bool:  # the watch begins a moment later, in a thread of its own
+            plant(shop, {f"sub/new{next(attempts)}.py": like_the_cursor("newcomer")})
+            if not seen.wait(0.1):
+                source.prepare(QuestionPlace((shop / "main.py").as_uri(), PREFIX, ""))
+            return seen.is_set()
+
+        wait_until(is_noticed, what="the new files were not noticed")
 
 
 def test_a_mistake_in_a_plugged_in_room_costs_context_only(shop: Path) -> None:

@@ -16,6 +16,7 @@ from stardraft_lsp.stats.store import STEPS, StatsError, Store
 from stardraft_lsp.stats.writer import Writer
 from stardraftd.errors import StardraftError
 from tests.support.processes import finish
+from tests.support.waiting import wait_until
 
 NOW_MS = 1_900_000_000_000
 
@@ -244,8 +245,7 @@ def test_the_thread_begins_with_the_first_fact_and_ends_with_the_writer(file: Pa
     (thread,) = set(threading.enumerate()) - before
     assert thread.daemon
     writer.close()
-    thread.join(10)
-    assert not thread.is_alive()
+    wait_until(lambda: not thread.is_alive(), what="the thread ends")
     assert Store(file).read()[1][0]["n"] == 1
     writer.put(SILENCE)
     assert Store(file).read()[1][0]["n"] == 1
