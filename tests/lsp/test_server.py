@@ -167,54 +167,54 @@ async def test_typing_what_was_suggested_asks_no_model(home: dict[str, str]) -> 
         assert not daemons(home), "a daemon was started for it"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"context": {"triggerKind": 0}},
-        {"context": None},
-        {"context": {"triggerKind": 2, "unknown": [1, {"a": None}]}, "alsoUnknown": {}},
-        {
-            "context": {
-                "triggerKind": 1,
-                "selectedCompletionInfo": {
-                    "text": "items",
-                    "range": [{"line": 2, "character": 13}, {"line": 2, "character": 13}],
-                },
-            }
-        },
-    ],
-)
-async def test_odd_parameters_of_old_clients_are_served(
-    shared_home: dict[str, str], more: dict[str, Any]
-) -> None:
+ODD_PARAMETERS: list[dict[str, Any]] = [
+    {"context": {"triggerKind": 0}},
+    {"context": None},
+    {"context": {"triggerKind": 2, "unknown": [1, {"a": None}]}, "alsoUnknown": {}},
+    {
+        "context": {
+            "triggerKind": 1,
+            "selectedCompletionInfo": {
+                "text": "items",
+                "range": [{"line": 2, "character": 13}, {"line": 2, "character": 13}],
+            },
+        }
+    },
+]
+
+
+async def test_odd_parameters_of_old_clients_are_served(shared_home: dict[str, str]) -> None:
     async with editing(shared_home) as editor:
-        editor.open(URI, TEXT)
-        item = await editor.suggestion(URI, *CURSOR, **more)
-        assert item["insertText"]
-        if (more["context"] or {}).get("selectedCompletionInfo"):
-            assert item["insertText"].startswith("items")
+        for number, more in enumerate(ODD_PARAMETERS):
+            uri = f"{URI}{number}.py"
+            editor.open(uri, TEXT)
+            item = await editor.suggestion(uri, *CURSOR, **more)
+            assert item["insertText"], more
+            if (more["context"] or {}).get("selectedCompletionInfo"):
+                assert item["insertText"].startswith("items")
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [
-        ("textDocument/inlineCompletion", None),
-        ("textDocument/inlineCompletion", {"textDocument": {"uri": URI}}),
-        ("textDocument/inlineCompletion", {"textDocument": 3, "position": []}),
-        ("workspace/executeCommand", {"command": 5}),
-        ("textDocument/hover", {"nonsense": True}),
-        ("no/such/method", {}),
-    ],
-)
+UNREADABLE: list[tuple[str, Any]] = [
+    ("textDocument/inlineCompletion", None),
+    ("textDocument/inlineCompletion", {"textDocument": {"uri": URI}}),
+    ("textDocument/inlineCompletion", {"textDocument": 3, "position": []}),
+    ("workspace/executeCommand", {"command": 5}),
+    ("textDocument/hover", {"nonsense": True}),
+    ("no/such/method", {}),
+]
+
+
 async def test_what_cannot_be_read_is_answered_with_an_error_and_nothing_pops_up(
-    shared_home: dict[str, str], method: str, params: Any
+    shared_home: dict[str, str],
 ) -> None:
     async with editing(shared_home) as editor:
-        answer = await editor.answer(editor.post(method, params))
-        assert answer["error"]["code"] in (-32602, -32601, -32600)
-        editor.open(URI, TEXT)
-        assert (await editor.suggestion(URI, *CURSOR))["insertText"]
-        assert not editor.told("window/showMessage")
+        for number, (method, params) in enumerate(UNREADABLE):
+            answer = await editor.answer(editor.post(method, params))
+            assert answer["error"]["code"] in (-32602, -32601, -32600), (method, params)
+            uri = f"{URI}{number}.py"
+            editor.open(uri, TEXT)
+            assert (await editor.suggestion(uri, *CURSOR))["insertText"], (method, params)
+            assert not editor.told("window/showMessage"), (method, params)
 
 
 async def test_editors_without_ghost_text_get_a_completion_list(shared_home: dict[str, str]) -> None:
