@@ -37,7 +37,9 @@ def failures_in(report: Path) -> dict[str, str]:
     for case in ET.parse(report).getroot().iter("testcase"):
         for problem in (*case.findall("failure"), *case.findall("error")):
             said = (problem.get("message") or "").strip().splitlines()
-            found[f"{case.get('classname', '')}::{case.get('name')}"] = said[0] if said else "?"
+            found[f"{case.get('file') or case.get('classname')}::{case.get('name')}"] = (
+                said[0] if said else "?"
+            )
     return found
 
 
@@ -49,6 +51,7 @@ def run_once(report: Path, arguments: Sequence[str]) -> dict[str, str]:
         "--numprocesses=auto",
         "--dist=loadfile",
         f"--junitxml={report}",
+        "--override-ini=junit_family=xunit1",  # in which a test has its file
     ]
     report.unlink(missing_ok=True)
     status = subprocess.run([*command, "--quiet", *arguments], check=False).returncode
@@ -65,14 +68,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("times", type=int)
     parser.add_argument("--beside", type=int, default=0, metavar="N", help="endless loops that run beside it")
-    parser.add_argument("arguments", nargs="*", help="pytest's")
-    given = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    given, arguments = parser.parse_args(words[:end]), words[end + 1 :]
     REPORTS.mkdir(parents=True, exist_ok=True)
     failed: defaultdict[str, list[str]] = defaultdict(list)
     with endless_loops(given.beside):
         for number in range(1, given.times + 1):
             started = time.monotonic()
-            found = run_once(REPORTS / f"{number}.xml", given.arguments)
+            found = run_once(REPORTS / f"{number}.xml", arguments)
             minutes = (time.monotonic() - started) / 60
             print(f"run {number} of {given.times}: {minutes:.1f} min, {len(found)} failed", flush=True)
             for test, said in found.items():
