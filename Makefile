@@ -4,10 +4,12 @@
 #             VENV     where the environment is
 #             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,train,reference
 #             ARGS     handed on: make test ARGS="-k cancel", make demo ARGS=--json
+#             WORKERS  tests at once; auto is one for each processor
 
 VENV   ?= .venv
 EXTRAS ?= test,engine
 ARGS   ?=
+WORKERS ?= auto
 # A method of a small class, left at its beginning.
 DEMO   ?= tests/data/demo/shelf.py:54:15
 
@@ -33,9 +35,9 @@ demo: python ## set up, and complete a line of a real source file with the built
 	@$(PYTHON) packaging/setup_venv.py $(VENV) engine
 	@$(BIN)/stardraft complete $(ARGS) $(DEMO)
 
-test: python ## set up, and run all tests
+test: python ## set up, and run all tests, on all processors; it says how long that takes
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 check: python ## format, lint, types, import directions: seconds
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)

@@ -36,6 +36,7 @@ from stardraftd.presence import own_record, recorded, remove_record, write_recor
 from stardraftd.protocol import ErrorBody, StartReport
 from stardraftd.server import build_app, refusing_app
 from stardraftd.service import Service
+from stardraftd.signals import begin_with_plain_signals
 
 log = logging.getLogger("stardraftd.main")  # also when this module is run as __main__
 
@@ -53,6 +54,8 @@ REFUSING_S = 3.0
 def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
     """Serves until stopped. Returns the exit status; raises StardraftError in the foreground only."""
     faulthandler.enable()
+    # Whoever runs it in the foreground may have meant it: `nohup stardraft daemon run`, or a shell's `&`.
+    begin_with_plain_signals(keep=("SIGHUP", "SIGINT") if foreground else ())
     notifier = Notifier(os.environ)
     try:
         handed = inherited_socket()
@@ -336,7 +339,7 @@ class _Http(uvicorn.Server):
 
 def _on_signal(loop: asyncio.AbstractEventLoop, name: str, action: Callable[[], None]) -> None:
     number = getattr(signal, name, None)  # there is no SIGHUP on Windows
-    if number is None:
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
         return
     try:
         loop.add_signal_handler(number, action)

@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
+from stardraftd.signals import begin_with_plain_signals
 
 DEATH_TIMEOUT_S = 5.0
 
@@ -144,6 +145,7 @@ Tell = Callable[[Event], None]
 
 def serve(job_type: type[AnyJob], work: Callable[[AnyJob, Tell], dict[str, int]]) -> None:
     """The process's whole life: one job is read, done by `work`, and its counts are told as Finished."""
+    begin_with_plain_signals()
     with os.fdopen(os.dup(1), "wb", buffering=0) as events:
         os.dup2(2, 1)  # what native code prints must not come between the events
 

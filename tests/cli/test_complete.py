@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.program import COMMAND, DEMO, TIMEOUT_S, running, stardraft
+from tests.support.processes import exit_status
 from tests.support.waiting import wait_until
 
 # A place where the built-in model has something to say.
@@ -204,7 +205,7 @@ def test_a_reader_that_leaves_ends_it_quietly(shared_home: dict[str, str]) -> No
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == 1
+        assert exit_status(process, TIMEOUT_S) == 1
         assert process.stderr.read() == b""
 
 
@@ -217,7 +218,7 @@ def test_ctrl_c_cancels_the_completion_in_the_engine(home: dict[str, str]) -> No
         while b'"event":"text"' not in (line := process.stdout.readline()):
             assert line, process.stderr.read()
         process.send_signal(signal.SIGINT)
-        assert process.wait(TIMEOUT_S) == 130
+        assert exit_status(process, TIMEOUT_S) == 130
         assert process.stderr.read() == b""
     wait_until(lambda: status(home)["cancelled"] == 1, what="the daemon counts the cancelled completion")
     assert status(home)["n_running"] == 0
@@ -256,7 +257,7 @@ def on_a_terminal(home: dict[str, str], *arguments: str) -> str:
         seen = b""
         while piece := _read(ours):
             seen += piece
-        assert process.wait(TIMEOUT_S) == 0, seen
+        assert exit_status(process, TIMEOUT_S) == 0, seen
     os.close(ours)
     return seen.decode("utf-8").replace("\r\n", "\n")
 

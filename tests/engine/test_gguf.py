@@ -18,6 +18,7 @@ from stardraftd.engine.gguf_header import WEIGHT_TYPES
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, ModelNotFoundError, ModelUnsupportedError
 from tests.support.modes import file_modes_obeyed
+from tests.support.processes import run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
 
 N_MUTATIONS = 3000
@@ -555,12 +556,6 @@ for name in sys.argv[1:]:
     except EngineLoadError:
         print("refused", flush=True)
 """
-    result = subprocess.run(
-        [sys.executable, "-c", program, *map(str, paths)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = run_to_end([sys.executable, "-c", program, *map(str, paths)], text=True, idle_s=120)
     assert result.returncode == 0, (result.stdout.splitlines()[-1:], result.stderr[-2000:])
     assert result.stdout.count(" ran\n") > 30

@@ -32,7 +32,7 @@ from stardraftd.protocol import (
     request_decoder,
 )
 from tests.lsp.stand_in_status import MODEL, PID, status_of
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import seconds, wait_until_async
 
 
 class Writing:
@@ -126,7 +126,7 @@ class StandIn:
 async def standing_in(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
     """A stand-in where front ends of this home look for their daemon."""
     monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", home["STARDRAFT_RUNTIME_DIR"])
-    lock = filelock.FileLock(lock_path(), timeout=5, thread_local=False)
+    lock = filelock.FileLock(lock_path(), timeout=seconds(5), thread_local=False)
     lock.acquire()  # as the daemon does: by it front ends see that it is there
     listener = listen("auto")
     daemon = StandIn()

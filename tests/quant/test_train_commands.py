@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import run_to_end
+
 # An interpreter in which torch is not installed, as far as an import can tell.
 WITHOUT_TORCH = (
     "import runpy, sys; sys.modules['torch'] = None; sys.argv = ['train', *sys.argv[1:]]; "
@@ -14,13 +16,7 @@ WITHOUT_TORCH = (
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run_to_end([sys.executable, "-c", WITHOUT_TORCH, *arguments], text=True, idle_s=60)
 
 
 @pytest.mark.parametrize("command", [[], ["corpus"], ["train"], ["evaluate"], ["export"]])

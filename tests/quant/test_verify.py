@@ -36,6 +36,7 @@ from stardraftd.engine.gguf import read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
 from tests.support.llama_cpp import tool
+from tests.support.processes import finish, run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantised, write_tiny_model
 from tests.support.waiting import wait_until
 
@@ -45,12 +46,10 @@ N_CTX = 128
 
 
 def stardraft(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_to_end(
         [sys.executable, "-m", "stardraftd", "quant", "verify", *map(str, arguments)],
-        capture_output=True,
         text=True,
-        check=False,
-        timeout=120,
+        idle_s=120,
         env={**os.environ, **environment},
     )
 
@@ -410,7 +409,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
         try:
             wait_until(lambda: stored_bytes() > 0, what="the reference's logits")
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            said = finish(process).stderr
         finally:
             process.kill()
     assert process.returncode == 130

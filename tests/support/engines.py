@@ -1,8 +1,10 @@
-"""The engine inside the test's own process, on the built-in model, as slow as a test wants it to believe."""
+"""The engine inside the test's own process, on a random model or on the built-in one, as slow as a test wants
+it to believe."""
 
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stardraftd.engine import llama
 from stardraftd.engine.core import Engine
@@ -47,10 +49,17 @@ class Wanted:
 
 
 @contextmanager
-def loaded_model(*, n_cells: int = 4096, n_batch: int = 64) -> Iterator[LoadedModel]:
+def loaded_model(
+    path: Path | None = None, *, n_cells: int = 4096, n_batch: int = 64
+) -> Iterator[LoadedModel]:
+    """The model at `path`, by default the built-in one."""
     llama.open_backend()
     settings = EngineSettings(
-        model_path=str(builtin_model_path()), context_tokens=n_cells, batch_tokens=n_batch, gpu_layers=0
+        model_path=str(path or builtin_model_path()),
+        context_tokens=n_cells,
+        batch_tokens=n_batch,
+        threads=1,
+        gpu_layers=0,
     )
     model = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     try:

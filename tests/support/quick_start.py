@@ -23,7 +23,7 @@ import pytest
 
 from tests.docs.documents import ROOT, blocks
 from tests.docs.typed import lines
-from tests.support.home import kill_left, show_log, stop_daemon
+from tests.support.home import end_of_log, kill_left, stop_daemon
 
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -190,7 +190,7 @@ def new_person() -> Iterator[NewPerson]:
         yield person
     finally:
         left = person.leaves()
-        show_log(person.home / ".local" / "state" / "stardraft" / "logs" / "daemon.log")
+        print(end_of_log(person.home / ".local" / "state" / "stardraft" / "logs" / "daemon.log"))
         # Each installation leaves a wheel with the built-in model in uv's cache: 17 MB.
         cleaning = [uv, "cache", "clean", "--quiet", "stardraft"]
         subprocess.run(cleaning, env={**os.environ, **lent}, capture_output=True, check=False)

@@ -46,6 +46,7 @@ from stardraftd.errors import EngineMissingError, RequestError, StardraftError
 from stardraftd.installed import installation
 from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
 from stardraftd.native_library import explain_load_error, libraries
+from stardraftd.signals import begin_with_plain_signals
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine
@@ -212,6 +213,7 @@ def _take_stdout() -> BinaryIO:
 
 def main() -> int:
     """Runs until stdin ends. Returns the process's exit status."""
+    begin_with_plain_signals()
     out = _take_stdout()
     writing = threading.Lock()
 
