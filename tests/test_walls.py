@@ -21,12 +21,16 @@ ENGINE = "stardraftd.engine"
 # What the language server may know of the daemon's package; the name without a dot is its version.
 OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.__version__",
+    "stardraftd.atomic",
     "stardraftd.client",
     "stardraftd.config",
     "stardraftd.config_watch",
     "stardraftd.errors",
     "stardraftd.logs",
     "stardraftd.paths",
+    "stardraftd.patterns",
+    "stardraftd.privacy",
+    "stardraftd.printable",
     "stardraftd.protocol",
 }
 # Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.

@@ -10,14 +10,14 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
 
-from stardraftd import __version__, launch
+from stardraftd import __version__, launch, peer
 from stardraftd.endpoint import LOOPBACK, Endpoint, find, is_served
-from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
+from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError, error_from_code
 from stardraftd.protocol import (
     PROTOCOL,
     CompletionRequest,
@@ -301,6 +301,7 @@ def _open(endpoint: Endpoint) -> httpx.AsyncClient:
             timeout=timeout,
             headers=headers,
             trust_env=False,
+            event_hooks={"request": [_verify_when_connected]},
         )
     return httpx.AsyncClient(
         base_url=f"http://{LOOPBACK}:{endpoint.port}",
@@ -308,6 +309,28 @@ def _open(endpoint: Endpoint) -> httpx.AsyncClient:
         timeout=timeout,
         limits=limits,
         trust_env=False,  # never through a proxy
+    )
+
+
+async def _verify_when_connected(request: httpx.Request) -> None:
+    """Has the peer of a connection that this request opens looked at, before anything is sent on it."""
+    request.extensions = {**request.extensions, "trace": _refuse_anothers_daemon}
+
+
+async def _refuse_anothers_daemon(event: str, told: dict[str, Any]) -> None:
+    """A trace of httpcore's (its "trace" extension). Raises PathError unless this user listens there."""
+    if event != "connection.connect_unix_socket.complete":
+        return
+    stream = told["return_value"]
+    connected = stream.get_extra_info("socket")
+    if peer.is_trusted(connected):
+        return
+    uid = peer.user_of(connected)
+    await stream.aclose()
+    who = "an unknown user" if uid is None else f"user {uid}"
+    raise PathError(
+        f"The program that listens at the daemon's socket is {who}'s, not yours: nothing was sent to it.",
+        "Set STARDRAFT_RUNTIME_DIR to a folder of your own.",
     )
 
 

@@ -5,6 +5,7 @@ allowed. What settings there are is defined in `stardraftd.config_schema`.
 """
 
 import difflib
+import errno
 import os
 import re
 import tomllib
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from stardraftd import atomic
 from stardraftd.config_lines import key_lines
 from stardraftd.config_schema import (
     ENVIRONMENT_PREFIX,
@@ -43,9 +45,12 @@ __all__ = [
     "ModelConfig",
     "Transport",
     "load_config",
+    "read_text",
 ]
 
 MAX_FILE_BYTES = 100_000
+# The origin of a value that was given as an override.
+COMMAND_LINE = "command line"
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -125,7 +130,7 @@ def load_config(
 
 
 def _from_file(file: Path) -> Iterator[_Given]:
-    text = _read(file)
+    text = read_text(file)
     content = _parse(text, file)
     if not content:
         return
@@ -156,10 +161,10 @@ def _from_file(file: Path) -> Iterator[_Given]:
             )
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The configuration file as it is, without a byte-order mark; "" if there is none. Raises ConfigError."""
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        return atomic.text_of(atomic.read(file, MAX_FILE_BYTES))
     except FileNotFoundError:
         return ""
     except NotADirectoryError as error:
@@ -168,20 +173,19 @@ def _read(file: Path) -> str:
             "Set STARDRAFT_CONFIG to the configuration file.",
         ) from error
     except OSError as error:
-        reason = "it is a directory" if file.is_dir() else (error.strerror or str(error)).lower()
+        if error.errno == errno.EFBIG:
+            raise ConfigError(
+                f"{tilde(file)} is larger than {MAX_FILE_BYTES} bytes: that is no configuration."
+            ) from error
+        reason = error.strerror or str(error)
         raise ConfigError(
-            f"{tilde(file)} cannot be read: {reason}.",
+            f"{tilde(file)} cannot be read: {reason[:1].lower()}{reason[1:]}.",
             "The configuration must be a file that you may read. STARDRAFT_CONFIG can name another one.",
         ) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(f"{tilde(file)} is larger than {MAX_FILE_BYTES} bytes: that is no configuration.")
-    try:
-        return content.decode("utf-8-sig")  # some editors on Windows begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+    except ValueError as error:
+        where, colon, what = str(error).rpartition(": ")
         raise ConfigError(
-            f"{tilde(file)}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8.",
-            "Save the file as UTF-8.",
+            f"{tilde(file)}{', ' if colon else ''}{where}: {what}.", "Save the file as UTF-8."
         ) from error
 
 
@@ -259,7 +263,7 @@ def _from_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
                 value=_value(text, setting),
                 shown=toml(text),
                 subject=f"{place} {setting.name}",
-                origin="command line",
+                origin=COMMAND_LINE,
                 folder=Path(),
             ),
             f"Leave it out to get the default, {setting.default_shown}.",

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from stardraftd import atomic
 from stardraftd.errors import DaemonStartError, PathError
 from stardraftd.paths import endpoint_path, lock_path, socket_path
 
@@ -163,7 +164,14 @@ def find() -> Endpoint | None:
         path = endpoint_path(create=False)
         _refuse_foreign(path, path.lstat())
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Endpoint)
+            return msgspec.json.decode(atomic.read(path, own=True), type=Endpoint)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise PathError(
+                f"The daemon's address cannot be read from {path}: {error.strerror or error}.",
+                "Remove what is there; the daemon writes it anew when it starts.",
+            ) from error
         except msgspec.DecodeError:
             return None  # being written, or left half-written by a crash: a new daemon replaces it
     return None

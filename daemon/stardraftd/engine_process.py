@@ -8,10 +8,9 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from stardraftd.engine.messages import (
     MAX_FRAME_BYTES,
@@ -37,8 +36,9 @@ from stardraftd.engine.messages import (
     frame,
 )
 from stardraftd.errors import EngineCrashedError, EngineLoadError, StardraftError, error_from_code
+from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 
-STDERR_LINES = 60
+AGAIN = "It is started again for the next request; what came before is in: stardraft daemon logs"
 CLOSE_TIMEOUT_S = 3.0
 SAVE_TIMEOUT_S = 10.0
 
@@ -54,6 +54,7 @@ class EngineProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, on_loading: Callable[[Loading], None]) -> None:
         self._process = process
+        self._memory_kills = MemoryKills()
         self._on_loading = on_loading
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._streams: dict[int, asyncio.Queue[CompletionEvent | Warmed | None]] = {}
@@ -78,7 +79,7 @@ class EngineProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=1024 * 1024,
-            env=engine_environment(os.environ),
+            env=native_environment(os.environ),
             start_new_session=os.name == "posix",
         )
         return cls(process, on_loading)
@@ -238,39 +239,11 @@ class EngineProcess:
         """How the process ended, as an error for a person."""
         status = await self._process.wait()
         await asyncio.wait({self._tasks[1]}, timeout=1)
-        how = f"was ended by {signal_name(-status)}" if status < 0 else f"ended with status {status}"
-        last = next((line for line in reversed(self._stderr) if line.strip()), "")
-        said = f' It last said: "{last}".' if last else ""
         if self._closing:
             return EngineCrashedError("The engine was stopped while the request ran.")
+        died = ending(status, self._stderr, self.pid, self._memory_kills, AGAIN)
         if not self._loaded.done() or self._loaded.exception():
             return EngineLoadError(
-                f"The engine process {how} while it loaded the model.{said}",
-                "The model file may be damaged, or memory may be short: `stardraft doctor` looks at both.",
+                died.sentence("The engine process", "while it loaded the model"), died.hint
             )
-        return EngineCrashedError(
-            f"The engine process {how} during the request.{said}",
-            "It is started again for the next request; `stardraft daemon logs` has more.",
-        )
-
-
-def engine_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The engine's environment: llama.cpp's threads soon yield the processor while they wait for each other.
-
-    By default OpenMP's threads wait by spinning for long. As soon as anything else wants a core (a build, a
-    browser), the thread that has work is the one that waits for its turn: decoding was 4 to 100 times slower
-    then (docs/measurements.md). Without any spinning a 3B model loses a quarter of its speed on an idle
-    machine, so they spin a little. A person's own settings are kept.
-    """
-    waiting = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
-    if "OMP_WAIT_POLICY" in inherited:
-        waiting = {}
-    return {**waiting, **inherited}
-
-
-def signal_name(number: int) -> str:
-    """ "SIGKILL (9)"."""
-    try:
-        return f"{signal.Signals(number).name} ({number})"
-    except ValueError:
-        return f"signal {number}"
+        return EngineCrashedError(died.sentence("The engine process", "during the request"), died.hint)

@@ -11,9 +11,11 @@
     │   └── LicenceError           its licence has not been accepted
     ├── EngineError            the engine process could not do its work
     │   ├── EngineMissingError     llama-cpp-python is not installed
+    │   ├── EngineBrokenError      this build of llama.cpp does not run here, or computes wrong results
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
     │   └── EngineCrashedError     the engine process died
     ├── RequestError           the request itself is wrong
+    │   └── SecretError            what it would show to the model is secret
     ├── DaemonStartError       the daemon could not be started
     └── DaemonUnreachableError the daemon did not answer, or went away while answering
 
@@ -25,9 +27,13 @@ from typing import ClassVar
 
 
 class StardraftError(Exception):
-    """Base of all deliberate errors. `str(error)` is the sentence, `error.hint` what to do."""
+    """Base of all deliberate errors. `str(error)` is the sentence, `error.hint` what to do.
+
+    is_remote: another process, such as the daemon, told it.
+    """
 
     code: ClassVar[str] = "error"
+    is_remote: bool = False
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -78,6 +84,10 @@ class EngineMissingError(EngineError):
     code = "engine_missing"
 
 
+class EngineBrokenError(EngineError):
+    code = "engine_broken"
+
+
 class EngineLoadError(EngineError):
     code = "engine_load"
 
@@ -88,6 +98,10 @@ class EngineCrashedError(EngineError):
 
 class RequestError(StardraftError):
     code = "request"
+
+
+class SecretError(RequestError):
+    code = "secret"
 
 
 class DaemonStartError(StardraftError):
@@ -107,4 +121,6 @@ def _all_errors(base: type[StardraftError]) -> dict[str, type[StardraftError]]:
 
 def error_from_code(code: str, message: str, hint: str = "") -> StardraftError:
     """The error that crossed a process boundary as (code, message, hint), as an exception again."""
-    return _all_errors(StardraftError).get(code, StardraftError)(message, hint)
+    error = _all_errors(StardraftError).get(code, StardraftError)(message, hint)
+    error.is_remote = True
+    return error

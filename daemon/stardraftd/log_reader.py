@@ -11,6 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from stardraftd import atomic
+from stardraftd.printable import visible_line
+
 _BLOCK_BYTES = 65_536
 _OWN_FIELDS = ("time", "level", "logger", "event", "exception")
 
@@ -23,7 +26,7 @@ def read_tail(path: Path, lines: int) -> list[str]:
     found: list[str] = []
     for file in _newest_first(path):
         try:
-            with file.open("rb") as stream:
+            with _open_file(file) as stream:
                 stream.seek(_tail_offset(stream, lines - len(found)))
                 found[:0] = [_text(line) for line in stream.read().split(b"\n") if line]
         except FileNotFoundError:
@@ -63,15 +66,14 @@ def follow(path: Path, *, lines: int = 0, poll_s: float = 0.2) -> Iterator[str]:
 def render(line: str) -> str:
     """A log line as a person reads it: local time, level, logger, event, fields, and the traceback below.
 
-    A line that is no JSON object is shown as it is. Control characters are escaped, so that a file's odd
-    name in the log cannot drive the terminal.
+    A line that is no JSON object is shown as it is. What could drive the terminal is written out.
     """
     try:
         record = json.loads(line)
     except ValueError:
         record = None
     if not isinstance(record, dict):
-        return _harmless(line)
+        return visible_line(line)
     head = (
         f"{_local_time(record.get('time'))} {record.get('level', ''):<7} "
         f"{record.get('logger', '')}: {record.get('event', '')}"
@@ -83,7 +85,7 @@ def render(line: str) -> str:
     ]
     exception = str(record.get("exception", "")).splitlines()
     return "\n".join(
-        _harmless(text) for text in ("  ".join([head, *fields]), *(f"    {row}" for row in exception))
+        visible_line(text) for text in ("  ".join([head, *fields]), *(f"    {row}" for row in exception))
     )
 
 
@@ -118,9 +120,13 @@ def _tail_offset(stream: BinaryIO, lines: int) -> int:
 
 def _open(path: Path) -> BinaryIO | None:
     try:
-        return path.open("rb")
+        return _open_file(path)
     except FileNotFoundError:
         return None
+
+
+def _open_file(path: Path) -> BinaryIO:
+    return os.fdopen(atomic.open_file(path, os.O_RDONLY, own=True), "rb")
 
 
 def _is_replaced(stream: BinaryIO, path: Path) -> bool:
@@ -141,7 +147,3 @@ def _local_time(value: object) -> str:
 
 def _text(line: bytes) -> str:
     return line.rstrip(b"\r").decode("utf-8", errors="replace")
-
-
-def _harmless(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)

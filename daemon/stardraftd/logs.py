@@ -16,13 +16,14 @@ the daemon.
 import json
 import logging
 import os
-import stat
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stardraftd import atomic
 from stardraftd.log_reader import follow, read_tail, render
 from stardraftd.paths import tilde
 
@@ -31,6 +32,9 @@ __all__ = ["LogHandler", "close", "configure", "follow", "read_tail", "render"]
 # What the standard library puts into every record; whatever else is there came by `extra`.
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN_FIELDS = frozenset({"time", "level", "logger", "event", "exception", "stack"})
+# Of one place in the program, so many warnings or errors are written in so many seconds; the rest is counted.
+BURST = 20
+BURST_S = 60.0
 
 
 def configure(level: str, max_bytes: int, backups: int, path: Path, stderr: bool) -> "LogHandler":
@@ -62,6 +66,14 @@ def close() -> None:
         handler.close()
 
 
+@dataclass
+class _Burst:
+    """Lines of one place in the program since a moment (seconds of the epoch)."""
+
+    began_s: float
+    n_lines: int = 0
+
+
 class LogHandler(logging.Handler):
     """Writes records to a file, and survives when it cannot.
 
@@ -81,6 +93,7 @@ class LogHandler(logging.Handler):
         self._file: int | None = None
         self._torn = False
         self._lost = 0
+        self._bursts: dict[object, _Burst] = {}
 
     def apply(self, *, path: Path, max_bytes: int, backups: int, stderr: bool) -> None:
         """New settings, from the next line on."""
@@ -98,6 +111,8 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            if (record.levelno or 0) >= logging.WARNING and self._is_surplus(record):
+                return
             line = _line(record)
         except Exception:  # noqa: BLE001 - a message that does not fit its arguments: the library's own way to say so
             self.handleError(record)
@@ -119,6 +134,19 @@ class LogHandler(logging.Handler):
         finally:
             self.release()
         super().close()
+
+    def _is_surplus(self, record: logging.LogRecord) -> bool:
+        """Whether too many like it were written just now: who can cause an error may cause a million."""
+        kind = record.exc_info[0] if record.exc_info else None
+        burst = self._bursts.setdefault((record.pathname, record.lineno, kind), _Burst(record.created))
+        if record.created - burst.began_s > BURST_S or record.created < burst.began_s:
+            if burst.n_lines > BURST:
+                record.left_out = burst.n_lines - BURST
+            burst.began_s, burst.n_lines = record.created, 0
+        burst.n_lines += 1
+        if burst.n_lines == BURST:
+            record.more = f"of these no more are written for {BURST_S:.0f} s"
+        return burst.n_lines > BURST
 
     def _write(self, line: bytes) -> None:
         """Raises OSError; then the line is lost."""
@@ -143,7 +171,7 @@ class LogHandler(logging.Handler):
         """The open file with room for `size` more bytes."""
         file = self._open_file()
         info = os.fstat(file)
-        if stat.S_ISREG(info.st_mode) and info.st_size > 0 and info.st_size + size > self._max_bytes:
+        if info.st_size > 0 and info.st_size + size > self._max_bytes:
             self._close_file()
             self._put_aside()
             file = self._open_file()
@@ -153,14 +181,12 @@ class LogHandler(logging.Handler):
         """The file that stands at the path now: someone may have removed or moved the one that was opened."""
         if self._file is not None:
             with suppress(FileNotFoundError):
-                if os.path.samestat(self._path.stat(), os.fstat(self._file)):
+                if os.path.samestat(self._path.lstat(), os.fstat(self._file)):
                     return self._file
             self._close_file()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self._path, flags, 0o600)
-        info = os.fstat(self._file)
-        if stat.S_ISREG(info.st_mode) and info.st_mode & 0o077 and hasattr(os, "fchmod"):
+        self._file = atomic.open_file(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, own=True)
+        if os.fstat(self._file).st_mode & 0o077 and hasattr(os, "fchmod"):
             os.fchmod(self._file, 0o600)
         return self._file
 

@@ -26,6 +26,7 @@ from stardraftd import logs
 from stardraftd.activation import Notifier, inherited_socket
 from stardraftd.config import Config, load_config
 from stardraftd.config_watch import ConfigWatcher
+from stardraftd.connections import limited_protocol, raise_descriptor_limit
 from stardraftd.endpoint import Listener, has_a_manager, listen, take_over
 from stardraftd.errors import ConfigError, DaemonStartError, PathError, StardraftError
 from stardraftd.models.store import Entry, Store
@@ -119,7 +120,7 @@ def _http_settings(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=limited_protocol(raise_descriptor_limit()),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import platformdirs
 
+from stardraftd.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.errors import ModelNotFoundError, PathError
+from stardraftd.printable import visible_line
 from stardraftd.protocol import PROTOCOL
 
 __all__ = [
@@ -53,7 +55,7 @@ def state_dir() -> Path:
 
 
 def engine_cache_dir() -> Path:
-    """Measured speeds, and saved sequences of open files; not created here."""
+    """Measured speeds, verdicts on the engine, and saved sequences of open files; not created here."""
     return state_dir() / "engine"
 
 
@@ -84,16 +86,15 @@ def builtin_model_path() -> Path:
 def runtime_dir(create: bool = True) -> Path:
     """The folder of the socket: STARDRAFT_RUNTIME_DIR, or "stardraft" in the platform's runtime folder.
 
-    It is a real directory (no symbolic link), owned by this user, with no access for anyone else. With
-    `create` it is made if it is missing; without, a missing one is no error. Raises PathError otherwise.
+    It is a real directory (no symbolic link), owned by this user, with no access for anyone else, and nobody
+    but this user and root can put another in its place. With `create` it is made if it is missing; without, a
+    missing one is no error. Raises PathError otherwise.
     """
-    own = _from_environment("STARDRAFT_RUNTIME_DIR")
-    path = own or _platform_runtime_dir()
-    if own is None:
-        # In a shared folder such as /tmp the name is predictable: someone else may have made it first.
-        _refuse_anothers_folder(path.parent)
-    if create:
-        _create_private(path)
+    path = _from_environment("STARDRAFT_RUNTIME_DIR") or _platform_runtime_dir()
+    # Whoever named it: a folder above that another user can rename is a race that he wins.
+    verify_ancestors(path)
+    if create and _create_private(path):
+        verify_ancestors(path)  # in a shared folder somebody else may have made one of them first
     with suppress(FileNotFoundError):
         _verify_private(path)
     return path
@@ -130,12 +131,12 @@ def lock_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
 
 
 def tilde(path: Path) -> str:
-    """A path for a person to read: the home folder is written `~`."""
+    """A path for a person to read, as one line: the home folder is written `~`."""
     with suppress(RuntimeError, ValueError):
         home = Path.home()
         if home != Path(home.anchor):
-            return str(Path("~") / path.relative_to(home))
-    return str(path)
+            return visible_line(str(Path("~") / path.relative_to(home)))
+    return visible_line(str(path))
 
 
 def _from_environment(variable: str) -> Path | None:
@@ -171,35 +172,23 @@ def _platform_runtime_dir() -> Path:
         raise PathError(f"There is no safe runtime folder: {error}.", _RUNTIME_HINT) from error
 
 
-def _refuse_anothers_folder(parent: Path) -> None:
-    if not hasattr(os, "getuid"):
-        return
-    try:
-        info = parent.stat()
-    except OSError:
-        return  # it is missing or out of reach: creating the folder in it says so
-    if info.st_uid not in (0, os.getuid()):
-        raise PathError(
-            f"The runtime folder {parent} belongs to {_user(info.st_uid)}, not to {_user(os.getuid())}.",
-            _RUNTIME_HINT,
-        )
-    if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
-        raise PathError(
-            f"Everyone can replace what is in the runtime folder {parent} (mode {_mode(info)}).",
-            f"Type: chmod o-w {shlex.quote(str(parent))}\nOr: {_RUNTIME_HINT}",
-        )
-
-
-def _create_private(path: Path) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        # Either the folder itself is there, and will be verified, or a file stands in the place of a parent.
-        if not path.parent.is_dir():
-            raise _cannot_create(path, f"{path.parent} is not a directory") from None
-    except OSError as error:
-        raise _cannot_create(path, _reason(error)) from error
+def _create_private(path: Path) -> bool:
+    """Makes the folder, and those above it, for this user alone. Whether any was made. Raises PathError."""
+    missing = [path]
+    while not missing[-1].parent.exists() and missing[-1] != missing[-1].parent:
+        missing.append(missing[-1].parent)
+    made = False
+    for folder in reversed(missing):
+        try:
+            folder.mkdir(mode=0o700)
+            made = True
+        except FileExistsError:
+            # Either another process was quicker, or a file stands in the place of a folder above.
+            if folder != path and not folder.is_dir():
+                raise _cannot_create(path, f"{folder} is not a directory") from None
+        except OSError as error:
+            raise _cannot_create(path, _reason(error)) from error
+    return made
 
 
 def _cannot_create(path: Path, reason: str) -> PathError:
@@ -227,12 +216,13 @@ def _verify_private(path: Path) -> None:
         return  # Windows: the folder lies in the user's profile, which its access list keeps private
     if info.st_uid != os.getuid():
         raise PathError(
-            f"The runtime folder {path} belongs to {_user(info.st_uid)}, not to {_user(os.getuid())}.",
+            f"The runtime folder {path} belongs to {user_name(info.st_uid)}, "
+            f"not to {user_name(os.getuid())}.",
             _RUNTIME_HINT,
         )
     if info.st_mode & 0o077:
         raise PathError(
-            f"The runtime folder {path} is open to other users (mode {_mode(info)}); it must be 0700.",
+            f"The runtime folder {path} is open to other users (mode {mode_of(info)}); it must be 0700.",
             f"Type: chmod 700 {shlex.quote(str(path))}",
         )
     _verify_writable(path, info)
@@ -241,24 +231,11 @@ def _verify_private(path: Path) -> None:
 def _verify_writable(path: Path, info: os.stat_result) -> None:
     if info.st_mode & 0o700 != 0o700:
         raise PathError(
-            f"The runtime folder {path} is closed to its owner (mode {_mode(info)}); it must be 0700.",
+            f"The runtime folder {path} is closed to its owner (mode {mode_of(info)}); it must be 0700.",
             f"Type: chmod 700 {shlex.quote(str(path))}",
         )
     if not os.access(path, os.W_OK | os.X_OK):
         raise PathError(f"The runtime folder {path} is on a read-only file system.", _RUNTIME_HINT)
-
-
-def _mode(info: os.stat_result) -> str:
-    return f"{stat.S_IMODE(info.st_mode):04o}"
-
-
-def _user(uid: int) -> str:
-    if sys.platform != "win32":
-        import pwd
-
-        with suppress(KeyError):
-            return pwd.getpwuid(uid).pw_name
-    return f"user number {uid}"
 
 
 def _reason(error: OSError) -> str:

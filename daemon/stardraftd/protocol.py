@@ -164,7 +164,8 @@ class Status(Struct, frozen=True, kw_only=True):
     background is what is done in advance: nothing left, at work, waiting for a person's request to end, or
     not done (turned off, or on battery). speeds are what the engine measured, None before it did.
     successor is loaded while the engine serves, to take its place. models are the names of those that are in
-    the folder of models and can be used.
+    the folder of models and can be used. checking_engine: a load waits until llama.cpp, whose build or
+    processor is new here, has been tested.
     """
 
     version: str
@@ -199,6 +200,7 @@ class Status(Struct, frozen=True, kw_only=True):
     speeds: Speeds | None = None
     successor: Successor | None = None
     models: tuple[str, ...] = ()
+    checking_engine: bool = False
 
 
 class StartReport(Struct, frozen=True):

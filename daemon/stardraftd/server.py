@@ -132,7 +132,10 @@ class _Guard:
         if scope["type"] == "http" and self._token:
             problem = self._problem(dict(scope["headers"]), scope["method"])
             if problem:
-                await _error(403, "forbidden", problem)(scope, receive, send)
+                refusal = _error(403, "forbidden", problem)
+                # A stranger's connection is not kept: only who has the token may stay without limit.
+                refusal.headers["Connection"] = "close"
+                await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -25,6 +25,7 @@ from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
 from stardraftd.power import Power
 from stardraftd.prefetch import Prefetcher
+from stardraftd.privacy.guard import refuse_chunks, refuse_document
 from stardraftd.protocol import (
     PROTOCOL,
     CompletionRequest,
@@ -85,9 +86,15 @@ class Service:
     def hello(self) -> Hello:
         return Hello(protocol=PROTOCOL, version=__version__, pid=os.getpid())
 
-    async def complete(self, request: CompletionRequest) -> AsyncIterator[StreamEvent]:
-        """Runs a completion. Closing the iterator cancels it."""
-        job = self.scheduler.submit(request.client, self._completion(request))
+    def complete(self, request: CompletionRequest) -> AsyncIterator[StreamEvent]:
+        """Runs a completion once its events are asked for. Closing the iterator cancels it.
+
+        Raises SecretError at once, before anything runs.
+        """
+        return self._run_completion(request.client, self._completion(request))
+
+    async def _run_completion(self, client: str, completion: Completion) -> AsyncIterator[StreamEvent]:
+        job = self.scheduler.submit(client, completion)
         try:
             async for event in job.events():
                 yield event
@@ -96,14 +103,18 @@ class Service:
             self._last_seen = time.monotonic()
 
     def warm(self, request: CompletionRequest) -> Warming:
-        """Has a document's text read in the background, so that its first suggestion comes soon."""
+        """Has a document's text read in the background, so that its first suggestion comes soon.
+
+        Raises SecretError.
+        """
+        completion = self._completion(request)
         state = self.prefetcher.state
         if state in ("off", "on_battery"):
             return Warming(accepted=False, reason=state)
         if self.supervisor.current is None:
             return Warming(accepted=False, reason="not_loaded")
         # Without a place in it, a file is read, but nothing is prepared around a cursor.
-        self.prefetcher.note(self._completion(request), max_level=3 if request.prefix else 1)
+        self.prefetcher.note(completion, max_level=3 if request.prefix else 1)
         self._last_seen = time.monotonic()
         return Warming(accepted=True)
 
@@ -187,6 +198,7 @@ class Service:
             tokens_generated_in_background=self.prefetcher.tokens_generated,
             speeds=(self.prefetcher.speeds or supervisor.speeds) if supervisor.state == "ready" else None,
             successor=supervisor.successor,
+            checking_engine=supervisor.is_checking,
             models=tuple(entry.name for entry in self.models if not entry.problem),
         )
 
@@ -229,6 +241,9 @@ class Service:
         self.changed.notify()
 
     def _completion(self, request: CompletionRequest) -> Completion:
+        """What the engine is asked for. Raises SecretError: nothing gets past here to a model."""
+        refuse_document(request.document, request.path, request.prefix + request.suffix)
+        refuse_chunks(request.chunks)
         defaults = self.config.completion
         given = {name: value for name in _DEFAULTED if (value := getattr(request, name)) is not None}
         completion = Completion(

@@ -26,6 +26,7 @@ from stardraftd.engine.messages import EngineSettings, Loaded, Loading, ModelInf
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineCrashedError, StardraftError
 from stardraftd.protocol import EngineState, Successor
+from stardraftd.proving import EngineProof
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Supervisor:
     def __init__(self, settings: EngineSettings, changed: Broadcast) -> None:
         self._settings = settings
         self._changed = changed
+        self._proof = EngineProof(changed.notify)
         self._process: EngineProcess | None = None
         self._started_with: EngineSettings | None = None
         self._lock = asyncio.Lock()
@@ -78,6 +80,11 @@ class Supervisor:
         if self._failure is not None:
             return "failed"
         return "backing_off" if time.monotonic() < self._not_before else "unloaded"
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether it is found out if the engine's build computes what it should; a load waits for that."""
+        return self._proof.is_checking
 
     @property
     def current(self) -> EngineProcess | None:
@@ -232,18 +239,25 @@ class Supervisor:
         # Of the file that is about to be tried, not of one put there meanwhile.
         signature = _signature(settings)
         self._failure = None
-        process = await EngineProcess.start(on_loading)
+        process: EngineProcess | None = None
         try:
+            name = Path(settings.model_path).stem
+            await self._proof.require(
+                settings.gpu_layers, lambda: on_loading(Loading(name, 0.0, checking=True))
+            )
+            process = await EngineProcess.start(on_loading)
             return process, await process.load(settings), signature
         except StardraftError as error:
             log.error(  # noqa: TRY400 - a sentence, not a traceback
                 "engine failed to load", extra={"code": error.code, "reason": error.message}
             )
             self._failure = (error, signature, time.monotonic())
-            await process.close()
+            if process is not None:
+                await process.close()
             raise
         except asyncio.CancelledError:
-            await process.close()
+            if process is not None:
+                await process.close()
             raise
 
     def _take(

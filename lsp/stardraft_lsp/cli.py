@@ -35,12 +35,19 @@ def lsp(
         raise typer.BadParameter(f"{log_level!r} is none of {', '.join(LEVELS)}", param_hint="--log-level")
     try:
         if log_file is not None:
-            log_file.open("a", encoding="utf-8").close()
+            _try_to_write(log_file)
         _become_the_server(settings or [], log_file, log_level)
         code = run(settings or (), log_file, log_level)
     except OSError as error:
         raise typer.BadParameter(f"{log_file}: {error.strerror}", param_hint="--log-file") from error
     raise typer.Exit(code)
+
+
+def _try_to_write(file: Path) -> None:
+    """Raises OSError, also for a pipe that nobody reads, at which logging would wait for ever."""
+    import os
+
+    os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
 
 
 def _become_the_server(settings: list[str], log_file: Path | None, log_level: str) -> None:

@@ -22,8 +22,7 @@ MAX_HEADER_BYTES = 4096
 # A body that lacks no more than this may be a whole one whose length was counted wrong.
 _MAX_MISCOUNTED_BYTES = 64
 
-_LENGTH_LINE = re.compile(rb"content-length[ \t]*:[ \t]*([^\r\n:]*)$", re.IGNORECASE)
-_HEADER_LINE = re.compile(rb"[!-9;-~]+[ \t]*:")
+_LENGTH = b"content-length"
 _HEADER_WITHIN = re.compile(rb"content-length[ \t]*:[ \t]*\d+[ \t]*\r?\n", re.IGNORECASE)
 _BLANK = b" \t\r\n"
 
@@ -83,14 +82,15 @@ class Framing:
             return False
         line = bytes(self._buffer[max(end - MAX_HEADER_BYTES, 0) : end]).strip(_BLANK)
         del self._buffer[: end + 1]
-        length = _LENGTH_LINE.search(line)
-        if length is not None:
+        name, _, value = line.rpartition(b":")
+        name = name.rstrip(_BLANK)
+        if name.lower().endswith(_LENGTH):
             # What stands before it on its line is the rest of a body that was longer than announced.
-            self._n_skipped += max(end - MAX_HEADER_BYTES, 0) + length.start()
-            return self._take_length(length.group(1).strip(_BLANK))
+            self._n_skipped += max(end - MAX_HEADER_BYTES, 0) + len(name) - len(_LENGTH)
+            return self._take_length(value.strip(_BLANK))
         if not line and self._announced is not None:
             self._size, self._announced, self._n_looked_through = self._announced, None, 0
-        elif line and not _HEADER_LINE.match(line):
+        elif line and not _is_header(line):
             self._n_skipped += end + 1
         return True
 
@@ -133,6 +133,11 @@ class Framing:
         if rest is not None:  # the length was too great: what follows belongs to the next message
             self._buffer[:0] = rest
         return value
+
+
+def _is_header(line: bytes) -> bool:
+    name, colon, _ = line.partition(b":")
+    return bool(colon) and name.rstrip(_BLANK).replace(b"-", b"").isalnum()
 
 
 def _decoded(body: bytes) -> tuple[Value, bytes | None] | None:

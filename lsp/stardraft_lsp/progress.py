@@ -7,6 +7,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from stardraftd.printable import visible_line
+
 _tokens = itertools.count(1)
 
 
@@ -23,7 +25,7 @@ class EditorProgress:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, title: str) -> None:
-        self._title = title
+        self._title = visible_line(title)
         self._task = asyncio.create_task(self._create())
 
     def report(self, percent: int) -> None:
@@ -33,10 +35,10 @@ class EditorProgress:
                 self._send(types.WorkDoneProgressReport(message=f"{percent} %", percentage=percent))
 
     def end(self, message: str) -> None:
-        self._ended = message
+        self._ended = visible_line(message)
         if self._open:
             self._open = False
-            self._send(types.WorkDoneProgressEnd(message=message))
+            self._send(types.WorkDoneProgressEnd(message=self._ended))
 
     async def _create(self) -> None:
         try:

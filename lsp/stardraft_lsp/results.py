@@ -1,6 +1,5 @@
 """A suggestion as the protocol wants it: an inline item, or an entry of a completion list."""
 
-import re
 from collections.abc import Sequence
 
 from lsprotocol import types
@@ -8,10 +7,11 @@ from lsprotocol import types
 from stardraft_lsp.dialects import write_accept_command
 from stardraft_lsp.documents import Document, Position
 from stardraft_lsp.requests import Selected
+from stardraftd.patterns import linear
 
-_WORD_BEFORE = re.compile(r"\w+\Z")
-_BACKTICKS = re.compile(r"`+")
-_NO_INFO = re.compile(r"[\s`]+")  # a fence's first line takes neither
+_WORD_BEFORE = linear(r"\w+$")
+_BACKTICKS = linear(r"`+")
+_NO_INFO = linear(r"[\s`]+")  # a fence's first line takes neither
 _LABEL_LENGTH = 60
 
 
@@ -88,7 +88,7 @@ def _entry(document: Document, offset: int, placed: Placed, rank: int) -> types.
 
 def _code_block(language: str, code: str) -> str:
     """Code in Markdown, whatever stands in it: the fence is longer than any run of backticks there."""
-    fence = "`" * max([3, *(len(run) + 1 for run in _BACKTICKS.findall(code))])
+    fence = "`" * max([3, *(len(run[0]) + 1 for run in _BACKTICKS.finditer(code))])
     return f"{fence}{_NO_INFO.sub('', language)}\n{code}\n{fence}"
 
 

@@ -50,6 +50,7 @@ from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
+from stardraftd.printable import visible
 from stardraftd.protocol import Notice
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class StardraftServer(LanguageServer):
                 loop.call_soon_threadsafe(self._prepared, uri)
 
         def on_scanned(status: ContextStatus) -> None:  # in the background thread
-            message = types.LogMessageParams(types.MessageType.Log, sentence(status))
+            message = types.LogMessageParams(types.MessageType.Log, visible(sentence(status)))
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.window_log_message, message)
 
@@ -426,7 +427,7 @@ class StardraftServer(LanguageServer):
         self._show(types.MessageType.Warning, f"stardraft: {notice.message} {notice.hint}".strip())
 
     def _show(self, kind: types.MessageType, message: str) -> None:
-        self.window_show_message(types.ShowMessageParams(type=kind, message=message))
+        self.window_show_message(types.ShowMessageParams(type=kind, message=visible(message)))
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):

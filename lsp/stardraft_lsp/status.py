@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
@@ -28,6 +29,7 @@ from stardraftd.errors import (
     PathError,
     StardraftError,
 )
+from stardraftd.printable import visible, visible_line
 from stardraftd.protocol import Status
 
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
@@ -85,10 +87,16 @@ _OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreac
 
 
 class StatusReport(Struct, frozen=True):
+    """What an editor is told. A model's name and an error's words are foreign: they are made visible here."""
+
     state: State
     message: str = ""
     reason: Silence = ""
     model: str = ""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "message", visible(self.message))
+        force_setattr(self, "model", visible_line(self.model))
 
 
 class StatusBoard:
@@ -202,6 +210,8 @@ class StatusBoard:
 
     def _working(self) -> StatusReport | None:
         if self._daemon is not None and self._daemon.engine == "loading":
+            if self._daemon.checking_engine:
+                return StatusReport("loading", "stardraft is checking the engine.", "model_loading")
             percent = round((self._daemon.loading_fraction or 0.0) * 100)
             return StatusReport("loading", f"The model is loading ({percent} %).", "model_loading")
         return StatusReport("busy", "", "", self.model) if self._n_running else None

@@ -163,7 +163,7 @@ def _compute(job: ImatrixJob, out: Path, on_progress: OnProgress) -> ImatrixRepo
             "stardraft_quant.imatrix_process",
             job,
             doing=f"that evaluated {job.model}",
-            hint="Nothing was written. Memory may be short: a smaller --context needs less.",
+            hint="Nothing was written. A smaller --context needs less memory.",
         ) as process:
             for event in process.events():
                 match event:

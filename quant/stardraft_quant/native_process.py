@@ -11,7 +11,6 @@ unfinished file and goes: nothing is left of a command whose terminal was closed
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
+from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 
 DEATH_TIMEOUT_S = 5.0
 
@@ -67,21 +67,21 @@ class NativeProcess:
     """A running job, for use in a `with`: at its end the process is gone, finished or not."""
 
     def __init__(self, module: str, job: Struct, *, doing: str, hint: str) -> None:
-        """Starts `python -m module`. `doing` and `hint` are for the sentence that tells of its crash."""
+        """Starts `python -m module`. `doing` and `hint` (what became of the work) tell of its crash."""
         if find_spec("llama_cpp") is None:
             raise EngineMissingError(
                 "llama.cpp is needed for this, and it is not installed.",
                 'Install it with `pip install "stardraft[quant,engine]"`.',
             )
         self._doing, self._hint = doing, hint
+        self._memory_kills = MemoryKills()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            # Threads that spin while they wait cost others their core; see the engine's environment.
-            env={"GOMP_SPINCOUNT": "10000", **os.environ},
+            env=native_environment(os.environ),
             start_new_session=os.name == "posix",  # Ctrl-C is the parent's, who then ends this one
         )
         self._job = _encoder.encode(job)
@@ -124,19 +124,12 @@ class NativeProcess:
             status = self._process.wait(DEATH_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return EngineCrashedError(f"The process {self._doing} no longer answers.", self._hint)
-        how = f"was ended by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
         self._stderr.seek(0)
-        lines = self._stderr.read()[-8192:].decode("utf-8", "replace").splitlines()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        said = f' It last said: "{last}".' if last else ""
-        return EngineCrashedError(f"The process {self._doing} {how}.{said}", self._hint)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return f"{signal.Signals(number).name} ({number})"
-    except ValueError:
-        return f"signal {number}"
+        lines = self._stderr.read()[-8192:].decode("utf-8", "replace").splitlines()[-STDERR_LINES:]
+        died = ending(status, lines, self._process.pid, self._memory_kills)
+        return EngineCrashedError(
+            died.sentence(f"The process {self._doing}"), f"{self._hint}\n{died.hint}".strip()
+        )
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -196,7 +196,7 @@ def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress
         "stardraft_quant.quantize_process",
         job,
         doing=f"that quantised {job.source}",
-        hint="Nothing was written. Memory may be short, or the source damaged.",
+        hint="Nothing was written.",
     ) as process:
         try:
             for event in process.events():

@@ -23,7 +23,7 @@ MAX_TEXT_BYTES = 127  # a metadata override has room for that, and the NUL
 
 _TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\] +(\S+)")
 _SIZE = re.compile(r"quant size *= *([0-9.]+) MiB")
-_FALLBACK = re.compile(r"(\d+) of \d+ tensor\(s\) required fallback")
+_FALLBACK = re.compile(r"\b(\d{1,9}) of \d{1,9} tensor\(s\) required fallback")
 _FAILED = re.compile(r"failed to quantize: (.*)")
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stardraftd.cli import checks
@@ -12,12 +13,17 @@ from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, mod
 from stardraftd.cli.checks.facts import Device, Probe, read_probe
 from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
 from stardraftd.installed import installation as installation_of_tests
+from stardraftd.verdict import Verdict
 
 ZEN4 = "processor : 0\nflags\t\t: fpu sse2 avx avx2 fma f16c bmi2 avx512f avx512_vnni\n"
 NATIVE = (
     "CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | FMA = 1 | BMI2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 |"
 )
 CPU = Device("CPU", "AMD EPYC", "cpu", 1_000_000_000, 2_000_000_000)
+GOOD = Verdict(ok=True, build="b", processor="p")
+BROKEN = Verdict(
+    ok=False, build="b", processor="p", failure="It died of SIGILL.", hint="stardraft setup engine"
+)
 
 
 def facts(**known: object) -> Facts:
@@ -28,7 +34,8 @@ def facts(**known: object) -> Facts:
 
 
 def built(system_info: str, *devices: Device) -> Facts:
-    return facts(probe=Probe("0.3.36", system_info, gpu_offload=False, devices=devices))
+    probe = Probe("0.3.36", system_info, gpu_offload=False, devices=devices)
+    return facts(probe=probe, verdict=GOOD)
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -175,7 +182,7 @@ def test_another_makers_card_is_a_hint_and_no_warning(own_home: Path, no_cards: 
 def test_an_engine_that_is_missing_is_said_once(own_home: Path) -> None:
     class WithoutEngine(Facts):
         @property
-        def probe(self) -> Probe:  # type: ignore[override]
+        def verdict(self) -> Verdict:  # type: ignore[override]
             raise EngineMissingError("It is missing.", "Type: get it")
 
     missing = WithoutEngine()
@@ -195,8 +202,30 @@ def test_a_probe_that_tells_an_error_is_that_error() -> None:
 
 
 def test_a_probe_that_dies_is_told_with_its_last_words() -> None:
-    with pytest.raises(EngineError, match="status -4 and said: Illegal instruction"):
-        read_probe(b"", b"loading\nIllegal instruction\n", -4)
+    with pytest.raises(EngineError, match=r'status 9. .*It last said: "fatal error: no driver"') as raised:
+        read_probe(b"", b"loading\nfatal error: no driver\n", 9)
+    assert raised.value.hint
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+def test_a_probe_that_is_killed_is_told_with_its_signal_and_the_command() -> None:
+    with pytest.raises(EngineError, match=r"SIGILL \(4\)") as raised:
+        read_probe(b"", b"", -4)
+    assert "stardraft setup engine" in raised.value.hint
+
+
+def test_an_engine_whose_self_test_failed_is_a_problem_whatever_it_says_of_itself(own_home: Path) -> None:
+    broken = built(NATIVE, CPU)
+    broken.__dict__["verdict"] = BROKEN
+    found = list(checks.run(broken, [installation.engine, installation.backends, gpus.devices]))
+    assert found == [Check("engine", "problem", "It died of SIGILL.", "stardraft setup engine")]
+
+
+def test_a_self_test_without_a_verdict_is_a_warning(own_home: Path) -> None:
+    unknown = built(NATIVE, CPU)
+    unknown.__dict__["verdict"] = msgspec.structs.replace(BROKEN, undecided=True)
+    assert installation.engine(unknown).state == "warning"
+    assert installation.backends(unknown).state != "problem"
 
 
 def test_a_wrong_configuration_is_a_problem_with_its_line(own_home: Path) -> None:

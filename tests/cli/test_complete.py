@@ -130,6 +130,34 @@ def test_a_wrong_place_is_told_and_starts_no_daemon(home: dict[str, str], place:
     assert stardraft(home, "status").returncode == 3
 
 
+@pytest.mark.parametrize("name", [".env", "link.py"])
+def test_a_secret_is_not_completed_and_starts_no_daemon(
+    home: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    _plant_secrets(tmp_path)
+    result = stardraft(home, "complete", f"{tmp_path / name}:1")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "is not completed" in result.stderr
+    assert "privacy.md" in result.stderr
+    assert stardraft(home, "status").returncode == 3
+
+
+@pytest.mark.parametrize("name", ["link.py", "settings.py"])
+def test_a_secret_is_not_shown_as_another_file(home: dict[str, str], tmp_path: Path, name: str) -> None:
+    _plant_secrets(tmp_path)
+    result = stardraft(home, "complete", "--context", str(tmp_path / name), PLACE)
+    assert result.returncode == 2
+    assert "is not shown to the model" in result.stderr
+    assert stardraft(home, "status").returncode == 3
+
+
+def _plant_secrets(folder: Path) -> None:
+    (folder / ".env").write_text("A=1\n")
+    (folder / "settings.py").write_text('PASSWORD = "pa$$w0rd"\n')
+    (folder / "link.py").symlink_to(folder / ".env")
+
+
 def test_a_model_that_cannot_be_loaded_is_told_once(home: dict[str, str], tmp_path: Path) -> None:
     model = tmp_path / "text.gguf"
     model.write_text("this is no model\n" * 100)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stardraftd.paths import builtin_model_path
 from tests.cli.program import DEMO, TIMEOUT_S, is_gone, running, stardraft
 from tests.support.home import processes_of
 from tests.support.waiting import wait_until
@@ -77,7 +78,7 @@ def test_a_wrong_setting_stops_no_daemon(home: dict[str, str]) -> None:
     stardraft(home, "daemon", "start")
     pid = pid_of(home)
     result = stardraft(home, "daemon", "restart", "--gpu-layers", "many")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert '"many"' in result.stderr
     assert pid_of(home) == pid
 
@@ -144,4 +145,20 @@ def test_run_serves_in_the_foreground_until_ctrl_c(home: dict[str, str]) -> None
         assert "Another stardraft daemon is running" in second.stderr
         process.send_signal(signal.SIGINT)
         assert process.wait(TIMEOUT_S) == 0
+    assert stardraft(home, "status").returncode == 3
+
+
+def test_a_model_that_only_the_engine_refuses_is_told_and_leaves_no_daemon(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    """Its header is in order; llama.cpp misses one of its tensors."""
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(
+        builtin_model_path().read_bytes().replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight", 1)
+    )
+    result = stardraft(home, "daemon", "start", "--model", str(bad))
+    assert result.returncode == 1
+    assert "bad" in result.stderr
+    assert "The daemon was stopped again." in result.stderr
+    assert "is running" not in result.stdout
     assert stardraft(home, "status").returncode == 3

@@ -33,6 +33,8 @@ def test_a_sound_installation_has_no_problem_and_no_daemon_is_started(alone: dic
     assert (status, report["ok"]) == (0, True)
     assert [check["name"] for check in checks if check["name"] != "editor"] == NAMES
     assert all(check["state"] != "problem" for check in checks)
+    (engine,) = [check for check in checks if check["name"] == "engine"]
+    assert "checks of what it computes here passed" in engine["hint"]
     assert processes_of(alone) == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.models.hub import CHUNK_BYTES
+from stardraftd.models.hub_client import CHUNK_BYTES
 from stardraftd.paths import builtin_model_path
 from tests.cli.program import running, stardraft
 from tests.support.home import write_config

@@ -10,6 +10,7 @@ import pytest
 from stardraftd.engine.speeds import SpeedModel, remember
 from stardraftd.models.plan import published
 from stardraftd.paths import builtin_model_path
+from tests.support.tiny_models import write_hybrid_model
 
 PROGRAM = """
 import sys
@@ -97,3 +98,10 @@ def test_a_model_that_is_not_there_is_one_sentence_and_what_to_do(home: dict[str
     assert model in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_what_a_key_costs_is_told_of_each_model(home: dict[str, str], tmp_path: Path) -> None:
+    hybrid = write_hybrid_model(tmp_path / "hybrid.gguf", vocabulary=320, layers=1)
+    told = " ".join(run(home, "--model", str(hybrid), "--model", str(builtin_model_path())).stdout.split())
+    assert "With tiny random hybrid a key costs the prompt: a recurrent model's cache cannot be cut." in told
+    assert "With the others a key costs a token." in told

@@ -1,5 +1,6 @@
 """Settings given on the command line: as the daemon gets them, and compared with one that runs already."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 
 from stardraftd.cli.options import Wanted, wanted
 from stardraftd.cli.running import differences, not_applied
-from stardraftd.errors import ConfigError, ModelNotFoundError
+from stardraftd.errors import ModelNotFoundError, RequestError
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol import Status
 
@@ -38,7 +39,7 @@ def status_of(**model: object) -> Status:
 
 def test_options_become_settings(tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
-    file.touch()
+    shutil.copy(builtin_model_path(), file)
     asked = wanted(str(file), "all", 1024, ["daemon.log_level=debug"])
     assert asked.overrides() == (
         "daemon.log_level=debug",
@@ -52,7 +53,7 @@ def test_paths_are_made_absolute_because_the_daemon_stands_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "m.gguf").touch()
+    shutil.copy(builtin_model_path(), tmp_path / "m.gguf")
     expected = (f"model.path={tmp_path / 'm.gguf'}",)
     assert wanted("m.gguf", None, None, None).overrides() == expected
     assert wanted(None, None, None, ["model.path = m.gguf"]).overrides() == expected
@@ -67,7 +68,7 @@ def test_nothing_asked_is_false() -> None:
 
 
 def test_a_missing_model_is_told_before_a_daemon_starts(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"There is no model file .*nix\.gguf"):
+    with pytest.raises(ModelNotFoundError, match=r"There is no model file at .*nix\.gguf"):
         wanted(str(tmp_path / "nix.gguf"), None, None, None)
 
 
@@ -77,7 +78,7 @@ def test_a_missing_model_is_told_before_a_daemon_starts(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_told_before_a_daemon_starts(
     layers: str | None, settings: list[str] | None
 ) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(RequestError):
         wanted(None, layers, None, settings)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stardraftd.errors import ConfigError, PathError
 from stardraftd.setup.changes import change
 from stardraftd.setup.editors import EDITORS, editor, helix
-from stardraftd.setup.editors.editor import content, with_block
+from stardraftd.setup.editors.editor import Place, content, with_block
 from stardraftd.setup.editors.jsonc import insert, keys
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -89,6 +89,29 @@ def test_a_marked_part_is_renewed_where_it_stands() -> None:
     assert first.startswith("mine\n\n-- stardraft setup: begin\none\ntwo\n-- stardraft setup: end\n")
     assert with_block(first + "later\n", "three\n", "--") == first.replace("one\ntwo", "three") + "later\n"
     assert "\n" not in with_block("mine\r\n", "one\n", "--").replace("\r\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("helix", "# mine\n"),
+        ("sublime", '{\n  // mine\n  "a": 1\n}\n'),
+        ("kate", '{"a": 1}\n'),
+        ("neovim", "-- mine\n"),
+    ],
+)
+def test_a_byte_order_mark_stays_in_front_of_what_a_person_wrote(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARDRAFT_STATE_DIR", str(tmp_path / "state"))
+    file = tmp_path / "settings"
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    known = next(one for one in EDITORS.values() if name in (one.name, one.name.replace("nvim", "neovim")))
+    (planned, *_) = known.plan(Place(None, ("stardraft", "lsp"), file)).changes
+    assert planned.after is not None
+    assert planned.after.startswith(b"\xef\xbb\xbf" + text.encode()[:2])
+    assert planned.after.count(b"\xef\xbb\xbf") == 1
+    assert b"stardraft" in planned.after
 
 
 def test_a_file_that_changed_meanwhile_is_not_written(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from stardraftd.errors import PathError
+from stardraftd.setup.editors.editor import quoted
 from stardraftd.setup.launchd import Launchd, agent
 from stardraftd.setup.service import Settings
 from stardraftd.setup.systemd import Systemd, service_unit, socket_unit
@@ -75,6 +77,46 @@ def test_the_units_in_packaging_are_those_that_are_written() -> None:
         {"STARDRAFT_RUNTIME_DIR": "/Users/you/Library/Caches/TemporaryItems/stardraft"},
     )
     assert (PACKAGING / "launchd" / "stardraft.daemon.plist").read_bytes() == agent(mac)
+
+
+INJECTED = [
+    "/a\nExecStartPre=/bin/evil",
+    "/a\r[Install]",
+    "/a\0b",
+    "/a\x1b[31m",
+    "/a\x85b",
+    "/a\u2028b",
+    "/a\udcff",
+]
+
+
+@pytest.mark.parametrize("text", INJECTED)
+def test_what_would_be_a_line_of_its_own_is_written_into_no_file(text: str) -> None:
+    command, place = ("/usr/bin/stardraft",), Path("/run/s.sock")
+    for make in (
+        lambda: Settings((*command, text), place, True, place, {}),
+        lambda: Settings(command, Path(text), False, place, {}),
+        lambda: Settings(command, place, True, Path(text), {}),
+        lambda: Settings(command, place, True, place, {"XDG_STATE_HOME": text}),
+        lambda: quoted(["stardraft", text]),
+    ):
+        with pytest.raises(PathError, match="cannot be written into a file of settings"):
+            make()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["STARDRAFT_STATE_DIR", "STARDRAFT_MODELS_DIR", "STARDRAFT_CONFIG", "XDG_CONFIG_HOME", "XDG_DATA_HOME"],
+)
+def test_a_line_end_in_a_variable_becomes_no_line_of_a_unit(
+    variable: str, home: dict[str, str], systemctl: Path
+) -> None:
+    written = Path(home["XDG_CONFIG_HOME"])
+    home[variable] = f"{home['STARDRAFT_STATE_DIR']}\nExecStartPre=/bin/evil"
+    result = stardraft(home, "setup", "service", "--yes")
+    assert result.returncode == 1
+    assert f"The environment variable {variable} is " in result.stderr
+    assert not written.exists()
 
 
 @pytest.mark.parametrize("settings", [USUAL, ODD], ids=["usual", "odd"])

@@ -69,6 +69,11 @@ def row(label: str, **changes: object) -> str:
     return dict(rows(msgspec.structs.replace(STATUS, **changes)))[label]
 
 
+def test_an_engine_that_is_being_checked_says_so() -> None:
+    assert row("engine", engine="loading", checking_engine=True).startswith("checking the engine")
+    assert row("engine", engine="loading", checking_engine=False).startswith("loading the model")
+
+
 def test_speeds_are_told_with_how_well_they_predict() -> None:
     assert row("speed") == (
         "a token takes 59 ms; 64 at once 1.0 s; predictions are off by 14% (median of 21); "

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stardraftd.cli.terminal import visible
 from stardraftd.cli.wording import duration, figures_line, milliseconds, size
+from stardraftd.printable import visible
 from stardraftd.protocol import Figures
 
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from filelock import FileLock
 
-from stardraftd import __version__
+from stardraftd import __version__, peer
 from stardraftd.client import DaemonClient
-from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError
 from stardraftd.paths import lock_path
 from stardraftd.protocol import PROTOCOL, CompletionRequest, Done, Failed, Hello, StreamEvent, Text
 
@@ -108,3 +108,23 @@ async def test_a_failed_event_is_the_last_one(monkeypatch: pytest.MonkeyPatch) -
 
     async with daemon(monkeypatch, answer) as client:
         assert await collect(client) == [Failed("engine", "It broke.")]
+
+
+async def test_nothing_is_sent_to_another_users_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket's file may be this user's, and who listens another: the kernel is asked."""
+    heard = []
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        heard.append(writer)
+
+    async with daemon(monkeypatch, answer) as client:
+        for uid in (54321, None):
+            monkeypatch.setattr(peer, "user_of", lambda _, uid=uid: uid)
+            for ask in (client.hello, client.status, client.stop, lambda: collect(client)):
+                with pytest.raises(PathError, match="nothing was sent"):
+                    await ask()
+        assert heard == []
+        for uid in (os.geteuid(), 0):
+            monkeypatch.setattr(peer, "user_of", lambda _, uid=uid: uid)
+            assert (await client.hello()).protocol == PROTOCOL
+            await client.close()

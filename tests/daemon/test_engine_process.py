@@ -1,21 +1,35 @@
-"""How an engine process is started, and how its end is told."""
+"""How the end of an engine process is told to whoever waits for its model."""
 
+import os
 import signal
 
-from stardraftd.engine_process import engine_environment, signal_name
+import pytest
+
+from stardraftd.engine.messages import EngineSettings
+from stardraftd.engine_process import EngineProcess
+from stardraftd.errors import EngineLoadError
 
 
-def test_the_engines_threads_soon_yield_while_they_wait() -> None:
-    environment = engine_environment({"LANG": "C"})
-    assert int(environment["GOMP_SPINCOUNT"]) <= 10_000
-    assert environment["LANG"] == "C"
-
-
-def test_a_persons_own_openmp_settings_are_kept() -> None:
-    assert engine_environment({"GOMP_SPINCOUNT": "77"})["GOMP_SPINCOUNT"] == "77"
-    assert "GOMP_SPINCOUNT" not in engine_environment({"OMP_WAIT_POLICY": "active"})
-
-
-def test_signals_are_named() -> None:
-    assert signal_name(signal.SIGTERM) == "SIGTERM (15)"
-    assert signal_name(4242) == "signal 4242"
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(
+    ("number", "says", "command"),
+    [
+        (signal.SIGILL, "uses an instruction that this processor", "stardraft setup engine"),
+        (signal.SIGKILL, "Somebody or something ended it", "stardraft daemon logs"),
+    ],
+)
+async def test_an_engine_that_dies_while_it_loads_is_told_with_the_reason_and_the_command(
+    number: signal.Signals, says: str, command: str
+) -> None:
+    process = await EngineProcess.start(lambda _event: None)
+    try:
+        os.kill(process.pid, number)
+        with pytest.raises(
+            EngineLoadError, match=rf"was ended by {number.name} .* loaded the model"
+        ) as raised:
+            await process.load(EngineSettings(model_path="model.gguf"))
+    finally:
+        await process.close()
+    assert says in raised.value.message
+    assert command in raised.value.hint
+    assert "damaged, or memory may be short" not in raised.value.hint

@@ -4,15 +4,19 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stardraftd import logs
+from stardraftd.log_reader import read_tail
+from tests.support.places import put_in_place
 from tests.support.waiting import DEADLINE_S
 
 log = logging.getLogger("stardraftd.test")
@@ -185,49 +189,65 @@ def test_a_log_that_someone_removes_or_moves_is_begun_anew(path: Path) -> None:
 # --- when it cannot be written --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@contextmanager
+def disk_that_ends_at(size: int) -> Iterator[None]:
+    """While it is open no file of this process grows beyond that."""
+    resource = pytest.importorskip("resource", reason="no file size limits here")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
 def test_a_full_disk_is_told_once_survived_and_forgotten_when_it_has_room(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path.parent.mkdir(parents=True)
-    path.symlink_to("/dev/full")
-    mode = Path("/dev/full").stat().st_mode
     handler = configure(path)
     assert handler.problem is None
-    log.info("quiet")
-    assert handler.problem == f"The log {path} cannot be written: No space left on device."
-    log.warning("loud", extra={"n": 1})
+    with disk_that_ends_at(0):
+        log.info("quiet")
+        assert handler.problem == f"The log {path} cannot be written: File too large."
+        log.warning("loud", extra={"n": 1})
     told = capsys.readouterr().err
     assert "loud  n=1" in told
     assert "quiet" not in told
 
-    path.unlink()
     log.info("room again")
     assert handler.problem is None
     notice, line = records(path)
     assert notice["lost"] == 2
     assert notice["level"] == "warning"
     assert line["event"] == "room again"
-    assert Path("/dev/full").stat().st_mode == mode
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+@pytest.mark.parametrize("kind", ["a symbolic link", "a pipe", "a device", "a directory", "a socket"])
+def test_what_is_no_file_is_neither_written_nor_changed(kind: str, path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    victim.chmod(0o644)
+    made = put_in_place(path, kind, victim)
+    handler = configure(path)
+    log.warning("heard nowhere")
+    assert handler.problem == f"The log {path} cannot be written: it is {made}, not a file."
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("mine", 0o644)
+    with pytest.raises(OSError, match="not a file"):
+        read_tail(path, 5)
 
 
 def test_a_disk_that_fills_inside_a_line_leaves_no_torn_neighbours(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resource = pytest.importorskip("resource", reason="no file size limits here")
-    import signal
-
     handler = configure(path)
     log.info("first")
     size = path.stat().st_size
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
-    try:
+    with disk_that_ends_at(size + 10):
         log.info("second")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
     assert handler.problem is not None
     assert path.stat().st_size == size + 10
     log.info("third")

@@ -185,6 +185,78 @@ def test_a_folder_of_someone_else_is_refused_by_name(short: Path, monkeypatch: p
         paths.runtime_dir()
 
 
+@posix_only
+@pytest.mark.parametrize("variable", ["STARDRAFT_RUNTIME_DIR", "XDG_RUNTIME_DIR"])
+@pytest.mark.parametrize("depth", ["", "a", "a/b"])
+@pytest.mark.parametrize(("mode", "letter"), [(0o777, "o"), (0o775, "g"), (0o722, "o")])
+def test_a_folder_above_that_others_can_write_in_is_refused_whoever_named_it(
+    variable: str, depth: str, mode: int, letter: str, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = short / "shared"
+    inner = shared / depth / "inner"
+    inner.mkdir(parents=True, mode=0o700)
+    os.chown(shared, -1, 54321) if os.getuid() == 0 else None
+    shared.chmod(mode)
+    if letter == "g" and os.getuid() != 0:
+        pytest.skip("only root can give a folder to a group of others")
+    monkeypatch.setenv(variable, str(inner / "run"))
+    for create in (False, True):
+        with pytest.raises(PathError, match=f"can replace what is in the folder {shared} ") as caught:
+            paths.socket_path(create=create)
+    assert not (inner / "run").exists()
+    subprocess.run(["sh", "-c", caught.value.hint.splitlines()[0].removeprefix("Type: ")], check=True)
+    assert paths.socket_path().is_relative_to(inner)
+
+
+@posix_only
+def test_in_a_shared_folder_with_the_sticky_bit_a_folder_of_ones_own_is_safe(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short.chmod(0o1777)
+    monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(short / "a" / "run"))
+    assert paths.runtime_dir().parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can make another's files"
+)
+@pytest.mark.parametrize("kind", ["folder", "folder far above", "symbolic link", "link's target"])
+def test_a_folder_above_that_is_another_users_is_refused(
+    kind: str, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, mine = short / "theirs", short / "mine"
+    mine.mkdir(mode=0o700)
+    place = theirs / "run"
+    if kind == "symbolic link":
+        theirs.symlink_to(mine)
+        os.chown(theirs, 54321, -1, follow_symlinks=False)
+    else:
+        (theirs / "a").mkdir(parents=True)
+        os.chown(theirs, 54321, -1)
+        if kind == "folder far above":
+            place = theirs / "a" / "run"
+        elif kind == "link's target":
+            (mine / "link").symlink_to(Path("..") / "theirs" / "a")
+            place = mine / "link" / "run"
+    monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(place))
+    with pytest.raises(PathError, match=rf"{theirs} belongs to user number 54321, .*leads to .* {place}"):
+        paths.runtime_dir()
+    assert not place.exists()
+
+
+@posix_only
+def test_links_of_ones_own_above_are_followed(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (short / "real").mkdir(mode=0o700)
+    (short / "one").symlink_to("two")
+    (short / "two").symlink_to(short / "real")
+    monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(short / "one" / "run"))
+    assert paths.runtime_dir().samefile(short / "real" / "run")
+    (short / "circle").symlink_to("circle")
+    monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(short / "circle" / "run"))
+    with pytest.raises(PathError, match="cannot be created"):
+        paths.runtime_dir()
+
+
 def test_a_file_in_the_place_of_the_folder_is_named(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (short / "run").write_text("no folder")
     monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(short / "run"))

@@ -32,6 +32,7 @@ from stardraftd.models.plan import (
 )
 from stardraftd.models.room import Gpu, Room, cgroup_limits, room
 from stardraftd.paths import builtin_model_path
+from tests.support.tiny_models import write_hybrid_model
 
 GB = 10**9
 THREE_B = list(published(("starcoder2-3b",)))
@@ -307,3 +308,9 @@ def test_a_plan_is_json_for_machines() -> None:
     result = planned(THREE_B, with_gpu(4), FAST_GPU)
     read = json.loads(msgspec.json.encode(result))
     assert read["rows"][read["advised"]]["pace"]["source"] == "bound"
+
+
+def test_what_a_key_costs_is_known_from_the_file(tmp_path: Path) -> None:
+    hybrid = local(write_hybrid_model(tmp_path / "hybrid.gguf", vocabulary=320, layers=1))
+    assert not hybrid.can_cut
+    assert local(builtin_model_path()).can_cut

@@ -21,35 +21,19 @@ from stardraftd.errors import (
 )
 from stardraftd.models import store as storing
 from stardraftd.models.catalogue import KNOWN, OnHub, read_name
-from stardraftd.models.hub import CHUNK_BYTES, CUT_NOTICE
+from stardraftd.models.hub import CUT_NOTICE
+from stardraftd.models.hub_client import CHUNK_BYTES
 from stardraftd.models.licences import BIGCODE_OPENRAIL_M as OPENRAIL
 from stardraftd.models.licences import Licence, agree, agreements
 from stardraftd.models.pull import Pulled, Wish, pull
 from stardraftd.models.store import Store
 from tests.support.hub import Hub, huggingface_hub_at
+from tests.support.hub_place import Told, point_at
 from tests.support.tiny_models import write_tiny_model
 from tests.support.waiting import wait_until
 
 REPOSITORY = "second-state/StarCoder2-3B-GGUF"
 FILE = "starcoder2-3b-Q4_K_M.gguf"
-
-
-class Told:
-    """What a pull reported."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.notices: list[str] = []
-        self.positions: list[int] = []
-
-    def stage(self, what: str, total_bytes: int) -> None:
-        self.stages.append(what)
-
-    def advance(self, done_bytes: int) -> None:
-        self.positions.append(done_bytes)
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
 
 
 class NetworkGoesAfter(Told):
@@ -93,15 +77,6 @@ def place(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         point_at(hub.url, monkeypatch)
         hub.add(REPOSITORY, {FILE: model, "README.md": b"# A card\n"})
         yield Place(hub, Store(tmp_path / "models"), model, Told())
-
-
-def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has huggingface_hub, which read HF_ENDPOINT when it was imported, ask this server."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    template = "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template)
 
 
 def test_a_known_model_is_downloaded_under_its_name_with_a_record_of_its_origin(place: Place) -> None:

@@ -353,6 +353,70 @@ def test_sound_files_that_are_not_whole_models_are_refused(
     assert sentence in refusal(rewritten(small, add, drop=drop), ModelUnsupportedError)
 
 
+def _add_uint32s(**numbers: int) -> Callable[[gguf.GGUFWriter], object]:
+    """Adds keys below the architecture's name; `__` stands for a dot."""
+
+    def add(writer: gguf.GGUFWriter) -> None:
+        for key, number in numbers.items():
+            writer.add_uint32(f"starcoder2.{key.replace('__', '.')}", number)
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("add", "sentence"),
+    [
+        (_add_uint32s(expert_count=8, expert_used_count=0), "0 of 8 experts are used"),
+        (_add_uint32s(expert_count=8, expert_used_count=9), "9 of 8 experts are used"),
+        (_add_uint32s(expert_count=8), "0 of 8 experts are used"),
+        (_add_uint32s(expert_used_count=2), "2 experts are used, but there are none"),
+        (lambda w: w.add_array("starcoder2.expert_used_count", [16]), "16 experts are used"),
+        (_add_uint32s(expert_count=8, expert_used_count=2, expert_group_count=3), "8 experts in 3 groups"),
+        (_add_uint32s(expert_group_count=4), "0 experts in 4 groups"),
+        (_add_uint32s(nextn_predict_layers=1), "1 of 1 layers predict further tokens"),
+        (_add_uint32s(nextn_predict_layers=300), "300 of 1 layers predict further tokens"),
+        (_add_uint32s(leading_dense_block_count=2), "more leading dense layers than layers"),
+        (_add_uint32s(attention__key_length=8), "16 of 8 dimensions of a head are rotated"),
+        (_add_uint32s(ssm__group_count=0), "whole number from 1"),
+        (lambda w: w.add_string("starcoder2.rope.scaling.type", "dynamic"), "has to be one of none, linear"),
+        (lambda w: w.add_uint32("starcoder2.rope.scaling.type", 2), "has to be one of none, linear"),
+    ],
+)
+def test_numbers_that_would_end_llama_cpp_are_refused_before(
+    add: Callable[[gguf.GGUFWriter], object], sentence: str, small: Path
+) -> None:
+    assert sentence in refusal(rewritten(small, add))
+
+
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        ("\u2581" * 300, "is not in the byte alphabet"),
+        ("\u0300" * 500, "is not in the byte alphabet"),
+        ("\U0001f600" * 250, "is not in the byte alphabet"),
+        ("\u2581" * 400, "bytes; the most are"),
+        ("a" * 1_100, "bytes; the most are"),
+    ],
+)
+def test_a_vocabulary_that_would_keep_llama_cpp_busy_is_refused(
+    token: str, sentence: str, small: Path
+) -> None:
+    key = "tokenizer.ggml.tokens"
+    tokens = gguf.GGUFReader(small).fields[key].contents()[:-60] + [f"{token}{n}" for n in range(60)]
+    path = rewritten(small, lambda writer: writer.add_token_list(tokens), drop=(key,))
+    assert sentence in refusal(path)
+
+
+def test_a_vocabulary_without_the_bytes_of_text_is_refused(small: Path) -> None:
+    key = "tokenizer.ggml.tokens"
+    tokens = [
+        f"<{n}>" if text == "a" else text
+        for n, text in enumerate(gguf.GGUFReader(small).fields[key].contents())
+    ]
+    path = rewritten(small, lambda writer: writer.add_token_list(tokens), drop=(key,))
+    assert "no token for the byte 0x61" in refusal(path)
+
+
 @pytest.mark.parametrize("alignment", [1, 16, 48, 8192, 1 << 31])
 def test_odd_alignments_are_refused(alignment: int, small: Path) -> None:
     path = rewritten(small, lambda writer: writer.add_uint32("general.alignment", alignment))

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,265 @@ def test_what_cannot_be_read_is_not_taken_for_no_rules(tree: Path) -> None:
 
     with pytest.raises(PermissionError):
         IgnoreRules(str(tree), refuse).is_ignored(str(tree / "a.py"))
+
+
+# --- what a repository says beside its ignore files: the index, the configuration -------------------------
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repository")
+
+
+def read_bytes(path: str) -> bytes | None:
+    file = Path(path)
+    return file.read_bytes() if file.is_file() else None
+
+
+def git(folder: Path, *arguments: str) -> str:
+    environment = {
+        "PATH": "/usr/bin:/bin:/usr/local/bin",
+        "HOME": str(folder.parent),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def own(home: Path) -> dict[str, str]:
+    return {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "XDG_CONFIG_HOME": str(home),
+    }
+
+
+def rules_in(root: Path, home: Path) -> IgnoreRules:
+    return IgnoreRules(str(root), read, read_own=read, read_bytes=read_bytes, environ=own(home))
+
+
+@needs_git
+@pytest.mark.parametrize("way", ["version 2", "version 3", "version 4", "split", "worktree", "submodule"])
+def test_what_is_tracked_is_not_ignored(tree: Path, way: str) -> None:
+    git(tree, "init", "-q")
+    plant(tree, {".gitignore": "build/\n*.log\nsrc/gen/\n"})
+    if way == "version 4":
+        git(tree, "config", "index.version", "4")
+    if way == "split":
+        git(tree, "config", "core.splitIndex", "true")
+        git(tree, "add", "-f", "a.log", "keep.log", "only.py")
+        git(tree, "update-index", "--split-index")
+        git(tree, "rm", "-q", "--cached", "keep.log")
+    git(tree, "add", "-f", "a.log", "build/keep.py", "src/gen/deep/keep.py", "a.py")
+    if way == "version 3":
+        git(tree, "add", "-N", "only.py")
+    root = tree
+    if way in ("worktree", "submodule"):
+        git(tree, "add", ".gitignore")
+        git(tree, "commit", "-q", "-m", "a")
+        root = tree.parent / "other"
+        if way == "worktree":
+            git(tree, "worktree", "add", "-q", str(root))
+        else:
+            outer = tree.parent / "outer"
+            outer.mkdir()
+            git(outer, "init", "-q")
+            git(outer, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tree), "inner")
+            root = outer / "inner"
+        plant(root, {"keep.log": "x", "build/x.py": "x", "src/gen/out.py": "x"})
+    tracked = set(git(root, "ls-files").split())
+    rules = rules_in(root, tree.parent)
+    for name in ("a.log", "build/keep.py", "src/gen/deep/keep.py"):
+        assert name in tracked
+        assert not rules.is_ignored(str(root / name))
+    for name in ("keep.log", "build/x.py", "src/gen/out.py"):
+        assert name not in tracked
+        assert rules.is_ignored(str(root / name))
+    assert not rules.is_folder_ignored(str(root / "build"))
+    assert not rules.is_folder_ignored(str(root / "src" / "gen" / "deep"))
+
+
+@needs_git
+def test_what_is_added_later_is_tracked_when_the_index_is_read_anew(tree: Path) -> None:
+    git(tree, "init", "-q")
+    plant(tree, {".gitignore": "*.log\n"})
+    rules = rules_in(tree, tree.parent)
+    assert rules.is_ignored(str(tree / "a.log"))
+    git(tree, "add", "-f", "a.log")
+    rules.forget_tracked()
+    assert not rules.is_ignored(str(tree / "a.log"))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [b"", b"DIRC", b"DIRC\0\0\0\x02\0\0\xff\xff", b"\0" * 4000, b"DIRC\0\0\0\x09\0\0\0\x01" + b"\0" * 80],
+)
+def test_a_damaged_index_tracks_nothing(tree: Path, index: bytes) -> None:
+    plant(tree, {".git/HEAD": "ref: refs/heads/main\n", ".gitignore": "*.log\n"})
+    (tree / ".git" / "index").write_bytes(index)
+    assert rules_in(tree, tree.parent).is_ignored(str(tree / "a.log"))
+
+
+def test_stardraftignore_excludes_also_what_is_tracked(tree: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git makes the repository")
+    git(tree, "init", "-q")
+    git(tree, "add", "a.log", "build")
+    plant(tree, {".stardraftignore": "*.log\nbuild/\n"})
+    rules = rules_in(tree, tree.parent)
+    assert rules.is_ignored(str(tree / "a.log"))
+    assert rules.is_folder_ignored(str(tree / "build"))
+
+
+CONFIGS = {
+    "of the user": {".gitconfig": "[core]\n\texcludesFile = ~/mine\n"},
+    "absolute and quoted": {".gitconfig": '[core]\nexcludesfile = "HOME/mine" ; note\n'},
+    "on the section's line": {".gitconfig": "[CORE] ExcludesFile=HOME/mine # note\n"},
+    "over two lines": {".gitconfig": "[core]\n excludesFile = HOME/\\\nmine\n"},
+    "included": {".gitconfig": "[include]\n path = more\n", "more": "[core]\n excludesFile = HOME/mine\n"},
+    "included for a folder": {
+        ".gitconfig": '[includeIf "gitdir:HOME/"]\n path = more\n',
+        "more": "[core]\n excludesFile = HOME/mine\n",
+    },
+    "included for a branch": {
+        ".gitconfig": '[includeIf "onbranch:ma*"]\n path = more\n',
+        "more": "[core]\n excludesFile = HOME/mine\n",
+    },
+    "of the repository": {"tree/.git/config": "[core]\n excludesFile = HOME/mine\n"},
+    "the later one counts": {
+        ".gitconfig": "[core]\n excludesFile = HOME/none\n",
+        "tree/.git/config": "[core]\n excludesFile = HOME/mine\n",
+    },
+    "Git's default place": {"git/ignore": "*.md\n*.txt\n"},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_users_own_excludes_count(tree: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tree.parent
+    monkeypatch.setenv("HOME", str(home))
+    plant(tree, {".git/HEAD": "ref: refs/heads/main\n"})
+    plant(
+        home,
+        {
+            "mine": "*.txt\n",
+            **{file: text.replace("HOME", str(home)) for file, text in CONFIGS[name].items()},
+        },
+    )
+    rules = rules_in(tree, home)
+    assert rules.is_ignored(str(tree / "docs" / "a.txt"))
+    assert not rules.is_ignored(str(tree / "a.py"))
+
+
+def test_excludes_that_are_included_for_another_folder_do_not_count(tree: Path) -> None:
+    home = tree.parent
+    plant(tree, {".git/HEAD": "ref: refs/heads/main\n"})
+    plant(home, {"mine": "*.txt\n", "more": f"[core]\n excludesFile = {home}/mine\n"})
+    plant(
+        home,
+        {".gitconfig": f'[includeIf "gitdir:{home}/other/"]\n path = more\n[include]\n path = .gitconfig\n'},
+    )
+    assert not rules_in(tree, home).is_ignored(str(tree / "docs" / "a.txt"))
+
+
+@needs_git
+def test_the_excludes_of_a_linked_work_tree_are_those_of_the_repository(tree: Path) -> None:
+    git(tree, "init", "-q")
+    git(tree, "add", "a.py")
+    git(tree, "commit", "-q", "-m", "a")
+    plant(tree, {".git/info/exclude": "local.py\n"})
+    other = tree.parent / "other"
+    git(tree, "worktree", "add", "-q", str(other))
+    plant(other, {"local.py": "x"})
+    assert rules_in(other, tree.parent).is_ignored(str(other / "local.py"))
+
+
+def test_letter_case_is_as_the_repository_says(tree: Path) -> None:
+    plant(
+        tree,
+        {".git/HEAD": "x", ".git/config": "[core]\n ignoreCase = true\n", ".gitignore": "A.PY\nBu?ld/\n"},
+    )
+    rules = rules_in(tree, tree.parent)
+    assert rules.is_ignored(str(tree / "a.py"))
+    assert rules.is_ignored(str(tree / "build" / "x.py"))
+
+
+# --- a folder that was opened on purpose ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "build/",
+        "/build/",
+        "build",
+        "/build",
+        "build/*",
+        "build/**",
+        "/build/**",
+        "*",
+        "**",
+        "b*/",
+        "**/build/",
+        "bu?ld",
+    ],
+)
+@pytest.mark.parametrize("where", [".gitignore", ".git/info/exclude"])
+def test_an_ignored_folder_that_is_opened_is_not_ignored(tree: Path, pattern: str, where: str) -> None:
+    plant(tree, {".git/HEAD": "x", where: f"{pattern}\n*.log\n", "build/deep/y.py": "x", "build/z.log": "x"})
+    inside = IgnoreRules(str(tree / "build"), read)
+    assert not inside.is_ignored(str(tree / "build" / "x.py"))
+    assert not inside.is_ignored(str(tree / "build" / "deep" / "y.py"))
+    assert inside.is_ignored(str(tree / "build" / "z.log"))
+    assert not IgnoreRules(str(tree / "build" / "deep"), read).is_ignored(
+        str(tree / "build" / "deep" / "y.py")
+    )
+    assert IgnoreRules(str(tree), read).is_ignored(str(tree / "build" / "x.py"))
+
+
+def test_a_folder_of_a_repository_that_takes_back_what_it_wants_obeys_it(tree: Path) -> None:
+    plant(tree, {".git/HEAD": "x", ".gitignore": "*\n!*/\n!*.py\n"})
+    rules = IgnoreRules(str(tree / "docs"), read)
+    assert rules.is_ignored(str(tree / "docs" / "a.txt"))
+    assert not rules.is_ignored(str(tree / "docs" / "a.py"))
+
+
+def test_what_the_opened_folder_says_of_itself_counts(tree: Path) -> None:
+    plant(tree, {".git/HEAD": "x", ".gitignore": "build/\n", "build/.gitignore": "*\n!keep.py\n"})
+    rules = IgnoreRules(str(tree / "build"), read)
+    assert rules.is_ignored(str(tree / "build" / "x.py"))
+    assert not rules.is_ignored(str(tree / "build" / "keep.py"))
+
+
+# --- no pattern takes long --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*a*a*a*a*a*a*a*a*a*a*b",
+        "/" + "*a" * 100 + "*b",
+        "**/" * 50 + "b",
+        "a/**/" * 30 + "b",
+        "[a-z]*" * 60 + "!",
+        "?*" * 100 + "b",
+        "*" * 5_000 + "b",
+        "[[:alpha:]]*" * 40 + "1",
+        "*/" * 100 + "b",
+    ],
+)
+def test_no_pattern_takes_long(tree: Path, pattern: str) -> None:
+    plant(tree, {".gitignore": f"{pattern}\n" * 3, ".stardraftignore": f"{pattern}\n"})
+    rules = IgnoreRules(str(tree), read)
+    began = time.process_time()
+    for path in ("a" * 60, "a" * 5_000, "/".join(["a"] * 200), "/".join(["a" * 60] * 40)):
+        assert not rules.is_ignored(f"{tree}/{path}")
+    assert time.process_time() - began < 5  # minutes and more where it backtracks
+
+
+def test_an_ignore_file_that_is_too_long_is_not_taken_for_a_short_one(tree: Path) -> None:
+    plant(tree, {".gitignore": "x\n" * 30_000 + "a.py\n"})
+    with pytest.raises(OSError, match="more than"):
+        IgnoreRules(str(tree), read).is_ignored(str(tree / "a.py"))

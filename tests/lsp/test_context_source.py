@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -221,6 +223,86 @@ def test_a_document_that_is_no_file_is_completed(shop: Path) -> None:
         source.prepare(QuestionPlace("untitled:Untitled-1", PREFIX, ""))
         assert source.wait_until_idle(PATIENCE_S)
         assert source.why_not("untitled:Untitled-1") == ""
+
+
+SCHEMES = {
+    "a notebook's cell": "vscode-notebook-cell:{path}#W0sZmlsZQ",
+    "an unsaved copy": "untitled:{path}",
+    "another machine": "vscode-remote://ssh-remote%2Bbox{path}",
+    "an older version": "git:{path}?%7B%22ref%22%3A%22~%22%7D",
+    "one side of a comparison": "compare:?left={path}&right=/b.py",
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [(".env", "secret_file"), ("ignored.py", "ignored"), ("deep/ignored.py", "ignored"), ("main.py", "")],
+)
+def test_what_is_secret_or_ignored_is_so_by_every_scheme(
+    shop: Path, scheme: str, name: str, reason: str
+) -> None:
+    plant(shop, {".gitignore": "ignored.py\n"})
+    uri = SCHEMES[scheme].format(path=shop / name)
+    with gathering(shop) as source:
+        source.document_opened(uri, PREFIX)
+        assert source.why_not(uri) in (reason, "checking")
+        assert source.wait_until_idle(PATIENCE_S)
+        assert source.why_not(uri) == reason
+
+
+def test_the_users_own_excludes_count_also_behind_a_link(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = shop.parent / "home"
+    plant(
+        home,
+        {"dotfiles/gitconfig": "[core]\n excludesFile = ~/dotfiles/mine\n", "dotfiles/mine": "good.py\n"},
+    )
+    (home / ".gitconfig").symlink_to(home / "dotfiles" / "gitconfig")
+    plant(shop, {".git/HEAD": "ref: refs/heads/main\n"})
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
+    with gathering(shop, settings=replace(AT_ONCE, use_global_excludes=True)) as source:
+        assert chunks_at(source, shop / "main.py") == ""
+        source.document_opened((shop / "good.py").as_uri(), PREFIX)
+        assert source.wait_until_idle(PATIENCE_S)
+        assert source.why_not((shop / "good.py").as_uri()) == "ignored"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repository")
+def test_what_is_tracked_in_an_ignored_folder_is_in_the_prompt(shop: Path) -> None:
+    plant(
+        shop,
+        {".gitignore": "build/\n", "build/kept.py": like_the_cursor("tracked_guest"), "build/made.py": BAIT},
+    )
+    (shop / "good.py").unlink()
+    for arguments in (("init", "-q"), ("add", "-f", "build/kept.py")):
+        subprocess.run(
+            ["git", *arguments], cwd=shop, check=True, env={"PATH": os.environ["PATH"], "HOME": str(shop)}
+        )
+    with gathering(shop) as source:
+        said = chunks_at(source, shop / "main.py")
+    assert "tracked_guest" in said
+    assert CANARY not in said
+
+
+def test_an_ignored_folder_that_is_opened_on_purpose_is_in_the_prompt(shop: Path) -> None:
+    plant(shop.parent, {".git/HEAD": "ref: refs/heads/main\n", ".gitignore": "shop/\n*.log.py\n"})
+    plant(shop, {"a.log.py": BAIT})
+    with gathering(shop) as source:
+        said = chunks_at(source, shop / "main.py")
+    assert WELCOME in said
+    assert CANARY not in said
+
+
+def test_a_cell_of_a_version_in_the_repositorys_store_is_judged_by_its_file(shop: Path) -> None:
+    plant(shop, {".gitignore": "ignored.py\n", ".git/HEAD": "ref: refs/heads/main\n"})
+    uri = f"fugitive://{shop}/.git//0/ignored.py"
+    with gathering(shop) as source:
+        source.document_opened(uri, PREFIX)
+        assert source.wait_until_idle(PATIENCE_S)
+        assert source.why_not(uri) == "ignored"
 
 
 def test_what_is_ignored_later_leaves_the_prompts(shop: Path) -> None:

@@ -46,6 +46,12 @@ def test_the_way_from_starting_to_a_suggestion(told: Told) -> None:
     assert told.board.report == StatusReport("ready", "", "", MODEL.name)
 
 
+def test_an_engine_that_is_being_checked_is_told(told: Told) -> None:
+    told.board.daemon(daemon("loading", loading_fraction=0.0, checking_engine=True))
+    assert told.board.report.state == "loading"
+    assert told.board.report.message == "stardraft is checking the engine."
+
+
 def test_nothing_is_told_twice(told: Told) -> None:
     told.board.daemon(daemon())
     told.board.daemon(daemon(completed=1))

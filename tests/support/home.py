@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.proved import give_verdict
 from tests.support.waiting import wait_until
 
 FOLDERS = {
@@ -44,6 +45,7 @@ def isolated_home() -> Iterator[dict[str, str]]:
     home |= {variable: str(folder / name) for variable, name in FOLDERS.items()}
     # The built-in model's steps are so short that on a busy machine any spinning costs more than they do.
     home["GOMP_SPINCOUNT"] = "0"
+    give_verdict(folder / "state")
     home["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), home.get("PATH", "")])
     try:
         yield home

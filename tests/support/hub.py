@@ -14,15 +14,26 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any, cast
 
 import pytest
 
-from tests.support.hub_contents import MAIN, Contents, HubFile, Repository, refuse
-from tests.support.hub_faults import Corruption, Cut, Faults, Hold, RangeIgnored, Redirect, Refusal, Resizing
+from tests.support.hub_contents import MAIN, Contents, HubFile, Repository, refuse, told_otherwise
+from tests.support.hub_faults import (
+    Corruption,
+    Cut,
+    Endless,
+    Faults,
+    Hold,
+    Lie,
+    RangeIgnored,
+    Redirect,
+    Refusal,
+    Resizing,
+)
 from tests.support.hub_http import Answer, Form, Request, Server
 
 
@@ -149,6 +160,21 @@ class Hub:
         """The request is sent elsewhere; without `to`, to a host that refuses connections."""
         return self._faults.add(Redirect(pattern, times, server=server, to=to or f"{self.dead_url}/nothing"))
 
+    def lie(
+        self,
+        pattern: str,
+        change: Callable[[Any], Any] = lambda answer: answer,
+        *,
+        headers: Mapping[str, str] | None = None,
+        times: int | None = None,
+    ) -> Lie:
+        """An answer in JSON says what `change` makes of it; the `headers` are added."""
+        return self._faults.add(Lie(pattern, times, change=change, headers=dict(headers or {})))
+
+    def endless(self, pattern: str, block: bytes = b" " * 65536, *, times: int | None = None) -> Endless:
+        """The answer's body goes on with `block`, for as long as anybody reads."""
+        return self._faults.add(Endless(pattern, times, block=block))
+
     def ignore_range(self, pattern: str, *, times: int | None = None) -> RangeIgnored:
         """The whole file is sent whatever part of it is asked for."""
         return self._faults.add(RangeIgnored(pattern, times))
@@ -181,7 +207,10 @@ class Hub:
             # The file's own headers stay: it is the place it is sent to that is wrong.
             healthy = self._contents.answer(request, query, form)
             return Answer(302, healthy.headers | {"Location": redirect.to})
-        return self._contents.answer(request, query, form)
+        answer = self._contents.answer(request, query, form)
+        for lie in self._faults.take(Lie, *request.target):
+            answer = told_otherwise(answer, lie.change, lie.headers)
+        return answer
 
     # How programs are pointed here.
 

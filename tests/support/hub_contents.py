@@ -7,7 +7,7 @@ that goes wrong (`hub_faults.py`).
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -183,6 +183,15 @@ def refuse(
 def as_json(value: object) -> Answer:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     return Answer(200, headers, Content(json.dumps(value).encode()))
+
+
+def told_otherwise(answer: Answer, change: Callable[[Any], Any], headers: Mapping[str, str]) -> Answer:
+    """An answer in JSON with its content changed; what `change` returns as bytes is sent as it is."""
+    if answer.is_file or answer.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+        return Answer(answer.status, answer.headers | headers, answer.body, answer.is_file)
+    made = change(json.loads(answer.body.read(0, answer.body.size)))
+    body = made if isinstance(made, bytes) else json.dumps(made).encode()
+    return Answer(answer.status, answer.headers | headers, Content(body))
 
 
 def file_entry(file: HubFile) -> dict[str, Any]:

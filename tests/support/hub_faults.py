@@ -6,9 +6,10 @@ Here are the faults and the rule that matches them to requests; tests ask for th
 
 import fnmatch
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 F = TypeVar("F", bound="Fault")
 
@@ -77,6 +78,15 @@ class Redirect(Fault):
 
 
 @dataclass(eq=False)
+class Lie(Fault):
+    """The healthy answer, changed: by someone who stands in the Hub's place and means ill."""
+
+    change: Callable[[Any], Any] = lambda answer: answer
+    """Of an answer in JSON: gets what it says, returns what is said instead (bytes are sent as they are)."""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
 class RangeIgnored(Fault):
     """A whole file with 200, although a part of it was asked for; a caching proxy may do so."""
 
@@ -92,6 +102,13 @@ class Cut(BodyFault):
 
     after_bytes: int = 0
     reset: bool = False
+
+
+@dataclass(eq=False)
+class Endless(Fault):
+    """A body that does not end, whatever the answer is, and whose length is not told."""
+
+    block: bytes = b" " * 65536
 
 
 class Reshaping(BodyFault):

@@ -16,7 +16,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.support.hub_faults import Body, BodyFault, Content, Cut, Faults, Hold, RangeIgnored, Reshaping
+from tests.support.hub_faults import (
+    Body,
+    BodyFault,
+    Content,
+    Cut,
+    Endless,
+    Faults,
+    Hold,
+    RangeIgnored,
+    Reshaping,
+)
 
 BLOCK_BYTES = 64 * 1024
 Form = Mapping[str, list[str]]
@@ -165,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        for endless in self.server.faults.take(Endless, *request.target):
+            self._send_endlessly(request, endless.block)
+            return
         self.send_header("Content-Length", str(end - start))
         self.end_headers()
         if request.method != "HEAD":
@@ -202,6 +215,14 @@ class _Handler(BaseHTTPRequestHandler):
             request.bytes_sent += n_bytes
             self.wfile.write(body.read(start + sent, n_bytes))
             sent += n_bytes
+
+    def _send_endlessly(self, request: Request, block: bytes) -> None:
+        """Until the client goes away: the connection's end is the only one that such a body has."""
+        self.close_connection = True
+        self.send_header("Connection", "close")
+        self.end_headers()
+        while True:
+            request.bytes_sent += self.wfile.write(block)
 
     def _cut(self, cut: Cut) -> None:
         self.close_connection = True

@@ -32,6 +32,26 @@ def real_tokenizer() -> tuple[list[str], list[int], list[str]]:
     )
 
 
+def _tokenizer(vocabulary: int) -> tuple[list[str], list[int], list[str]]:
+    """The real tokenizer, or its first `vocabulary` tokens and the merges that make them."""
+    tokens, types, merges = real_tokenizer()
+    if vocabulary < len(tokens):
+        tokens, types = tokens[:vocabulary], types[:vocabulary]
+        known = set(tokens)
+        merges = [merge for merge in merges if {*merge.split(" "), merge.replace(" ", "")} <= known]
+    return tokens, types, merges
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, tokens: list[str], types: list[int], merges: list[str]) -> None:
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("starcoder")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+
+
 def write_tiny_model(
     path: Path,
     *,
@@ -53,11 +73,7 @@ def write_tiny_model(
     sep_keys=False leaves out the keys of `<repo_name>` and `<file_sep>`, as most published files do.
     vocabulary below 49,152 keeps the first tokens (at least 320: the special ones and all bytes).
     """
-    tokens, types, merges = real_tokenizer()
-    tokens, types = tokens[:vocabulary], types[:vocabulary]
-    if vocabulary < len(real_tokenizer()[0]):
-        known = set(tokens)
-        merges = [merge for merge in merges if {*merge.split(" "), merge.replace(" ", "")} <= known]
+    tokens, types, merges = _tokenizer(vocabulary)
     if not fim:
         tokens = [f"<reserved_{i}>" if 0 < i < 7 else token for i, token in enumerate(tokens)]
     writer = gguf.GGUFWriter(path, "starcoder2")
@@ -72,13 +88,7 @@ def write_tiny_model(
     writer.add_rope_dimension_count(hidden // heads)
     writer.add_layer_norm_eps(1e-5)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "F32" else gguf.LlamaFileType.MOSTLY_F16)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("starcoder")
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(merges)
-    writer.add_bos_token_id(0)
-    writer.add_eos_token_id(0)
+    _add_tokenizer(writer, tokens, types, merges)
     keys = (FIM_KEYS if fim else {}) | (SEPARATOR_KEYS if fim and sep_keys else {})
     for key, token in keys.items():
         writer.add_uint32(f"tokenizer.ggml.{key}", token)
@@ -116,6 +126,68 @@ def _random_weights(
             weights[f"blk.{layer}.{name}.weight"] = vector(hidden, mean=1.0)
             weights[f"blk.{layer}.{name}.bias"] = vector(hidden)
     return weights | {"output_norm.weight": vector(hidden, mean=1.0), "output_norm.bias": vector(hidden)}
+
+
+def write_hybrid_model(
+    path: Path, *, layers: int = 2, hidden: int = 64, vocabulary: int = 4096, seed: int = 0
+) -> Path:
+    """Writes a random Falcon-H1 (attention and a Mamba-2 state in every layer) to `path` and returns it.
+
+    It carries StarCoder2's tokenizer. llama.cpp can drop and copy its sequences only as a whole.
+    """
+    heads, kv_heads, ffn = 2, 1, 128
+    conv, inner, state, groups, ssm_heads = 4, 128, 16, 1, 4
+    tokens, types, merges = _tokenizer(vocabulary)
+    writer = gguf.GGUFWriter(path, "falcon-h1")
+    writer.add_name("tiny random hybrid")
+    writer.add_block_count(layers)
+    writer.add_context_length(1024)
+    writer.add_embedding_length(hidden)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_rope_dimension_count(hidden // heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_ssm_conv_kernel(conv)
+    writer.add_ssm_inner_size(inner)
+    writer.add_ssm_state_size(state)
+    writer.add_ssm_time_step_rank(ssm_heads)
+    writer.add_ssm_group_count(groups)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    _add_tokenizer(writer, tokens, types, merges)
+    for key, token in (FIM_KEYS | SEPARATOR_KEYS).items():
+        writer.add_uint32(f"tokenizer.ggml.{key}", token)
+    random = np.random.default_rng(seed)
+
+    def tensor(name: str, *shape: int, mean: float = 0.0, deviation: float | None = None) -> None:
+        spread = deviation if deviation is not None else 1 / np.sqrt(shape[-1])
+        writer.add_tensor(name, np.asarray(mean + spread * random.standard_normal(shape), np.float32))
+
+    conv_width = inner + 2 * groups * state
+    kv = hidden // heads * kv_heads
+    tensor("token_embd.weight", vocabulary, hidden)
+    tensor("output_norm.weight", hidden, mean=1.0, deviation=0.1)
+    for layer in range(layers):
+        block = f"blk.{layer}"
+        tensor(f"{block}.attn_norm.weight", hidden, mean=1.0, deviation=0.1)
+        tensor(f"{block}.ssm_in.weight", inner + conv_width + ssm_heads, hidden)
+        tensor(f"{block}.ssm_conv1d.weight", conv_width, conv)
+        tensor(f"{block}.ssm_conv1d.bias", conv_width, deviation=0.1)
+        tensor(f"{block}.ssm_dt.bias", ssm_heads, deviation=0.1)
+        tensor(f"{block}.ssm_a", ssm_heads, 1, mean=-1.0, deviation=0.1)
+        tensor(f"{block}.ssm_d", ssm_heads, 1, mean=1.0, deviation=0.1)
+        tensor(f"{block}.ssm_out.weight", hidden, inner)
+        tensor(f"{block}.attn_q.weight", hidden, hidden)
+        tensor(f"{block}.attn_k.weight", kv, hidden)
+        tensor(f"{block}.attn_v.weight", kv, hidden)
+        tensor(f"{block}.attn_output.weight", hidden, hidden)
+        tensor(f"{block}.ffn_norm", hidden, mean=1.0, deviation=0.1)
+        tensor(f"{block}.ffn_gate.weight", ffn, hidden)
+        tensor(f"{block}.ffn_up.weight", ffn, hidden)
+        tensor(f"{block}.ffn_down.weight", hidden, ffn)
+    _write(writer)
+    return path
 
 
 def rewrite(

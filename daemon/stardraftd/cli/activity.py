@@ -3,7 +3,8 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from stardraftd.cli.terminal import err, visible
+from stardraftd.cli.terminal import err
+from stardraftd.printable import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -16,7 +16,8 @@ from typer.main import get_command
 from stardraftd import __version__
 from stardraftd.cli import complete, daemon, doctor, model, setup, status, uninstall
 from stardraftd.cli.options import examples
-from stardraftd.errors import StardraftError
+from stardraftd.errors import RequestError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -80,7 +81,7 @@ def command() -> Command:
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"stardraft {__version__}")
+        tell(f"stardraft {__version__}")
         raise typer.Exit
 
 
@@ -107,9 +108,15 @@ def _stardraft(
     The daemon starts by itself when it is needed.
     """
     if config is not None:
-        os.environ["STARDRAFT_CONFIG"] = str(config.expanduser().absolute())
+        # A missing file is no configuration yet; one that was named is a slip of the pen.
+        path = config.expanduser().absolute()
+        if not path.exists():
+            from stardraftd.paths import tilde
+
+            raise RequestError(f"There is no configuration file {tilde(path)}.", "Check what --config names.")
+        os.environ["STARDRAFT_CONFIG"] = str(path)
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 @cache

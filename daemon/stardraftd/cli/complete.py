@@ -1,5 +1,7 @@
 """`stardraft complete`: one completion at a place in a file, here in the terminal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +11,7 @@ from stardraftd.cli import options
 from stardraftd.cli.location import STDIN, Location, parse_location, read_text, split, window
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.origin import Origin, origin_of
-from stardraftd.errors import RequestError
+from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
     from stardraftd.protocol import ContextChunk
@@ -140,35 +142,65 @@ def complete(
     from stardraftd.cli.asking import ask
     from stardraftd.protocol import CompletionRequest
 
-    if top_p is not None and not 0 < top_p <= 1:
-        raise RequestError(f"--top-p is {top_p:g}; it must be above 0 and at most 1.")
-    place = parse_location(location)
-    asked = wanted(model, gpu_layers, context_tokens, settings)
-    prefix, suffix = _text_around(place, asked)
-    origin = _origin(place, path, repository)
-    request = CompletionRequest(
-        document=f"cli:{place.file}" if place.file == STDIN else Path(place.file).absolute().as_uri(),
-        path=origin.path,
-        prefix=prefix,
-        suffix=suffix,
-        repository=origin.repository,
-        chunks=tuple(_chunk(file) for file in context or ()),
-        mode=mode,
-        layout=layout,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-    )
+    with _told(as_json=json):
+        if top_p is not None and not 0 < top_p <= 1:
+            raise RequestError(f"--top-p is {top_p:g}; it must be above 0 and at most 1.")
+        place = parse_location(location)
+        asked = wanted(model, gpu_layers, context_tokens, settings)
+        prefix, suffix = _text_around(_readable(place.file), place, asked)
+        origin = _origin(place, path, repository)
+        request = CompletionRequest(
+            document=f"cli:{place.file}" if place.file == STDIN else Path(place.file).absolute().as_uri(),
+            path=origin.path,
+            prefix=prefix,
+            suffix=suffix,
+            repository=origin.repository,
+            chunks=tuple(_chunk(file) for file in context or ()),
+            mode=mode,
+            layout=layout,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+        )
     asyncio.run(ask(request, asked, as_json=json))
 
 
-def _text_around(place: Location, asked: Wanted) -> tuple[str, str]:
+@contextmanager
+def _told(*, as_json: bool) -> Iterator[None]:
+    """What is wrong before the daemon is asked is an event, too, for a program that reads events."""
+    from stardraftd.cli.suggestion import JsonView
+    from stardraftd.protocol import Failed
+
+    try:
+        yield
+    except StardraftError as error:
+        if as_json:
+            JsonView().show(Failed(error.code, error.message, error.hint))
+        raise
+
+
+def _readable(file: str) -> str:
+    """The text to complete. Raises RequestError, also for what no model may be shown."""
+    from stardraftd.privacy.guard import refuse_document
+
+    text = read_text(file)
+    for name in _names(file):
+        refuse_document(name, file, text)
+    return text
+
+
+def _names(file: str) -> tuple[str, ...]:
+    """A file's absolute path, and where links in it lead: both are asked about."""
+    return () if file == STDIN else (str(Path(file).absolute()), str(Path(file).resolve()))
+
+
+def _text_around(text: str, place: Location, asked: Wanted) -> tuple[str, str]:
     from stardraftd.config import load_config
 
     editor = load_config(overrides=asked.overrides()).editor
-    prefix, suffix = split(read_text(place.file), place)
+    prefix, suffix = split(text, place)
     return window(prefix, suffix, editor.max_prefix_bytes, editor.max_suffix_bytes)
 
 
@@ -180,8 +212,12 @@ def _origin(place: Location, path: str | None, repository: str | None) -> Origin
 
 
 def _chunk(file: str) -> "ContextChunk":
+    from stardraftd.privacy.guard import refuse_context
     from stardraftd.protocol import ContextChunk
 
     if file == STDIN:
         raise RequestError("--context takes a file; stdin can be only the text that is completed.")
-    return ContextChunk(path=origin_of(Path(file)).path, text=read_text(file))
+    text = read_text(file)
+    for name in _names(file):
+        refuse_context(name, text)
+    return ContextChunk(path=origin_of(Path(file)).path, text=text)

@@ -8,11 +8,20 @@ import typer
 from stardraftd.cli import options, status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.telling import show_warning
-from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.errors import (
+    ConfigError,
+    DaemonUnreachableError,
+    ModelError,
+    StardraftError,
+    error_from_code,
+)
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     import psutil
 
+    from stardraftd.cli.activity import Activity
+    from stardraftd.client import DaemonClient
     from stardraftd.protocol import Status
 
 # Over what the daemon allows itself for running completions (daemon.drain_seconds).
@@ -71,7 +80,7 @@ def _daemon(context: typer.Context) -> None:
     of these commands is needed every day.
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 def start(
@@ -82,8 +91,9 @@ def start(
 ) -> None:
     """Start the daemon, and wait until it answers.
 
-    If one is running already that is fine: it stays as it is. The model is loaded by the first completion.
-    The options hold until the daemon ends; the configuration file is the place for settings that last.
+    If one is running already that is fine: it stays as it is. A model that you name is loaded at once, and if
+    it cannot be, the daemon is stopped again; any other is loaded by the first completion. The options hold
+    until the daemon ends; the configuration file is the place for settings that last.
     """
     import asyncio
 
@@ -91,13 +101,14 @@ def start(
 
     asked = wanted(model, gpu_layers, context_tokens, settings)
     before = asyncio.run(running_status())
-    now = asyncio.run(_start(asked))
+    now = asyncio.run(_start(asked, running=before))
     if before is not None and before.pid == now.pid:
-        typer.echo(f"The daemon is running already: {_identity(now)}")
+        tell(f"The daemon is running already: {_identity(now)}")
         if warning := not_applied(asked, now):
             show_warning(warning, apply_hint(asked))
     else:
-        typer.echo(f"The daemon is running: {_identity(now)}")
+        tell(f"The daemon is running: {_identity(now)}")
+    _warn_of_model(now)
 
 
 def stop(
@@ -115,9 +126,9 @@ def stop(
     from stardraftd.endpoint import find
 
     pid = asyncio.run(stop_and_wait(drain=not now))
-    typer.echo("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
+    tell("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
     if pid is not None and find() is not None:  # its own socket goes with it: this one is a service manager's
-        typer.echo(
+        tell(
             "The service listens on, and the next editor starts it again. "
             "To end that: stardraft setup service --undo"
         )
@@ -131,16 +142,18 @@ def restart(
 ) -> None:
     """Start the daemon afresh, with other settings if you like.
 
-    If it is running it is stopped first, and running completions are finished before that. The options
-    hold until the daemon ends; the configuration file is the place for settings that last.
+    If it is running it is stopped first, and running completions are finished before that. A model that you
+    name is loaded at once, and if it cannot be, the new daemon is stopped again. The options hold until the
+    daemon ends; the configuration file is the place for settings that last.
     """
     import asyncio
 
     asked = wanted(model, gpu_layers, context_tokens, settings)
     before = asyncio.run(stop_and_wait(drain=True))
-    now = asyncio.run(_start(asked))
+    now = asyncio.run(_start(asked, running=None))
     instead = "" if before is None else f", in the place of pid {before}"
-    typer.echo(f"The daemon is running: {_identity(now)}{instead}")
+    tell(f"The daemon is running: {_identity(now)}{instead}")
+    _warn_of_model(now)
 
 
 def logs(
@@ -164,7 +177,7 @@ def logs(
     if not follow and not path.exists():
         raise StardraftError(f"There is no log yet: {path}", "The daemon writes it when it first runs.")
     for line in log_reader.follow(path, lines=lines) if follow else log_reader.read_tail(path, lines):
-        typer.echo(line if json else log_reader.render(line))
+        tell(line if json else log_reader.render(line))
 
 
 def run(
@@ -186,15 +199,46 @@ def run(
     raise typer.Exit(run_daemon(overrides=list(asked.overrides()), foreground=True))
 
 
-async def _start(asked: Wanted) -> "Status":
+async def _start(asked: Wanted, *, running: "Status | None") -> "Status":
+    """Has a daemon run, with the model that was named in memory. Raises StardraftError."""
     from stardraftd.cli.activity import Activity
     from stardraftd.client import DaemonClient
 
     with Activity() as activity:
         activity.say("Starting the daemon")
         async with DaemonClient("cli", overrides=asked.overrides()) as client:
-            await client.hello()
+            hello = await client.hello()
+            if asked.names_a_model and (running is None or running.pid != hello.pid):
+                try:
+                    await _load(client, activity)
+                except StardraftError as error:
+                    await client.stop(drain=False)
+                    raise type(error)(f"{error.message} The daemon was stopped again.", error.hint) from error
             return await client.status()
+
+
+async def _load(client: "DaemonClient", activity: "Activity") -> None:
+    """Waits until the model is in memory. Raises the error that keeps it out."""
+    from stardraftd.protocol import Failed, Loading
+
+    async for event in client.load():
+        match event:
+            case Loading():
+                activity.say("Loading the model", event.fraction)
+            case Failed():
+                raise error_from_code(event.code, event.message, event.hint)
+
+
+def _warn_of_model(status: "Status") -> None:
+    """The daemon runs with a model that cannot be used, too: every completion will fail then."""
+    from pathlib import Path
+
+    from stardraftd.models.store import check
+
+    try:
+        check(Path(status.model_path))
+    except ModelError as error:
+        show_warning(error.message, error.hint)
 
 
 async def stop_and_wait(*, drain: bool) -> int | None:
@@ -203,7 +247,6 @@ async def stop_and_wait(*, drain: bool) -> int | None:
 
     from stardraftd.cli.activity import Activity
     from stardraftd.client import DaemonClient
-    from stardraftd.config import load_config
 
     async with DaemonClient("cli", start=False) as client:
         try:
@@ -214,8 +257,18 @@ async def stop_and_wait(*, drain: bool) -> int | None:
         with Activity() as activity:
             activity.say("Stopping the daemon")
             await client.stop(drain=drain)
-            _wait(process, STOP_GRACE_S + (load_config().daemon.drain_seconds if drain else 0))
+            _wait(process, STOP_GRACE_S + (_drain_seconds() if drain else 0))
     return process.pid
+
+
+def _drain_seconds() -> float:
+    """A daemon can be stopped whatever is wrong with its configuration."""
+    from stardraftd.config import Config, load_config
+
+    try:
+        return load_config().daemon.drain_seconds
+    except ConfigError:
+        return Config().daemon.drain_seconds
 
 
 def _wait(process: "psutil.Process", timeout_s: float) -> None:

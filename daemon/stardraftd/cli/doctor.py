@@ -6,6 +6,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.telling import FAILED
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks import Check
@@ -25,9 +26,9 @@ def doctor(
 ) -> None:
     """Check the installation, and say what to do.
 
-    Looks at Python, llama.cpp and the instruction sets and devices it was built for, the configuration, the
-    daemon and its socket, the model and the memory for it, free disk space, and the editors on this computer.
-    Nothing is changed, and no daemon is started.
+    Tests for a few seconds whether llama.cpp computes what it should here. Looks at Python, the instruction
+    sets and devices that llama.cpp was built for, the configuration, the daemon and its socket, the model and
+    the memory for it, free disk space, and the editors on this computer. No daemon is started.
 
     The exit code is 1 when there is a problem. Warnings are no problem: stardraft works, but could do better.
     """
@@ -62,9 +63,9 @@ def _conclude(problems: int, warnings: int) -> None:
         return f"{number} {noun}{'' if number == 1 else 's'}"
 
     if problems or warnings:
-        typer.echo(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
+        tell(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
     else:
-        typer.echo("\nEverything is in order.")
+        tell("\nEverything is in order.")
 
 
 def _print_json(found: "list[Check]") -> None:

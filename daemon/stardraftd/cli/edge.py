@@ -1,17 +1,25 @@
 """The edge: runs a command line, shows every error once, and turns it into an exit code."""
 
+import errno
 import os
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import typer
 
 from stardraftd.cli.telling import FAILED, INTERRUPTED, WRONG_INPUT, say, show
 from stardraftd.cli.terminal import prepare_streams, silence_stdout
-from stardraftd.errors import PathError, RequestError, StardraftError
+from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
+from stardraftd.printable import visible_line
+
+# How writing to a stream fails: a full disk or quota, a limit of size, a device, a closed descriptor.
+_OUTPUT_ERRORS = {
+    errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.ENXIO, getattr(errno, "EDQUOT", errno.ENOSPC),
+}  # fmt: skip
 
 # Which module holds the parser's errors differs between versions of typer; their family does not.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
@@ -22,21 +30,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     prepare_streams()
     try:
         code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         silence_stdout()
         return FAILED
-    except StardraftError as error:
-        show(error)
-        return WRONG_INPUT if isinstance(error, RequestError) else FAILED
-    except _UsageError as error:
-        show(_usage(error))
-        return WRONG_INPUT
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, a person reads one sentence
-        _show_unexpected(error)
-        return FAILED
+        return _shown(error)
     return code
 
 
@@ -45,6 +47,57 @@ def _invoke(arguments: list[str]) -> int:
 
     result = command().main(args=arguments, prog_name="stardraft", standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def _shown(error: Exception) -> int:
+    """Shows an error; the exit code."""
+    if isinstance(error, StardraftError):
+        show(error)
+        return _code(error)
+    if isinstance(error, _UsageError):
+        show(_usage(error))
+        return WRONG_INPUT
+    if os.environ.get("STARDRAFT_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, OSError):
+        show(_refused(error))
+        silence_stdout()
+    else:
+        _show_unexpected(error)
+    return FAILED
+
+
+def _code(error: StardraftError) -> int:
+    """2 for a name that was typed, as for any other wrong input; the daemon speaks of what is configured."""
+    if error.is_remote:
+        return FAILED
+    return WRONG_INPUT if isinstance(error, RequestError | ModelNotFoundError) else FAILED
+
+
+def _refused(error: OSError) -> StardraftError:
+    """What the operating system does not let happen, which is nobody's mistake here."""
+    reason = error.strerror or str(error)
+    if error.errno in _OUTPUT_ERRORS and error.filename is None:
+        return PathError(
+            f"What was to be printed could not be written: {reason}.", "Look where the output was sent."
+        )
+    if not _has_folder():
+        return PathError(
+            "The current folder does not exist any more.", "Change to another one, for example: cd"
+        )
+    where = f"{visible_line(os.fsdecode(error.filename))}: " if error.filename else ""
+    return PathError(
+        f"The system refused: {where}{reason}.",
+        "With STARDRAFT_DEBUG=1 before the command the place in the program is shown, too.",
+    )
+
+
+def _has_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _usage(error: typer.BadParameter) -> RequestError:
@@ -57,8 +110,6 @@ def _usage(error: typer.BadParameter) -> RequestError:
 
 
 def _show_unexpected(error: Exception) -> None:
-    if os.environ.get("STARDRAFT_DEBUG"):
-        traceback.print_exception(error)
     name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     again = f"STARDRAFT_DEBUG=1 stardraft {shlex.join(sys.argv[1:])}".rstrip()
     say(

@@ -5,18 +5,18 @@ last character is the line's end. Lines end with LF, CRLF or CR, as editors see 
 the model has LF. Everything wrong is a RequestError that says which part, and what would be right.
 """
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from stardraftd.errors import RequestError
+from stardraftd.patterns import linear
 
 STDIN = "-"
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
-_FULL = re.compile(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", re.DOTALL)
-_LINE_ONLY = re.compile(r"(?P<file>.+):(?P<line>[0-9]+)", re.DOTALL)
+_FULL = linear(r"(?P<file>.+):(?P<line>[0-9]+):(?P<column>[0-9]+)", dot_all=True)
+_LINE_ONLY = linear(r"(?P<file>.+):(?P<line>[0-9]+)", dot_all=True)
 _HINT = "Write FILE:LINE:COLUMN, such as src/app.py:12:5, or FILE:LINE for the end of that line."
 
 
@@ -134,7 +134,10 @@ def _read(file: str) -> bytes:
 def _missing_hint(path: Path) -> str:
     if path.is_absolute():
         return "Check the path."
-    return f"It was looked for in {Path.cwd()}."
+    try:
+        return f"It was looked for in {Path.cwd()}."
+    except OSError:
+        return "The current folder does not exist any more: change to another one, for example: cd"
 
 
 def _exists(file: str) -> bool:

@@ -9,6 +9,7 @@ import typer
 from stardraftd.cli import model_plan, model_pull, model_use
 from stardraftd.cli.options import BUILT_IN, examples
 from stardraftd.errors import RequestError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.models.store import Entry
@@ -53,7 +54,7 @@ def _model(context: typer.Context) -> None:
     it, and a file that you put there yourself is a model too.
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 def list_models(json: Json = False) -> None:
@@ -156,6 +157,9 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
         "layers": header.n_layers,
         "context": header.integer(f"{architecture}.context_length", 0),
         "vocabulary": header.vocabulary_size,
+        "a_key_costs": "the prompt (recurrent: its cache cannot be cut)"
+        if header.is_recurrent
+        else "a token",
         "licence": (record.licence if record else "")
         or header.text("general.license", "not said in the file"),
     }
@@ -196,9 +200,9 @@ def remove(
         _confirm(f"Delete {', '.join(entry.name for entry in entries)} ({total})?", yes)
     for entry in entries:
         store.remove(entry)
-        typer.echo(f"{entry.name} is deleted.")
+        tell(f"{entry.name} is deleted.")
     if unfinished:
-        typer.echo(f"Unfinished downloads are deleted: {size(store.clear_leftovers())}.")
+        tell(f"Unfinished downloads are deleted: {size(store.clear_leftovers())}.")
 
 
 def license_(
@@ -216,9 +220,9 @@ def license_(
     if accept and licence.key not in agreements():
         agree(licence, "starcoder2")
     if (agreed := agreements().get(licence.key)) is not None:
-        typer.echo(f"\nYou accepted it on {agreed.accepted_at[:10]}.")
+        tell(f"\nYou accepted it on {agreed.accepted_at[:10]}.")
     else:
-        typer.echo("\nYou have not accepted it yet: stardraft model license --accept")
+        tell("\nYou have not accepted it yet: stardraft model license --accept")
 
 
 def _confirm(question: str, yes: bool) -> None:

@@ -239,6 +239,7 @@ def show(result: "Plan") -> None:
         "Buffers with the engine itself.",
         style="dim",
     )
+    console.print(_about_keys(result), style="dim")
     console.print()
     if result.advised is None:
         console.print(result.reason, style="bold yellow")
@@ -300,6 +301,16 @@ def _about_speed(result: "Plan") -> str:
             f"Expect about {_reached(result):.0%} of it."
         )
     return "Tokens/s: " + (" ".join(told) or "not known for these.")
+
+
+def _about_keys(result: "Plan") -> str:
+    """What a typed key costs, of every model in the table."""
+    dear = dict.fromkeys(row.model for row in result.rows if row.a_key_costs == "the prompt")
+    if not dear:
+        return "With each of these a key costs a token: all that you did not type is in the cache."
+    cheap = any(row.a_key_costs == "a token" for row in result.rows)
+    told = f"With {', '.join(dear)} a key costs the prompt: a recurrent model's cache cannot be cut"
+    return f"{told}. With the others a key costs a token." if cheap else f"{told}."
 
 
 def _reached(result: "Plan") -> float:

@@ -8,6 +8,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.errors import LicenceError
+from stardraftd.printable import tell, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,6 +19,7 @@ EXAMPLES = examples(
     "stardraft model pull starcoder2-3b",
     "stardraft model pull starcoder2-3b --quant Q8_0",
     "stardraft model pull second-state/StarCoder2-3B-GGUF:starcoder2-3b-Q5_K_M.gguf",
+    "stardraft model pull https://huggingface.co/OWNER/REPOSITORY/blob/main/FILE.gguf",
     "stardraft model pull ~/Downloads/my-model.gguf --name mine",
 )
 
@@ -28,7 +30,8 @@ def pull(
         typer.Argument(
             metavar="MODEL",
             help="starcoder2-3b, starcoder2-7b, starcoder2-15b; or OWNER/REPOSITORY:FILE.gguf[@REVISION] on "
-            "the Hugging Face Hub; or the path of a GGUF, which is copied.",
+            "the Hugging Face Hub, or the address of the file's page there; or the path of a "
+            "GGUF, which is copied.",
         ),
     ],
     *,
@@ -62,6 +65,10 @@ def pull(
     from stardraftd.models.pull import pull as bring
     from stardraftd.models.store import Store
 
+    if use:
+        from stardraftd.config import load_config
+
+        load_config()  # what cannot be chosen afterwards is said before gigabytes are here
     wish = Wish(
         model=read_name(model),
         quantisation=quantisation.upper(),
@@ -85,23 +92,23 @@ def pull(
         report.say({"event": "done", "was_here": pulled.was_here, "model": entry})
     else:
         here = "is here already" if pulled.was_here else "is here"
-        typer.echo(f"{entry.name} {here}: {entry.path}")
+        tell(f"{entry.name} {here}: {entry.path}")
     if use:
         from stardraftd.cli.model_use import choose_and_wait
 
         choose_and_wait(entry.name, quiet=json)
     elif not json:
-        typer.echo(f"To have it run: stardraft model use {entry.name}")
+        tell(f"To have it run: stardraft model use {entry.name}")
 
 
 def show_licence(licence: "Licence") -> None:
     """The licence in short, and where to read it, on stdout."""
-    typer.echo(f"{licence.name}, in short and in our own words:\n")
+    tell(f"{licence.name}, in short and in our own words:\n")
     for point in licence.points:
-        typer.echo(f"  - {point}")
-    typer.echo("\nThe agreement itself is what counts. Read it here:")
-    typer.echo(f"  {licence.url}")
-    typer.echo(f"Questions and answers about it: {licence.questions_url}")
+        tell(f"  - {point}")
+    tell("\nThe agreement itself is what counts. Read it here:")
+    tell(f"  {licence.url}")
+    tell(f"Questions and answers about it: {licence.questions_url}")
 
 
 class _Terminal:
@@ -130,7 +137,7 @@ class _Terminal:
         return typer.confirm("\nDo you accept it?")
 
     def stage(self, what: str, total_bytes: int) -> None:
-        from stardraftd.cli.terminal import err, visible, write
+        from stardraftd.cli.terminal import err, write
 
         if not err().is_terminal:
             write(err(), what)
@@ -147,7 +154,7 @@ class _Terminal:
             self._progress.update(self._task, completed=done_bytes)
 
     def notice(self, text: str) -> None:
-        from stardraftd.cli.terminal import err, visible, write
+        from stardraftd.cli.terminal import err, write
 
         if self._progress is not None:
             self._progress.console.print(visible(text))

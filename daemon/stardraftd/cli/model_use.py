@@ -8,6 +8,7 @@ import typer
 
 from stardraftd.cli.options import BUILT_IN, examples
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.client import DaemonClient
@@ -62,11 +63,12 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
 
     path = resolve(name)
     check(path)
+    load_config()  # with a mistake in it nothing would be taken up: then nothing is written
     file = choose(None if name == BUILT_IN else path)
 
     def say(text: str) -> None:
         if not quiet:
-            typer.echo(text)
+            tell(text)
 
     say(f"{name} is the model from now on ({tilde(file)}).")
     origin = load_config().origins.get("model.path", "")
@@ -100,7 +102,8 @@ async def _taken_up(path: str) -> str:
             async for event in client.load():
                 match event:
                     case Loading():
-                        activity.say("Loading the model", event.fraction)
+                        doing = "Checking the engine" if event.checking else "Loading the model"
+                        activity.say(doing, event.fraction)
                     case Failed():
                         raise error_from_code(event.code, event.message, event.hint)
                     case Ready():

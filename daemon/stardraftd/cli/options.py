@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stardraftd.errors import ModelNotFoundError
+from stardraftd.errors import ConfigError, RequestError
 
 BUILT_IN = "built-in"
 
@@ -67,6 +67,11 @@ class Wanted:
     def __bool__(self) -> bool:
         return bool(self.overrides())
 
+    @property
+    def names_a_model(self) -> bool:
+        """Whether one of the options says which model is to run."""
+        return self.model is not None or any(one.startswith("model.path=") for one in self.settings)
+
     def overrides(self) -> tuple[str, ...]:
         """As `load_config` and the daemon take them: "section.key=value"."""
         named = {
@@ -89,15 +94,18 @@ class Wanted:
 
     def check(self) -> None:
         """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
-        from stardraftd.config import load_config
+        from stardraftd.config import COMMAND_LINE, load_config
+        from stardraftd.models.store import check
 
-        path = self.model_path()
-        if path and not Path(path).is_file():
-            raise ModelNotFoundError(
-                f"There is no model file {path}.",
-                f"Give the path of a GGUF file, a model of `stardraft model list`, or {BUILT_IN}.",
-            )
-        load_config(overrides=self.overrides())
+        if path := self.model_path():
+            check(Path(path))
+        load_config()
+        try:
+            config = load_config(overrides=self.overrides())
+        except ConfigError as error:  # not of the file, which was read before: of what was typed
+            raise RequestError(error.message, error.hint) from error
+        if config.origins.get("model.path") == COMMAND_LINE and config.model.path and not path:
+            check(Path(config.model.path))
 
     def restart_command(self) -> str:
         """The command that makes a running daemon take these settings."""
@@ -128,4 +136,8 @@ def _absolute(setting: str) -> str:
 
     if setting.partition("=")[0].strip() != "model.path":
         return setting
-    return f"model.path={load_config(overrides=[setting]).model.path}"
+    load_config()
+    try:
+        return f"model.path={load_config(overrides=[setting]).model.path}"
+    except ConfigError as error:
+        raise RequestError(error.message, error.hint) from error

@@ -20,10 +20,17 @@ def origin_of(file: Path, repository: str | None = None) -> Origin:
     """
     absolute = file.absolute()
     root = _git_root(absolute)
-    base = root or Path.cwd()
-    path = absolute.relative_to(base) if absolute.is_relative_to(base) else Path(absolute.name)
+    base = root or _current_folder()
+    path = absolute.relative_to(base) if base and absolute.is_relative_to(base) else Path(absolute.name)
     name = repository if repository is not None else root.name if root else ""
     return Origin(_text(path.as_posix()), _text(name))
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed
+        return None
 
 
 def _git_root(file: Path) -> Path | None:

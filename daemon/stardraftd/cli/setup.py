@@ -12,6 +12,7 @@ from stardraftd.cli.options import examples
 from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
 from stardraftd.cli.setup_plugin import set_up_plugin, take_plugin_back
 from stardraftd.errors import RequestError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.editors import Editor, Place, Plan
@@ -78,7 +79,7 @@ def _setup(context: typer.Context) -> None:
     overwritten; as it was it is kept, and --undo brings it back.
     """
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 def _help(name: str, title: str) -> str:
@@ -129,7 +130,7 @@ def _neovim(
     if not undo:
         set_up_plugin(manner)
     elif not take_plugin_back(manner):
-        typer.echo("Neovim's plugin was not set up by this command: there is nothing to take back.")
+        tell("Neovim's plugin was not set up by this command: there is nothing to take back.")
     if undo and not plugin and "nvim" in record.names():
         _command("nvim")(print_only, yes, undo, None)
 
@@ -138,12 +139,12 @@ def _set_up(editor: "Editor", manner: Manner, path: Path | None) -> None:
     place = _place(editor, path)
     if place.program is None and editor.undo_run is None:  # else the program itself is what sets up
         where = f"{editor.title} was not found ({' or '.join(editor.programs[:3])} on the PATH)"
-        typer.echo(f"{where}; it can be set up all the same.", err=True)
+        tell(f"{where}; it can be set up all the same.", to_stderr=True)
     plan = editor.plan(place)
     if plan.already:
-        typer.echo(f"{editor.title} is already set up: {plan.already}.")
+        tell(f"{editor.title} is already set up: {plan.already}.")
     elif not plan.run and not any(one.is_needed for one in plan.changes):
-        typer.echo(f"{editor.title} is already set up.")
+        tell(f"{editor.title} is already set up.")
     else:
         _carry_out(editor, place, plan, manner)
 
@@ -152,19 +153,19 @@ def _carry_out(editor: "Editor", place: "Place", plan: "Plan", manner: Manner) -
     from stardraftd.setup import record
 
     for remark in plan.before:
-        typer.echo(remark, err=True)
+        tell(remark, to_stderr=True)
     if plan.run:
-        typer.echo(f"This runs: {shlex.join(plan.run)}")
+        tell(f"This runs: {shlex.join(plan.run)}")
         if not agreed(manner, "Run it?"):
             return
         _run(plan.run)
         record.apply(editor.name, [], [plan.done])
     elif not carry_out(editor.name, plan.changes, manner):
         return
-    typer.echo()
+    tell()
     for line in plan.after:
-        typer.echo(line)
-    typer.echo(f"To take it back: {_undo_command(editor, place)}")
+        tell(line)
+    tell(f"To take it back: {_undo_command(editor, place)}")
 
 
 def take_back_editor(name: str, manner: Manner) -> None:
@@ -184,19 +185,19 @@ def _undo(editor: "Editor", manner: Manner, path: Path | None) -> None:
     known = record.load(editor.name)
     if not known.done and not [one for one in known.entries if path is None or Path(one.path) == path]:
         where = f" in {path}" if path is not None else ""
-        typer.echo(f"{editor.title} was not set up by this command{where}: there is nothing to take back.")
+        tell(f"{editor.title} was not set up by this command{where}: there is nothing to take back.")
         return
     if editor.undo_run is not None:
         for done in known.done:
             run = editor.undo_run(_place(editor, path), done)
-            typer.echo(f"This runs: {shlex.join(run)}")
+            tell(f"This runs: {shlex.join(run)}")
             if not agreed(manner, "Run it?"):
                 return
             _run(run)
         record.forget(editor.name)
     elif not take_back(editor.name, manner, path):
         return
-    typer.echo(f"{editor.title} is as it was.")
+    tell(f"{editor.title} is as it was.")
 
 
 def _place(editor: "Editor", path: Path | None) -> "Place":

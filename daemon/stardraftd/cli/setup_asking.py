@@ -13,6 +13,7 @@ import typer
 
 from stardraftd.cli.terminal import out, write
 from stardraftd.errors import RequestError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -53,9 +54,9 @@ def carry_out(
         return False
     kept = record.apply(name, needed, done)
     for one in needed:
-        typer.echo(f"Written: {tilde(one.path)}" if one.after is not None else f"Removed: {tilde(one.path)}")
+        tell(f"Written: {tilde(one.path)}" if one.after is not None else f"Removed: {tilde(one.path)}")
     for place in kept:
-        typer.echo(f"The file as it was is kept: {tilde(place)}")
+        tell(f"The file as it was is kept: {tilde(place)}")
     return True
 
 
@@ -73,7 +74,7 @@ def take_back(name: str, manner: Manner, path: Path | None = None) -> bool:
         return False
     record.undo(name, changes, path)
     for one in changes:
-        typer.echo(f"Removed: {tilde(one.path)}" if one.after is None else f"As it was: {tilde(one.path)}")
+        tell(f"Removed: {tilde(one.path)}" if one.after is None else f"As it was: {tilde(one.path)}")
     return True
 
 
@@ -98,7 +99,7 @@ def agreed(manner: Manner, question: str) -> bool:
             "Nothing was changed: this is no terminal, so nobody can be asked.", "To have it done: --yes"
         )
     if not typer.confirm(question):
-        typer.echo("Nothing was changed.")
+        tell("Nothing was changed.")
         raise typer.Exit(1)
     return True
 

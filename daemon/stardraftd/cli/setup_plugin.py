@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from stardraftd.cli.setup_asking import Manner, agreed, show_diff
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -25,14 +24,14 @@ def set_up_plugin(manner: Manner) -> None:
 
     place = Place(find_program(editor("nvim")), find_command(is_desktop=False), None, NAME)
     if place.program is None:
-        typer.echo("Neovim was not found (nvim on the PATH); it can be set up all the same.", err=True)
+        tell("Neovim was not found (nvim on the PATH); it can be set up all the same.", to_stderr=True)
     planned = plan(place)
     needed = [one for one in planned.changes if one.is_needed]
     if planned.already:
-        typer.echo(f"Neovim's plugin is already set up: {planned.already}.")
+        tell(f"Neovim's plugin is already set up: {planned.already}.")
         return
     if not needed:
-        typer.echo(f"Neovim's plugin is already set up, in {tilde(folder())}.")
+        tell(f"Neovim's plugin is already set up, in {tilde(folder())}.")
         return
     _show(needed, manner)
     if not manner.print_only:
@@ -43,11 +42,11 @@ def set_up_plugin(manner: Manner) -> None:
     if not _is_anything_left():
         record.forget(NAME)  # the person has removed all of it: it begins anew
     record.apply(NAME, needed)
-    typer.echo(f"Written: {_counted(needed)} in {tilde(folder())}")
-    typer.echo()
+    tell(f"Written: {_counted(needed)} in {tilde(folder())}")
+    tell()
     for line in planned.after:
-        typer.echo(line)
-    typer.echo("To take it back: stardraft setup nvim --plugin --undo")
+        tell(line)
+    tell("To take it back: stardraft setup nvim --plugin --undo")
 
 
 def take_plugin_back(manner: Manner) -> bool:
@@ -64,7 +63,7 @@ def take_plugin_back(manner: Manner) -> bool:
         return False
     if not _is_anything_left():
         record.forget(NAME)
-        typer.echo(f"The plugin for Neovim is gone already from {tilde(folder())}.")
+        tell(f"The plugin for Neovim is gone already from {tilde(folder())}.")
         return True
     changes = [one for one in record.undoing(NAME) if one.is_needed]
     # Tags that Neovim made later are not in the record, and of nothing but our help.
@@ -74,8 +73,8 @@ def take_plugin_back(manner: Manner) -> bool:
     if not agreed(manner, f"Take {_counted(changes)} out of {tilde(folder())}?"):
         return True
     record.undo(NAME, changes)
-    typer.echo(f"Removed: {_counted(changes)} in {tilde(folder())}")
-    typer.echo("Neovim is as it was.")
+    tell(f"Removed: {_counted(changes)} in {tilde(folder())}")
+    tell("Neovim is as it was.")
     return True
 
 
@@ -95,8 +94,8 @@ def _show(changes: "Sequence[Change]", manner: Manner) -> None:
     for one in changes:
         what = "new" if one.before is None else "removed" if one.after is None else "renewed"
         name = one.path.relative_to(folder()) if one.path.is_relative_to(folder()) else one.path
-        typer.echo(f"  {what:8} {name}")
-    typer.echo("With --print you see every line of them.")
+        tell(f"  {what:8} {name}")
+    tell("With --print you see every line of them.")
 
 
 def _counted(changes: "Sequence[Change]") -> str:

@@ -3,12 +3,11 @@
 import shlex
 from typing import TYPE_CHECKING
 
-import typer
-
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, show_diff
 from stardraftd.cli.telling import show_warning
 from stardraftd.errors import PathError, RequestError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -53,7 +52,7 @@ def _set_up(manager: "Manager", manner: Manner) -> None:
     problem = manager.problem()
     is_needed = any(one.is_needed for one in changes)
     if not is_needed and not problem and manager.is_on():
-        typer.echo(f"The service is set up already: {manager.title} listens at {settings.socket}.")
+        tell(f"The service is set up already: {manager.title} listens at {settings.socket}.")
         return
     commands = manager.begin()
     question = f"Write this, and have {manager.title} listen?"
@@ -80,13 +79,13 @@ def _set_up(manager: "Manager", manner: Manner) -> None:
     _stop_daemon()
     for command in commands:
         run(command)
-    typer.echo(f"{manager.title} listens at {settings.socket}, and starts the daemon when it is needed.")
+    tell(f"{manager.title} listens at {settings.socket}, and starts the daemon when it is needed.")
     if ignored := services.ignored():
         show_warning(
             f"Set in this shell, but not for the service: {', '.join(ignored)}.",
             "Settings that last stand in the configuration file (`stardraft doctor` says where).",
         )
-    typer.echo("To take it back: stardraft setup service --undo")
+    tell("To take it back: stardraft setup service --undo")
 
 
 def take_service_back(manager: "Manager", manner: Manner) -> bool:
@@ -99,7 +98,7 @@ def take_service_back(manager: "Manager", manner: Manner) -> bool:
 
     changes = undoing(manager)
     if not changes:
-        typer.echo("There is no service of stardraft: nothing to take back.")
+        tell("There is no service of stardraft: nothing to take back.")
         return False
     problem = manager.problem()
     show_diff(changes)
@@ -114,7 +113,7 @@ def take_service_back(manager: "Manager", manner: Manner) -> bool:
     if not problem:
         for command in manager.afterwards():
             run(command, must=False)
-    typer.echo("The service is gone. The daemon starts by itself when an editor needs it.")
+    tell("The service is gone. The daemon starts by itself when an editor needs it.")
     return True
 
 
@@ -140,7 +139,7 @@ def run(command: list[str], *, must: bool = True) -> None:
     """Runs a command after saying it; its own words go to this terminal. Raises StardraftError."""
     import subprocess
 
-    typer.echo(f"+ {shlex.join(command)}")
+    tell(f"+ {shlex.join(command)}")
     try:
         code = subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
     except OSError as error:
@@ -157,7 +156,7 @@ def run(command: list[str], *, must: bool = True) -> None:
 
 def _show(commands: list[list[str]]) -> None:
     for command in commands:
-        typer.echo(f"+ {shlex.join(command)}")
+        tell(f"+ {shlex.join(command)}")
 
 
 def _stop_daemon() -> None:
@@ -168,4 +167,4 @@ def _stop_daemon() -> None:
 
     pid = asyncio.run(stop_and_wait(drain=True))
     if pid is not None:
-        typer.echo(f"The daemon that was running has stopped (pid {pid}).")
+        tell(f"The daemon that was running has stopped (pid {pid}).")

@@ -6,6 +6,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.telling import NOT_RUNNING
+from stardraftd.printable import tell
 
 EXAMPLES = examples(
     "stardraft status",
@@ -33,7 +34,7 @@ def status(
     if json:
         _print_json(found)
     elif found is None:
-        typer.echo(
+        tell(
             "The daemon is not running.\n"
             "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
         )

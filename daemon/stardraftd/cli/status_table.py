@@ -64,7 +64,9 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
 
 def _engine(status: Status) -> str:
     text = _ENGINE[status.engine]
-    if status.loading_fraction is not None:
+    if status.checking_engine:
+        text = "checking the engine: whether llama.cpp computes what it should on this computer"
+    elif status.loading_fraction is not None:
         text += f", {status.loading_fraction:.0%}"
     if status.engine_pid is not None:
         text += f", pid {status.engine_pid}"
@@ -77,7 +79,8 @@ def _model(model: ModelInfo) -> str:
     toy = " (a toy: the built-in model)" if model.toy else ""
     parameters = f"{model.n_parameters / 1e6:,.0f} M parameters"
     context = f"{model.context_tokens:,} tokens of context ({size(model.kv_bytes)})"
-    return f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
+    told = f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
+    return told if model.can_cut else f"{told}; a key costs the prompt, for this model's cache cannot be cut"
 
 
 def _device(model: ModelInfo) -> str:

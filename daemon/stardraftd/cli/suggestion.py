@@ -49,7 +49,8 @@ class TextView:
     def show(self, event: StreamEvent) -> None:
         match event:
             case Loading():
-                self._activity.say(f"Loading {event.model}", event.fraction)
+                doing = "Checking the engine" if event.checking else f"Loading {event.model}"
+                self._activity.say(doing, event.fraction)
             case Notice():
                 self._activity.end()
                 show_warning(event.message, event.hint)
@@ -63,7 +64,7 @@ class TextView:
                 self._begin()
             case Text():
                 self._begin()
-                write(out(), event.text, _SUGGESTION, end="")
+                write(out(), event.text, _SUGGESTION, end="", raw_in_pipe=True)
             case Done():
                 self._begin()
                 self._end(event)

@@ -10,8 +10,8 @@
 import sys
 from contextlib import suppress
 
-from stardraftd.cli.terminal import visible
 from stardraftd.errors import StardraftError
+from stardraftd.printable import visible
 
 FAILED = 1
 WRONG_INPUT = 2

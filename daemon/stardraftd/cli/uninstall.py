@@ -9,6 +9,7 @@ import typer
 from stardraftd.cli.options import examples
 from stardraftd.cli.telling import FAILED, show, show_warning
 from stardraftd.errors import StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.uninstall import Part
@@ -36,20 +37,18 @@ def uninstall(
     from stardraftd.setup import installation
 
     if not _list(purge=purge):
-        typer.echo("There is nothing of stardraft on this computer but its package.")
+        tell("There is nothing of stardraft on this computer but its package.")
     elif not yes and not sys.stdin.isatty():
-        typer.echo(
-            "\nNothing was removed: this is no terminal, so nobody can be asked. To have it done: --yes"
-        )
+        tell("\nNothing was removed: this is no terminal, so nobody can be asked. To have it done: --yes")
         return
     elif not yes and not typer.confirm("\nRemove all of this? Editors that are open should be closed first"):
-        typer.echo("Nothing was removed.")
+        tell("Nothing was removed.")
         raise typer.Exit(FAILED)
     else:
         is_whole = _remove(purge=purge)
         if not is_whole:
             raise typer.Exit(FAILED)
-    typer.echo(f"\nThe package itself goes with: {installation.removal()}")
+    tell(f"\nThe package itself goes with: {installation.removal()}")
 
 
 def _list(*, purge: bool) -> bool:
@@ -68,11 +67,11 @@ def _list(*, purge: bool) -> bool:
         (size(part.size_bytes), part.title, tilde(part.place)) for part in parts if part.files or part.folders
     ]
     for amount, title, place in rows:
-        typer.echo(f"{amount:>9}  {title}: {place}")
+        tell(f"{amount:>9}  {title}: {place}")
     for path in _staying(parts):
-        typer.echo(f"{'stays':>9}  not stardraft's: {tilde(path)}")
+        tell(f"{'stays':>9}  not stardraft's: {tilde(path)}")
     if rows and not purge:
-        typer.echo("    stays  models and configuration (--purge removes them, too)")
+        tell("    stays  models and configuration (--purge removes them, too)")
     return bool(rows)
 
 
@@ -93,7 +92,7 @@ def _remove(*, purge: bool) -> bool:
         take_service_back(found, Manner(yes=True))
     pid = asyncio.run(stop_and_wait(drain=False))
     if pid is not None:
-        typer.echo(f"The daemon has stopped (pid {pid}).")
+        tell(f"The daemon has stopped (pid {pid}).")
     for name in uninstall.set_ups():
         is_whole = _take_editor_back(name) and is_whole
     kept = set(uninstall.set_ups())
@@ -106,7 +105,7 @@ def _remove(*, purge: bool) -> bool:
         for path, reason in removed.failed:
             is_whole = False
             show_warning(f"{tilde(path)} cannot be removed: {reason}.")
-    typer.echo(f"Removed; {size(freed)} are free again.")
+    tell(f"Removed; {size(freed)} are free again.")
     return is_whole
 
 

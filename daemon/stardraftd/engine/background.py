@@ -49,7 +49,8 @@ class Background:
 
     def steps(self, view: View, level: int, work: Work) -> Iterator[None]:
         """All the work of a level and of those below it, a decode at a time. Raises Aborted, DecodeError."""
-        uses_file = view.completion.layout == "auto"  # plain prompts share nothing with the file's sequence
+        # Plain prompts share nothing with the file's sequence, and one that cannot be cut serves no fork.
+        uses_file = view.completion.layout == "auto" and self._engine.cache.can_cut
         yield from self._streak(view.completion, work)
         if uses_file:
             yield from self._splice(view, work)

@@ -117,7 +117,7 @@ class Engine:
             if error.code != NO_ROOM:
                 self.forget_all()
                 raise EngineError(
-                    f"llama.cpp failed to evaluate the prompt (llama_decode returned {error.code}).",
+                    f"llama.cpp failed to evaluate the prompt ({error}).",
                     "If it happens again, `stardraft daemon logs` has llama.cpp's own words.",
                 ) from error
             run.finish("context_full")
@@ -298,7 +298,7 @@ class Engine:
 
     def save(self) -> Saved:
         """Writes the files' sequences to disk, those used last being the last to be deleted there."""
-        if self._saved is None:
+        if self._saved is None or not self.cache.can_cut:  # a state serves only the very text that it is of
             return Saved(0, 0)
         n_saved = size_bytes = 0
         for sequence in reversed(self.cache.files()):
@@ -314,7 +314,7 @@ class Engine:
     def _restore(self, view: View) -> None:
         """Puts a document's saved sequence into the cache, if it was not worked on since and still fits."""
         document = view.completion.document
-        if self._saved is None or self.cache.knows(document):
+        if self._saved is None or not self.cache.can_cut or self.cache.knows(document):
             return
         tokens = self._saved.tokens_of(_saved_key(document))
         if tokens is None:

@@ -51,6 +51,8 @@ class DraftModel:
         except StardraftError as error:
             log.warning("no draft model: %s", error)
             return None
+        if header.is_recurrent:  # wrong guesses could not be taken back from its cache
+            return None
         if not same or header.vocabulary_size != loaded.model.n_vocab:
             return None
         if header.file_size_bytes * MIN_TIMES_SMALLER > loaded.info.size_bytes:

@@ -7,8 +7,11 @@ from stardraftd.engine.speculation import Drafter, PromptLookup
 
 
 def drafters(loaded: LoadedModel, settings: EngineSettings) -> tuple[Drafter, ...]:
-    """The sources of guesses for a model, the cheapest first; none when speculation is off."""
-    if settings.speculation == "off":
+    """The sources of guesses for a model, the cheapest first.
+
+    None when speculation is off, or when wrong guesses could not be taken back from the cache.
+    """
+    if settings.speculation == "off" or not loaded.context.can_cut:
         return ()
     found: list[Drafter] = [PromptLookup()]
     if settings.draft_path:

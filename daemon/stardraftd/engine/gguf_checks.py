@@ -59,7 +59,27 @@ _OPTIONAL = (
     ("vocab_size", 1, 1_048_576),
     ("expert_count", 0, 1024),
     ("expert_used_count", 0, 1024),
+    ("expert_shared_count", 0, 1024),
+    ("expert_group_count", 0, 1024),
+    ("expert_group_used_count", 0, 1024),
+    ("leading_dense_block_count", 0, 512),
+    ("nextn_predict_layers", 0, 511),
+    ("ssm.conv_kernel", 1, 64),
+    ("ssm.inner_size", 1, 1_048_576),
+    ("ssm.state_size", 1, 65_536),
+    ("ssm.time_step_rank", 1, 65_536),
+    ("ssm.group_count", 1, 65_536),
 )
+# llama.cpp ends the process at any other (llama-model.cpp, llama_rope_scaling_type_from_string).
+_ROPE_SCALING = ("none", "linear", "yarn", "longrope")
+
+# llama.cpp writes a token with a character outside GPT-2's byte alphabet out in full, for each such character
+# (llama-vocab.cpp, llama_decode_text): at about 100 ns a byte of it.
+MAX_TOKEN_BYTES = 1024
+MAX_REWRITTEN_BYTES = 10_000_000
+# The characters that stand for the 256 bytes (openai/gpt-2, encoder.py, bytes_to_unicode).
+_PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_WITHOUT_ALPHABET = dict.fromkeys((*_PRINTABLE, *range(0x100, 0x100 + 256 - len(_PRINTABLE))))
 
 
 def check_header(header: Header, path: Path) -> None:
@@ -93,6 +113,13 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
             )
     if model == "gpt2" and MERGES_KEY not in header.array_lengths:
         raise ModelFormatError(f"{path}: the tokenizer's merges ('{MERGES_KEY}') are missing.", CONVERT_AGAIN)
+    _check_tokens(header, token_ids, path, byte_alphabet=model == "gpt2")
+    if model == "gpt2":
+        missing = [byte for byte in b"\n\t" + bytes(range(0x20, 0x7F)) if not _spelled(byte, token_ids)]
+        if missing:
+            raise ModelFormatError(
+                f"{path}: the vocabulary has no token for the byte 0x{missing[0]:02X}.", CONVERT_AGAIN
+            )
     if model == "llama":
         # What no token spells is tokenised byte by byte; llama.cpp ends the process if one is not there.
         for byte in range(256):
@@ -100,6 +127,38 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
                 raise ModelFormatError(
                     f"{path}: the vocabulary has no token for the byte 0x{byte:02X}.", CONVERT_AGAIN
                 )
+
+
+def _spelled(byte: int, token_ids: Mapping[bytes, int]) -> bool:
+    """Whether a byte is a token by itself; those below 0x21 stand 256 higher in GPT-2's alphabet."""
+    return chr(byte if byte > 0x20 else byte + 0x100).encode() in token_ids
+
+
+def _foreign(text: bytes) -> str:
+    """The characters of UTF-8 `text` that are not in GPT-2's byte alphabet."""
+    return text.decode("utf-8", "replace").translate(_WITHOUT_ALPHABET)
+
+
+def _check_tokens(header: Header, token_ids: Mapping[bytes, int], path: Path, *, byte_alphabet: bool) -> None:
+    """What reading the vocabulary costs llama.cpp is bounded: a file could keep it busy for hours."""
+    longest = max(token_ids, key=len)
+    if len(longest) > MAX_TOKEN_BYTES:
+        raise ModelFormatError(
+            f"{path}: the token {token_ids[longest]:,} has {len(longest):,} bytes; the most are "
+            f"{MAX_TOKEN_BYTES:,}.",
+            CONVERT_AGAIN,
+        )
+    if not byte_alphabet or not _foreign(b"\n".join(token_ids)).strip("\n"):
+        return
+    costs = [len(_foreign(token)) * len(token) for token in token_ids]
+    n_rewritten, dearest = sum(costs), max(costs)
+    n_repeated = header.vocabulary_size - len(token_ids)
+    if n_rewritten + n_repeated * dearest > MAX_REWRITTEN_BYTES:
+        raise ModelFormatError(
+            f"{path}: the vocabulary is not in the byte alphabet that its kind of tokenizer has "
+            "(tokenizer.ggml.model is 'gpt2'); llama.cpp would need minutes or hours to read it.",
+            CONVERT_AGAIN,
+        )
 
 
 def _check_kind(header: Header, path: Path) -> None:
@@ -150,8 +209,50 @@ def _check_hyperparameters(header: Header, path: Path) -> None:
             raise ModelFormatError(
                 f"{path}: the key '{name}' is {repr(real)[:40]}, not a sensible number.", CONVERT_AGAIN
             )
+    _check_together(header, path)
     if header.architecture == "starcoder2":
         _check_heads(header, path)
+
+
+def _check_together(header: Header, path: Path) -> None:
+    """Numbers that llama.cpp asserts to fit to each other."""
+    prefix = header.architecture
+    n_experts = header.integer(f"{prefix}.expert_count")
+    used = _by_layer(header, "expert_used_count")
+    n_groups = header.integer(f"{prefix}.expert_group_count")
+    n_predicting = header.integer(f"{prefix}.nextn_predict_layers")
+    width = header.integer(f"{prefix}.embedding_length") // max(1, *_by_layer(header, "attention.head_count"))
+    head_size = header.integer(f"{prefix}.attention.key_length", width)
+    n_rotated = header.integer(f"{prefix}.rope.dimension_count")
+    wrong = ""
+    if n_experts and not all(1 <= n <= n_experts for n in used or (0,)):
+        wrong = f"{max(used, default=0):,} of {n_experts:,} experts are used"
+    elif not n_experts and any(used):
+        wrong = f"{max(used):,} experts are used, but there are none"
+    elif n_groups and (not n_experts or n_experts % n_groups):
+        wrong = f"{n_experts:,} experts in {n_groups:,} groups"
+    elif n_predicting >= header.n_layers:
+        wrong = f"{n_predicting:,} of {header.n_layers:,} layers predict further tokens"
+    elif header.integer(f"{prefix}.leading_dense_block_count") > header.n_layers:
+        wrong = "there are more leading dense layers than layers"
+    elif n_rotated > head_size or n_rotated % 2:
+        wrong = f"{n_rotated:,} of {head_size:,} dimensions of a head are rotated"
+    if wrong:
+        raise ModelFormatError(f"{path}: the numbers do not fit together: {wrong}.", CONVERT_AGAIN)
+    scaling = header.metadata.get(f"{prefix}.rope.scaling.type", "none")
+    if scaling not in _ROPE_SCALING:
+        raise ModelFormatError(
+            f"{path}: the key '{prefix}.rope.scaling.type' is {repr(scaling)[:40]}; "
+            f"it has to be one of {', '.join(_ROPE_SCALING)}.",
+            CONVERT_AGAIN,
+        )
+
+
+def _by_layer(header: Header, key: str) -> tuple[int, ...]:
+    """The integers of a key below the architecture's name: one, or one for each layer; () when absent."""
+    value = header.metadata.get(f"{header.architecture}.{key}", ())
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(one for one in values if isinstance(one, int) and not isinstance(one, bool))
 
 
 def _check_heads(header: Header, path: Path) -> None:

@@ -172,6 +172,16 @@ class Header(Struct, frozen=True, kw_only=True):
         return self.integer(f"{self.architecture}.context_length")
 
     @property
+    def is_recurrent(self) -> bool:
+        """Whether the model keeps one state for a text, in some or all layers, not a cell for each token.
+
+        llama.cpp's files have the size of such a state under `ssm` (Mamba, Falcon-H1, Qwen3-Next) or `wkv`
+        (RWKV). `llama_model_is_recurrent` and `llama_model_is_hybrid` say the same of a loaded model.
+        """
+        prefixes = (f"{self.architecture}.ssm.", f"{self.architecture}.wkv.")
+        return any(key.startswith(prefixes) for key in self.metadata)
+
+    @property
     def vocabulary_size(self) -> int:
         return self.array_lengths.get(TOKENS_KEY, 0)
 

@@ -22,12 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stardraftd.errors import EngineLoadError
+from stardraftd.native_child import short_of_memory
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
 
+_LEVEL_ERROR = 4
 _LEVEL_CONTINUED = 5
 _log_lines: deque[str] = deque(maxlen=200)
+_errors_to_stderr = False
 
 
 class Aborted(Exception):  # noqa: N818 - an interruption that was asked for, not an error
@@ -37,9 +40,16 @@ class Aborted(Exception):  # noqa: N818 - an interruption that was asked for, no
 class DecodeError(Exception):
     """`llama_decode` failed; `code` is what it returned (1: no room in the KV cache, negative: fatal)."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"llama_decode returned {code}")
+    def __init__(self, code: int, what: str = "") -> None:
+        super().__init__(what or f"llama_decode returned {code}")
         self.code = code
+
+
+class NotRemovedError(DecodeError):
+    """llama.cpp kept positions that it was to forget: what stands in the cache is not known any more."""
+
+    def __init__(self, sequence: int, start: int, end: int) -> None:
+        super().__init__(-1, f"llama_memory_seq_rm refused positions {start} to {end} of sequence {sequence}")
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator,unused-ignore]
@@ -49,10 +59,18 @@ def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
         _log_lines[-1] += line
     else:
         _log_lines.append(line)
+    if level == _LEVEL_ERROR and _errors_to_stderr:
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
-def open_backend() -> None:
-    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else."""
+def open_backend(*, errors_to_stderr: bool = False) -> None:
+    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else.
+
+    With `errors_to_stderr` its errors are written there at once: the last one may be why the process dies.
+    """
+    global _errors_to_stderr  # noqa: PLW0603 - llama.cpp has one log in a process
+    _errors_to_stderr = errors_to_stderr
     llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
 
@@ -183,11 +201,7 @@ class Model(_Native):
         handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         keep.clear()
         if not handle:
-            raise EngineLoadError(
-                f"llama.cpp could not load {path}: {_last_error()}",
-                "Check that the file is complete and that there is memory enough for it; "
-                "`stardraft doctor` shows both.",
-            )
+            raise _not_loaded(path)
         self.handle = handle
         self.vocab = llama_cpp.llama_model_get_vocab(handle)
         self.n_vocab: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
@@ -195,6 +209,10 @@ class Model(_Native):
         self.n_context_trained: int = llama_cpp.llama_model_n_ctx_train(handle)
         self.n_parameters: int = llama_cpp.llama_model_n_params(handle)
         self.size_bytes: int = llama_cpp.llama_model_size(handle)
+        # What such a model remembers of a text is one state, which cannot be taken back by some tokens.
+        self.is_recurrent = bool(
+            llama_cpp.llama_model_is_recurrent(handle) or llama_cpp.llama_model_is_hybrid(handle)
+        )
 
     def close(self) -> None:
         if self.handle:
@@ -257,11 +275,24 @@ def token_texts(path: Path) -> list[bytes]:
         llama_cpp.llama_model_free(handle)
 
 
+def _not_loaded(path: Path) -> EngineLoadError:
+    """Why a file was refused: memory, if that is what llama.cpp's log says, else the file."""
+    memory = short_of_memory(recent_log().splitlines())
+    if memory is not None:
+        return EngineLoadError(f"llama.cpp could not load {path}: {_last_error()}. {memory.why}", memory.hint)
+    return EngineLoadError(
+        f"llama.cpp could not load {path}: {_last_error()}",
+        "The file is damaged, or of a kind that this llama.cpp does not know. "
+        "To fetch it again: stardraft model pull NAME --replace",
+    )
+
+
 def _last_error() -> str:
-    """The last telling line of llama.cpp's log."""
+    """What llama.cpp's log says of the failure: the cause, not the line that only says that it failed."""
     lines = [line.strip() for line in recent_log().splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
-    return (telling or lines or ["it gave no reason"])[-1]
+    causes = [line for line in lines if "error" in line.lower()]
+    failures = [line for line in lines if "fail" in line.lower()]
+    return (causes or failures or lines or ["it gave no reason"])[-1]
 
 
 class Context(_Native):
@@ -306,6 +337,8 @@ class Context(_Native):
             )
         self.handle = handle
         self.memory = llama_cpp.llama_get_memory(handle)
+        self.can_cut = not model.is_recurrent
+        self.can_shift = bool(llama_cpp.llama_memory_can_shift(self.memory))
         self.n_cells: int = llama_cpp.llama_n_ctx(handle)
         self.n_batch: int = llama_cpp.llama_n_batch(handle)
         self.n_threads: int = llama_cpp.llama_n_threads(handle)
@@ -392,15 +425,25 @@ class Context(_Native):
         return view
 
     def remove(self, sequence: int, start: int = -1, end: int = -1) -> None:
-        """Forgets positions `start` <= p < `end` of a sequence; -1 is the beginning, and the end."""
-        llama_cpp.llama_memory_seq_rm(self.memory, sequence, start, end)
+        """Forgets positions `start` <= p < `end` of a sequence; -1 is the beginning, and the end.
+
+        Raises NotRemovedError when llama.cpp does not: without `can_cut` only a whole sequence can go.
+        """
+        if not llama_cpp.llama_memory_seq_rm(self.memory, sequence, start, end):
+            raise NotRemovedError(sequence, start, end)
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
-        """Makes positions `start` <= p < `end` of `source` part of `target` too, by reference."""
+        """Makes positions `start` <= p < `end` of `source` part of `target` too, by reference.
+
+        Without `can_cut` a sequence is copied as a whole, whatever the positions.
+        """
         llama_cpp.llama_memory_seq_cp(self.memory, source, target, start, end)
 
     def shift(self, sequence: int, start: int, end: int, by: int) -> None:
-        """Moves positions `start` <= p < `end` of a sequence, and of all that share its cells, by `by`."""
+        """Moves positions `start` <= p < `end` of a sequence, and of all that share its cells, by `by`.
+
+        Only with `can_shift`: llama.cpp ends the process otherwise.
+        """
         llama_cpp.llama_memory_seq_add(self.memory, sequence, start, end, by)
 
     def save_sequence(self, sequence: int) -> bytes:

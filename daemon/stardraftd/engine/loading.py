@@ -118,6 +118,7 @@ def load(
             system_info=llama.system_info(),
             flash_attention=_flash_attention(settings, gpu_layers),
             toy=name.startswith("stardraft-tiny"),
+            can_cut=context.can_cut,
         )
         return LoadedModel(
             model=model,

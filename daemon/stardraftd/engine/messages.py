@@ -144,14 +144,22 @@ Command = Load | Complete | Warm | Save | Cancel
 
 
 class Loading(Struct, frozen=True, tag="loading", tag_field="event"):
-    """The model is being loaded. `fraction` goes from 0 to 1."""
+    """The model is being loaded. `fraction` goes from 0 to 1.
+
+    checking: before that, a build of llama.cpp that is new here is tested for a few seconds.
+    """
 
     model: str
     fraction: float
+    checking: bool = False
 
 
 class ModelInfo(Struct, frozen=True):
-    """What the engine found when the model was loaded."""
+    """What the engine found when the model was loaded.
+
+    can_cut: whether tokens can be taken back from its cache, so that a typed key costs a token. Recurrent and
+             hybrid models keep one state for a text: a key costs the whole prompt.
+    """
 
     name: str
     path: str
@@ -168,6 +176,7 @@ class ModelInfo(Struct, frozen=True):
     system_info: str
     flash_attention: Literal["auto", "on", "off"] = "auto"
     toy: bool = False
+    can_cut: bool = True
 
 
 class Plan(Struct, frozen=True, tag="plan", tag_field="event"):

@@ -365,7 +365,7 @@ class Planner:
     def splice(self, view: View) -> Splice | None:
         """How the file's sequence becomes that of the changed text, where a short change is all there is."""
         found = self._cache.find(view.completion.document, "file")
-        if not found:
+        if not found or not self._cache.can_splice:
             return None
         old, new = found[0].tokens, self.file_ids(view)
         n_head = common_prefix(old, new)

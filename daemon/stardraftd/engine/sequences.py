@@ -17,6 +17,10 @@ further back are forgotten before it is evaluated (to within the tokens evaluate
 file's sequence keeps all, for forks at other lines, so its tokens are evaluated in a scratch sequence
 that forgets, and shared with it. (llama.cpp refuses one token in two sequences that begin apart.)
 
+Models whose cache cannot be cut. A recurrent or hybrid model keeps one state for a text, not a cell for
+each token: llama.cpp can drop or copy a sequence of such a model only as a whole. Then a sequence is used
+by a prompt that begins with all of it, and by no other; nothing is spliced, and no window forgets.
+
 Invariant: `tokens[i]` is what llama.cpp holds at position i of that sequence for i >= `n_forgotten`, and
 nothing else is there. `cells[i]` is a number of its own for each evaluated token; copies share it.
 """
@@ -97,7 +101,9 @@ class SequenceCache:
         self._clock = 0
         self._next_cell = 0
         self._n_cells_used: int | None = None  # None: cells were given up since it was counted
-        self.window = window
+        self.can_cut = context.can_cut
+        self.can_splice = context.can_cut and context.can_shift
+        self.window = window if context.can_cut else 0
 
     # --- what is there ---------------------------------------------------------------------------
 
@@ -124,6 +130,8 @@ class SequenceCache:
             n = min(common_prefix(sequence.tokens, prompt), most)
             if exact:
                 n = min(n, sequence.n_exact)
+            if n < len(sequence.tokens) and not self.can_cut:
+                continue
             n_exact = min(n, sequence.n_exact)
             if (n, n_exact) > (best.n_tokens, best.n_exact) and self._reaches_back(sequence, n):
                 best = Reuse(sequence, n, n_exact)
@@ -179,12 +187,15 @@ class SequenceCache:
         sequence.last_used = self._clock
 
     def truncate(self, sequence: CachedSequence, n_tokens: int) -> None:
-        """Forgets what stands behind the first `n_tokens`: everything, if those are forgotten already."""
-        if n_tokens <= sequence.n_forgotten:
+        """Forgets what stands behind the first `n_tokens`.
+
+        Everything goes if those are forgotten already, or if the model's cache cannot be cut.
+        """
+        if n_tokens <= sequence.n_forgotten or (n_tokens < len(sequence.tokens) and not self.can_cut):
             n_tokens = 0
         if n_tokens < len(sequence.tokens):
             self._n_cells_used = None
-            self._context.remove(sequence.index, n_tokens)
+            self._context.remove(sequence.index, n_tokens or -1)
             del sequence.tokens[n_tokens:], sequence.cells[n_tokens:]
             sequence.n_exact = min(sequence.n_exact, n_tokens)
         if n_tokens == 0:
@@ -303,7 +314,10 @@ class SequenceCache:
             self._context.decode_rows(tokens, positions, indices)
         except (Aborted, DecodeError):
             for sequence in sequences:
-                self._context.remove(sequence.index, len(sequence.tokens))
+                if self.can_cut:
+                    self._context.remove(sequence.index, len(sequence.tokens))
+                else:
+                    self.truncate(sequence, 0)
             raise
         for sequence, token in zip(sequences, tokens, strict=True):
             self._note(sequence, array("i", [token]))
@@ -331,7 +345,14 @@ class SequenceCache:
         sequence.cells += self._new_cells(len(tokens))
 
     def _resync(self, sequence: CachedSequence, attempted: "array[int]") -> None:
-        """After an interrupted decode of `attempted`: keeps what llama.cpp says it kept."""
+        """After an interrupted decode of `attempted`: keeps what llama.cpp says it kept.
+
+        A state that an interrupted decode may have changed is worth nothing: it goes as a whole.
+        """
+        if not self.can_cut:
+            self._note(sequence, attempted)
+            self.truncate(sequence, 0)
+            return
         n_held = self._context.last_position(sequence.index) + 1
         n_kept = max(0, min(n_held - len(sequence.tokens), len(attempted)))
         self._note(sequence, attempted[:n_kept])

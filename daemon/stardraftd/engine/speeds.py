@@ -9,7 +9,6 @@ every real decode corrects a factor.
 import contextlib
 import json
 import logging
-import os
 import statistics
 from bisect import bisect_left
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stardraftd import atomic
 from stardraftd.engine.messages import EngineSettings, ModelInfo
 
 log = logging.getLogger(__name__)
@@ -212,11 +212,9 @@ def remember(file: Path, key: str, speeds: SpeedModel) -> None:
     entries.pop(key, None)
     entries[key] = {"curve": list(speeds.curve), "cell_us": speeds._cell_us}
     content = {"format": _FORMAT, "speeds": dict(list(entries.items())[-32:])}
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(file)
+        atomic.write_whole(file, json.dumps(content).encode())
     except OSError as error:
         log.warning("the measured speeds were not kept: %s", error)
 
@@ -224,8 +222,8 @@ def remember(file: Path, key: str, speeds: SpeedModel) -> None:
 def _read(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        content = json.loads(file.read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        content = json.loads(atomic.read(file, own=True))
         if content["format"] == _FORMAT:
             return dict(content["speeds"])
     log.warning("unreadable file of measured speeds: %s", file)

@@ -34,6 +34,7 @@ from stardraftd.engine.messages import (
 )
 from stardraftd.errors import EngineMissingError, StardraftError
 from stardraftd.installed import installation
+from stardraftd.native_library import explain_load_error, libraries
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine
@@ -163,22 +164,24 @@ def main() -> int:
 
 
 def open_engine() -> Requests:
-    """Loads llama.cpp's library. Raises EngineMissingError when it is not installed or does not load."""
+    """Loads llama.cpp's library, whose errors go to stderr as well: they outlive this process.
+
+    Raises EngineMissingError when it is not installed or does not load.
+    """
     try:
         from stardraftd.engine import llama
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
             "It is built by a C++ compiler (`stardraft doctor` says whether one is here), in about five "
             f"minutes. Type: {installation().command_for_engine()}",
         ) from error
-    except (OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:  # the last: a function is missing
+        told = explain_load_error(str(error), libraries())
         raise EngineMissingError(
-            f"llama.cpp's library does not load: {error}.",
-            "It was built for another machine or Python. Build it again: "
-            f"{installation().command_for_rebuild()}",
+            f"llama.cpp's library does not load. {told.why} The system says: {error}.", told.hint
         ) from error
-    llama.open_backend()
+    llama.open_backend(errors_to_stderr=True)
     return Requests()
 
 

@@ -1,11 +1,14 @@
 """The published models that are known by name, and what a person calls a model.
 
 A name is one of the catalogue ("starcoder2-3b"), a file of a repository on the Hub ("owner/repo:file.gguf",
-with "@revision" behind it if need be), or a path. Nothing is looked up here: no disk, no network.
+with "@revision" after it if need be, or the address of its page), or a path. Nothing is looked up here: no
+disk, no network.
 """
 
+import os
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -83,6 +86,10 @@ class OnHub(Struct, frozen=True):
         return f"{self.repository}:{self.file}"
 
 
+# What stands between repository and revision in an address: of the file's page, or of the file itself.
+_FILE_PAGES = {"blob", "resolve", "raw"}
+_HUB_HOSTS = {"huggingface.co", "www.huggingface.co", "hf.co"}
+
 Named = Known | OnHub | Path
 
 
@@ -90,6 +97,8 @@ def read_name(text: str) -> Named:
     """What a person means by `text`. Raises RequestError when it is none of the three."""
     if (known := KNOWN.get(text.lower())) is not None:
         return known
+    if (address := _address(text.strip())) is not None:
+        return _read_address(text, *address)
     if "/" in text and (match := _ON_HUB.fullmatch(text)) is not None:
         found = OnHub(match["repository"], match["file"], match["revision"] or "main")
         _check_file(text, found.file)
@@ -105,6 +114,52 @@ def read_name(text: str) -> Named:
         f"{text} is not a model known here.",
         f"Known are {', '.join(KNOWN)}. Or give a path to a .gguf file, or OWNER/REPOSITORY:FILE.gguf.",
     )
+
+
+_ADDRESS_HINT = "Copy it from the file's page, or write OWNER/REPOSITORY:FILE.gguf."
+
+
+def _address(text: str) -> tuple[str, str] | None:
+    """Host (lower case, "" for hf://) and path of an address; None for what is none."""
+    if text.lower().startswith("hf://"):
+        owner, _, rest = text[5:].partition("/")
+        name, _, file = rest.partition("/")
+        name, _, revision = name.partition("@")
+        return "", f"/{owner}/{name}/blob/{revision or 'main'}/{file}"
+    is_bare = text.partition("/")[0].lower() in _HUB_HOSTS
+    if not is_bare and "://" not in text:
+        return None
+    try:
+        parts = urlsplit(f"https://{text}" if is_bare else text)
+        return (parts.hostname or "").lower(), parts.path
+    except ValueError as error:  # such as "https://[a"
+        raise RequestError(f"{text} is not an address: {error}.", _ADDRESS_HINT) from error
+
+
+def _read_address(text: str, host: str, path: str) -> OnHub:
+    """The file that an address of the Hub, or of the mirror in HF_ENDPOINT, is about. Raises RequestError."""
+    if host and host not in _HUB_HOSTS and f"//{host}" not in os.environ.get("HF_ENDPOINT", "").lower():
+        raise RequestError(
+            f"{text} is not an address of the Hugging Face Hub.",
+            "Download it yourself, and give the path of the file: stardraft model pull PATH",
+        )
+    # Unquoted piece by piece: a revision may have a slash in it, as refs%2Fpr%2F1.
+    pieces = [unquote(piece) for piece in path.strip("/").split("/")]
+    owner, name, kind, revision = (pieces + [""] * 4)[:4]
+    file = pieces[4:]
+    repository = f"{owner}/{name}"
+    if not re.fullmatch(rf"{_PART}/{_PART}", repository) or owner in ("datasets", "spaces"):
+        raise RequestError(f"{text} is not a model's address.", _ADDRESS_HINT)
+    if kind not in _FILE_PAGES or not file:
+        raise RequestError(
+            f"{text} is a repository's address, not that of a file in it.",
+            f"Choose a file on its page, or write {repository}:FILE.gguf",
+        )
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", revision):
+        raise RequestError(f"{text} names no branch, tag or commit.", _ADDRESS_HINT)
+    found = OnHub(repository, "/".join(file), revision)
+    _check_file(text, found.file)
+    return found
 
 
 def _check_file(text: str, file: str) -> None:

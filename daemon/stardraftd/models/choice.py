@@ -4,13 +4,17 @@ Comments, order and spelling of the file stay as the person wrote them. A runnin
 itself, as it notices a change by hand.
 """
 
+import codecs
+from contextlib import suppress
 from pathlib import Path
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from stardraftd import atomic
+from stardraftd.atomic import write_whole
+from stardraftd.config import read_text
 from stardraftd.errors import ConfigError
-from stardraftd.models.small_files import write_whole
 from stardraftd.paths import config_path, tilde
 
 
@@ -20,15 +24,10 @@ def choose(model: Path | None) -> Path:
     Returns the file. Raises ConfigError when it cannot be read as it is, or not be written.
     """
     file = config_path()
-    real = file.resolve()  # of a link into a collection of dotfiles, the file itself is changed
-    try:
-        text = real.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{tilde(file)} cannot be read: {error}.", "Mend the file, or move it away."
-        ) from error
+    real = _real(file)  # of a link into a collection of dotfiles, the file itself is changed
+    # A byte-order mark and the ends of lines stay as the person's editor wrote them.
+    text = read_text(real)
+    mark = _mark(real)
     try:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
@@ -50,10 +49,26 @@ def choose(model: Path | None) -> Path:
     new = tomlkit.dumps(document)
     if new != text:
         try:
-            write_whole(real, new.encode())
+            write_whole(real, mark + new.encode())
         except OSError as error:
             raise ConfigError(
                 f"{tilde(real)} cannot be written: {error.strerror}.",
                 "Make it writable, or set model.path in it by hand.",
             ) from error
     return file
+
+
+def _real(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"{tilde(file)} is a symbolic link that leads to itself.", "Correct the link, or remove it."
+        ) from error
+
+
+def _mark(file: Path) -> bytes:
+    """The byte-order mark that a file begins with; b"" without one."""
+    with suppress(OSError):
+        return codecs.BOM_UTF8 if atomic.read(file).startswith(codecs.BOM_UTF8) else b""
+    return b""

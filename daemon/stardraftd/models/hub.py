@@ -8,17 +8,20 @@ with the checksum of the commit.
 
 import errno
 import hashlib
-import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from urllib.parse import quote
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from stardraftd.errors import ModelDownloadError, PathError, StardraftError
+from stardraftd.models import hub_client
 from stardraftd.paths import tilde
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
     Digest = _hashlib._Hash
 
-CHUNK_BYTES = 1 << 18
+MAX_LICENCE_CHARS = 200
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HASH_BYTES = 4 << 20
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -56,43 +60,92 @@ class Listing(Struct, frozen=True):
         return next((file for file in self.files if file.name == name), None)
 
 
+# What becomes a name on this computer is hexadecimal digits and nothing else; \Z: "$" lets a line end pass.
+_Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+_Sha1 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\Z")]
+_Size = Annotated[int, Meta(ge=0, le=1 << 50)]
+
+
+class _Lfs(Struct, frozen=True):
+    sha256: _Sha256
+    size: _Size
+
+
+class _Sibling(Struct, frozen=True):
+    rfilename: Annotated[str, Meta(min_length=1, max_length=4096)]
+    size: _Size | None = None
+    blobId: _Sha1 | None = None  # noqa: N815 - the Hub's own name
+    lfs: _Lfs | None = None
+
+
+class _Answer(Struct, frozen=True):
+    """What is read of GET /api/models/OWNER/NAME/revision/REVISION?blobs=true."""
+
+    sha: _Sha1
+    siblings: list[_Sibling] | None = None
+    cardData: Any = None  # noqa: N815 - the Hub's own name
+
+
 def listing(repository: str, revision: str) -> Listing:
-    """What a repository has at a branch, tag or commit. Raises ModelDownloadError."""
-    _make_discreet()
-    from huggingface_hub import HfApi
+    """What a repository has at a branch, tag or commit. Raises ModelDownloadError.
 
-    with _explained(f"{repository} at {revision}"):
-        try:
-            info = HfApi().model_info(repository, revision=revision, files_metadata=True)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ModelDownloadError(
-                f"What answered for {repository} is not the Hub.",
-                "A network's log-in page may be in the way: open any page in a browser. Or see HF_ENDPOINT.",
-            ) from error
-    commit = info.sha or ""
-    files = tuple(
-        RemoteFile(
-            repository=repository,
-            revision=commit,
-            name=file.rfilename,
-            size_bytes=(file.lfs.size if file.lfs else file.size) or 0,
-            sha256=file.lfs.sha256 if file.lfs else "",
-            git_sha1="" if file.lfs else file.blob_id or "",
-        )
-        for file in info.siblings or ()
-    )
-    card: Any = info.card_data
-    licence = getattr(card, "license", None) if card is not None else None
-    return Listing(repository, commit, licence if isinstance(licence, str) else "", files)
-
-
-def _make_discreet() -> None:
-    """Nothing but the files asked for is asked of the Hub, and a cut loses little of what had arrived."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    Also when the answer is not the Hub's: digests that are none, names that lead out of their folder, another
+    commit than the one that was asked for.
+    """
+    what = f"{repository} at {revision}"
+    hub_client.prepare()
     from huggingface_hub import constants
+    from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+        validate_repo_id,
+    )
 
-    constants.HF_HUB_DISABLE_TELEMETRY = True  # where it was imported before this
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES  # only whole chunks are written; its own are 10 MiB
+    with _explained(what):
+        validate_repo_id(repository)
+        response = get_session().get(
+            f"{constants.ENDPOINT}/api/models/{repository}/revision/{quote(revision, safe='')}",
+            params={"blobs": "true"},
+            headers=build_hf_headers(library_name="stardraft"),
+            timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+        )
+        hf_raise_for_status(response)
+        content = response.content
+    try:
+        answer = msgspec.json.decode(content, type=_Answer)
+    except msgspec.ValidationError as error:
+        raise hub_client.not_the_hub(what, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise hub_client.not_the_hub(what, "it does not answer in JSON") from error
+    if _COMMIT.fullmatch(revision) and answer.sha != revision:
+        raise hub_client.not_the_hub(what, f"it gives another commit, {answer.sha}")
+    licence = answer.cardData.get("license") if isinstance(answer.cardData, dict) else None
+    return Listing(
+        repository,
+        answer.sha,
+        licence[:MAX_LICENCE_CHARS] if isinstance(licence, str) else "",
+        tuple(_file(what, repository, answer.sha, sibling) for sibling in answer.siblings or ()),
+    )
+
+
+def _file(what: str, repository: str, commit: str, sibling: _Sibling) -> RemoteFile:
+    if not _is_inside(sibling.rfilename):
+        raise hub_client.not_the_hub(what, f"it has a file named {sibling.rfilename[:80]!r}")
+    lfs = sibling.lfs
+    return RemoteFile(
+        repository=repository,
+        revision=commit,
+        name=sibling.rfilename,
+        size_bytes=lfs.size if lfs else sibling.size or 0,
+        sha256=lfs.sha256 if lfs else "",
+        git_sha1="" if lfs else sibling.blobId or "",
+    )
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file's name stays in its folder, on every system. Git itself has none that do not."""
+    return not any(char in name for char in "\0\\") and not {"", ".", ".."} & set(name.split("/"))
 
 
 def in_cache(repository: str, revision: str, name: str) -> Path | None:
@@ -111,7 +164,11 @@ def download(
     `on_bytes` gets how many bytes are there by now. Raises ModelDownloadError; what has arrived stays for
     the next time, unless its checksum is wrong: then it is removed. Raises PathError when the disk is full.
     """
+    if not file.sha256 and not file.git_sha1:
+        raise hub_client.not_the_hub(file.repository, f"it tells no checksum of {file.name}")
+    hub_client.prepare()
     with (
+        hub_client.file_of(file.size_bytes),
         _explained(f"{file.repository}: {file.name}"),
         _notices(on_notice),
         unfinished.open("ab") as out,
@@ -158,11 +215,11 @@ def verify(file: RemoteFile, path: Path, on_bytes: Callable[[int], None] = lambd
         expected = file.git_sha1
         digest = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
     found = hash_file(path, digest, on_bytes)
-    if found != expected or not expected:
+    if found != expected:
         path.unlink(missing_ok=True)
         raise ModelDownloadError(
             f"{file.name} of {file.repository} did not arrive as it was sent: its checksum is "
-            f"{found[:16]}... and should be {expected[:16] or 'known'}... It was deleted.",
+            f"{found[:16]}... and should be {expected[:16]}... It was deleted.",
             "Try again. If it happens again, something between here and the Hub changes files.",
         )
 
@@ -219,10 +276,15 @@ def _notices(on_notice: Callable[[str], None]) -> Iterator[None]:
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
     """Turns what huggingface_hub and its HTTP library raise into a sentence and what to do."""
+    from httpx2 import InvalidURL
     from huggingface_hub import errors
 
     try:
         yield
+    except InvalidURL as error:
+        raise ModelDownloadError(
+            f"{what} cannot be asked for: {_said(error)}", "HF_ENDPOINT names the Hub: look at its spelling."
+        ) from error
     except errors.HFValidationError as error:
         raise ModelDownloadError(f"{what}: {error}", "Write OWNER/REPOSITORY:FILE.gguf.") from error
     except errors.OfflineModeIsEnabled as error:
@@ -233,12 +295,22 @@ def _explained(what: str) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise _refused(what, error) from error
     except errors.HTTPError as error:  # type: ignore[attr-defined,unused-ignore]  # of its HTTP library
-        raise ModelDownloadError(
-            f"The Hub could not be reached for {what}: {_said(error)}",
-            "Check the network, and HTTPS_PROXY if there is a proxy; then try again. What arrived is kept.",
-        ) from error
+        raise _unreached(what, error) from error
+    except OverflowError as error:  # a port that is none
+        raise _unreached(what, error) from error
+    except ValueError as error:  # such as a length that is no number
+        raise hub_client.not_the_hub(what, f"its answer cannot be read ({error})") from error
     except OSError as error:
         raise _failed(what, error) from error
+
+
+def _unreached(what: str, error: Exception) -> ModelDownloadError:
+    proxies = hub_client.proxies()
+    through = f"the proxy in {' and '.join(proxies)}" if proxies else "HTTPS_PROXY if there is a proxy"
+    return ModelDownloadError(
+        f"The Hub could not be reached for {what}: {_said(error)}",
+        f"Check the network, and {through}; then try again. What arrived is kept.",
+    )
 
 
 def _refused(what: str, error: Any) -> StardraftError:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from stardraftd import atomic
+from stardraftd.atomic import now, write_json
 from stardraftd.errors import LicenceError, PathError
-from stardraftd.models.small_files import now, write_json
 from stardraftd.paths import state_dir, tilde
 
 
@@ -62,12 +63,12 @@ def agreements() -> dict[str, Agreement]:
     """What was agreed to, by the licence's key. Raises LicenceError when the record cannot be read."""
     path = agreements_path()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Agreement])
+        return msgspec.json.decode(atomic.read(path, own=True), type=dict[str, Agreement])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError) as error:
         raise LicenceError(
-            f"What you agreed to cannot be read from {tilde(path)}: {error}.",
+            f"What you agreed to cannot be read from {tilde(path)}: {_reason(error)}.",
             "Move that file away; you are then asked again.",
         ) from error
 
@@ -83,3 +84,7 @@ def agree(licence: Licence, model: str) -> None:
             f"Your agreement cannot be recorded in {tilde(path)}: {error.strerror}.",
             "Make that folder writable, or name another with STARDRAFT_STATE_DIR.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

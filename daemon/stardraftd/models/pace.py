@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from stardraftd import atomic
 from stardraftd.engine.speeds import CELL_SHARE, SPEEDS_FILE
 from stardraftd.models.memory import KvType
 
@@ -134,7 +135,7 @@ class _File(Struct):
 def measurements(cache_folder: Path) -> tuple[Measured, ...]:
     """What engines measured on this computer, the latest last; nothing where there is no readable file."""
     try:
-        content = msgspec.json.decode((cache_folder / SPEEDS_FILE).read_bytes(), type=_File)
+        content = msgspec.json.decode(atomic.read(cache_folder / SPEEDS_FILE, own=True), type=_File)
     except (OSError, msgspec.MsgspecError):
         return ()
     found: list[Measured] = []

@@ -33,6 +33,7 @@ from stardraftd.models.shapes import SHAPES, Shape, shape_of
 
 Grade = Literal["fits well", "tight", "does not fit"]
 Placement = Literal["CPU", "GPU", "split"]
+KeyCost = Literal["a token", "the prompt"]
 
 CONTEXTS = (2048, 4096, 8192, 16384)
 DEFAULT_CONTEXT = 8192
@@ -63,6 +64,7 @@ class Candidate(Struct, frozen=True):
     file_bytes: int
     path: str = ""
     mixture_of_experts: bool = False
+    can_cut: bool = True
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
     expected_tokens_per_s: what to count on: a measurement as it is, of a bound the share that a measured
     model reaches here, or else that engines usually reach; 0 when nothing is known.
+    a_key_costs: what is evaluated for a key that you type, with all else in the cache.
     """
 
     model: str
@@ -89,6 +92,7 @@ class Row(Struct, frozen=True, kw_only=True):
     short_of: Literal["", "RAM", "VRAM"]
     pace: Pace | None
     expected_tokens_per_s: float = 0.0
+    a_key_costs: KeyCost = "a token"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -136,6 +140,7 @@ def local(path: Path) -> Candidate:
         file_bytes=header.file_size_bytes,
         path=str(path),
         mixture_of_experts=any("_exps." in tensor.name for tensor in header.tensors),
+        can_cut=not header.is_recurrent,
     )
 
 
@@ -275,6 +280,7 @@ def _row(  # noqa: PLR0917 - what makes a row a row
         grade=grade,
         short_of=short_of,
         pace=pace,
+        a_key_costs="a token" if one.can_cut else "the prompt",
     )
 
 

@@ -15,13 +15,13 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from stardraftd.atomic import now
 from stardraftd.engine.gguf_header import FILE_TYPES
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
 from stardraftd.models.licences import LICENCES, Licence, agree, agreements
-from stardraftd.models.small_files import now
 from stardraftd.models.store import Entry, Record, Store, check
 from stardraftd.paths import tilde
 
@@ -328,7 +328,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _is_source(name: str) -> bool:
-    return "/" not in name and (
+    return not any(char in name for char in "/:") and (  # nor a drive of Windows
         name in _SOURCE_FILES or name.endswith((".safetensors", ".safetensors.index.json"))
     )
 

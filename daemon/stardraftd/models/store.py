@@ -20,11 +20,12 @@ import filelock
 import msgspec
 from msgspec import Struct
 
+from stardraftd import atomic
+from stardraftd.atomic import write_json
 from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
 from stardraftd.models.catalogue import KNOWN
-from stardraftd.models.small_files import write_json
 from stardraftd.paths import models_dir, tilde
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
@@ -234,7 +235,7 @@ class Store:
     def _record(self, path: Path, size_bytes: int) -> Record | None:
         """The record of this very file: of another one that was put in its place it says nothing."""
         try:
-            record = msgspec.json.decode(self._record_path(path).read_bytes(), type=Record)
+            record = msgspec.json.decode(atomic.read(self._record_path(path)), type=Record)
         except (OSError, msgspec.DecodeError):
             return None
         return record if record.size_bytes == size_bytes else None

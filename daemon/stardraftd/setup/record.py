@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from stardraftd import atomic
+from stardraftd.atomic import now, write_json, write_whole
 from stardraftd.errors import PathError, StardraftError
-from stardraftd.models.small_files import now, write_json, write_whole
 from stardraftd.paths import state_dir, tilde
 from stardraftd.setup.changes import Change, change, read
 
@@ -53,7 +54,7 @@ def load(name: str) -> Record:
     """The record; an empty one if there is none. Raises PathError when it cannot be read."""
     path = _file(name)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        return msgspec.json.decode(atomic.read(path, own=True), type=Record)
     except FileNotFoundError:
         return Record()
     except (OSError, msgspec.MsgspecError) as error:

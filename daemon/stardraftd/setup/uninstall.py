@@ -137,7 +137,9 @@ def _state() -> list[Part]:
     folder = paths.state_dir()
     engine = _Ours(folder / "engine")
     engine.take(
-        engine.place, r"\.?speeds\.json(\.\d+)?", {"sequences": r"[0-9a-f]+\.sequence|tmp\w+\.new|\w+\.new"}
+        engine.place,
+        r"\.?(speeds|verdicts|libraries)\.json(\.\d+|\.lock)?",
+        {"sequences": r"[0-9a-f]+\.sequence|tmp\w+\.new|\w+\.new"},
     )
     logs = _Ours(folder / "logs")
     logs.take(logs.place, r"(daemon|service)\.log(\.\d+)?")
@@ -148,7 +150,7 @@ def _state() -> list[Part]:
     handled = {engine.place, logs.place, setups.place}
     rest.foreign = [path for path in rest.foreign if path not in handled or path.is_symlink()]
     return [
-        engine.part("what the model has read of open files, and measured speeds"),
+        engine.part("what the model has read of open files, measured speeds, the engine's tests"),
         logs.part("logs"),
         setups.part(RECORDS),
         rest.part("statistics of suggestions, licences agreed to"),

@@ -8,7 +8,7 @@
     index, words, chunking, ranking     which chunks are like which
     definitions, recent                 what names stand for; where the person was lately
     scan, watching, reading             the disk, in bounds of time and memory
-    allowed, secrets, ignore, kinds     what may be read at all
+    allowed, ignore, kinds     what may be read at all (and stardraftd.privacy: secrets)
     settings   the bounds
     telling    what the index says of itself, to programs and people
 

@@ -3,7 +3,7 @@
 A text comes out of `text` (of the disk) or `check` (of an open document) or not at all. What is asked:
 
     outside     not below a folder of this editor, or below it only by a link
-    secret_file its name is that of a secret (secrets.py)
+    secret_file its name is that of a secret (stardraftd.privacy)
     ignored     .gitignore or .stardraftignore exclude it, or they cannot be read
     kind        no source that is known here; a folder of caches or of others' code
     generated   written by a program, or minified
@@ -15,13 +15,14 @@ A text comes out of `text` (of the disk) or `check` (of an open document) or not
 Lines with other secrets are looked for chunk by chunk, where the chunk is chosen (finding.py).
 """
 
-# ruff: noqa: PTH118, PTH119, PTH120 - paths are strings here: there are many, and a Path costs microseconds
+# ruff: noqa: PTH118, PTH119, PTH120, PTH117 - paths are strings here: there are many, and a Path costs microseconds
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from stardraft_lsp.context.ignore import IgnoreRules, global_excludes_path
+from stardraft_lsp.context.git_index import MAX_INDEX_BYTES
+from stardraft_lsp.context.ignore import IgnoreRules
 from stardraft_lsp.context.kinds import (
     family_of,
     has_generated_name,
@@ -30,8 +31,9 @@ from stardraft_lsp.context.kinds import (
     is_skipped_folder,
 )
 from stardraft_lsp.context.reading import Filesystem, Stamp
-from stardraft_lsp.context.secrets import holds_key, holds_private_key, is_secret_name, is_suspicious_name
 from stardraft_lsp.context.settings import ContextSettings
+from stardraftd.privacy.content import holds_key, holds_private_key
+from stardraftd.privacy.names import is_secret_name, is_suspicious_name
 
 Reason = Literal[
     "",
@@ -66,21 +68,28 @@ class Allowed:
     """The rules for the folders of one editor. For the background thread: it reads ignore files.
 
     roots: the workspace's folders, absolute, as the editor names them; links in them are resolved.
+    tick: called often in long work (scan.Pace).
     """
 
-    def __init__(self, roots: Sequence[str], disk: Filesystem, settings: ContextSettings) -> None:
+    def __init__(
+        self,
+        roots: Sequence[str],
+        disk: Filesystem,
+        settings: ContextSettings,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self._disk = disk
         self._settings = settings
         self._rules: dict[str, IgnoreRules] = {}
-        global_excludes = ""
-        if settings.use_global_excludes:
-            try:
-                global_excludes = self._read_ignore(global_excludes_path()) or ""
-            except OSError:  # it is the person's own and optional
-                global_excludes = ""
         for root in roots:
             real = _real_or_itself(disk, root)
-            self._rules[real] = IgnoreRules(real, self._read_ignore, global_excludes)
+            self._rules[real] = IgnoreRules(
+                real,
+                self._read_ignore,
+                read_own=self._read_own if settings.use_global_excludes else None,
+                read_bytes=self._read_index,
+                tick=tick,
+            )
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -91,6 +100,11 @@ class Allowed:
         """Ignore files changed."""
         for rules in self._rules.values():
             rules.forget()
+
+    def forget_tracked(self) -> None:
+        """Files may have been added to a repository, or taken out of it."""
+        for rules in self._rules.values():
+            rules.forget_tracked()
 
     def relative(self, path: str) -> str:
         """The path within its folder, with "/", as the model sees it."""
@@ -170,6 +184,9 @@ class Allowed:
         """Whether a document is not to be completed itself, by its path. A lone file is no outsider here."""
         if is_secret_name(path.replace(os.sep, "/")):
             return "secret_file"
+        path = os.path.normpath(path)
+        if not os.path.isabs(path):
+            return ""  # `untitled:notes.py`: a name, and nowhere on this disk
         try:
             real = self._disk.real(path)
         except OSError:
@@ -202,14 +219,27 @@ class Allowed:
 
     def _read_ignore(self, path: str) -> str | None:
         try:
-            _, data = self._disk.read(path, _MAX_IGNORE_BYTES)
+            _, data = self._disk.read(path, _MAX_IGNORE_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError:
             if os.path.basename(path) in (".git", "HEAD", "exclude"):
                 return None  # a folder of this name
             raise
+        if len(data) > _MAX_IGNORE_BYTES:
+            raise OSError(f"{path} has more than {_MAX_IGNORE_BYTES:,} bytes")
         return data.decode("utf-8", "replace")
+
+    def _read_own(self, path: str) -> str | None:
+        """The user's own files may be links: to a folder of settings that is kept elsewhere."""
+        return self._read_ignore(self._disk.real(path))
+
+    def _read_index(self, path: str) -> bytes | None:
+        try:
+            _, data = self._disk.read(path, MAX_INDEX_BYTES + 1)
+        except OSError:
+            return None
+        return data if len(data) <= MAX_INDEX_BYTES else None
 
 
 def why_no_suggestions_in(text: str) -> Reason:

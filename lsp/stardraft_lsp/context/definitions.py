@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from stardraft_lsp.context.words import words_of
+from stardraftd.patterns import linear
 
 _NEAR_LINES = 15
 MAX_NAMES = 24
@@ -84,21 +85,22 @@ _IS_CLASS = re.compile(
 )
 
 _IMPORTS = {
-    "python": re.compile(
+    "python": linear(
         r"^[ \t]*from[ ]+(?P<module>[\w.]+)[ ]+import[ ]+(?:\((?P<many>[^)]*)\)|(?P<names>[^\n#]+))"
         r"|^[ \t]*import[ ]+(?P<plain>[\w., ]+)",
-        re.MULTILINE,
+        multiline=True,
     ),
-    "javascript": re.compile(
+    "javascript": linear(
         r"""^[ \t]*(?:import|export)[ ]+(?:type[ ]+)?"""
         r"""(?P<names>[^'";]*?)[ ]*from[ ]*['"](?P<module>[^'"]+)['"]"""
         r"""|^[ \t]*(?:const|let|var)[ ]+(?P<required>[^=;]+?)=[ ]*require\(['"](?P<path>[^'"]+)['"]\)""",
-        re.MULTILINE,
+        multiline=True,
     ),
-    "rust": re.compile(r"^[ \t]*(?:pub[ ]+)?use[ ]+(?P<used>[^;]+);", re.MULTILINE),
-    "jvm": re.compile(r"^[ \t]*import[ ]+(?:static[ ]+)?(?P<module>[\w.]+)\.(?P<names>\w+)", re.MULTILINE),
-    "php": re.compile(r"^[ \t]*use[ ]+(?P<module>[\w\\]+)\\(?P<names>\w+)", re.MULTILINE),
+    "rust": linear(r"^[ \t]*(?:pub[ ]+)?use[ ]+(?P<used>[^;]+);", multiline=True),
+    "jvm": linear(r"^[ \t]*import[ ]+(?:static[ ]+)?(?P<module>[\w.]+)\.(?P<names>\w+)", multiline=True),
+    "php": linear(r"^[ \t]*use[ ]+(?P<module>[\w\\]+)\\(?P<names>\w+)", multiline=True),
 }
+_FILE_END = linear(r"(?:/__init__|/index|/mod|/lib)?\.[^./]+(?:\.ts)?$")
 _HEAD_CHARACTERS = 6_000
 _MAX_LINE_CHARACTERS = 240  # longer ones define nothing that is worth the time to look
 
@@ -158,10 +160,8 @@ def names_near(prefix: str, suffix: str) -> list[str]:
 
 def agreement(path: str, module: str) -> int:
     """How many parts of a file's path and of the module that an import names agree, from the end."""
-    parts = [
-        part for part in re.split(r"[./\\:]+", module) if part and part not in ("crate", "self", "super")
-    ]
-    stem = re.sub(r"(?:/__init__|/index|/mod|/lib)?\.[^./]+(?:\.ts)?$", "", path)
+    parts = [part for part in re.split(r"[./\\:]", module) if part and part not in ("crate", "self", "super")]
+    stem = _FILE_END.sub("", path)
     n_agreeing = 0
     for ours, theirs in zip(reversed(stem.split("/")), reversed(parts), strict=False):
         if ours != theirs:

@@ -19,9 +19,9 @@ from stardraft_lsp.context.placing import Candidate, Kind, Placed
 from stardraft_lsp.context.ranking import overlap, shared_lines, telling_lines
 from stardraft_lsp.context.recent import Recent, Region, region_text
 from stardraft_lsp.context.scan import Pace
-from stardraft_lsp.context.secrets import has_secret
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.words import definition_number, number_of, words_of
+from stardraftd.privacy.content import has_secret
 
 # How much of the text around the cursor says what is being written.
 _BEFORE_LINES, _AFTER_LINES = 30, 8

@@ -19,11 +19,12 @@ from stardraft_lsp.context.index import Index
 from stardraft_lsp.context.kinds import family_of
 from stardraft_lsp.context.known import ContextStatus, Edit, Known
 from stardraft_lsp.context.placing import Placement, Reuse
-from stardraft_lsp.context.reading import PatientDisk, local_path
+from stardraft_lsp.context.reading import PatientDisk
 from stardraft_lsp.context.recent import Recent
 from stardraft_lsp.context.scan import Pace, Scanner, finish
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.watching import Watching
+from stardraftd.privacy.uris import paths_in
 
 _MAX_CHANGED = 5_000  # paths; more are read by a scan
 _MAX_PLACEMENTS = 64
@@ -115,7 +116,7 @@ class Gatherer:
 
     def begin(self, roots: tuple[str, ...]) -> None:
         """The workspace has these folders now."""
-        self._allowed = Allowed(roots, self._disk, self._settings)
+        self._allowed = Allowed(roots, self._disk, self._settings, self._pace.tick)
         self._scanner = Scanner(
             disk=self._disk,
             allowed=self._allowed,
@@ -146,7 +147,7 @@ class Gatherer:
             except OSError:
                 real = ""
         self._documents[uri] = OpenDocument(uri, real, text, self._clock() - self._settings.reindex_s)
-        self._judge(uri, path)
+        self._judge(uri)
         self._scanner.live = {document.path for document in self._documents.values()}
 
     def viewed(self, uri: str, line: int) -> None:
@@ -264,8 +265,10 @@ class Gatherer:
             del self._placements[next(iter(self._placements))]
         return placement
 
-    def _judge(self, uri: str, path: str) -> None:
-        self._known.judged(uri, self._allowed.why_no_suggestions(path) if path else "")
+    def _judge(self, uri: str) -> None:
+        """By every path in the address: a notebook's cell is not `file:`, and is in a file all the same."""
+        reasons = (self._allowed.why_no_suggestions(path) for path in paths_in(uri))
+        self._known.judged(uri, next((reason for reason in reasons if reason), ""))
 
     def _check_rules(self) -> bool:
         """Ignore files changed: everything that is known, ready or open is looked at again."""
@@ -274,7 +277,7 @@ class Gatherer:
         self._forget_rules = False
         self._allowed.forget()
         for uri in list(self._documents):
-            self._judge(uri, local_path(uri))
+            self._judge(uri)
         for path in self._index.paths():
             if self._allowed.why_not(path):
                 self._index.remove(path)
@@ -322,6 +325,7 @@ class Gatherer:
         if not self._settings.enabled:  # nothing is sent of what is there: it need not be read
             self._scanned_at = self._clock()
             return
+        self._allowed.forget_tracked()
         folders = {os.path.dirname(document.path) for document in self._documents.values() if document.path}
         self._scan = self._scanner.scan(sorted(folders))
         self._report(is_scanning=True)

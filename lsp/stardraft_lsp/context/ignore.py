@@ -1,144 +1,219 @@
-"""What .gitignore and .stardraftignore exclude, as git reads them: nested, with negations.
+"""What .gitignore and .stardraftignore exclude, as Git reads them: nested, with negations.
 
 Each file speaks for its folder and what is below; the last pattern that matches decides, and files further
 down have the last word. What is below an excluded folder cannot be taken back in. `.stardraftignore` has the
 same syntax and is read apart: it can only exclude more. Above a workspace's folder, the files up to the
-repository's top apply; `.git/info/exclude` and the person's global excludes come first (weakest).
+repository's top apply; `.git/info/exclude` and the user's own excludes come first (weakest). What Git tracks
+is not ignored by Git's rules, whatever the patterns say.
 
-The patterns are matched by pathspec. Ignore files are read when a folder is first asked about, so this is
-for the background thread; `forget` after one has changed.
+A folder that was opened on purpose is not excluded, nor is what is in it only for being in it: patterns
+above it that say so (`build/`, `build/*`, `*`) do not count; others (`*.log`) do.
+
+Ignore files are read when a folder is first asked about, so this is for the background thread; `forget`
+after one has changed, `forget_tracked` now and then.
 """
 
-# ruff: noqa: PTH118, PTH120 - paths are strings here: there are many, and a Path costs microseconds
+# ruff: noqa: PTH118, PTH120, PTH206 - paths are strings here: there are many, and a Path costs microseconds
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
-from pathspec import GitIgnoreSpec
+from stardraft_lsp.context.git_config import (
+    ReadText,
+    Repository,
+    default_excludes_file,
+    ignore_config,
+    repository_of,
+)
+from stardraft_lsp.context.git_index import ReadBytes, Tracked, read_tracked
+from stardraft_lsp.context.ignore_lines import IgnoreFile, IgnoreLine, read_lines
 
 IGNORE_FILES = (".gitignore", ".stardraftignore")
-# A file's text; None when there is none. Raises OSError when it cannot be told.
-ReadText = Callable[[str], str | None]
+# A name that no file has: what is said of it is said of everything in a folder.
+_ANY_NAME = "\x01"
 
 
 class IgnoreRules:
     """The ignore files of the folders below `root`, an absolute path without links.
 
     read: reads one ignore file. Its OSError is passed on: where rules cannot be read, nothing is known.
-    global_excludes: the text of the person's own ignore file.
+    global_excludes: the text of the user's own ignore file, where the configuration names none.
+    read_own: reads the user's configuration and ignore file; without it they do not count.
+    read_bytes: reads a repository's index; without it, nothing counts as tracked.
     """
 
-    def __init__(self, root: str, read: ReadText, global_excludes: str = "") -> None:
+    def __init__(
+        self,
+        root: str,
+        read: ReadText,
+        global_excludes: str = "",
+        *,
+        read_own: ReadText | None = None,
+        read_bytes: ReadBytes | None = None,
+        tick: Callable[[], None] = lambda: None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._root = root
         self._read = read
         self._global_excludes = global_excludes
-        self._specs: dict[tuple[str, str], GitIgnoreSpec | None] = {}
-        self._folders: dict[str, bool] = {}
-        self._bases: list[str] | None = None
-        self._first: list[tuple[str, GitIgnoreSpec]] = []
+        self._read_own = read_own
+        self._read_bytes = read_bytes
+        self._tick = tick
+        self._environ = environ
+        self.forget()
 
     def forget(self) -> None:
         """Everything is read anew when it is next asked for."""
-        self._specs.clear()
-        self._folders.clear()
-        self._bases = None
+        self._specs: dict[tuple[str, str], IgnoreFile | None] = {}
+        self._folders: dict[tuple[str, str], bool] = {}
+        self._bases: list[str] | None = None
+        self._first: list[IgnoreFile] = []
+        self._repository: Repository | None = None
+        self._ignore_case = False
+        self._is_root_excluded: dict[str, bool] = {}
+        self.forget_tracked()
+
+    def forget_tracked(self) -> None:
+        """The repository's index is read anew when it is next asked for."""
+        self._tracked: Tracked | None = None
 
     def is_ignored(self, path: str) -> bool:
         """Whether a file below the root is excluded. Raises OSError where an ignore file cannot be read."""
-        return self.is_folder_ignored(os.path.dirname(path)) or self._decide(path, is_folder=False)
+        return self._is_excluded_by(".stardraftignore", path, is_folder=False) or (
+            self._is_excluded_by(".gitignore", path, is_folder=False)
+            and not self._is_tracked(path, is_folder=False)
+        )
 
     def is_folder_ignored(self, folder: str) -> bool:
-        """Whether a folder, the root or below, is excluded, or one that holds it."""
-        known = self._folders.get(folder)
+        """Whether a folder, the root or below, is excluded with all that is in it."""
+        return self._is_folder_excluded(".stardraftignore", folder) or (
+            self._is_folder_excluded(".gitignore", folder) and not self._is_tracked(folder, is_folder=True)
+        )
+
+    def _is_excluded_by(self, name: str, path: str, *, is_folder: bool) -> bool:
+        return self._is_folder_excluded(name, os.path.dirname(path)) or self._decide(
+            name, path, is_folder=is_folder
+        )
+
+    def _is_folder_excluded(self, name: str, folder: str) -> bool:
+        if len(folder) <= len(self._root):
+            return False  # opened on purpose
+        key = (name, folder)
+        known = self._folders.get(key)
         if known is None:
-            # The root was opened on purpose: it is not excluded by what stands above it.
-            known = len(folder) > len(self._root) and (
-                self.is_folder_ignored(os.path.dirname(folder)) or self._decide(folder, is_folder=True)
-            )
-            self._folders[folder] = known
+            known = self._folders[key] = self._is_excluded_by(name, folder, is_folder=True)
         return known
 
-    def _decide(self, path: str, *, is_folder: bool) -> bool:
-        return any(self._decide_by(name, path, is_folder=is_folder) for name in IGNORE_FILES)
-
-    def _decide_by(self, name: str, path: str, *, is_folder: bool) -> bool:
-        for base in self._bases_of(os.path.dirname(path)):
-            spec = self._spec(base, name)
-            verdict = _verdict(spec, base, path, is_folder=is_folder)
-            if verdict is not None:
-                return verdict
-        if name == ".gitignore":
-            for base, first in self._first:
-                verdict = _verdict(first, base, path, is_folder=is_folder)
-                if verdict is not None:
-                    return verdict
-        return False
-
-    def _bases_of(self, folder: str) -> Iterator[str]:
-        """The folders whose ignore files speak about what is in `folder`, the strongest first."""
+    def _decide(self, name: str, path: str, *, is_folder: bool) -> bool:
+        """By the patterns that fit the path itself, the strongest first."""
         above = self._above()
+        is_purpose = self._is_opened_on_purpose(name)
+        for base in self._below(os.path.dirname(path)):
+            line = self._line(base, name, path, is_folder=is_folder)
+            if line is not None:
+                return not line.takes_back
+        for base in above:
+            embracing = base == self._root or not is_purpose
+            line = self._line(base, name, path, is_folder=is_folder, with_embracing=embracing)
+            if line is not None:
+                return not line.takes_back
+        line = self._first_line(name, path, is_folder=is_folder, with_embracing=not is_purpose)
+        return line is not None and not line.takes_back
+
+    def _first_line(
+        self, name: str, path: str, *, is_folder: bool, with_embracing: bool = True
+    ) -> IgnoreLine | None:
+        """The line that decides in the excludes of the repository and the user."""
+        names = _names(self._above()[-1], path)
+        found = (
+            first.verdict(names, is_folder=is_folder, with_embracing=with_embracing)
+            for first in (self._first if name == ".gitignore" else ())
+        )
+        return next((line for line in found if line is not None), None)
+
+    def _line(
+        self, base: str, name: str, path: str, *, is_folder: bool, with_embracing: bool = True
+    ) -> IgnoreLine | None:
+        spec = self._spec(base, name)
+        if spec is None:
+            return None
+        return spec.verdict(_names(base, path), is_folder=is_folder, with_embracing=with_embracing)
+
+    def _is_opened_on_purpose(self, name: str) -> bool:
+        """Whether the root, or everything in it, is excluded by what stands above it."""
+        known = self._is_root_excluded.get(name)
+        if known is None:
+            self._is_root_excluded[name] = False  # while it is found out
+            known = self._is_root_excluded[name] = self._find_out(name)
+        return known
+
+    def _find_out(self, name: str) -> bool:
+        place, top = self._root, self._above()[-1]
+        while len(place) > len(top):
+            line = self._line_above(name, place, is_folder=True)
+            if line is not None and not line.takes_back:
+                return True
+            place = os.path.dirname(place)
+        line = self._line_above(name, os.path.join(self._root, _ANY_NAME), is_folder=False)
+        # A pattern without a place (`*`) is not about this folder: `!*.py` may follow it.
+        return line is not None and not line.takes_back and line.has_place
+
+    def _line_above(self, name: str, path: str, *, is_folder: bool) -> IgnoreLine | None:
+        """The line that decides about a path in the files above the root, and in the excludes."""
+        for base in self._above()[1:]:
+            is_below = path.startswith(base.rstrip(os.sep) + os.sep)
+            line = self._line(base, name, path, is_folder=is_folder) if is_below else None
+            if line is not None:
+                return line
+        return self._first_line(name, path, is_folder=is_folder)
+
+    def _below(self, folder: str) -> Iterator[str]:
+        """The folders below the root whose ignore files speak of what is in `folder`, the strongest first."""
         while len(folder) > len(self._root):
             yield folder
             folder = os.path.dirname(folder)
-        yield from above
 
     def _above(self) -> list[str]:
         """The root and the folders over it, up to the repository's top; the root alone outside of one."""
         if self._bases is None:
+            self._repository = repository = repository_of(self._root, self._read)
             bases = [self._root]
-            top = self._root
-            while not self._is_top(top):
-                above = os.path.dirname(top)
-                if above == top:
-                    bases = [self._root]
-                    break
-                bases.append(above)
-                top = above
-            self._first = []
-            exclude = self._read(os.path.join(bases[-1], ".git", "info", "exclude"))
-            for text in (exclude, self._global_excludes):
-                if text:
-                    self._first.append((bases[-1], GitIgnoreSpec.from_lines(_sound_lines(text))))
+            while repository is not None and bases[-1] != repository.top:
+                bases.append(os.path.dirname(bases[-1]))
             self._bases = bases
+            self._first = list(self._read_first(repository))
         return self._bases
 
-    def _is_top(self, folder: str) -> bool:
-        """A repository's top; the `.git` of a worktree or submodule is a file."""
-        return self._read(os.path.join(folder, ".git", "HEAD")) is not None or (
-            self._read(os.path.join(folder, ".git")) is not None
-        )
+    def _read_first(self, repository: Repository | None) -> Iterator[IgnoreFile]:
+        """`.git/info/exclude` and the user's own excludes, the stronger first."""
+        own = self._global_excludes
+        if self._read_own is not None:
+            config = ignore_config(repository, self._read_own, self._environ)
+            self._ignore_case = config.ignore_case
+            try:
+                own = self._read_own(config.excludes_file or default_excludes_file(self._environ)) or ""
+            except OSError:  # it is the user's own and optional
+                own = ""
+        exclude = self._read(os.path.join(repository.common, "info", "exclude")) if repository else None
+        for text in (exclude, own):
+            if text:
+                yield read_lines(text, ignore_case=self._ignore_case)
 
-    def _spec(self, folder: str, name: str) -> GitIgnoreSpec | None:
+    def _is_tracked(self, path: str, *, is_folder: bool) -> bool:
+        repository = self._repository
+        if repository is None or self._read_bytes is None:
+            return False
+        if self._tracked is None:
+            self._tracked = read_tracked(repository.store, self._read_bytes, self._tick)
+        return self._tracked.has("/".join(_names(repository.top, path)), is_folder=is_folder)
+
+    def _spec(self, folder: str, name: str) -> IgnoreFile | None:
         key = (folder, name)
         if key not in self._specs:
             text = self._read(os.path.join(folder, name))
-            self._specs[key] = GitIgnoreSpec.from_lines(_sound_lines(text)) if text else None
+            self._specs[key] = read_lines(text, ignore_case=self._ignore_case) if text else None
         return self._specs[key]
 
 
-def _verdict(spec: GitIgnoreSpec | None, base: str, path: str, *, is_folder: bool) -> bool | None:
-    if spec is None:
-        return None
-    relative = path[len(base.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
-    return spec.check_file(f"{relative}/" if is_folder else relative).include
-
-
-def _sound_lines(text: str) -> list[str]:
-    """The lines that are patterns; git passes over the others in silence."""
-    lines = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()[:20_000]
-    return lines if _are_patterns(lines) else [line for line in lines if _are_patterns([line])]
-
-
-def _are_patterns(lines: list[str]) -> bool:
-    try:
-        GitIgnoreSpec.from_lines(lines)
-    except ValueError:
-        return False
-    return True
-
-
-def global_excludes_path() -> str:
-    """Where git looks for the person's own excludes if not configured otherwise."""
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return os.path.join(home, "git", "ignore")
+def _names(base: str, path: str) -> list[str]:
+    return path[len(base.rstrip(os.sep)) + 1 :].split(os.sep)

@@ -6,7 +6,8 @@ from typing import Literal
 
 from stardraft_lsp.context.allowed import Reason, why_no_suggestions_in
 from stardraft_lsp.context.placing import Reuse
-from stardraft_lsp.context.secrets import is_secret_name
+from stardraftd.privacy.names import is_secret_name
+from stardraftd.privacy.uris import paths_in
 from stardraftd.protocol import ContextChunk
 
 # Why a document gets no suggestions. "checking": its folder's ignore files are not read yet.
@@ -51,8 +52,11 @@ class Known:
 
     # --- the editor's thread -------------------------------------------------------------------------------
 
-    def add(self, uri: str, path: str, text: str) -> None:
-        self._reasons[uri] = ("secret_file" if is_secret_name(path) else "checking") if path else ""
+    def add(self, uri: str, text: str) -> None:
+        paths = paths_in(uri)
+        is_somewhere = any("/" in path for path in paths)  # `untitled:Untitled-1` is nowhere
+        secret = any(is_secret_name(path) for path in paths)
+        self._reasons[uri] = "secret_file" if secret else "checking" if is_somewhere else ""
         self.look_for_key(uri, text)
 
     def remove(self, uri: str) -> None:

@@ -93,7 +93,7 @@ class ContextSource:
 
     def document_opened(self, uri: str, text: str) -> None:
         path = local_path(uri)
-        self._known.add(uri, path, text)
+        self._known.add(uri, text)
         self._send(lambda: self._gatherer.opened(uri, path, text))
 
     def document_changed(self, uri: str, text: str, edits: Sequence[Edit] | None = None) -> None:

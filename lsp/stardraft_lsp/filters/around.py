@@ -15,7 +15,7 @@ SEEN_CHARACTERS = 4000  # of the text on either side
 # A line's white space; comments and lists have their own.
 _INDENTED = re.compile(r"^[ \t]*(?=[^\s*#/-])", re.MULTILINE)
 _CLOSERS = re.compile(r"[\s)\]}>\"'`]*")
-_DUST = re.compile(r"[\s)\]}>\"'`;,]*\Z")
+_DUST = frozenset(")]}>\"'`;,")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Around:
         rest = self.rest
         if self.auto_closed:
             rest = rest.removeprefix(self.auto_closed)
-        return bool(_DUST.match(rest))
+        return all(character in _DUST or character.isspace() for character in rest)
 
     @cached_property
     def closers(self) -> str:

@@ -3,15 +3,15 @@
 What is taken back here is taken back at the end of a generation only.
 """
 
-import re
-
 from stardraft_lsp.filters.around import Around, leading
 from stardraft_lsp.filters.draft import Draft
+from stardraftd.patterns import linear
 
 MIN_VISIBLE = 2  # accepting costs one key: a single character is typed as quickly
-_HALF = re.compile(r"(?:\w+|[^\w\s]*[(\[{,=+*/<>&|.:!-]+)\s*\Z")
-_OPENERS = re.compile(r"(?:[{(\[:]|\b(?:do|then)|=>|->)\s*\Z")
-_STATEMENT = re.compile(
+_HALF = linear(r"(?:\w+|[^\w\s]*[(\[{,=+*/<>&|.:!-]+)\s*$")
+_MARKS = linear(r"[^\w\s)\]}\"'`;]+\s*$")
+_OPENERS = linear(r"(?:[{(\[:]|\b(?:do|then)|=>|->)\s*$")
+_STATEMENT = linear(
     r"\s*(?:if|for|while|with|def|class|else|elif|try|switch|match|fn|func|function|impl|struct|enum|unless|until|case"
     r"|catch|except|finally|do|begin|async|public|private|protected|static|interface|namespace|module|describe|it)\b"
 )
@@ -30,7 +30,7 @@ def half_word(draft: Draft, _around: Around) -> Draft:
         return draft
     before = text[: found.start()]
     # `foo.ba` goes back to `foo`, not to `foo.`
-    again = re.search(r"[^\w\s)\]}\"'`;]+\s*\Z", before)
+    again = _MARKS.search(before)
     if found.group()[0].isalnum() or found.group()[0] == "_":
         before = before[: again.start()] if again and not text[: again.start()].isspace() else before
     return draft.trimmed(len(before.rstrip()), "half_word")

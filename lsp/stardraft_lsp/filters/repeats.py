@@ -19,7 +19,6 @@ N_TIMES = 3  # lines said so often are a loop
 _WORD = re.compile(r"\w+|[^\w\s]")
 _LOOP = re.compile(r"(\S[^\n]{2,40}?)\1{5,}")
 _LONG_RUN = re.compile(r"([^\n\w])\1{99,}|(\w)\2{19,}")
-_TAG = re.compile(r"\s*</")
 
 
 def repeats_above(draft: Draft, around: Around) -> Draft:
@@ -54,7 +53,7 @@ def _may_not_follow_itself(line: str) -> bool:
     """Whether a line right below itself is a mistake: words, and no row of a table."""
     code = "".join(line.split())
     letters = sum(char.isalpha() for char in code)
-    return len(code) >= MIN_LINE and letters >= 3 and not _TAG.match(line)
+    return len(code) >= MIN_LINE and letters >= 3 and not line.lstrip().startswith("</")
 
 
 def _stand_above(said: list[str], above: tuple[str, ...]) -> bool:

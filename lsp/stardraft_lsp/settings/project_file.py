@@ -11,9 +11,7 @@ Whoever wrote it may mean harm: it is read only as an ordinary file of limited s
 not the project's to make is refused with the whole file.
 """
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 from stardraft_lsp.settings.globs import Glob, glob
 from stardraft_lsp.settings.layer import MAX_SECTIONS, Layer, checked
 from stardraft_lsp.settings.policy import PROJECT_RULES
+from stardraftd import atomic
 from stardraftd.errors import ConfigError
 
 PROJECT_FILE = ".stardraft.toml"
@@ -162,32 +161,11 @@ def _path_of(header: str) -> tuple[str, ...] | None:
 
 def _read(file: Path) -> str | None:
     """The text; None when there is no such file. Raises ConfigError."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(file, flags)  # a pipe of that name must not hold us up
+        return atomic.text_of(atomic.read(file, MAX_FILE_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ConfigError(f"{shown(file)} cannot be read: {error.strerror or error}.") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{shown(file)} is no ordinary file.")
-        content = _content(descriptor)
-    except OSError as error:
-        raise ConfigError(f"{shown(file)} cannot be read: {error.strerror or error}.") from error
-    finally:
-        os.close(descriptor)
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(f"{shown(file)} is larger than {MAX_FILE_BYTES} bytes.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{shown(file)} is not UTF-8.", "Save the file as UTF-8.") from error
-
-
-def _content(descriptor: int) -> bytes:
-    """What is in the file, up to one byte more than it may have."""
-    content = b""
-    while len(content) <= MAX_FILE_BYTES and (more := os.read(descriptor, MAX_FILE_BYTES + 1 - len(content))):
-        content += more
-    return content
+    except ValueError as error:
+        raise ConfigError(f"{shown(file)}: {error}.", "Save the file as UTF-8.") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.errors import RequestError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraft_lsp.stats.store import Store
@@ -73,7 +74,7 @@ def stats(
     if json:
         _print_json(summary)
     elif summary.is_empty:
-        typer.echo(EMPTY.format(since=f" since {day}"))
+        tell(EMPTY.format(since=f" since {day}"))
     elif chart is None:
         from stardraft_lsp.stats.table import show
 
@@ -81,7 +82,7 @@ def stats(
     if chart is not None and not summary.is_empty:
         _draw(summary, chart)
         if not json:
-            typer.echo(f"Written: {chart}")
+            tell(f"Written: {chart}")
 
 
 def since_when(text: str, now_s: float) -> float:
@@ -103,12 +104,12 @@ def _forget(store: "Store", *, ask: bool) -> None:
     from stardraftd.paths import tilde
 
     if not store.file.exists():
-        typer.echo("There are no figures to delete.")
+        tell("There are no figures to delete.")
         return
     if ask:
         typer.confirm(f"Delete all figures in {tilde(store.file)}?", abort=True)
     store.forget()
-    typer.echo("All figures are deleted. Editors that run begin to count anew.")
+    tell("All figures are deleted. Editors that run begin to count anew.")
 
 
 def _draw(summary: "Summary", file: Path) -> None:

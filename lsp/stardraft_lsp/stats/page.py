@@ -6,6 +6,7 @@ from html import escape
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
 from stardraft_lsp.stats.table import GROUP_COLUMNS, group_cells, headline, overview
+from stardraftd.patterns import linear
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
@@ -15,7 +16,7 @@ th { border-bottom: 1px solid #bbb } caption { text-align: left; font-weight: 60
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _PROLOGUE = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
-_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_METADATA = linear(r"<metadata>.*?</metadata>", dot_all=True)
 
 
 def page(summary: Summary, svg: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stardraft_lsp.stats.facts import Cost, Fate, Look, Silence
 from stardraft_lsp.stats.kept import LOOKS_S, kept_share
+from stardraftd import atomic
 from stardraftd.errors import StardraftError
 from stardraftd.paths import state_dir, tilde
 
@@ -382,7 +383,7 @@ def _damage(file: Path | None) -> Iterator[None]:
 def _make_private(file: Path) -> None:
     """The file exists, and is this user's alone. Raises OSError."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = atomic.open_file(file, os.O_RDWR | os.O_CREAT, own=True)
     try:
         if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o077:
             os.fchmod(descriptor, 0o600)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
+from stardraftd import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,9 +15,8 @@ _KEPT = {"30 s": "30 s", "120 s": "2 min", "600 s": "10 min"}
 
 def show(summary: Summary) -> None:
     """Writes the tables to stdout."""
-    from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = printable.console()
     console.print(headline(summary), style="bold")
     console.print()
     console.print(_overview(summary.all))

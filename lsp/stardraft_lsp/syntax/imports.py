@@ -4,9 +4,10 @@ Read from the statement's text by a pattern per language; that it is an import s
 Which file a module is, is the context's business.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from stardraftd.patterns import IDENTIFIER, Linear, linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,21 @@ class Import:
     names: tuple[str, ...] = ()
 
 
-_WORD = re.compile(r"[^\W\d]\w*")
-_ALIAS = re.compile(r"\s+as\s+\S+$")
-_QUOTED = re.compile(r"""["'<]([^"'<>]+)["'>]""")
-_REQUIRE = re.compile(r"""\b(?:require|import)\s*\(?\s*["']([^"']+)["']""")
-_RUBY = re.compile(r"""^(?:require|require_relative|load)\b\s*\(?\s*["']([^"']+)["']""")
-_SOURCE = re.compile(r"""^(?:source|\.)\s+["']?([^"'\s;]+)""")
-_INCLUDE = re.compile(r"""(?:require|include)(?:_once)?\b[^"']*["']([^"']+)["']""")
+_WORD = linear(IDENTIFIER)
+_ALIAS = linear(r"\s+as\s+\S+$")
+_QUOTED = linear(r"""["'<]([^"'<>]+)["'>]""")
+_REQUIRE = linear(r"""\b(?:require|import)\s*\(?\s*["']([^"']+)["']""")
+_RUBY = linear(r"""^(?:require|require_relative|load)\b\s*\(?\s*["']([^"']+)["']""")
+_SOURCE = linear(r"""^(?:source|\.)\s+["']?([^"'\s;]+)""")
+_FROM = linear(r"""(?:\bfrom\s*|^import\s*)["']([^"']+)["']""")
+_TYPE = linear(r":\s*\w+")
+_USE = linear(r"^(?:pub(?:\([^)]*\))?\s+)?use\s+")
+_JAVA_IMPORT = linear(r"^import\s+(?:static\s+)?")
+_USING = linear(r"^(?:global\s+)?using\s+(?:static\s+)?(?:\w+\s*=\s*)?")
+_PHP_USE = linear(r"^use\s+(?:function\s+|const\s+)?")
+_LOCAL = linear(r"(?:local\s+)?(\w+)\s*=")
+_DOTTED = linear(r"[\w.]+")
+_INCLUDE = linear(r"""(?:require|include)(?:_once)?\b[^"']*["']([^"']+)["']""")
 
 
 def imports_in(statement: str, language: str) -> tuple[Import, ...]:
@@ -42,7 +51,7 @@ def _python(statement: str) -> tuple[Import, ...]:
 
 def _javascript(statement: str) -> tuple[Import, ...]:
     if statement.startswith(("import ", "export ", "import{", "export{", 'import"', "import'")):
-        found = re.search(r"""(?:\bfrom\s*|^import\s*)["']([^"']+)["']""", statement)
+        found = _FROM.search(statement)
         if found is None:
             return ()
         clause = statement[: found.start()].partition(" ")[2]
@@ -54,7 +63,7 @@ def _javascript(statement: str) -> tuple[Import, ...]:
     if found is None:
         return ()
     names, equals, _ = statement[: found.start()].partition("=")
-    names = re.sub(r":\s*\w+", "", names) if equals else ""
+    names = _TYPE.sub("", names) if equals else ""
     return (Import(found.group(1), tuple(_WORD.findall(names))),)
 
 
@@ -72,7 +81,7 @@ def _c(statement: str) -> tuple[Import, ...]:
 
 
 def _rust(statement: str) -> tuple[Import, ...]:
-    path = re.sub(r"^(?:pub(?:\([^)]*\))?\s+)?use\s+", "", statement).rstrip("; ")
+    path = _USE.sub("", statement).rstrip("; ")
     module, brace, group = path.partition("::{")
     if brace:
         names = (_ALIAS.sub("", name).rpartition("::")[2] for name in group.strip("{} ,").split(","))
@@ -85,13 +94,13 @@ def _rust(statement: str) -> tuple[Import, ...]:
 
 
 def _java(statement: str) -> tuple[Import, ...]:
-    path = re.sub(r"^import\s+(?:static\s+)?", "", statement).rstrip("; ")
+    path = _JAVA_IMPORT.sub("", statement).rstrip("; ")
     module, _, name = path.rpartition(".")
     return (Import(module, () if name == "*" else (name,)),)
 
 
 def _csharp(statement: str) -> tuple[Import, ...]:
-    path = re.sub(r"^(?:global\s+)?using\s+(?:static\s+)?(?:\w+\s*=\s*)?", "", statement).rstrip("; ")
+    path = _USING.sub("", statement).rstrip("; ")
     return (Import(path),)
 
 
@@ -99,7 +108,7 @@ def _php(statement: str) -> tuple[Import, ...]:
     included = _INCLUDE.search(statement)
     if included is not None:
         return (Import(included.group(1)),)
-    path = re.sub(r"^use\s+(?:function\s+|const\s+)?", "", statement).rstrip("; ")
+    path = _PHP_USE.sub("", statement).rstrip("; ")
     module, brace, group = path.partition("\\{")
     if brace:
         return (Import(module, _names(group.rstrip("} "))),)
@@ -110,7 +119,7 @@ def _php(statement: str) -> tuple[Import, ...]:
     return tuple(found)
 
 
-def _by(pattern: re.Pattern[str]) -> Callable[[str], tuple[Import, ...]]:
+def _by(pattern: Linear) -> Callable[[str], tuple[Import, ...]]:
     def read(statement: str) -> tuple[Import, ...]:
         found = pattern.search(statement)
         return (Import(found.group(1)),) if found else ()
@@ -122,7 +131,7 @@ def _lua(statement: str) -> tuple[Import, ...]:
     found = _REQUIRE.search(statement)
     if found is None:
         return ()
-    name = re.match(r"(?:local\s+)?(\w+)\s*=", statement)
+    name = _LOCAL.match(statement)
     return (Import(found.group(1), (name.group(1),) if name else ()),)
 
 
@@ -130,7 +139,7 @@ def _names(text: str, *, dotted: bool = False) -> tuple[str, ...]:
     """The names in a list with commas, without their aliases."""
     parts = (_ALIAS.sub("", part.strip()) for part in text.split(","))
     parts = (part.removeprefix("type ").strip() for part in parts)
-    pattern = re.compile(r"[\w.]+") if dotted else _WORD
+    pattern = _DOTTED if dotted else _WORD
     return tuple(part for part in parts if pattern.fullmatch(part))
 
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from stardraft_lsp.syntax.lexing import lexer_of
 from stardraft_lsp.syntax.rules import LanguageRules, rules_of
+from stardraftd.patterns import linear
 
 TAB_COLUMNS = 4
 # How many lines above are looked at for the last one with code in it.
 _LOOK_UP = 50
-_CLOSERS = re.compile(r"""(?:[\s)\]}>"'`;,]|\(\)|</[\w.:-]*>|/>|\*/|"#)*[:{]?\s*""")
+_CLOSERS = linear(r"""(?:[\s)\]}>"'`;,]|\(\)|</[\w.:-]*>|/>|\*/|"#)*[:{]?\s*""")
 _FIRST_WORD = re.compile(r"[^\W\d]\w*")
 _LAST_WORD = re.compile(r"(?<![\w.])[^\W\d]\w*$")
-_RUBY_BLOCK = re.compile(r"(?:\bdo|\{)\s*\|[^|]*\|$")
-_FUNCTION = re.compile(r"\bfunction\b[^()]*\([^()]*\)$")
+_RUBY_BLOCK = linear(r"(?:\bdo|\{)\s*\|[^|]*\|$")
+_FUNCTION = linear(r"\bfunction\b[^()]*\([^()]*\)$")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -39,7 +42,6 @@ Model = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
 
 bench = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,12 +49,14 @@ bench = typer.Typer(
 )
 
 
-@bench.callback()
-def _bench() -> None:
+@bench.callback(invoke_without_command=True)
+def _bench(context: typer.Context) -> None:
     """Measure how fast a model is on this computer.
 
     Times depend on what else the computer does: close what you can, and look at the spread.
     """
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
 
 
 @bench.command(epilog=SPEED_EXAMPLES)
@@ -300,10 +304,9 @@ def _peer(given: str) -> tuple[str, Path]:
 @contextmanager
 def _telling() -> Iterator[Tell]:
     """What is being measured now, on stderr, if that is a terminal."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = printable.console(stderr=True)
     if not console.is_terminal:
         yield lambda _sentence: None
         return
@@ -313,11 +316,10 @@ def _telling() -> Iterator[Tell]:
 
 def _show(report: "RenderableType") -> None:
     """A report; a pipe or a file gets its full width."""
-    from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = printable.console()
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=200)
+        console = printable.console(width=200)
     console.print(report)
 
 

@@ -27,8 +27,8 @@ from stardraft_quant.bench.measuring import (
     line,
 )
 from stardraftd.engine.messages import EngineSettings
-from stardraftd.engine_process import engine_environment, signal_name
 from stardraftd.errors import EngineCrashedError, EngineLoadError, error_from_code
+from stardraftd.native_child import MemoryKills, ending, native_environment
 
 DEATH_TIMEOUT_S = 3.0
 
@@ -42,13 +42,14 @@ class Measurer:
     def __init__(self, settings: EngineSettings, on_loading: Callable[[float], None]) -> None:
         """Starts it and loads the model; `on_loading` gets a fraction from 0 to 1."""
         self._is_loaded = False
+        self._memory_kills = MemoryKills()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "stardraft_quant.bench.measuring"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=engine_environment(os.environ),
+            env=native_environment(os.environ),
         )
         try:
             self.ready = self._load(settings, on_loading)
@@ -125,15 +126,9 @@ class Measurer:
             status = self._process.wait(DEATH_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return EngineCrashedError("The measuring process no longer answers, though it runs.")
-        how = f"was ended by {signal_name(-status)}" if status < 0 else f"ended with status {status}"
-        last = self._last_words()
-        said = f' It last said: "{last}".' if last else ""
-        hint = "Memory may be short: a smaller model or fewer --context-tokens need less."
-        if self._is_loaded:
-            return EngineCrashedError(f"The measuring process {how}.{said}", hint)
-        return EngineLoadError(f"The measuring process {how} while it loaded the model.{said}", hint)
-
-    def _last_words(self) -> str:
         self._stderr.seek(0)
-        lines = self._stderr.read().decode("utf-8", "replace").split("\n")
-        return next((one.strip() for one in reversed(lines) if one.strip()), "")
+        lines = self._stderr.read().decode("utf-8", "replace").splitlines()
+        died = ending(status, lines, self._process.pid, self._memory_kills)
+        if self._is_loaded:
+            return EngineCrashedError(died.sentence("The measuring process"), died.hint)
+        return EngineLoadError(died.sentence("The measuring process", "while it loaded the model"), died.hint)

@@ -3,9 +3,9 @@
 import typer
 
 from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
+from stardraftd.printable import tell
 
 quant = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -13,12 +13,14 @@ quant = typer.Typer(
 )
 
 
-@quant.callback()
-def _quant() -> None:
+@quant.callback(invoke_without_command=True)
+def _quant(context: typer.Context) -> None:
     """Make model files.
 
     Needs `pip install "stardraft[quant]"`.
     """
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
 
 
 quant.command(epilog=convert.EXAMPLE)(convert.convert)

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 EXAMPLE = "Example: stardraft quant convert starcoder2-3b/ starcoder2-3b-F16.gguf"
 
 
@@ -55,7 +58,6 @@ def convert(
             'Install it with `pip install "stardraft[quant]"`.',
         ) from error
     import msgspec
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     from stardraft_quant.convert.partial import leftovers
@@ -68,7 +70,7 @@ def convert(
     )
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with Progress(*columns, console=printable.console(stderr=True)) as progress:
             task = progress.add_task("converting")
             report = run(
                 checkpoint,
@@ -81,22 +83,22 @@ def convert(
             )
     except (KeyboardInterrupt, ModelError):
         if leftovers(out) is not None:
-            typer.echo(
+            tell(
                 "What is written is kept: the same command goes on from there; --restart begins anew.",
-                err=True,
+                to_stderr=True,
             )
         raise
     if as_json:
-        typer.echo(msgspec.json.encode(report, enc_hook=str).decode())
+        tell(msgspec.json.encode(report, enc_hook=str).decode())
         return
-    typer.echo(f"{out}: {report.size_bytes:,} bytes, {report.n_tensors} tensors in {file_type}.")
+    tell(f"{out}: {report.size_bytes:,} bytes, {report.n_tensors} tensors in {file_type}.")
     for note in report.notes:
-        typer.echo(f"Note: {note}")
+        tell(f"Note: {note}")
     for n, what in ((report.n_nan, "not a number"), (report.n_infinite, f"infinite in {file_type}")):
         if n:
-            typer.echo(f"Warning: {n:,} weights are {what}; this model will not answer well.", err=True)
+            tell(f"Warning: {n:,} weights are {what}; this model will not answer well.", to_stderr=True)
     if file_type != "F32":
-        typer.echo(f"To make it small: stardraft quant quantize {out} {_quantized(out)}")
+        tell(f"To make it small: stardraft quant quantize {out} {_quantized(out)}")
 
 
 def _quantized(out: Path) -> Path:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 EXAMPLE = """\b
 Examples:
   stardraft quant imatrix starcoder2-3b-F16.gguf imatrix.gguf ~/src/my-project
@@ -68,7 +71,6 @@ def imatrix(
             f"Computing an importance matrix needs more than the base installation: {error}.",
             'Install it with `pip install "stardraft[quant,engine]"`.',
         ) from error
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from stardraft_quant.code_files import code_files
@@ -82,7 +84,7 @@ def imatrix(
         gpu_layers=gpu_layers,
     )
     bar = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*bar, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*bar, console=printable.console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None)
 
         def show(done: int, total: int) -> None:
@@ -95,11 +97,11 @@ def imatrix(
     if as_json:
         import msgspec
 
-        typer.echo(msgspec.json.encode(report))
+        tell(msgspec.json.encode(report).decode())
         return
     files = f" from {report.n_files:,} files" if report.n_files else ""
-    typer.echo(
+    tell(
         f"{report.path}: {report.n_entries} weights, seen at {report.n_tokens:,} tokens "
         f"({report.n_chunks} chunks{files}) in {report.seconds:.0f} s."
     )
-    typer.echo(f"To use it: stardraft quant quantize {model} OUT.gguf --imatrix {report.path}")
+    tell(f"To use it: stardraft quant quantize {model} OUT.gguf --imatrix {report.path}")

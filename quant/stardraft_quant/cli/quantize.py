@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 if TYPE_CHECKING:
     from stardraft_quant.quantize import QuantizationReport
 
@@ -92,7 +95,6 @@ def quantize(
             f"Quantising needs more than the base installation: {error}.",
             'Install it with `pip install "stardraft[quant,engine]"`.',
         ) from error
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -102,7 +104,7 @@ def quantize(
         TimeRemainingColumn(),
         TextColumn("{task.fields[tensor]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=printable.console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None, tensor="")
         report = quantizing.quantize(
             source,
@@ -121,28 +123,28 @@ def quantize(
     if as_json:
         import msgspec
 
-        typer.echo(msgspec.json.encode(report))
+        tell(msgspec.json.encode(report).decode())
     else:
         _show(report)
 
 
 def _show(report: "QuantizationReport") -> None:
     for warning in report.warnings:
-        typer.echo(f"Note: {warning}", err=True)
+        tell(f"Note: {warning}", to_stderr=True)
     share = report.size_bytes / report.source_bytes
     types = ", ".join(f"{n} {name}" for name, n in report.types.items())
-    typer.echo(
+    tell(
         f"{report.path}: {report.size_bytes:,} bytes, {share:.0%} of the source, "
         f"{report.bits_per_weight:.2f} bits a weight, in {report.seconds:.0f} s."
     )
-    typer.echo(f"Tensors: {types}.")
+    tell(f"Tensors: {types}.")
     if report.n_fallback:
-        typer.echo(
+        tell(
             f"{report.n_fallback} of them have rows that do not fit the blocks of {report.file_type}, "
             "and are stored in another type."
         )
     if report.imatrix_datasets:
-        typer.echo(f"Importance matrix: {report.imatrix_datasets[0]} ({report.imatrix_chunks} chunks).")
+        tell(f"Importance matrix: {report.imatrix_datasets[0]} ({report.imatrix_chunks} chunks).")
     if report.n_unimportant > 1:
-        typer.echo(f"It says nothing of {report.n_unimportant} of the tensors that were quantised.")
-    typer.echo(f"To use it: stardraft daemon restart --model {report.path}")
+        tell(f"It says nothing of {report.n_unimportant} of the tensors that were quantised.")
+    tell(f"To use it: stardraft daemon restart --model {report.path}")

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from stardraftd.printable import tell
+
 EXAMPLE = "Example: stardraft quant synthesize --like starcoder2-3b --type Q4_K_M speed-test.gguf"
 
 
@@ -51,5 +53,5 @@ def synthesize(
             seed=seed,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    typer.echo(f"{out}: {size_bytes:,} bytes, {like} in {file_type} with random weights.")
-    typer.echo(f"To measure with it: stardraft daemon restart --model {out}")
+    tell(f"{out}: {size_bytes:,} bytes, {like} in {file_type} with random weights.")
+    tell(f"To measure with it: stardraft daemon restart --model {out}")

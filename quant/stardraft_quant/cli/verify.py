@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 EXAMPLE = """\b
 Examples:
   stardraft quant verify starcoder2-3b-Q4_K_M.gguf --against starcoder2-3b-F16.gguf ~/src/project
@@ -131,7 +134,7 @@ def verify(
     worse = [one for one in report.models if fail_above is not None and one.divergence.kl.value > fail_above]
     for one in worse:
         kl = one.divergence.kl.value
-        typer.echo(f"{one.model.file}: KL divergence {kl:.4g} is above {fail_above:g}.", err=True)
+        tell(f"{one.model.file}: KL divergence {kl:.4g} is above {fail_above:g}.", to_stderr=True)
     if worse:
         raise typer.Exit(1)
 
@@ -161,12 +164,11 @@ def _check_outputs(json: str | None, chart: Path | None) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar with the time left, on stderr."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = printable.console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
         yield lambda what, done, total: progress.update(
@@ -176,9 +178,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def _show(report: object) -> None:
     """A report; a pipe or a file gets its full width."""
-    from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = printable.console()
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=200)
+        console = printable.console(width=200)
     console.print(report)

@@ -4,7 +4,6 @@ Only what llama.cpp's StarCoder2 computes is accepted (src/models/starcoder2.cpp
 of GELU, plain rotary positions. Another architecture's checkpoint is refused by name.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from stardraft_quant.convert.checkpoint import Checkpoint, StoredTensor
 from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN
 from stardraft_quant.convert.values import same_values
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
+from stardraftd.patterns import linear
 
 ARCHITECTURE = "Starcoder2ForCausalLM"
 GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast")  # three names of one function
@@ -203,7 +203,7 @@ _PARTS = {
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
 }
-_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)\.(weight|bias)")
+_LAYER = linear(r"model\.layers\.(\d+)\.(.+)\.(weight|bias)")
 
 
 def gguf_name(stored: str) -> str:

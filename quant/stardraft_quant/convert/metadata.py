@@ -14,6 +14,7 @@ from stardraft_quant.convert.architecture import Hyperparameters
 from stardraft_quant.convert.tokenizer import Vocabulary
 from stardraftd import __version__
 from stardraftd.errors import RequestError
+from stardraftd.patterns import linear
 
 HUB = "https://huggingface.co"
 MAX_CARD_BYTES = 1 << 20
@@ -28,7 +29,7 @@ REVISION_KEY = "stardraft.source.revision"
 _READING_ERRORS = (
     ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-_SNAPSHOT = re.compile(r"models--([^/]+)--([^/]+)/snapshots/([0-9a-f]{40})")
+_SNAPSHOT = linear(r"models--([^/]+)--([^/]+)/snapshots/([0-9a-f]{40})")
 
 
 class Provenance(Struct, frozen=True):

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraftd import printable
+from stardraftd.printable import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -80,7 +83,6 @@ Chart = Annotated[
 ]
 
 evaluate = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -88,13 +90,15 @@ evaluate = typer.Typer(
 )
 
 
-@evaluate.callback()
-def _evaluate() -> None:
+@evaluate.callback(invoke_without_command=True)
+def _evaluate(context: typer.Context) -> None:
     """Measure how good a model's suggestions are.
 
     Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
     editor. Ctrl-C shows what was measured so far.
     """
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
 
 
 @evaluate.command(epilog=HOLES_EXAMPLES, short_help="With lines taken out of your own source files.")
@@ -335,11 +339,11 @@ def _sandbox(timeout_s: float) -> "Sandbox":
     from stardraft_quant.evaluate.sandbox import Sandbox
 
     sandbox = Sandbox(timeout_s)
-    typer.echo("This executes programs that the model wrote, on this computer.", err=True)
-    typer.echo(f"  Walls: {'; '.join(sandbox.walls)}; {timeout_s:g} s for each.", err=True)
+    tell("This executes programs that the model wrote, on this computer.", to_stderr=True)
+    tell(f"  Walls: {'; '.join(sandbox.walls)}; {timeout_s:g} s for each.", to_stderr=True)
     if sandbox.missing:
-        typer.echo(f"  This system does not give: {'; '.join(sandbox.missing)}.", err=True)
-    typer.echo("  They can read the files that you can read. Ctrl-C ends it.", err=True)
+        tell(f"  This system does not give: {'; '.join(sandbox.missing)}.", to_stderr=True)
+    tell("  They can read the files that you can read. Ctrl-C ends it.", to_stderr=True)
     return sandbox
 
 
@@ -379,10 +383,9 @@ def _check_outputs(json: Path | None, chart: Path | None) -> None:
 @contextmanager
 def _progress(total: int) -> "Iterator[Callable[[int], None]]":
     """A bar with the time left, on stderr, if that is a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = printable.console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), "answers,", TimeRemainingColumn(), "left")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("answering", total=total)
@@ -391,7 +394,6 @@ def _progress(total: int) -> "Iterator[Callable[[int], None]]":
 
 def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
     """Table, JSON and chart. An interrupted run is shown, and leaves with 130."""
-    from rich.console import Console
 
     from stardraft_quant.evaluate.report import render, report_of, to_json
     from stardraft_quant.unfinished import write_whole
@@ -401,9 +403,9 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(to_json(report))
     else:
-        console = Console(highlight=False, markup=False, emoji=False)
+        console = printable.console()
         if not console.is_terminal:  # a pipe or a file gets its full width
-            console = Console(highlight=False, markup=False, emoji=False, width=200)
+            console = printable.console(width=200)
         console.print(render(report))
         if json is not None:
             write_whole(json, to_json(report))

@@ -22,7 +22,7 @@ MAX_HOLE_CHARS = 160
 MIN_PER_LANGUAGE = 10
 # What is sent of a file; an editor sends no more.
 MAX_PREFIX_CHARS, MAX_SUFFIX_CHARS = 48_000, 16_000
-_COMMENT = re.compile(r"\s*(#|//|/\*|\*|--)")
+_COMMENTS = ("#", "//", "/*", "*", "--")
 _WORD = re.compile(r"\w")
 
 
@@ -87,7 +87,7 @@ def _places(document: int, text: str) -> list[Place]:
     for number, line in enumerate(text.split("\n"), 1):
         code = line.strip()
         fits = len(code) <= MAX_HOLE_CHARS and _visible(code) > MIN_VISIBLE
-        if fits and _WORD.search(code) and not _COMMENT.match(line):
+        if fits and _WORD.search(code) and not code.startswith(_COMMENTS):
             found.append(Place(document, start, start + len(line), number))
         start += len(line) + 1
     return found

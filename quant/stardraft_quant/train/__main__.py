@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.errors import ModelError, RequestError, StardraftError
+from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraft_quant.train.training import Progress
@@ -80,9 +81,9 @@ def corpus(
     documents = collecting.read_corpus(out)
     n_held_out = sum(document.held_out for document in documents)
     size = sum(len(document.text) for document in documents)
-    typer.echo(f"{out}: {len(documents):,} files, {size / 1e6:.1f} M characters, {n_held_out} held out.")
+    tell(f"{out}: {len(documents):,} files, {size / 1e6:.1f} M characters, {n_held_out} held out.")
     for package in refused:
-        typer.echo(f"refused: {package.package} {package.version}: {package.reason}")
+        tell(f"refused: {package.package} {package.version}: {package.reason}")
 
 
 @app.command(epilog="Example: python -m stardraft_quant.train train my-corpus my-run")
@@ -152,16 +153,14 @@ def train(
     if resume:
         training.resume(checkpoint)
     n_parameters = sum(parameter.numel() for parameter in training.model.parameters())
-    typer.echo(f"{n_parameters / 1e6:.2f} M parameters on {training.device}, from step {training.step}.")
+    tell(f"{n_parameters / 1e6:.2f} M parameters on {training.device}, from step {training.step}.")
     training.run(steps, folder=run, save_every=save_every, on_progress=_show)
-    typer.echo(
-        f"{checkpoint}: done. To use it: python -m stardraft_quant.train export {checkpoint} FILE.gguf"
-    )
+    tell(f"{checkpoint}: done. To use it: python -m stardraft_quant.train export {checkpoint} FILE.gguf")
 
 
 def _show(progress: "Progress") -> None:
     held_out = "" if progress.held_out_loss is None else f"  held out {progress.held_out_loss:.3f}"
-    typer.echo(
+    tell(
         f"step {progress.step:>6}  loss {progress.loss:.3f}  rate {progress.learning_rate:.1e}  "
         f"{progress.tokens_per_second:,.0f} tokens/s{held_out}"
     )
@@ -221,11 +220,11 @@ def evaluate(
             n_items=items,
             seed=seed,
         )
-    typer.echo(f"files          {len(documents)} ({part})")
-    typer.echo(f"loss           {result.loss:.3f} nats per token over {result.n_tokens:,} tokens")
-    typer.echo(f"next token     {result.next_token_accuracy:.1%} right")
-    typer.echo(f"rest of line   {result.exact_psm:.1%} exact in PSM, {result.exact_spm:.1%} in SPM v2")
-    typer.echo(f"lines          {result.n_tasks}")
+    tell(f"files          {len(documents)} ({part})")
+    tell(f"loss           {result.loss:.3f} nats per token over {result.n_tokens:,} tokens")
+    tell(f"next token     {result.next_token_accuracy:.1%} right")
+    tell(f"rest of line   {result.exact_psm:.1%} exact in PSM, {result.exact_spm:.1%} in SPM v2")
+    tell(f"lines          {result.n_tasks}")
 
 
 @app.command(epilog="Example: python -m stardraft_quant.train export my-run/checkpoint.pt my-model.gguf")
@@ -245,8 +244,8 @@ def export(
     if out.exists() and not force:
         raise RequestError(f"{out} is there already.", "Name another file, or give --force to overwrite it.")
     size_bytes = export_checkpoint(checkpoint, out, file_type, tokenizer_from=tokenizer)
-    typer.echo(f"{out}: {size_bytes:,} bytes, {file_type}.")
-    typer.echo(f"To use it: stardraft daemon restart --model {out}")
+    tell(f"{out}: {size_bytes:,} bytes, {file_type}.")
+    tell(f"To use it: stardraft daemon restart --model {out}")
 
 
 def main() -> None:
@@ -254,9 +253,9 @@ def main() -> None:
     try:
         app()
     except StardraftError as error:
-        typer.echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}", to_stderr=True)
         if error.hint:
-            typer.echo(error.hint, err=True)
+            tell(error.hint, to_stderr=True)
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -92,7 +92,7 @@ def version_of(program: str) -> str | None:
 
 def version_numbers(text: str) -> tuple[int, ...]:
     """The first version in a line such as "NVIM v0.12.4"; () when there is none."""
-    match = re.search(r"\d+(?:\.\d+)+", text)
+    match = re.search(r"\d{1,9}(?:\.\d{1,9}){1,9}", text)
     return tuple(map(int, match[0].split("."))) if match else ()
 
 

@@ -3,6 +3,7 @@
 Each fact raises a StardraftError where it cannot be had, to every check that asks for it.
 """
 
+import os
 import subprocess
 import sys
 from functools import cached_property
@@ -13,10 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import EngineError, error_from_code
+from stardraftd.native_child import MemoryKills, ending, native_environment
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
     from stardraftd.protocol import Status
+    from stardraftd.verdict import Verdict
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -71,11 +74,30 @@ class Facts:
         return asyncio.run(running_status())
 
     @cached_property
+    def verdict(self) -> "Verdict":
+        """What the engine's self-test says now. Raises EngineError where llama.cpp cannot even be loaded."""
+        if self._proved.code:
+            raise error_from_code(self._proved.code, self._proved.failure, self._proved.hint)
+        return self._proved
+
+    @cached_property
+    def _proved(self) -> "Verdict":
+        from stardraftd.verdict import prove
+
+        return prove(again=True)
+
+    @cached_property
     def probe(self) -> Probe:
         """Asked of a process of its own, because only an engine process may load llama.cpp."""
         command = [sys.executable, "-P", "-m", "stardraftd.engine.probe"]
         try:
-            result = subprocess.run(command, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False)
+            result = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=PROBE_TIMEOUT_S,
+                env=native_environment(os.environ),
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise EngineError(
                 f"llama.cpp did not answer within {PROBE_TIMEOUT_S:.0f} seconds.",
@@ -93,9 +115,7 @@ def read_probe(stdout: bytes, stderr: bytes, status: int) -> Probe:
     try:
         told = msgspec.json.decode(stdout, type=_ProbeError)
     except msgspec.DecodeError:
-        last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
-        raise EngineError(
-            f"llama.cpp could not be asked: its process ended with status {status} and said: {last[0]}",
-            "Install it again: python -m pip install --force-reinstall --no-cache-dir llama-cpp-python",
-        ) from None
+        lines = stderr.decode("utf-8", "replace").splitlines()
+        died = ending(status, lines, 0, MemoryKills(), "Type: stardraft doctor")
+        raise EngineError(died.sentence("llama.cpp could not be asked: its process"), died.hint) from None
     raise error_from_code(told.error, told.message, told.hint)

@@ -35,12 +35,17 @@ GPU_BACKENDS = {
 def devices(facts: Facts) -> Check | list[Check]:
     """The devices that llama.cpp computes on, and the GPU that it could use if it were built for it.
 
-    Silent when llama.cpp cannot be asked: `installation.engine` said it.
+    Silent when llama.cpp cannot be asked, or does not work: `installation.engine` said it.
     """
     try:
-        probe = facts.probe
+        if facts.verdict.error(gpu_layers=0) is not None:
+            return []
+        return _devices(facts.probe)
     except EngineError:
         return []
+
+
+def _devices(probe: Probe) -> Check:
     listed = "; ".join(_device(device) for device in probe.devices) or "the CPU alone"
     if any(device.type in ("gpu", "integrated_gpu") for device in probe.devices):
         return Check("devices", "ok", listed)
@@ -64,7 +69,7 @@ def devices(facts: Facts) -> Check | list[Check]:
 def built_for(probe: Probe) -> list[str]:
     """The kinds of GPU that this build has code for: "CUDA", "Metal", "Vulkan", ...; [] for the CPU alone."""
     described = re.findall(r"(?:^|\|)\s*(\w+) :", probe.system_info)
-    named = [re.sub(r"\d+$", "", device.name) for device in probe.devices]
+    named = [device.name.rstrip("0123456789") for device in probe.devices]
     known = [GPU_BACKENDS[name] for name in (*described, *named) if name in GPU_BACKENDS]
     return list(dict.fromkeys(known))
 

@@ -56,18 +56,26 @@ def stardraft(_facts: Facts) -> Check:
 
 
 def engine(facts: Facts) -> Check:
+    """Whether llama.cpp is here, and computes what it should: its self-test, not what it says of itself."""
     try:
-        probe = facts.probe
+        verdict = facts.verdict
     except EngineMissingError as error:
         hint = "\n".join(filter(None, (compiler_hint(), error.hint)))
         return Check("engine", "problem", error.message, hint)
+    if not verdict.ok:
+        return Check("engine", "warning" if verdict.undecided else "problem", verdict.failure, verdict.hint)
+    probe = facts.probe
     kind = " and ".join([*built_for(probe), "the CPU"])
-    return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}")
+    proved = f"{len(verdict.checks)} checks of what it computes here passed in {verdict.ms / 1000:.1f} s."
+    built = f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}"
+    return Check("engine", "ok", built, proved)
 
 
 def backends(facts: Facts) -> Check | list[Check]:
-    """What the build uses of what the processor can. Silent when there is no build: `engine` said it."""
+    """What the build uses of what the processor can. Silent where `engine` found no build that works."""
     try:
+        if facts.verdict.error() is not None:
+            return []
         built = built_features(facts.probe.system_info)
     except EngineError:
         return []
@@ -89,7 +97,7 @@ def backends(facts: Facts) -> Check | list[Check]:
 
 def built_features(system_info: str) -> set[str]:
     """The instruction sets that are on in llama.cpp's own description: `... | AVX2 = 1 | ...`."""
-    return set(re.findall(r"(\w+) = 1\b", system_info))
+    return set(re.findall(r"\b(\w{1,64}) = 1\b", system_info))
 
 
 def processor_features(cpuinfo: str) -> list[str]:

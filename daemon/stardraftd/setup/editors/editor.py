@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from stardraftd.setup.changes import Change, change, read_text
+from stardraftd.setup.plain import plain
 from stardraftd.setup.record import wrote
 
 BEGIN, END = "stardraft setup: begin", "stardraft setup: end"
@@ -125,10 +126,11 @@ def with_block(there: str, text: str, comment: str) -> str:
 
 
 def quoted(words: Sequence[str], separator: str = ", ") -> str:
-    """Words in double quotes, as JSON, TOML, Lua and Emacs Lisp all read them."""
+    """Words in double quotes, as JSON, TOML, Lua and Emacs Lisp all read them. Raises PathError."""
     import msgspec
 
-    return separator.join(msgspec.json.encode(word).decode() for word in words)
+    what = "The command of this installation"
+    return separator.join(msgspec.json.encode(plain(word, what)).decode() for word in words)
 
 
 def config_home() -> Path:

@@ -70,7 +70,7 @@ def servers_of(program: str, language: str) -> tuple[str, ...] | None:
         return None
     found = []
     for line in lines[head + 1 :]:
-        entry = re.match(r"\s+\S+ ([^\s:]+):", line)
+        entry = re.match(r"\s{1,40}\S{1,40} ([^\s:]{1,200}):", line)
         if entry is None:
             break
         found.append(entry.group(1))
@@ -124,6 +124,10 @@ def _add(languages: Any, language: str, in_force: tuple[str, ...]) -> None:
         listed.append(NAME)
 
 
+# What some editors on Windows begin a file with.
+_MARK = "\ufeff"
+
+
 def _plan(place: Place) -> Plan:
     if place.program is not None and is_too_old(place.program):
         raise StardraftError(
@@ -133,8 +137,11 @@ def _plan(place: Place) -> Plan:
         )
     path = place.path or config_file()
     there = read_text(path)
+    mark = _MARK if (there or "").startswith(_MARK) else ""
     try:
-        text = merged((there or "").replace("\r\n", "\n"), place.command, place.program)
+        text = mark + merged(
+            (there or "").removeprefix(_MARK).replace("\r\n", "\n"), place.command, place.program
+        )
     except (ParseError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"{tilde(path)} cannot be read, so it is not changed: {error}.",

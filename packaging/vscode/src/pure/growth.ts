@@ -356,5 +356,6 @@ function textOf(items: readonly Item[]): string {
 }
 
 function hasWholeLine(items: readonly Item[]): boolean {
-  return /\S.*\n/.test(items[0]?.insertText ?? "");
+  const text = items[0]?.insertText ?? "";
+  return text.slice(0, text.lastIndexOf("\n") + 1).trim() !== "";
 }

@@ -1,0 +1,186 @@
+"""Exit codes are those of docs/troubleshooting.md, and what the system refuses is a sentence."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stardraftd.cli.edge import run
+from stardraftd.paths import builtin_model_path
+
+BROKEN = "[editor]\nmax_prefix_bytes = 'many'\n"
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "run").mkdir(mode=0o700)
+    for name in ("config.toml", "state", "run", "models"):
+        variable = {"config.toml": "CONFIG"}.get(name, f"{name.upper()}_DIR").replace("RUN_", "RUNTIME_")
+        monkeypatch.setenv(f"STARDRAFT_{variable}", str(tmp_path / name))
+    (tmp_path / "a.py").write_text("x = 1\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "model use nosuch",
+        "model use /nowhere/x.gguf",
+        "model use .",
+        "model info nosuch",
+        "model remove nosuch",
+        "model pull nosuch",
+        "model pull starcoder2-3b --quant Q9",
+        "daemon start --model nosuch",
+        "daemon restart --model /nowhere/x.gguf",
+        "daemon start --set foo.bar=1",
+        "daemon start --set model.gpu_layer=1",
+        "daemon start --set daemon.log_level=loud",
+        "daemon start --set nonsense",
+        "daemon start --set model.path=nowhere.gguf",
+        "daemon start --gpu-layers many",
+        "complete --model nosuch a.py:1",
+        "complete --set foo.bar=1 a.py:1",
+        "complete a.py:99",
+        "complete nosuch.py:1",
+        "setup nosuch",
+        "bench nosuch",
+        "nosuch",
+        "status --nosuch",
+        "stats --days some",
+        "bench speed --model /nowhere/x.gguf",
+        "eval holes . --model /nowhere/x.gguf",
+    ],
+)
+def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(typed.split()) == 2
+    assert capsys.readouterr().err.startswith("stardraft: ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize(
+    "command", ["daemon stop", "status", "model use built-in", "daemon start", "complete a.py:1"]
+)
+def test_a_pipe_as_the_configuration_holds_nobody_up(
+    command: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(places / "config.toml")
+    code = run(command.split())
+    said = capsys.readouterr()
+    assert code == (0 if command == "daemon stop" else 3 if command == "status" else 1)
+    assert ("it is a pipe, not a file" in said.err) == (code == 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_as_the_servers_log_holds_nobody_up(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(places / "log")
+    assert run(["lsp", "--log-file", "log"]) == 2
+    assert "--log-file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["missing", "missing/too", ""])
+@pytest.mark.parametrize(
+    "command",
+    ["", "status", "doctor", "model list", "stats", "daemon stop", "daemon logs", "lsp", "setup nvim"],
+)
+def test_a_configuration_that_was_named_and_is_missing_is_an_error_everywhere(
+    file: str, command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = str(tmp_path / file) if file else "a.py/config"
+    assert run(["--config", path, *command.split()]) == 2
+    assert "There is no configuration file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["bench", "eval", "quant", "model", "daemon", ""])
+def test_a_group_of_commands_alone_is_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command.split()) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Usage: ")
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("broken", [BROKEN, "[model\n", "[model]\npath = 5\n", "nonsense = 1\n"])
+@pytest.mark.parametrize("command", ["model use built-in", "model use m.gguf", "model pull m.gguf --use"])
+def test_with_a_broken_configuration_nothing_is_chosen(
+    broken: str, command: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(builtin_model_path(), places / "m.gguf")
+    (places / "config.toml").write_text(broken)
+    assert run(command.split()) == 1
+    assert (places / "config.toml").read_text() == broken
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "config.toml" in said.err
+    assert not list((places / "models").glob("*.gguf"))
+
+
+@pytest.mark.parametrize("option", ["--model", "--set"])
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_a_model_that_cannot_be_used_starts_no_daemon(
+    option: str, command: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = places / "bad.gguf"
+    bad.write_bytes(builtin_model_path().read_bytes()[:100_000])
+    value = str(bad) if option == "--model" else f"model.path={bad}"
+    assert run(["daemon", command, option, value]) == 1
+    said = capsys.readouterr()
+    assert "bad.gguf" in said.err
+    assert "running" not in said.out
+    assert not list((places / "run").glob("*.sock"))
+
+
+COMMAND = [sys.executable, "-P", "-m", "stardraftd"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("typed", ["status", "model list", "", "model plan", "stats", "--version", "bench"])
+def test_output_that_cannot_be_written_is_a_sentence(typed: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        result = subprocess.run(
+            [*COMMAND, *typed.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 1
+    assert result.stderr.startswith("stardraft: What was to be printed could not be written: No space left")
+    assert len(result.stderr.splitlines()) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes it")
+def test_without_an_output_a_command_does_its_work() -> None:
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "model", "list"], capture_output=True, check=False
+    )
+    assert (closed.returncode, closed.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the current folder cannot be removed")
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("complete {}/a.py:1", 0, ""),
+        ("complete a.py:1", 2, "There is no file a.py"),
+        ("model use nosuch", 2, "no model nosuch"),
+        ("model use x/y.gguf", 1, "The current folder does not exist any more"),
+        ("model list", 0, ""),
+        ("doctor", None, ""),
+        ("status", 3, ""),
+    ],
+)
+def test_in_a_folder_that_was_removed_there_is_an_answer_or_a_sentence(
+    typed: str, code: int | None, said: str, home: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.py").write_text("def add(a, b):\n    return a\n")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    result = subprocess.run(
+        ["sh", "-c", script, "sh", str(gone), *COMMAND, *typed.format(tmp_path).split()],
+        env=home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "mistake in stardraft" not in result.stderr
+    assert said in result.stderr
+    if code is not None:
+        assert result.returncode == code, result.stderr
