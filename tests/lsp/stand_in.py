@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -100,7 +100,10 @@ class StandIn:
         return Response(msgspec.json.encode(Hello(PROTOCOL, __version__, PID)))
 
     async def _complete(self, request: Request) -> Response:
-        writing = Writing(request_decoder.decode(await request.body()))
+        try:
+            writing = Writing(request_decoder.decode(await request.body()))
+        except ClientDisconnect:  # the front end left before it had asked
+            return Response()
         self.completions.append(writing)
         return StreamingResponse(writing.lines())
 

@@ -154,7 +154,7 @@ def test_no_canary_is_ever_in_a_prompt(shop: Path) -> None:
                 text = ""
             source.document_opened(uri, text)
             source.document_viewed(uri, 3)
-            source.document_changed(uri, f"{text}\n", Edit(3, 0, 1))
+            source.document_changed(uri, f"{text}\n", [Edit(3, 0, 1)])
         said += chunks_in(source, shop / "main.py")
         for name in FORBIDDEN:
             source.files_changed([str(shop / name)])
@@ -364,8 +364,8 @@ def test_where_the_person_edited_is_in_the_prompt_and_the_own_window_is_not(shop
     with gathering(shop) as source:
         uri = (shop / "notes.py").as_uri()
         source.document_opened(uri, other)
-        source.document_changed(uri, other, Edit(50, 0, 0))
-        source.document_changed((shop / "main.py").as_uri(), PREFIX, Edit(5, 0, 0))
+        source.document_changed(uri, other, [Edit(50, 0, 0)])
+        source.document_changed((shop / "main.py").as_uri(), PREFIX, [Edit(5, 0, 0)])
         said = chunks_at(source, shop / "main.py")
     assert "unrelated_line_50 = 50\n" in said
     assert "unrelated_line_90" not in said
