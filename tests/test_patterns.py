@@ -24,6 +24,7 @@ from stardraft_lsp.filters.draft import Draft
 from stardraft_lsp.filters.ends import half_word
 from stardraft_lsp.syntax.lines import is_only_closers, opener_of
 from stardraftd.patterns import IDENTIFIER, Linear, Words, linear
+from tests.support.waiting import seconds
 from tests.test_walls import SOURCES, source_files
 
 USES = {"compile", "search", "match", "fullmatch", "findall", "finditer", "split", "sub", "subn"}
@@ -83,7 +84,7 @@ def test_no_text_makes_a_pattern_slow() -> None:
         [sys.executable, "-m", "tests.support.slow_patterns"],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=seconds(150),
         check=True,
         cwd=Path(__file__).parent.parent,
     )

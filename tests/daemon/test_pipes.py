@@ -20,7 +20,7 @@ from stardraftd.models.pace import measurements
 from stardraftd.paths import endpoint_path, lock_path, record_path
 from stardraftd.presence import recorded
 
-pytestmark = [pytest.mark.skipif(os.name != "posix", reason="it makes pipes"), pytest.mark.timeout(20)]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="it makes pipes")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from stardraftd.presence import recorded
 from stardraftd.protocol import Text
 from tests.e2e.conftest import request
 from tests.support.streams import done
-from tests.support.waiting import wait_until, wait_until_async
+from tests.support.waiting import seconds, wait_until, wait_until_async
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses signals and Unix sockets")
 
@@ -41,7 +41,7 @@ def stardraft(home: dict[str, str], *arguments: str) -> "subprocess.CompletedPro
         env=home,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds(120),
         check=False,
     )
 
@@ -108,7 +108,11 @@ async def test_a_daemon_that_lost_a_file_is_found_and_makes_it_again(
     await wait_until_async(lambda: all(file.exists() for file in files) and recorded() is not None)
     assert f"pid {pid}" in stardraft(in_home, "status").stdout
     loser = subprocess.run(
-        [sys.executable, "-m", "stardraftd.main"], env=in_home, capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "stardraftd.main"],
+        env=in_home,
+        capture_output=True,
+        timeout=seconds(60),
+        check=False,
     )
     assert b"already_running" in loser.stdout
 
@@ -128,7 +132,7 @@ async def test_while_the_model_loads_the_daemon_can_be_stopped_at_once(
         daemon.send_signal(getattr(signal, order))
     else:
         assert stardraft(in_home, *order).returncode == 0
-    gone, left = psutil.wait_procs([daemon, *engines], timeout=10)
+    gone, left = psutil.wait_procs([daemon, *engines], timeout=seconds(10))
     assert not left, gone
 
 
@@ -146,7 +150,12 @@ def test_a_daemon_a_part_of_which_ended_ends_too_and_says_so(home: dict[str, str
         "    print(error.code, error.message)\n"
     )
     daemon = subprocess.run(
-        [sys.executable, "-c", program], env=home, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        env=home,
+        capture_output=True,
+        text=True,
+        timeout=seconds(60),
+        check=False,
     )
     assert daemon.stdout.startswith("daemon_failed")
     assert "ZeroDivisionError" in daemon.stdout

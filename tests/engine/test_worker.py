@@ -24,6 +24,7 @@ from stardraftd.engine.messages import (
     frame,
 )
 from stardraftd.engine.worker import read_frame
+from tests.support.waiting import seconds
 
 
 class Engine:
@@ -63,7 +64,7 @@ def engine() -> Iterator[Engine]:
     engine = Engine()
     yield engine
     assert engine.lives()
-    engine.process.communicate(timeout=30)
+    engine.process.communicate(timeout=seconds(30))
     assert engine.process.returncode == 0, "it leaves when its stdin ends"
 
 

@@ -33,6 +33,7 @@ from stardraftd.engine.worker import read_frame
 from stardraftd.paths import builtin_model_path
 from tests.fuzz import Deadline, Report
 from tests.fuzz._values import completion, damaged, value
+from tests.support.waiting import seconds
 
 CASES = 150
 ANSWER_S = 60.0
@@ -67,7 +68,7 @@ class _Engine:
 
     def hear(self) -> EngineEvent:
         try:
-            event = self._events.get(timeout=ANSWER_S)
+            event = self._events.get(timeout=seconds(ANSWER_S))
         except queue.Empty:
             raise _Gone(f"no answer for {ANSWER_S:.0f} s") from None
         if event is None:

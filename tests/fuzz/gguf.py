@@ -79,6 +79,7 @@ import sys
 from pathlib import Path
 from stardraftd.engine import llama
 from stardraftd.errors import EngineLoadError
+from tests.support.waiting import seconds
 llama.open_backend()
 for line in sys.stdin:
     try:
@@ -111,7 +112,7 @@ class _Loader:
             self._process.stdin.write(f"{path}\n")
             self._process.stdin.flush()
         try:
-            answer = self._answers.get(timeout=LOADING_S)
+            answer = self._answers.get(timeout=seconds(LOADING_S))
         except queue.Empty:
             self.close()
             return f"hung for {LOADING_S} s"

@@ -18,6 +18,7 @@ from stardraftd.protocol import Status, status_decoder
 from tests.fuzz import Deadline, Report
 from tests.fuzz._values import completion, damaged, value
 from tests.support.home import isolated_home
+from tests.support.waiting import seconds
 
 CASES = 250
 QUOTE = b'"'
@@ -38,7 +39,7 @@ def run(random: Random, deadline: Deadline) -> Report:
     report = Report()
     with isolated_home() as home:
         start = [sys.executable, "-m", "stardraftd", "daemon", "start"]
-        subprocess.run(start, env=home, check=True, capture_output=True, timeout=120)
+        subprocess.run(start, env=home, check=True, capture_output=True, timeout=seconds(120))
         path = Path(home["STARDRAFT_RUNTIME_DIR"]) / "stardraft-1.sock"
         before = _good(path, report, None)
         for case in deadline.cases():
@@ -135,7 +136,7 @@ def _good(path: Path, report: Report, before: Status | None) -> Status:
 
 def _whole(path: Path, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(ANSWER_S)
+        connection.settimeout(seconds(ANSWER_S))
         connection.connect(str(path))
         connection.sendall(data)
         answer = b""

@@ -11,7 +11,7 @@ import pytest
 from tests.lsp.stand_in import standing_in
 from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
 from tests.support.in_process import QUIET
-from tests.support.waiting import DEADLINE_S, wait_until_async
+from tests.support.waiting import DEADLINE_S, seconds, wait_until_async
 
 URI = "file:///shop/shelf.py"
 TEXT = 's = "😀😀" + \n'
@@ -76,7 +76,7 @@ async def test_rubbish_and_odd_headers_are_read_over_and_little_is_said_of_them(
         framed({"id": 7, "method": "shutdown"}, "CONTENT-LENGTH : {}\n\n"),
         framed({"method": "exit"}, "X: y\r\ncontent-Length: {}\r\n\r\n"),
     ]
-    out, log = await asyncio.wait_for(server.communicate(b"".join(stream)), DEADLINE_S)
+    out, log = await asyncio.wait_for(server.communicate(b"".join(stream)), seconds(DEADLINE_S))
     assert server.returncode == 0
     assert b'"id": 7' in out
     assert SOURCE.encode() not in log
@@ -91,7 +91,7 @@ async def test_the_server_ends_when_the_editors_process_has(home: dict[str, str]
         editor = Editor(process)
         await editor.initialize(processId=editors.pid, initializationOptions=QUIET)
         editors.kill()  # and nobody waits for it: its number stays in use
-        assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 1
+        assert await asyncio.wait_for(process.wait(), seconds(DEADLINE_S)) == 1
 
 
 @pytest.mark.parametrize("number", [2**31 - 2, 0, 2**70])
