@@ -29,6 +29,7 @@ from stardraftd.errors import ModelError
 from tests.fuzz import Deadline, Report
 from tests.support.raw_gguf import RawGguf, read_raw
 from tests.support.tiny_models import write_hybrid_model, write_tiny_model
+from tests.support.waiting import seconds
 
 CASES = 120
 LOADING_S = 20.0  # of a model of under a megabyte, on a machine as busy as can be
