@@ -11,6 +11,7 @@
     │   └── LicenceError           its licence has not been accepted
     ├── EngineError            the engine process could not do its work
     │   ├── EngineMissingError     llama-cpp-python is not installed
+    │   ├── EngineBuildError       llama.cpp could not be built, or no build works here
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
     │   └── EngineCrashedError     the engine process died
     ├── RequestError           the request itself is wrong
@@ -76,6 +77,10 @@ class EngineError(StardraftError):
 
 class EngineMissingError(EngineError):
     code = "engine_missing"
+
+
+class EngineBuildError(EngineError):
+    code = "engine_build"
 
 
 class EngineLoadError(EngineError):

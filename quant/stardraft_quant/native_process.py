@@ -25,6 +25,7 @@ from typing import Self, TypeVar
 import msgspec
 from msgspec import Struct
 
+from stardraftd import engine_build
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
 
 DEATH_TIMEOUT_S = 5.0
@@ -81,7 +82,7 @@ class NativeProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             # Threads that spin while they wait cost others their core; see the engine's environment.
-            env={"GOMP_SPINCOUNT": "10000", **os.environ},
+            env=engine_build.child_environment({"GOMP_SPINCOUNT": "10000", **os.environ}),
             start_new_session=os.name == "posix",  # Ctrl-C is the parent's, who then ends this one
         )
         self._job = _encoder.encode(job)

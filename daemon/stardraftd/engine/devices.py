@@ -5,8 +5,9 @@ import ctypes
 from typing import Any, Literal
 
 import psutil
-from llama_cpp._ggml import libggml
 from msgspec import Struct
+
+from stardraftd.engine.llama import ggml
 
 DeviceType = Literal["cpu", "gpu", "integrated_gpu", "accelerator", "other"]
 _TYPES: tuple[DeviceType, ...] = ("cpu", "gpu", "integrated_gpu", "accelerator")  # ggml-backend.h
@@ -65,7 +66,7 @@ def _describe(handle: int) -> Device:
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
-    function = libggml[name]
+    function = ggml[name]
     function.restype = result
     function.argtypes = list(arguments)
     return function

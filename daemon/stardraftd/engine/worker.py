@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from stardraftd import engine_build
 from stardraftd.engine.messages import (
     MAX_FRAME_BYTES,
     Cancel,
@@ -33,7 +34,6 @@ from stardraftd.engine.messages import (
     frame,
 )
 from stardraftd.errors import EngineMissingError, StardraftError
-from stardraftd.installed import installation
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine
@@ -164,19 +164,19 @@ def main() -> int:
 
 def open_engine() -> Requests:
     """Loads llama.cpp's library. Raises EngineMissingError when it is not installed or does not load."""
+    if gone := engine_build.problem():
+        raise EngineMissingError(gone, f"Have it built again: {engine_build.REPAIR}")
     try:
         from stardraftd.engine import llama
     except ImportError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
-            "It is built by a C++ compiler (`stardraft doctor` says whether one is here), in about five "
-            f"minutes. Type: {installation().command_for_engine()}",
+            f"It is built here by a C++ compiler, in a few minutes. Type: {engine_build.REPAIR}",
         ) from error
     except (OSError, RuntimeError) as error:
         raise EngineMissingError(
             f"llama.cpp's library does not load: {error}.",
-            "It was built for another machine or Python. Build it again: "
-            f"{installation().command_for_rebuild()}",
+            f"It was built for another machine or Python. Have it built again: {engine_build.REPAIR}",
         ) from error
     llama.open_backend()
     return Requests()

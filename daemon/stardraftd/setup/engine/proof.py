@@ -1,0 +1,81 @@
+"""Whether a build works here, on this processor: asked of the engine's self-test, in the installation that is to use it."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stardraftd.errors import EngineBuildError
+
+MODULE = "stardraftd.verdict"
+TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Proof:
+    """summary: a sentence. hint: what to do, "" where there is nothing."""
+
+    works: bool
+    summary: str
+    hint: str = ""
+
+
+def prove(python: Path, environment: Mapping[str, str] = os.environ) -> Proof:
+    """Has `python`'s stardraft test its engine. STARDRAFT_ENGINE_BUILD in `environment` names another build.
+
+    Raises EngineBuildError when the test itself could not be carried out.
+    """
+    command = [str(python), "-P", "-m", MODULE, "--again", "--json"]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return Proof(False, f"Its self-test did not end within {TIMEOUT_S / 60:.0f} minutes.")
+    except OSError as error:
+        raise EngineBuildError(f"{python} cannot be run: {error.strerror or error}.") from error
+    if MODULE.encode() in done.stderr and b"No module named" in done.stderr:
+        return _completes(python, environment)
+    return read_proof(done.stdout, done.stderr, done.returncode)
+
+
+def _completes(python: Path, environment: Mapping[str, str]) -> Proof:
+    """For a stardraft without a self-test: the built-in model is loaded, and a line completed with it."""
+    with tempfile.TemporaryDirectory(prefix="sd-") as folder:
+        own = {
+            "STARDRAFT_CONFIG": f"{folder}/config.toml",
+            "STARDRAFT_STATE_DIR": f"{folder}/state",
+            "STARDRAFT_RUNTIME_DIR": f"{folder}/run",
+        }
+        file = Path(folder) / "shelf.py"
+        file.write_text("def add(first, second):\n    return \n", encoding="utf-8")
+        stardraft = [str(python), "-P", "-m", "stardraftd"]
+        run = {"env": {**environment, **own}, "capture_output": True, "check": False, "timeout": TIMEOUT_S}
+        done = subprocess.run([*stardraft, "complete", "--json", f"{file}:2:12"], **run)  # type: ignore[call-overload]
+        subprocess.run([*stardraft, "daemon", "stop", "--now"], **run)  # type: ignore[call-overload]
+        if done.returncode == 0 and b'"event":"done"' in done.stdout:
+            return Proof(True, "It completes a line with the built-in model.")
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["It could not complete a line."]
+        return Proof(False, said[0].removeprefix("stardraft: "))
+
+
+def read_proof(stdout: bytes, stderr: bytes, status: int) -> Proof:
+    """What the self-test answered. Raises EngineBuildError when it answered nothing."""
+    lines = stdout.decode("utf-8", "replace").strip().splitlines()
+    try:
+        told = json.loads(lines[-1])
+        return Proof(bool(told["ok"]), str(told["summary"]), str(told.get("hint") or ""))
+    except (IndexError, ValueError, KeyError, TypeError):
+        said = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
+        raise EngineBuildError(
+            f"The engine's self-test could not be carried out: it ended with status {status} and said: {said[0]}",
+            "stardraft itself may not be whole: install it again.",
+        ) from None
