@@ -138,7 +138,11 @@ def _try(step: "Step", wheel: Path, wanted: "Backend", placed: list[str]) -> "Pr
     from stardraftd import engine_build
     from stardraftd.setup.engine import proof, sources, store
 
-    backend = wanted if wanted == "cpu" or any(f"GGML_{wanted.upper()}=ON" in one for one in step.options) else "cpu"
+    backend = (
+        wanted
+        if wanted == "cpu" or any(f"GGML_{wanted.upper()}=ON" in one for one in step.options)
+        else "cpu"
+    )
     name = store.add(wheel, store.new_facts(sources.VERSION, backend, step.name, step.why, wheel.parent.name))
     placed.append(name)
     found = proof.prove(
@@ -160,7 +164,11 @@ def _take_back(manner: Manner) -> None:
     typer.echo(f"In use: {_title(store.folder_of(chosen.build))}.")
     before = store.folder_of(chosen.previous) if chosen.previous else None
     has_before = before is not None and before.is_dir()
-    goes_to = _title(before) if has_before and before is not None else "the engine of the environment, if it has one"
+    goes_to = (
+        _title(before)
+        if has_before and before is not None
+        else "the engine of the environment, if it has one"
+    )
     if not agreed(manner, f"Go back to {goes_to}?"):
         return
     store.go_back()
@@ -169,26 +177,34 @@ def _take_back(manner: Manner) -> None:
     _restart()
 
 
-def _show(
-    wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, portable: bool
-) -> None:
+def _show(wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, portable: bool) -> None:
     from stardraftd import engine_build
     from stardraftd.installed import installation
     from stardraftd.paths import tilde
     from stardraftd.setup.engine import building, sources, store, toolkits
 
     chosen = store.choice()
-    used = _title(store.folder_of(chosen.build)) if chosen is not None else "its environment's own, if it has one"
+    used = (
+        _title(store.folder_of(chosen.build))
+        if chosen is not None
+        else "its environment's own, if it has one"
+    )
     compiler = ladders[0].compiler
     minutes = (PORTABLE_CPU_SECONDS if portable else CPU_SECONDS) / 60 / building.parallel_jobs()
     typer.echo(f"stardraft was installed by {installation().installer}; its engine: {used}.")
     typer.echo(f"Compiler: {compiler.version if compiler is not None else 'none was found'}.")
-    typer.echo(f"llama.cpp of {sources.PROJECT} {sources.VERSION} would be built for {toolkits.TITLES[wanted]}. {why}")
+    typer.echo(
+        f"llama.cpp of {sources.PROJECT} {sources.VERSION} would be built for {toolkits.TITLES[wanted]}. {why}"
+    )
     for note in dict.fromkeys(note for one in ladders for note in one.notes):
         typer.echo(note)
     steps = [step for one in ladders for step in one.steps]
     for number, step in enumerate(steps, start=1):
-        typer.echo(f"  {number}. {step.why}" if number == 1 else f"  {number}. if that does not work here: {step.why}")
+        typer.echo(
+            f"  {number}. {step.why}"
+            if number == 1
+            else f"  {number}. if that does not work here: {step.why}"
+        )
     typer.echo(
         f"It is built in {tilde(cache)} (about {max(1, round(minutes))} min), tested, and put into "
         f"{tilde(engine_build.engines_dir())}."
@@ -216,7 +232,9 @@ def _restart() -> None:
 
     pid = asyncio.run(stop_and_wait(drain=True))
     if pid is not None:
-        typer.echo(f"The daemon that was running has stopped (pid {pid}); the next suggestion starts it again.")
+        typer.echo(
+            f"The daemon that was running has stopped (pid {pid}); the next suggestion starts it again."
+        )
 
 
 class _Shown:

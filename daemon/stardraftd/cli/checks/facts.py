@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from stardraftd.engine_build import REPAIR
 from stardraftd.errors import EngineError, error_from_code
 
 if TYPE_CHECKING:
@@ -96,6 +97,6 @@ def read_probe(stdout: bytes, stderr: bytes, status: int) -> Probe:
         last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         raise EngineError(
             f"llama.cpp could not be asked: its process ended with status {status} and said: {last[0]}",
-            "Install it again: python -m pip install --force-reinstall --no-cache-dir llama-cpp-python",
+            f"Have it built again: {REPAIR}",
         ) from None
     raise error_from_code(told.error, told.message, told.hint)

@@ -100,7 +100,9 @@ def build(
     told = keys.ingredients(step, ladder, environment)
     folder = cache / "wheels" / keys.key(told)
     try:
-        waiting = lock.held(cache / "lock", lambda: say("Another build of llama.cpp is under way: waiting for it"))
+        waiting = lock.held(
+            cache / "lock", lambda: say("Another build of llama.cpp is under way: waiting for it")
+        )
         with waiting as descriptor:
             if (made := wheels.in_folder(folder)) is not None:
                 return made
@@ -234,23 +236,23 @@ def _run(
     """Runs a tool in a group of its own, which is ended with everything in it when this is interrupted."""
     write(f"+ {' '.join(command)}\n".encode())
     group = {"start_new_session": True, "pass_fds": (build.lock,)} if os.name == "posix" else {}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         list(command),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         env=dict(build.environment),
         **group,  # type: ignore[call-overload]
-    )
-    try:
-        for line in process.stdout:
-            write(line)
-            if estimate is not None:
-                estimate.line(line)
-        return int(process.wait())
-    except BaseException:
-        _end(process)
-        raise
+    ) as process:
+        try:
+            for line in process.stdout:
+                write(line)
+                if estimate is not None:
+                    estimate.line(line)
+            return int(process.wait())
+        except BaseException:
+            _end(process)
+            raise
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -259,8 +261,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             os.killpg(process.pid, signal.SIGTERM)
         else:
             process.terminate()
-    if process.stdout is not None:
-        process.stdout.close()
     process.wait()
 
 
@@ -281,7 +281,8 @@ def _failure(log: Path, build: _Build) -> EngineBuildError:
     telling = next((number for number, line in enumerate(lines) if _tells(line)), len(lines) - LINES_SHOWN)
     shown = "\n".join(lines[max(0, telling) : max(0, telling) + LINES_SHOWN])
     return CompilationError(
-        f"llama.cpp could not be built. The first thing that went wrong:\n{shown}", f"Everything it said is in {log}"
+        f"llama.cpp could not be built. The first thing that went wrong:\n{shown}",
+        f"Everything it said is in {log}",
     )
 
 

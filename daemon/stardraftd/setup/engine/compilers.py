@@ -76,7 +76,17 @@ def knows_flag(
     with tempfile.TemporaryDirectory(prefix="stardraft-probe-") as folder:
         source = Path(folder) / "empty.cpp"
         source.write_text("int main() { return 0; }\n", encoding="utf-8")
-        command = [*compiler.words, "-Werror", *flags, "-x", language, "-c", str(source), "-o", str(Path(folder) / "o")]
+        command = [
+            *compiler.words,
+            "-Werror",
+            *flags,
+            "-x",
+            language,
+            "-c",
+            str(source),
+            "-o",
+            str(Path(folder) / "o"),
+        ]
         return _output(command, environment) is not None
 
 

@@ -77,16 +77,7 @@ def ladder(
     if (option := _BACKEND_OPTIONS.get(backend)) is not None:
         steps = tuple(replace(step, options=(*step.options, option)) for step in found.steps)
         found = replace(found, steps=steps)
-    return replace(found, steps=_different(found.steps, environment), compiler=compiler)
-
-
-def _different(steps: tuple[Step, ...], environment: Mapping[str, str]) -> tuple[Step, ...]:
-    """Without those that the user's CMAKE_ARGS make equal to an earlier one."""
-    kept: dict[frozenset[tuple[str, str]], Step] = {}
-    for step in steps:
-        effective = {_name(one): _value(one) for one in step.cmake_arguments(environment)}
-        kept.setdefault(frozenset(effective.items()), step)
-    return tuple(kept.values())
+    return replace(found, compiler=compiler)
 
 
 _NATIVE = Step("native", "For this processor, with everything it has.", ("-DGGML_NATIVE=ON",))
@@ -121,7 +112,10 @@ def _enabled(features: frozenset[str] | None) -> Step:
     """Without -march=native. features: those that the system enables; None where they cannot be told."""
     if not processor.is_x86():
         arch = processor.arm_architecture(processor.flags()) if processor.is_arm() else ""
-        options = ("-DGGML_NATIVE=OFF", *((f"-DGGML_CPU_ARM_ARCH={arch}",) if processor.flags() and arch else ()))
+        options = (
+            "-DGGML_NATIVE=OFF",
+            *((f"-DGGML_CPU_ARM_ARCH={arch}",) if processor.flags() and arch else ()),
+        )
         return Step("enabled", "For what the system enables of this processor, and nothing else.", options)
     known = features or frozenset()
     options = tuple(f"-DGGML_{name}={'ON' if name in known else 'OFF'}" for name in _FEATURES)
@@ -135,11 +129,11 @@ def _enabled(features: frozenset[str] | None) -> Step:
 
 def _portable(compiler: Compiler | None, environment: Mapping[str, str]) -> Ladder:
     options = ("-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON")
-    why = "For every processor of this architecture: which instruction sets are used is chosen when it starts."
-    whole = Step("portable", why, options, portable=True)
-    bare = replace(
-        whole, name="portable-no-amx", why=f"{why[:-1]}, AMX excepted.", variants_without_amx=True
+    why = (
+        "For every processor of this architecture: which instruction sets are used is chosen when it starts."
     )
+    whole = Step("portable", why, options, portable=True)
+    bare = replace(whole, name="portable-no-amx", why=f"{why[:-1]}, AMX excepted.", variants_without_amx=True)
     if not processor.is_x86():
         return Ladder((whole,))
     version = None if compiler is None else compilers.gcc_version(compiler, environment)

@@ -1,9 +1,9 @@
 """Where builds are made and kept: one folder below the user's cache, safe to delete at any time.
 
-    sources/    the source distribution of llama-cpp-python, checked against its sha256
-    wheels/     one folder for each way of building, with the wheel and what it was built with
-    work/       the unpacked source, and builds that are not finished: an interrupted one goes on from there
-    tools/      CMake and Ninja where the computer has none
+sources/    the source distribution of llama-cpp-python, checked against its sha256
+wheels/     one folder for each way of building, with the wheel and what it was built with
+work/       the unpacked source, and builds that are not finished: an interrupted one goes on from there
+tools/      CMake and Ninja where the computer has none
 """
 
 import os

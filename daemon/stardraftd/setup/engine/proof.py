@@ -63,7 +63,9 @@ def _completes(python: Path, environment: Mapping[str, str]) -> Proof:
         subprocess.run([*stardraft, "daemon", "stop", "--now"], **run)  # type: ignore[call-overload]
         if done.returncode == 0 and b'"event":"done"' in done.stdout:
             return Proof(True, "It completes a line with the built-in model.")
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["It could not complete a line."]
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
+            "It could not complete a line."
+        ]
         return Proof(False, said[0].removeprefix("stardraft: "))
 
 

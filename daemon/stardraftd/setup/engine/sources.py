@@ -96,4 +96,6 @@ def sha256(file: Path) -> str:
 def _is_needed(inside: PurePosixPath) -> bool:
     if inside.is_relative_to(_VENDORED):
         return len(inside.parts) > 2 and inside.parts[2] in _NEEDED
-    return bool(inside.parts) and (inside.parts[0] == "llama_cpp" or str(inside) in ("PKG-INFO", "LICENSE.md"))
+    return bool(inside.parts) and (
+        inside.parts[0] == "llama_cpp" or str(inside) in ("PKG-INFO", "LICENSE.md")
+    )

@@ -60,18 +60,22 @@ def toolkit(backend: Backend, environment: Mapping[str, str] = os.environ) -> To
             return Toolkit(backend, None, "")
 
 
-def best(environment: Mapping[str, str] = os.environ) -> tuple[Backend, str]:
-    """What `auto` builds for, and why, as a sentence.
+def candidates(environment: Mapping[str, str] = os.environ) -> list[Toolkit]:
+    """The GPUs here that are worth a build of their own, the best first.
 
-    A GPU that a processor has built in is seldom faster than it, so Vulkan is never chosen by itself.
+    One that a processor has built in is seldom faster than it: so Vulkan is not among them, and AMD's are only
+    where ROCm is installed.
     """
+    found = [toolkit(backend, environment) for backend in ("metal", "cuda", "hip")]
+    return [one for one in found if one.gpu is not None and not (one.backend == "hip" and one.missing)]
+
+
+def best(environment: Mapping[str, str] = os.environ) -> tuple[Backend, str]:
+    """What `auto` builds for, and why, as a sentence."""
     aside = []
-    for backend in ("metal", "cuda", "hip"):
-        found = toolkit(backend, environment)
-        if found.gpu is None:
-            continue
+    for found in candidates(environment):
         if not found.missing:
-            return backend, f"This computer has {found.gpu}, and what a build for it needs."
+            return found.backend, f"This computer has {found.gpu}, and what a build for it needs."
         aside.append(f"This computer has {found.gpu}, which is left out: {found.missing}")
     return "cpu", " ".join(aside) or "No GPU was found that a build pays for without being asked for."
 
@@ -131,12 +135,16 @@ def _cuda_missing(environment: Mapping[str, str]) -> str:
 
 def _vulkan_missing(environment: Mapping[str, str]) -> str:
     sdk = environment.get("VULKAN_SDK")
-    shaders = shutil.which("glslc", path=environment.get("PATH")) or (sdk and (Path(sdk) / "bin" / "glslc").is_file())
+    shaders = shutil.which("glslc", path=environment.get("PATH")) or (
+        sdk and (Path(sdk) / "bin" / "glslc").is_file()
+    )
     headers = bool(sdk) or any(header.is_file() for header in _VULKAN_HEADERS)
     if shaders and headers:
         return ""
     what = " and ".join(
-        name for name, is_here in (("glslc, the compiler of shaders,", shaders), ("Vulkan's headers", headers)) if not is_here
+        name
+        for name, is_here in (("glslc, the compiler of shaders,", shaders), ("Vulkan's headers", headers))
+        if not is_here
     )
     return (
         f"{what} cannot be found (Debian, Ubuntu: sudo apt install libvulkan-dev glslc spirv-headers; Fedora: sudo dnf "
