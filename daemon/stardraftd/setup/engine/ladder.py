@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from stardraftd.setup.engine import compilers, processor
+from stardraftd.setup.engine import compilers, processor, toolkits
 from stardraftd.setup.engine.compilers import Compiler
 from stardraftd.setup.engine.toolkits import Backend
 
@@ -23,9 +23,6 @@ GCC_WITH_WHOLE_TILES = (13, 2, 1)
 _FEATURES = (
     "SSE42", "AVX", "F16C", "FMA", "AVX2", "BMI2", "AVX_VNNI", "AVX512", "AVX512_VBMI", "AVX512_VNNI", "AVX512_BF16",
 )  # fmt: skip
-_BACKEND_OPTIONS: dict[Backend, str] = {
-    "cpu": "-DGGML_METAL=OFF", "cuda": "-DGGML_CUDA=ON", "metal": "-DGGML_METAL=ON", "vulkan": "-DGGML_VULKAN=ON", "hip": "-DGGML_HIP=ON",
-}  # fmt: skip
 _FLAG_VARIABLES = {"c": "CMAKE_C_FLAGS", "c++": "CMAKE_CXX_FLAGS"}
 
 
@@ -74,9 +71,8 @@ def ladder(
         found = _for_x86(compiler, environment)
     else:
         found = Ladder((_NATIVE, _enabled(None)))
-    if (option := _BACKEND_OPTIONS.get(backend)) is not None:
-        steps = tuple(replace(step, options=(*step.options, option)) for step in found.steps)
-        found = replace(found, steps=steps)
+    added = _backend_options(backend, environment)
+    found = replace(found, steps=tuple(replace(step, options=(*step.options, *added)) for step in found.steps))
     return replace(found, compiler=compiler)
 
 
@@ -84,6 +80,13 @@ _NATIVE = Step("native", "For this processor, with everything it has.", ("-DGGML
 _NATIVE_WITHOUT_AMX = Step(
     "native-no-amx", "For this processor, without AMX.", ("-DGGML_NATIVE=ON",), flags=NO_AMX
 )
+
+
+def _backend_options(backend: Backend, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What CMake is told for a backend; CUDA's compiler by its path, for it is often not on the PATH."""
+    option = f"-DGGML_{backend.upper()}=ON" if backend != "cpu" else "-DGGML_METAL=OFF"
+    compiler = toolkits.nvcc(environment) if backend == "cuda" else None
+    return (option, f"-DCMAKE_CUDA_COMPILER={compiler}") if compiler is not None else (option,)
 
 
 def _for_x86(compiler: Compiler, environment: Mapping[str, str]) -> Ladder:

@@ -98,10 +98,10 @@ def _bindings(source: Path) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _libraries(built: Path) -> Iterator[Path]:
-    """Those of llama.cpp, in Visual Studio's folder of the configuration as well; no links to one of them."""
+    """Those of llama.cpp, in Visual Studio's folder of the configuration as well; links as what they lead to."""
     for folder in (built, built / "Release"):
         for file in folder.glob("*"):
-            if file.suffix in _LIBRARIES and file.is_file() and not file.is_symlink():
+            if any(suffix in _LIBRARIES for suffix in file.suffixes) and file.is_file():
                 yield file
 
 
