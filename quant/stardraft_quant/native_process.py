@@ -72,7 +72,7 @@ class NativeProcess:
         if find_spec("llama_cpp") is None:
             raise EngineMissingError(
                 "llama.cpp is needed for this, and it is not installed.",
-                'Install it with `pip install "stardraft[quant,engine]"`.',
+                "Have it built: stardraft setup engine",
             )
         self._doing, self._hint = doing, hint
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
