@@ -1,11 +1,13 @@
-"""llama.cpp as a wheel: `make portable` leaves one in dist/ that runs on every processor of this architecture.
+"""llama.cpp as a wheel: `make portable` leaves one in dist/ that runs on every processor of this
+architecture.
 
     python packaging/engine_wheel.py [--portable] [--backend cpu|cuda|...] FOLDER
     python packaging/engine_wheel.py --cmake-arguments
 
-Install it where a build is not wanted, instead of building it there: pip install stardraft-*.whl llama_cpp_python-*.whl.
-Without --portable it is for the processor of this computer. The second form prints the arguments for CMake that build
-llama.cpp's own programs so that they run here, one a line (.ci/llama_cpp).
+Install it where a build is not wanted, instead of building it there: pip install stardraft-*.whl
+llama_cpp_python-*.whl. Without --portable it is for the processor of this computer. The second form prints
+the arguments for CMake that build llama.cpp's own programs so that they run here, one a line
+(.ci/llama_cpp).
 """
 
 from __future__ import annotations

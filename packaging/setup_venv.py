@@ -3,10 +3,10 @@
     python packaging/setup_venv.py VENV EXTRAS        EXTRAS such as test,engine
 
 The environment remembers what was asked of it: only a change of pyproject.toml's build and project tables,
-of packaging/constraints.txt, of the Python version or of the processor, or an extra that is not there yet, starts
-pip again. So the second `make` is quick and needs no network. What pip says goes to VENV/install.log; a failure
-shows it. llama.cpp is built by stardraftd.setup.engine, tested in the environment, and built in another way where
-it does not work on this computer.
+of packaging/constraints.txt, of the Python version or of the processor, or an extra that is not there yet,
+starts pip again. So the second `make` is quick and needs no network. What pip says goes to
+VENV/install.log; a failure shows it. llama.cpp is built by stardraftd.setup.engine, tested in the
+environment, and built in another way where it does not work on this computer.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def main() -> None:
 
 
 def install_with_engine(venv: Path, itself: list[str]) -> None:
-    """llama.cpp as it works here, and stardraft with the rest that it needs. Leaves with what to do otherwise."""
+    """llama.cpp as it works here, and stardraft with the rest that it needs. Leaves with what to do
+    otherwise.
+    """
     (venv / "installed.json").unlink(missing_ok=True)  # until it is proved, the environment is not whole
 
     def try_out(_step: ladder.Step, wheel: Path) -> proof.Proof:
@@ -168,7 +170,7 @@ class Progress:
         self._told = time.monotonic()
         self._is_shown = False
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,9 +1,11 @@
-"""Which build of llama.cpp this installation uses: that of `stardraft setup engine`, or its environment's own.
+"""Which build of llama.cpp this installation uses: that of `stardraft setup engine`, or its environment's
+own.
 
 An environment can be another's to change: uv's and pipx's are written by them alone, the Debian package's and
-Homebrew's are read-only. So the builds of `stardraft setup engine` lie in the user's data folder, below `builds`, and
-`chosen` has a small file for each installation, by its prefix. A build is put to use by replacing that file
-(stardraftd/setup/engine/store.py, docs/decisions/0001-where-engine-builds-live.md); here it is only read.
+Homebrew's are read-only. So the builds of `stardraft setup engine` lie in the user's data folder, below
+`builds`, and `chosen` has a small file for each installation, by its prefix. A build is put to use by
+replacing that file (stardraftd/setup/engine/store.py, docs/decisions/0001-where-engine-builds-live.md);
+here it is only read.
 
     engines/chosen/0f3a....json     {"prefix": "/opt/stardraft", "build": "9c1e...", "previous": ""}
     engines/builds/9c1e.../site     llama_cpp, with its libraries in llama_cpp/lib
@@ -23,7 +25,9 @@ REPAIR = "stardraft setup engine"
 
 
 def engines_dir() -> Path:
-    """The builds of `stardraft setup engine`; not created here. STARDRAFT_ENGINES_DIR names another folder."""
+    """The builds of `stardraft setup engine`; not created here. STARDRAFT_ENGINES_DIR names another
+    folder.
+    """
     if given := os.environ.get("STARDRAFT_ENGINES_DIR"):
         return Path(given).expanduser().absolute()
     import platformdirs
@@ -40,7 +44,8 @@ def choice_file(prefix: str = sys.prefix) -> Path:
 def chosen_build() -> Path | None:
     """The folder of the build that was chosen; None when it is the environment's own.
 
-    STARDRAFT_ENGINE_BUILD in the environment names the folder of one to try. Whether it is there is not looked at.
+    STARDRAFT_ENGINE_BUILD in the environment names the folder of one to try. Whether it is there is not
+    looked at.
     """
     if given := os.environ.get(VARIABLE):
         return Path(given).absolute()

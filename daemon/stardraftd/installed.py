@@ -1,9 +1,9 @@
 """How this stardraft was installed, and so which command removes it.
 
 What is looked at are the traces that installers leave: uv's receipt and pipx's metadata in the environment,
-Homebrew's Cellar, the Debian package's folder, and the INSTALLER file beside the package's metadata. Nothing is
-run here, and nothing imported but the standard library. llama.cpp is built in the same way for all of them:
-`stardraft setup engine`.
+Homebrew's Cellar, the Debian package's folder, and the INSTALLER file beside the package's metadata.
+Nothing is run here, and nothing imported but the standard library. llama.cpp is built in the same way for
+all of them: `stardraft setup engine`.
 """
 
 import sys

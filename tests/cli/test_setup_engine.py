@@ -1,7 +1,7 @@
 """`stardraft setup engine`: what works is used, what does not leaves everything as it was.
 
-The build itself takes no time: its tools are small programs, and the libraries that they "build" are those that
-the tests' own engine has, or none that could be loaded.
+The build itself takes no time: its tools are small programs, and the libraries that they "build" are those
+that the tests' own engine has, or none that could be loaded.
 """
 
 import importlib.util
@@ -19,7 +19,9 @@ from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="the tools are shell scripts"),
-    pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason='pip install "stardraft[engine]"'),
+    pytest.mark.skipif(
+        importlib.util.find_spec("llama_cpp") is None, reason='pip install "stardraft[engine]"'
+    ),
 ]
 
 
@@ -65,7 +67,9 @@ def test_what_does_not_work_is_followed_by_the_next_step(computer: dict[str, str
     assert "It does not work here" in done.stderr
     assert "One step down" in done.stderr
     assert "(enabled)" in done.stdout
-    assert len(list(Path(computer["STARDRAFT_ENGINES_DIR"], "builds").iterdir())) == 1, "the broken one is gone"
+    assert len(list(Path(computer["STARDRAFT_ENGINES_DIR"], "builds").iterdir())) == 1, (
+        "the broken one is gone"
+    )
 
 
 def test_where_nothing_works_the_engine_that_was_used_stays(computer: dict[str, str]) -> None:
@@ -92,7 +96,7 @@ def test_an_interruption_leaves_the_engine_that_was_used(computer: dict[str, str
         env={**computer, "FAKE_NINJA": "wait"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     ) as process:
         work = Path(computer["STARDRAFT_CACHE_DIR"], "engine", "work")
         wait_until(lambda: bool(list(work.glob("build-*/ninja.pid"))))

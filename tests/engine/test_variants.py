@@ -1,4 +1,6 @@
-"""The variants of a portable build come from the package's own folder, whatever lies in the working directory."""
+"""The variants of a portable build come from the package's own folder, whatever lies in the working
+directory.
+"""
 
 import ctypes
 import shutil
@@ -13,14 +15,18 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 from stardraftd.engine import llama
 from stardraftd.errors import EngineLoadError
 
-# In place of libggml: it has no backend until it is told where to load one from, and remembers what it was told.
+# In place of libggml: it has no backend until it is told where to load one from, and remembers what it was
+# told.
 LIBGGML = r"""
 #include <stddef.h>
 #include <string.h>
 static char told[4096];
 static size_t count;
 size_t ggml_backend_reg_count(void) { return count; }
-void ggml_backend_load_all_from_path(const char *path) { strncpy(told, path ? path : "NULL", 4095); count = FOUND; }
+void ggml_backend_load_all_from_path(const char *path) {
+    strncpy(told, path ? path : "NULL", 4095);
+    count = FOUND;
+}
 const char *what_was_told(void) { return told; }
 """
 

@@ -27,23 +27,6 @@ def test_the_program_knows_its_package_by_the_folder() -> None:
     assert f"/{debian.PREFIX}" == DEBIAN_PREFIX
 
 
-def test_no_build_is_for_the_processor_that_it_is_made_on() -> None:
-    for portable in debian.PORTABLE.values():
-        assert "-DGGML_NATIVE=OFF" in portable.cmake_arguments
-        assert portable.cpuinfo_flags
-
-
-@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux tells of its processor there")
-def test_a_processor_without_an_instruction_set_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    preinst = script("preinst", tmp_path, flags="an_instruction_set_of_2099", processors="one of 2099")
-    refused = subprocess.run([preinst, "install"], capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
-    assert "this processor has no an_instruction_set_of_2099" in refused.stderr
-    assert "uv tool install" in refused.stderr
-    accepted = script("preinst", tmp_path, flags="", processors="any")
-    assert subprocess.run([accepted, "install"], check=False).returncode == 0
-
-
 def test_removing_leaves_no_byte_code_behind(tmp_path: Path) -> None:
     cache = tmp_path / "lib" / "python3.11" / "site-packages" / "__pycache__"
     cache.mkdir(parents=True)

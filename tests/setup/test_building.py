@@ -29,7 +29,8 @@ from pathlib import Path
 from stardraftd.setup.engine import building
 from stardraftd.setup.engine.ladder import ladder
 found = ladder(environment=os.environ)
-print(building.build(found.steps[0], found, Path(sys.argv[1]), os.environ, say=lambda text: print(text, flush=True),
+print(building.build(found.steps[0], found, Path(sys.argv[1]), os.environ, say=lambda text: print(text,
+flush=True),
                      on_progress=lambda progress: None))
 """
 
@@ -48,7 +49,12 @@ class Place:
         environment = {**self.environment, **variables}
         found = ladder(environment=environment)
         return building.build(
-            found.steps[0], found, self.cache, environment, say=self.said.append, on_progress=self.progress.append
+            found.steps[0],
+            found,
+            self.cache,
+            environment,
+            say=self.said.append,
+            on_progress=self.progress.append,
         )
 
     def start(self, **variables: str) -> "subprocess.Popen[str]":
@@ -58,7 +64,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
 
     def pid_of_ninja(self) -> int:
@@ -87,7 +93,9 @@ def test_a_build_becomes_a_whole_wheel(place: Place) -> None:
             own = base64.urlsafe_b64encode(hashlib.sha256(contents[name]).digest()).rstrip(b"=").decode()
             assert (digest, int(size)) == (f"sha256={own}", len(contents[name]))
     assert set(contents) == {line.rsplit(",", 2)[0] for line in record.splitlines()}
-    assert {"llama_cpp/__init__.py", "llama_cpp/lib/libllama.so", "llama_cpp/lib/libggml-cpu.so"} <= set(contents)
+    assert {"llama_cpp/__init__.py", "llama_cpp/lib/libllama.so", "llama_cpp/lib/libggml-cpu.so"} <= set(
+        contents
+    )
     assert any(name.endswith("licenses/llama.cpp/LICENSE") for name in contents)
     told = json.loads(wheel.with_name("build.json").read_text())
     assert told["step"] == "native"
@@ -136,7 +144,7 @@ def test_too_little_room_is_told_before(place: Place, monkeypatch: pytest.Monkey
 def test_a_folder_that_cannot_be_written_is_named(place: Place, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place.cache = tmp_path / "file" / "cache"
-    with pytest.raises(EngineBuildError, match="cannot be built in .*file") as raised:
+    with pytest.raises(EngineBuildError, match=r"cannot be built in .*file") as raised:
         place.build()
     assert "STARDRAFT_CACHE_DIR" in raised.value.hint
 
@@ -155,7 +163,9 @@ def test_a_build_without_its_libraries_is_no_build(place: Place, tmp_path: Path)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_build_leaves_nothing_running_and_goes_on_later(place: Place, end: signal.Signals) -> None:
+def test_an_interrupted_build_leaves_nothing_running_and_goes_on_later(
+    place: Place, end: signal.Signals
+) -> None:
     with place.start(FAKE_NINJA="wait") as process:
         wait_until(lambda: bool(list(place.cache.glob("work/build-*/ninja.pid"))))
         ninja = psutil.Process(place.pid_of_ninja())
@@ -183,7 +193,9 @@ def test_two_at_a_time_are_one_build(place: Place) -> None:
     assert place.wheels() == [Path(told.strip())]
 
 
-def test_a_source_that_is_not_the_known_one_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_not_the_known_one_is_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
     (cache / "sources").mkdir(parents=True)
     (cache / "sources" / sources.ARCHIVE).write_bytes(b"another one")
@@ -203,7 +215,8 @@ def test_it_can_be_used_before_anything_is_installed() -> None:
     """`make` runs it with the system's Python, which has the standard library only."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
-        "from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, proof, toolkits"
+        "from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, "
+        "proof, toolkits"
     )
     spec = importlib.util.find_spec("stardraftd")
     assert spec is not None

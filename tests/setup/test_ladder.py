@@ -33,7 +33,9 @@ def names(found: Ladder) -> list[str]:
         ("broken", ["native-no-amx", "enabled"]),
     ],
 )
-def test_a_build_that_is_known_to_be_broken_is_not_made(tools: dict[str, str], tiles: str, steps: list[str]) -> None:
+def test_a_build_that_is_known_to_be_broken_is_not_made(
+    tools: dict[str, str], tiles: str, steps: list[str]
+) -> None:
     found = ladder(environment={**tools, "FAKE_TILES": tiles})
     assert names(found) == steps
     assert ("compiles AMX's tiles wrongly" in " ".join(found.notes)) == (tiles == "broken")
@@ -73,7 +75,7 @@ def test_the_users_own_arguments_are_kept_and_win(tools: dict[str, str]) -> None
         **tools,
         "FAKE_TILES": "broken",
         "CFLAGS": "-pipe",
-        "CMAKE_ARGS": '-D GGML_BLAS=ON -DGGML_NATIVE=OFF "-DCMAKE_CXX_FLAGS=-g -DNAME=\'a b\'"',
+        "CMAKE_ARGS": "-D GGML_BLAS=ON -DGGML_NATIVE=OFF \"-DCMAKE_CXX_FLAGS=-g -DNAME='a b'\"",
     }
     arguments = ladder(environment=environment).steps[0].cmake_arguments(environment)
     amx = " ".join(NO_AMX)
@@ -87,14 +89,22 @@ def test_the_users_own_arguments_are_kept_and_win(tools: dict[str, str]) -> None
 def test_without_flags_of_ours_the_environments_stay_as_they_are(tools: dict[str, str]) -> None:
     """CMake takes CFLAGS by itself, as long as CMAKE_C_FLAGS is not given."""
     environment = {**tools, "CFLAGS": "-pipe"}
-    assert not [one for one in ladder(environment=environment).steps[0].cmake_arguments(environment) if "FLAGS" in one]
+    assert not [
+        one for one in ladder(environment=environment).steps[0].cmake_arguments(environment) if "FLAGS" in one
+    ]
 
 
 @pytest.mark.parametrize(
     ("gcc", "steps"),
-    [("12 2 0", ["portable-no-amx"]), ("13 2 0", ["portable-no-amx"]), ("13 2 1", ["portable", "portable-no-amx"])],
+    [
+        ("12 2 0", ["portable-no-amx"]),
+        ("13 2 0", ["portable-no-amx"]),
+        ("13 2 1", ["portable", "portable-no-amx"]),
+    ],
 )
-def test_a_portable_build_has_amx_where_the_compiler_can(tools: dict[str, str], gcc: str, steps: list[str]) -> None:
+def test_a_portable_build_has_amx_where_the_compiler_can(
+    tools: dict[str, str], gcc: str, steps: list[str]
+) -> None:
     found = ladder(portable=True, environment={**tools, "FAKE_GCC": gcc})
     assert names(found) == steps
     assert all(step.portable and "-DGGML_BACKEND_DL=ON" in step.options for step in found.steps)

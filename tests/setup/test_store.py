@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,10 @@ WHICH = "import stardraftd.engine, llama_cpp; print(llama_cpp.ANSWER)"
 
 
 @pytest.fixture(autouse=True)
-def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STARDRAFT_ENGINES_DIR", str(tmp_path / "engines"))
     monkeypatch.delenv(engine_build.VARIABLE, raising=False)
-    yield tmp_path / "engines"
+    return tmp_path / "engines"
 
 
 def wheel(folder: Path, answer: str) -> Path:

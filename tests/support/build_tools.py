@@ -17,7 +17,7 @@ for word in "$@"; do
   case "$word" in
     --version) echo "fake compiler 1.0"; exit 0 ;;
     -dM) set -- ${FAKE_GCC:-12 2 0}
-         printf '#define __GNUC__ %s\n#define __GNUC_MINOR__ %s\n#define __GNUC_PATCHLEVEL__ %s\n' "$1" "$2" "$3"; exit 0 ;;
+         printf '#define %s %s\n' __GNUC__ "$1" __GNUC_MINOR__ "$2" __GNUC_PATCHLEVEL__ "$3"; exit 0 ;;
     -mno-amx-*) without=yes; [ "${FAKE_FLAGS:-}" = refused ] && exit 1 ;;
     */tiles.cpp) probe=tiles ;;
     */features.cpp) probe=features ;;
@@ -45,8 +45,8 @@ while [ $# -gt 0 ]; do [ "$1" = -B ] && folder="$2"; said="$said $1"; shift; don
 mkdir -p "$folder" && echo "$said" > "$folder/options"
 """
 
-# FAKE_NINJA: fail, full, wait (until it is ended), or nothing: three steps, and libraries out of FAKE_LIBRARIES.
-# FAKE_BROKEN: where this stands in CMake's options, the libraries are no libraries.
+# FAKE_NINJA: fail, full, wait (until it is ended), or nothing: three steps, and libraries out of
+# FAKE_LIBRARIES. FAKE_BROKEN: where this stands in CMake's options, the libraries are no libraries.
 NINJA = r"""#!/bin/sh
 echo "$0 $*" >> "$FAKE_LOG"
 [ "$1" = --version ] && { echo 1.11; exit 0; }
@@ -70,7 +70,9 @@ PROGRAMS = {"c++": COMPILER, "cc": COMPILER, "cmake": CMAKE, "ninja": NINJA}
 
 
 def put_tools(folder: Path) -> dict[str, str]:
-    """Puts the programs into `folder`/bin. The environment in which nothing else is found but the system's."""
+    """Puts the programs into `folder`/bin. The environment in which nothing else is found but the
+    system's.
+    """
     place = folder / "bin"
     place.mkdir()
     for name, text in PROGRAMS.items():
@@ -94,7 +96,9 @@ def put_source(cache: Path, bindings: Path | None = None) -> Path:
     (source / "vendor" / "llama.cpp").mkdir(parents=True)
     (source / "vendor" / "llama.cpp" / "LICENSE").write_text("MIT\n")
     (source / "LICENSE.md").write_text("MIT\n")
-    (source / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: {sources.VERSION}\n")
+    (source / "PKG-INFO").write_text(
+        f"Metadata-Version: 2.1\nName: llama_cpp_python\nVersion: {sources.VERSION}\n"
+    )
     package = source / "llama_cpp"
     package.mkdir()
     if bindings is None:
@@ -110,5 +114,3 @@ def asked(environment: dict[str, str], program: str) -> list[str]:
     log = Path(environment["FAKE_LOG"])
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     return [line for line in lines if Path(line.split(" ", 1)[0]).name == program]
-
-

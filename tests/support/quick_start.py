@@ -58,10 +58,14 @@ def find_uv() -> str:
 
 
 def find_built_engine() -> Path:
-    """The cache with a build of llama.cpp as `stardraft setup engine` makes it here. Skips the test if it has none."""
+    """The cache with a build of llama.cpp as `stardraft setup engine` makes it here. Skips the test if it
+    has none.
+    """
     found = ladder()
     if building.find_wheel(found.steps[0], found, cache_folder(), os.environ) is None:
-        pytest.skip("llama.cpp is not built yet, and building it takes minutes: make demo, or stardraft setup engine")
+        pytest.skip(
+            "llama.cpp is not built yet, and building it takes minutes: make demo, or stardraft setup engine"
+        )
     return cache_root()
 
 

@@ -1,6 +1,7 @@
 """`stardraft setup engine`: llama.cpp built for this computer, proved, and put to use; or taken back.
 
-What is built, and in which order, is decided in setup/engine/ladder.py; where it goes, in setup/engine/store.py.
+What is built, and in which order, is decided in setup/engine/ladder.py; where it goes, in
+setup/engine/store.py.
 """
 
 import os
@@ -31,7 +32,8 @@ EXAMPLES = examples(
     "stardraft setup engine --undo             back to the engine that was used before",
 )
 CHOICES = ("auto", "cpu", "cuda", "metal", "vulkan", "hip")
-# Processor seconds of one build on a computer of 2022 (docs/measurements.md), for a word on how long it takes.
+# Processor seconds of one build on a computer of 2022 (docs/measurements.md), for a word on how long it
+# takes.
 CPU_SECONDS, PORTABLE_CPU_SECONDS = 300, 1200
 
 BackendOption = Annotated[
@@ -39,8 +41,8 @@ BackendOption = Annotated[
     typer.Option(
         "--backend",
         metavar="NAME",
-        help="What it computes on: auto (what this computer has, and a build for it needs), cpu, cuda, metal, vulkan "
-        "or hip.",
+        help="What it computes on: auto (what this computer has, and a build for it needs), cpu, cuda, "
+        "metal, vulkan or hip.",
     ),
 ]
 Portable = Annotated[
@@ -194,7 +196,8 @@ def _show(wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, 
     typer.echo(f"stardraft was installed by {installation().installer}; its engine: {used}.")
     typer.echo(f"Compiler: {compiler.version if compiler is not None else 'none was found'}.")
     typer.echo(
-        f"llama.cpp of {sources.PROJECT} {sources.VERSION} would be built for {toolkits.TITLES[wanted]}. {why}"
+        f"llama.cpp of {sources.PROJECT} {sources.VERSION} would be built for "
+        f"{toolkits.TITLES[wanted]}. {why}"
     )
     for note in dict.fromkeys(note for one in ladders for note in one.notes):
         typer.echo(note)
@@ -218,10 +221,11 @@ def _title(build: Path | None) -> str:
     facts = None if build is None else store.facts_of(build)
     if facts is None:
         return "a build of which nothing is written"
-    for backend, title in toolkits.TITLES.items():
-        if backend == facts.backend:
-            return f"llama.cpp of llama-cpp-python {facts.version} for {title} ({facts.step}), built {facts.built_at}"
-    return f"llama.cpp of llama-cpp-python {facts.version} ({facts.step}), built {facts.built_at}"
+    computes_on = next(
+        (title for name, title in toolkits.TITLES.items() if name == facts.backend), facts.backend
+    )
+    made = f"llama-cpp-python {facts.version} for {computes_on} ({facts.step}), built {facts.built_at}"
+    return f"llama.cpp of {made}"
 
 
 def _restart() -> None:

@@ -28,8 +28,9 @@ from stardraftd.errors import EngineLoadError
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
 
-# libggml's functions, by the library that is linked to it: the file beside it that has its plain name can be a copy,
-# which is another library with another list of backends. Windows finds a library by its name alone.
+# libggml's functions, by the library that is linked to it: the file beside it that has its plain name can
+# be a copy, which is another library with another list of backends. Windows finds a library by its name
+# alone.
 ggml: Any = _ggml.libggml if sys.platform == "win32" else llama_cpp.llama_cpp._lib
 ggml.ggml_backend_reg_count.restype = ctypes.c_size_t
 
@@ -67,9 +68,10 @@ def open_backend() -> None:
 def start_backend() -> None:
     """Initialises llama.cpp, with the processor's variant of a portable build. Raises EngineLoadError.
 
-    Such a build has none of its kernels in it until one of its variants is loaded. llama.cpp by itself would look
-    for them in the interpreter's folder and in the *working directory*: a repository that brings a
-    `libggml-cpu-x.so` along would have it run. They are loaded from the package's own folder, and from nowhere else.
+    Such a build has none of its kernels in it until one of its variants is loaded. llama.cpp by itself
+    would look for them in the interpreter's folder and in the *working directory*: a repository that brings
+    a `libggml-cpu-x.so` along would have it run. They are loaded from the package's own folder, and from
+    nowhere else.
     """
     if not ggml.ggml_backend_reg_count():
         folder = library_folder()

@@ -47,7 +47,8 @@ def devices(facts: Facts) -> Check | list[Check]:
         return Check(
             "devices",
             "warning",
-            f"{listed}. This computer has {found.gpu}, but llama.cpp was built without {_NAMES[found.backend]}.",
+            f"{listed}. This computer has {found.gpu}, but llama.cpp was built without "
+            f"{_NAMES[found.backend]}.",
             "\n".join(filter(None, (found.missing, f"Have it built: {SETUP} --backend {found.backend}"))),
         )
     return Check("devices", "ok", listed, _other_gpus())

@@ -60,7 +60,9 @@ def engine(facts: Facts) -> Check:
     try:
         probe = facts.probe
     except EngineMissingError as error:
-        return Check("engine", "problem", error.message, "\n".join(filter(None, (_compiler_hint(), error.hint))))
+        return Check(
+            "engine", "problem", error.message, "\n".join(filter(None, (_compiler_hint(), error.hint)))
+        )
     kind = " and ".join([*built_for(probe), "the CPU"])
     return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}")
 
@@ -80,7 +82,8 @@ def backends(facts: Facts) -> Check | list[Check]:
             "warning",
             f"llama.cpp was built without {', '.join(essential)}, which this processor has: it is "
             "several times slower than it could be.",
-            f"A SOURCE_DATE_EPOCH in the environment of the build turns them off. Have it built again: {REPAIR}",
+            f"A SOURCE_DATE_EPOCH in the environment of the build turns them off. Have it built "
+            f"again: {REPAIR}",
         )
     note = f"Not used, though the processor has it: {', '.join(missing)}." if missing else ""
     return Check("backends", "ok", f"built with {listed}", note)

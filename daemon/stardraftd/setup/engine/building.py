@@ -1,11 +1,13 @@
 """One build of llama.cpp: CMake and Ninja run on the unpacked source, with progress, and a wheel comes of it.
 
 llama.cpp's own CMake is used, not llama-cpp-python's: that builds the library of llama.cpp's programs, and
-multimodal models, which nothing here uses, and puts the variants of a portable build where they are not found.
-Only `libllama` and what it needs is built. The result is a wheel like llama-cpp-python's own, for pip to install.
+multimodal models, which nothing here uses, and puts the variants of a portable build where they are not
+found. Only `libllama` and what it needs is built. The result is a wheel like llama-cpp-python's own, for
+pip to install.
 
-A build that is interrupted stays, and the next one with the same ingredients goes on from there. The lock of the
-cache belongs to the compilers as well: it is free when the last of them has gone, whatever became of this process.
+A build that is interrupted stays, and the next one with the same ingredients goes on from there. The lock
+of the cache belongs to the compilers as well: it is free when the last of them has gone, whatever became of
+this process.
 """
 
 import contextlib
@@ -40,7 +42,8 @@ _OPTIONS = (
     "-DLLAMA_BUILD_APP=OFF",
     "-DLLAMA_USE_PREBUILT_UI=OFF",
     "-DLLAMA_OPENSSL=OFF",
-    # A library finds the others beside it, wherever the wheel is unpacked, and has one name: wheels hold no links.
+    # A library finds the others beside it, wherever the wheel is unpacked, and has one name: wheels hold no
+    # links.
     "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
     f"-DCMAKE_INSTALL_RPATH={'@loader_path' if sys.platform == 'darwin' else '$ORIGIN'}",
     "-DCMAKE_INSTALL_RPATH_USE_LINK_PATH=ON",
@@ -94,11 +97,15 @@ def build(
     say: Say,
     on_progress: OnProgress,
 ) -> Path:
-    """The wheel of this step, built where it is not in the cache. Raises EngineBuildError, and KeyboardInterrupt."""
+    """The wheel of this step, built where it is not in the cache. Raises EngineBuildError, and
+    KeyboardInterrupt.
+    """
     environment = keys.build_environment(environment)
     require_compiler(environment)
     told = keys.ingredients(step, ladder, environment)
     folder = cache / "wheels" / keys.key(told)
+    if (made := wheels.in_folder(folder)) is not None:
+        return made
     try:
         waiting = lock.held(
             cache / "lock", lambda: say("Another build of llama.cpp is under way: waiting for it")
@@ -137,7 +144,8 @@ def require_room(cache: Path) -> None:
     free = shutil.disk_usage(cache).free
     if free < NEEDED_BYTES:
         raise EngineBuildError(
-            f"A build of llama.cpp needs {NEEDED_BYTES / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free at {cache}.",
+            f"A build of llama.cpp needs {NEEDED_BYTES / 1e6:.0f} MB, and {free / 1e6:.0f} MB are "
+            f"free at {cache}.",
             "Make room there, or name another folder: STARDRAFT_CACHE_DIR=/path in front of the command.",
         )
 
@@ -166,7 +174,8 @@ def _compile(build: _Build, cache: Path, on_progress: OnProgress) -> None:
     vendored = build.source / "vendor" / "llama.cpp"
     log = cache / "build.log"
     with log.open("wb") as stream:
-        # A folder that another CMake has configured cannot be gone on with; this one has nothing to lose then.
+        # A folder that another CMake has configured cannot be gone on with; this one has nothing to lose
+        # then.
         for attempt in (1, 2):
             configure = [cmake, "-S", str(vendored), "-B", str(build.work), *generator, *options]
             status = _run(configure, build, stream.write, None)
@@ -274,7 +283,8 @@ def _failure(log: Path, build: _Build) -> EngineBuildError:
     if "Killed signal terminated program" in text or "out of memory" in text:
         return EngineBuildError(
             "Memory ran out while llama.cpp was compiled.",
-            "Close other programs, or have it compiled by one compiler at a time: CMAKE_BUILD_PARALLEL_LEVEL=1 in front "
+            "Close other programs, or have it compiled by one compiler at a time: "
+            "CMAKE_BUILD_PARALLEL_LEVEL=1 in front "
             "of the command.",
         )
     lines = text.splitlines()

@@ -1,4 +1,6 @@
-"""The ladder gone down: a step is built, put in place, proved; where it does not work here, the next one is tried."""
+"""The ladder gone down: a step is built, put in place, proved; where it does not work here, the next one
+is tried.
+"""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +33,8 @@ def first_that_works(
 ) -> Reached:
     """Goes down the ladders. `try_out` puts a wheel in its place and has it proved.
 
-    Each step says in a line what it does and why, and why it did not do. Raises EngineBuildError when none works,
-    or when what is missing would be missing at every step.
+    Each step says in a line what it does and why, and why it did not do. Raises EngineBuildError when none
+    works, or when what is missing would be missing at every step.
     """
     environment = keys.build_environment(environment)
     steps = [(ladder, step) for ladder in ladders for step in ladder.steps]

@@ -1,7 +1,8 @@
-"""The compilers that a build would use, looked at by using them: small programs, compiled and run in a second.
+"""The compilers that a build would use, looked at by using them: small programs, compiled and run in a
+second.
 
-CMake takes CC and CXX from the environment, and CFLAGS, CXXFLAGS and the flags in CMAKE_ARGS with them; so does
-every probe here. What a compiler is known to do wrong is found out by doing it, not by its name.
+CMake takes CC and CXX from the environment, and CFLAGS, CXXFLAGS and the flags in CMAKE_ARGS with them; so
+does every probe here. What a compiler is known to do wrong is found out by doing it, not by its name.
 """
 
 import os
@@ -28,7 +29,9 @@ Tiles = Literal["none", "work", "broken", "forbidden", "unknown"]
 
 @dataclass(frozen=True)
 class Compiler:
-    """words: how it is called, with the options that CC or CXX have in them; version: its first line about itself."""
+    """words: how it is called, with the options that CC or CXX have in them; version: its first line
+    about itself.
+    """
 
     words: tuple[str, ...]
     version: str
@@ -59,7 +62,9 @@ def find_compiler(
 
 
 def gcc_version(compiler: Compiler, environment: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """GCC's version, as its own macros have it; None for every other compiler, and where it cannot be asked."""
+    """GCC's version, as its own macros have it; None for every other compiler, and where it cannot be
+    asked.
+    """
     told = _output([*compiler.words, "-dM", "-E", "-x", "c++", os.devnull], environment) or ""
     macros = dict(line.split(" ", 2)[1:] for line in told.splitlines() if line.count(" ") >= 2)
     if "__clang__" in macros or "__GNUC__" not in macros:
@@ -93,9 +98,9 @@ def knows_flag(
 def probe_tiles(compiler: Compiler, flags: Sequence[str], environment: Mapping[str, str]) -> Tiles:
     """What becomes of AMX's tile registers in a program compiled with these flags, and run here.
 
-    "none": the flags or the processor have no AMX; "broken": the program died or computed something wrong, which
-    GCC before 13.2.1 makes of it; "forbidden": the system does not let programs use tiles, and llama.cpp does
-    without then; "unknown": it cannot be compiled.
+    "none": the flags or the processor have no AMX. "broken": the program died or computed something wrong,
+    which GCC before 13.2.1 makes of it. "forbidden": the system does not let programs use tiles, and
+    llama.cpp does without then. "unknown": it cannot be compiled.
     """
     status, _ = _run_probe("tiles.cpp", compiler, flags, environment)
     if status is None:
@@ -106,8 +111,8 @@ def probe_tiles(compiler: Compiler, flags: Sequence[str], environment: Mapping[s
 def enabled_features(compiler: Compiler, environment: Mapping[str, str]) -> frozenset[str] | None:
     """The x86 instruction sets that processor and operating system have, by ggml's names; None if unknown.
 
-    A processor reports what it can. Whether the system saves the registers for it at a task switch is in XCR0:
-    without that, every such instruction is an illegal one.
+    A processor reports what it can. Whether the system saves the registers for it at a task switch is in
+    XCR0: without that, every such instruction is an illegal one.
     """
     status, output = _run_probe("features.cpp", compiler, ["-O1"], environment)
     return frozenset(output.split()) if status == 0 else None

@@ -1,7 +1,7 @@
 """What a build was made with, as one short key: a wheel is used again only where all of it is the same.
 
-pip's own cache knows a wheel by its version alone. Carried to another processor, or asked for with other flags, it
-hands out one that ends in an illegal instruction, or is slow, without a word.
+pip's own cache knows a wheel by its version alone. Carried to another processor, or asked for with other
+flags, it hands out one that ends in an illegal instruction, or is slow, without a word.
 """
 
 import hashlib
@@ -17,14 +17,16 @@ from stardraftd.setup.engine.sources import SHA256, VERSION
 
 # What compilers and CMake take from the environment. SOURCE_DATE_EPOCH is not among them: it is taken away.
 VARIABLES = (
-    "CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CUDACXX", "CUDAFLAGS", "CUDAARCHS", "CUDAHOSTCXX",
-    "HIPCXX", "HIPFLAGS", "CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "MACOSX_DEPLOYMENT_TARGET", "VULKAN_SDK",
-    "CMAKE_GENERATOR", "CMAKE_TOOLCHAIN_FILE", "CMAKE_PREFIX_PATH",
+    "CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CUDACXX", "CUDAFLAGS", "CUDAARCHS",
+    "CUDAHOSTCXX", "HIPCXX", "HIPFLAGS", "CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH",
+    "MACOSX_DEPLOYMENT_TARGET", "VULKAN_SDK", "CMAKE_GENERATOR", "CMAKE_TOOLCHAIN_FILE", "CMAKE_PREFIX_PATH",
 )  # fmt: skip
 
 
 def build_environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment that a build gets: with SOURCE_DATE_EPOCH, ggml leaves out every SIMD instruction, silently."""
+    """The environment that a build gets: with SOURCE_DATE_EPOCH, ggml leaves out every SIMD instruction,
+    silently.
+    """
     return {name: value for name, value in inherited.items() if name != "SOURCE_DATE_EPOCH"}
 
 

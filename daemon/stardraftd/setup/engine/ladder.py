@@ -2,10 +2,11 @@
 
     for this processor          -march=native: the fastest
     ... without AMX             where tiles are miscompiled, or might be
-    for what the system enables GGML_NATIVE=OFF, and only the instruction sets that the system lets programs use
+    for what the system enables GGML_NATIVE=OFF, and only the instruction sets that the system lets programs
+    use
 
-What is known to be broken is found out beforehand, by small programs (compilers.py), and its step is left out.
-The portable build is a ladder of its own, with every step for any processor of the architecture.
+What is known to be broken is found out beforehand, by small programs (compilers.py), and its step is left
+out. The portable build is a ladder of its own, with every step for any processor of the architecture.
 """
 
 import os
@@ -21,7 +22,8 @@ NO_AMX = ("-mno-amx-tile", "-mno-amx-int8", "-mno-amx-bf16")
 # GCC's release in which `_tile_loadconfig` reads the whole configuration (amxtileintrin.h).
 GCC_WITH_WHOLE_TILES = (13, 2, 1)
 _FEATURES = (
-    "SSE42", "AVX", "F16C", "FMA", "AVX2", "BMI2", "AVX_VNNI", "AVX512", "AVX512_VBMI", "AVX512_VNNI", "AVX512_BF16",
+    "SSE42", "AVX", "F16C", "FMA", "AVX2", "BMI2", "AVX_VNNI", "AVX512", "AVX512_VBMI", "AVX512_VNNI",
+    "AVX512_BF16",
 )  # fmt: skip
 _FLAG_VARIABLES = {"c": "CMAKE_C_FLAGS", "c++": "CMAKE_CXX_FLAGS"}
 
@@ -72,7 +74,9 @@ def ladder(
     else:
         found = Ladder((_NATIVE, _enabled(None)))
     added = _backend_options(backend, environment)
-    found = replace(found, steps=tuple(replace(step, options=(*step.options, *added)) for step in found.steps))
+    found = replace(
+        found, steps=tuple(replace(step, options=(*step.options, *added)) for step in found.steps)
+    )
     return replace(found, compiler=compiler)
 
 
@@ -100,12 +104,13 @@ def _for_x86(compiler: Compiler, environment: Mapping[str, str]) -> Ladder:
             return Ladder((_NATIVE, _NATIVE_WITHOUT_AMX, last))
         case "broken" if compilers.knows_flag(compiler, NO_AMX, environment):
             note = (
-                f"{compiler.version} compiles AMX's tiles wrongly: a program of twenty lines ended in an illegal "
+                f"{compiler.version} compiles AMX's tiles wrongly: a program of twenty lines ended in "
+                "an illegal "
                 "instruction or wrong numbers. So llama.cpp is built without AMX."
             )
             return Ladder((_NATIVE_WITHOUT_AMX, last), (note,))
         case "broken":
-            note = f"{compiler.version} compiles AMX's tiles wrongly, and cannot leave them out of -march=native."
+            note = f"{compiler.version} compiles AMX's tiles wrongly, and cannot leave them out."
             return Ladder((last,), (note,))
         case _:
             return Ladder((_NATIVE, last))
@@ -143,7 +148,8 @@ def _portable(compiler: Compiler | None, environment: Mapping[str, str]) -> Ladd
     if version is None or version >= GCC_WITH_WHOLE_TILES:
         return Ladder((whole, bare))
     note = (
-        f"GCC {'.'.join(map(str, version))} compiles AMX's tiles wrongly (before 13.2.1): the variants that have AMX "
+        f"GCC {'.'.join(map(str, version))} compiles AMX's tiles wrongly (before 13.2.1): the "
+        "variants that have AMX "
         "are built without it."
     )
     return Ladder((bare,), (note,))

@@ -14,8 +14,8 @@ _POLL_S = 0.2
 def held(file: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[int]:
     """Holds the lock of `file`, waiting for another holder; `on_wait` is called once if there is one.
 
-    Yields the lock's file descriptor: a child that inherits it holds the lock, too. The file stays, for removing it
-    would let two hold a lock of the same name. Raises OSError.
+    Yields the lock's file descriptor: a child that inherits it holds the lock, too. The file stays, for
+    removing it would let two hold a lock of the same name. Raises OSError.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,4 +1,6 @@
-"""Whether a build works here, on this processor: asked of the engine's self-test, in the installation that is to use it."""
+"""Whether a build works here, on this processor: asked of the engine's self-test, in the installation
+that is to use it.
+"""
 
 import json
 import os
@@ -58,9 +60,18 @@ def _completes(python: Path, environment: Mapping[str, str]) -> Proof:
         file = Path(folder) / "shelf.py"
         file.write_text("def add(first, second):\n    return \n", encoding="utf-8")
         stardraft = [str(python), "-P", "-m", "stardraftd"]
-        run = {"env": {**environment, **own}, "capture_output": True, "check": False, "timeout": TIMEOUT_S}
-        done = subprocess.run([*stardraft, "complete", "--json", f"{file}:2:12"], **run)  # type: ignore[call-overload]
-        subprocess.run([*stardraft, "daemon", "stop", "--now"], **run)  # type: ignore[call-overload]
+
+        def run(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+            return subprocess.run(
+                [*stardraft, *arguments],
+                env={**environment, **own},
+                capture_output=True,
+                check=False,
+                timeout=TIMEOUT_S,
+            )
+
+        done = run("complete", "--json", f"{file}:2:12")
+        run("daemon", "stop", "--now")
         if done.returncode == 0 and b'"event":"done"' in done.stdout:
             return Proof(True, "It completes a line with the built-in model.")
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
@@ -78,6 +89,7 @@ def read_proof(stdout: bytes, stderr: bytes, status: int) -> Proof:
     except (IndexError, ValueError, KeyError, TypeError):
         said = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         raise EngineBuildError(
-            f"The engine's self-test could not be carried out: it ended with status {status} and said: {said[0]}",
+            f"The engine's self-test could not be carried out: it ended with status {status} and "
+            f"said: {said[0]}",
             "stardraft itself may not be whole: install it again.",
         ) from None

@@ -1,6 +1,8 @@
-"""The source that llama.cpp is built from: llama-cpp-python's source distribution, of one version, by its sha256.
+"""The source that llama.cpp is built from: llama-cpp-python's source distribution, of one version, by its
+sha256.
 
-It is fetched once, by pip and from whichever index pip is set up for, and kept: a later build needs no network.
+It is fetched once, by pip and from whichever index pip is set up for, and kept: a later build needs no
+network.
 """
 
 import hashlib
@@ -25,7 +27,8 @@ _VENDORED = PurePosixPath("vendor/llama.cpp")
 # What a build of the libraries alone reads; the other four fifths are models, tools, documentation and tests.
 _NEEDED = ("CMakeLists.txt", "LICENSE", "cmake", "ggml", "include", "src", "vendor")
 _CHUNK_BYTES = 1 << 20
-# Python 3.11.4 brought filters; what is unpacked without one has been checked against its sha256 all the same.
+# Python 3.11.4 brought filters; what is unpacked without one has been checked against its sha256 all the
+# same.
 _SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
@@ -56,7 +59,8 @@ def archive(cache: Path, environment: Mapping[str, str], say: Callable[[str], No
             )
         if (found := sha256(fetched)) != SHA256:
             raise EngineBuildError(
-                f"The source of llama.cpp that pip fetched is not the one that stardraft was tested with: its sha256 is "
+                f"The source of llama.cpp that pip fetched is not the one that stardraft was tested "
+                "with: its sha256 is "
                 f"{found}, not {SHA256}.",
                 "Nothing was built of it. Look at the package index that pip is set up for: pip config list",
             )

@@ -1,8 +1,9 @@
-"""The builds of `stardraft setup engine`: put into the user's data folder, chosen, taken back, and cleaned up.
+"""The builds of `stardraft setup engine`: put into the user's data folder, chosen, taken back, and cleaned
+up.
 
-A build is unpacked beside the others, proved where it lies, and put to use by replacing one small file. Until then,
-and if it does not work, the engine before it is the one that is used; so an interruption at any moment changes
-nothing. See stardraftd/engine_build.py for the layout, and for who reads it.
+A build is unpacked beside the others, proved where it lies, and put to use by replacing one small file.
+Until then, and if it does not work, the engine before it is the one that is used; so an interruption at any
+moment changes nothing. See stardraftd/engine_build.py for the layout, and for who reads it.
 """
 
 import importlib.util
@@ -124,7 +125,9 @@ def remove(name: str) -> None:
 
 
 def forget_unused() -> None:
-    """Removes builds that no installation uses or would go back to, and choices of installations that are gone."""
+    """Removes builds that no installation uses or would go back to, and choices of installations that are
+    gone.
+    """
     used = set()
     for file in (engine_build.engines_dir() / "chosen").glob("*.json"):
         try:

@@ -1,4 +1,6 @@
-"""Which GPUs this computer has, and whether what a build for them needs is here: compilers, headers, drivers."""
+"""Which GPUs this computer has, and whether what a build for them needs is here: compilers, headers,
+drivers.
+"""
 
 import os
 import shutil
@@ -63,8 +65,8 @@ def toolkit(backend: Backend, environment: Mapping[str, str] = os.environ) -> To
 def candidates(environment: Mapping[str, str] = os.environ) -> list[Toolkit]:
     """The GPUs here that are worth a build of their own, the best first.
 
-    One that a processor has built in is seldom faster than it: so Vulkan is not among them, and AMD's are only
-    where ROCm is installed.
+    One that a processor has built in is seldom faster than it: so Vulkan is not among them, and AMD's are
+    only where ROCm is installed.
     """
     found = [toolkit(backend, environment) for backend in ("metal", "cuda", "hip")]
     return [one for one in found if one.gpu is not None and not (one.backend == "hip" and one.missing)]
@@ -147,7 +149,8 @@ def _vulkan_missing(environment: Mapping[str, str]) -> str:
         if not is_here
     )
     return (
-        f"{what} cannot be found (Debian, Ubuntu: sudo apt install libvulkan-dev glslc spirv-headers; Fedora: sudo dnf "
+        f"{what} cannot be found (Debian, Ubuntu: sudo apt install libvulkan-dev glslc spirv-headers; "
+        "Fedora: sudo dnf "
         "install vulkan-devel glslc spirv-headers-devel; others: vulkan.lunarg.com/sdk)."
     )
 

@@ -1,4 +1,6 @@
-"""What a build needs besides compilers: pip, CMake and Ninja. Those of the computer, or else ones in the cache."""
+"""What a build needs besides compilers: pip, CMake and Ninja. Those of the computer, or else ones in the
+cache.
+"""
 
 import os
 import re
@@ -14,7 +16,9 @@ CMAKE_AT_LEAST = (3, 21)
 
 
 def pip(cache: Path, environment: Mapping[str, str]) -> list[str]:
-    """How pip is called: this Python's own, the one of the tools, or a new one there. Raises EngineBuildError."""
+    """How pip is called: this Python's own, the one of the tools, or a new one there. Raises
+    EngineBuildError.
+    """
     folder = cache / "tools"
     for python in (Path(sys.executable), _python_of(folder)):
         if python.exists() and _succeeds([str(python), "-m", "pip", "--version"], environment):
@@ -70,7 +74,8 @@ def _make(folder: Path, environment: Mapping[str, str]) -> Path:
         if _run(way, environment).returncode == 0:
             return python
     raise EngineBuildError(
-        f"Python could not make a virtual environment in {folder}, which is needed to fetch what the build needs.",
+        f"Python could not make a virtual environment in {folder}, which is needed to fetch what the "
+        "build needs.",
         "Debian, Ubuntu: sudo apt install python3-venv",
     )
 

@@ -1,4 +1,6 @@
-"""A wheel made of llama-cpp-python's bindings and built libraries (PyPA's binary distribution format, 1.0)."""
+"""A wheel made of llama-cpp-python's bindings and built libraries (PyPA's binary distribution format,
+1.0).
+"""
 
 import base64
 import hashlib
@@ -27,7 +29,8 @@ def in_folder(folder: Path) -> Path | None:
 
 
 def make(source: Path, built: Path, folder: Path, facts: Mapping[str, object]) -> Path:
-    """Puts the bindings of `source` and the libraries in `built` into a wheel in `folder`, whole or not at all.
+    """Puts the bindings of `source` and the libraries in `built` into a wheel in `folder`, whole or not at
+    all.
 
     Raises EngineBuildError where the libraries are not all there, and OSError.
     """
@@ -35,7 +38,8 @@ def make(source: Path, built: Path, folder: Path, facts: Mapping[str, object]) -
     names = {library.name.removeprefix("lib").partition(".")[0] for library in libraries}
     if not {"llama", "ggml", "ggml-base"} <= names:
         raise EngineBuildError(
-            f"The build of llama.cpp ended without its libraries: {', '.join(sorted(names)) or 'none'} in {built}.",
+            f"The build of llama.cpp ended without its libraries: "
+            f"{', '.join(sorted(names)) or 'none'} in {built}.",
             "Do it again; if it stays so, a CMAKE_ARGS in the environment may turn shared libraries off.",
         )
     unfinished = folder.with_name(f"unfinished-{folder.name}")
@@ -98,7 +102,9 @@ def _bindings(source: Path) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _libraries(built: Path) -> Iterator[Path]:
-    """Those of llama.cpp, in Visual Studio's folder of the configuration as well; links as what they lead to."""
+    """Those of llama.cpp, in Visual Studio's folder of the configuration as well; links as what they lead
+    to.
+    """
     for folder in (built, built / "Release"):
         for file in folder.glob("*"):
             if any(suffix in _LIBRARIES for suffix in file.suffixes) and file.is_file():
