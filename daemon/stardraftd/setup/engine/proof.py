@@ -81,15 +81,19 @@ def _completes(python: Path, environment: Mapping[str, str]) -> Proof:
 
 
 def read_proof(stdout: bytes, stderr: bytes, status: int) -> Proof:
-    """What the self-test answered. Raises EngineBuildError when it answered nothing."""
+    """What the self-test answered. Raises EngineBuildError when it answered nothing, or came to no verdict."""
     lines = stdout.decode("utf-8", "replace").strip().splitlines()
     try:
         told = json.loads(lines[-1])
-        return Proof(bool(told["ok"]), str(told["summary"]), str(told.get("hint") or ""))
-    except (IndexError, ValueError, KeyError, TypeError):
+        works, failure, hint = bool(told["ok"]), str(told.get("failure", "")), str(told.get("hint", ""))
+        is_undecided = bool(told.get("undecided"))
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError):
         said = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         raise EngineBuildError(
             f"The engine's self-test could not be carried out: it ended with status {status} and "
             f"said: {said[0]}",
             "stardraft itself may not be whole: install it again.",
         ) from None
+    if is_undecided:  # memory ran out, or somebody ended it: another build would fare no better
+        raise EngineBuildError(failure, hint)
+    return Proof(works, failure or "It passed its self-test.", hint)
