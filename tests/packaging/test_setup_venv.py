@@ -30,7 +30,9 @@ def test_one_that_was_carried_to_another_processor_is_made_again(venv: Path) -> 
     remember(venv, extras=["engine", "test"], processor="another")
     assert setup_venv.installed(venv, "f") is None
     remember(venv, extras=["test"], processor="another")
-    assert setup_venv.installed(venv, "f") == {"test"}, "without an engine, nothing in it is for one processor"
+    assert setup_venv.installed(venv, "f") == {"test"}, (
+        "without an engine, nothing in it is for one processor"
+    )
 
 
 def test_one_of_other_dependencies_is_made_again(venv: Path) -> None:

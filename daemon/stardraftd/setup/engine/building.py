@@ -42,8 +42,7 @@ _OPTIONS = (
     "-DLLAMA_BUILD_APP=OFF",
     "-DLLAMA_USE_PREBUILT_UI=OFF",
     "-DLLAMA_OPENSSL=OFF",
-    # A library finds the others beside it, wherever the wheel is unpacked, and has one name: wheels hold no
-    # links.
+    # A library finds the others beside it, wherever they lie, and has one name: wheels hold no links.
     "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
     f"-DCMAKE_INSTALL_RPATH={'@loader_path' if sys.platform == 'darwin' else '$ORIGIN'}",
     "-DCMAKE_INSTALL_RPATH_USE_LINK_PATH=ON",
@@ -97,9 +96,7 @@ def build(
     say: Say,
     on_progress: OnProgress,
 ) -> Path:
-    """The wheel of this step, built where it is not in the cache. Raises EngineBuildError, and
-    KeyboardInterrupt.
-    """
+    """The wheel of this step, built where it is not in the cache. Raises EngineBuildError."""
     environment = keys.build_environment(environment)
     require_compiler(environment)
     told = keys.ingredients(step, ladder, environment)
@@ -152,7 +149,7 @@ def require_room(cache: Path) -> None:
 
 def forget_unfinished(cache: Path) -> None:
     """Removes what builds have left that were not finished, and of those that were all but the wheel."""
-    for place in (cache / "work").glob("build-*"):
+    for place in [*(cache / "work").glob("build-*"), *cache.glob("*/unfinished-*")]:
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -173,9 +170,8 @@ def _compile(build: _Build, cache: Path, on_progress: OnProgress) -> None:
         options.append(f"{_VARIANTS_HOOK}{Path(__file__).with_name('variants_without_amx.cmake').as_posix()}")
     vendored = build.source / "vendor" / "llama.cpp"
     log = cache / "build.log"
-    with log.open("wb") as stream:
-        # A folder that another CMake has configured cannot be gone on with; this one has nothing to lose
-        # then.
+    with log.open("wb", buffering=0) as stream:  # it is read while the build runs, and after its end by force
+        # What another CMake has configured cannot be gone on with: then it is begun again.
         for attempt in (1, 2):
             configure = [cmake, "-S", str(vendored), "-B", str(build.work), *generator, *options]
             status = _run(configure, build, stream.write, None)

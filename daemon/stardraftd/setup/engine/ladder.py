@@ -1,9 +1,8 @@
 """The ladder of builds: what is built first on this computer, and what instead if that does not work here.
 
-    for this processor          -march=native: the fastest
-    ... without AMX             where tiles are miscompiled, or might be
-    for what the system enables GGML_NATIVE=OFF, and only the instruction sets that the system lets programs
-    use
+    for this processor            -march=native: the fastest
+    ... without AMX               where tiles are miscompiled, or might be
+    for what the system enables   GGML_NATIVE=OFF, and the instruction sets that programs may use
 
 What is known to be broken is found out beforehand, by small programs (compilers.py), and its step is left
 out. The portable build is a ladder of its own, with every step for any processor of the architecture.
@@ -104,8 +103,7 @@ def _for_x86(compiler: Compiler, environment: Mapping[str, str]) -> Ladder:
             return Ladder((_NATIVE, _NATIVE_WITHOUT_AMX, last))
         case "broken" if compilers.knows_flag(compiler, NO_AMX, environment):
             note = (
-                f"{compiler.version} compiles AMX's tiles wrongly: a program of twenty lines ended in "
-                "an illegal "
+                f"{compiler.version} compiles AMX's tiles wrongly: a small program ended in an illegal "
                 "instruction or wrong numbers. So llama.cpp is built without AMX."
             )
             return Ladder((_NATIVE_WITHOUT_AMX, last), (note,))
@@ -113,7 +111,8 @@ def _for_x86(compiler: Compiler, environment: Mapping[str, str]) -> Ladder:
             note = f"{compiler.version} compiles AMX's tiles wrongly, and cannot leave them out."
             return Ladder((last,), (note,))
         case _:
-            return Ladder((_NATIVE, last))
+            without = (_NATIVE_WITHOUT_AMX,) if processor.has_amx() else ()
+            return Ladder((_NATIVE, *without, last))
 
 
 def _enabled(features: frozenset[str] | None) -> Step:
@@ -148,9 +147,8 @@ def _portable(compiler: Compiler | None, environment: Mapping[str, str]) -> Ladd
     if version is None or version >= GCC_WITH_WHOLE_TILES:
         return Ladder((whole, bare))
     note = (
-        f"GCC {'.'.join(map(str, version))} compiles AMX's tiles wrongly (before 13.2.1): the "
-        "variants that have AMX "
-        "are built without it."
+        f"GCC {'.'.join(map(str, version))} compiles AMX's tiles wrongly (before 13.2.1): the variants that "
+        "have AMX are built without it."
     )
     return Ladder((bare,), (note,))
 

@@ -81,7 +81,7 @@ def _completes(python: Path, environment: Mapping[str, str]) -> Proof:
 
 
 def read_proof(stdout: bytes, stderr: bytes, status: int) -> Proof:
-    """What the self-test answered. Raises EngineBuildError when it answered nothing, or came to no verdict."""
+    """What the self-test answered. Raises EngineBuildError when it answered nothing, or has no verdict."""
     lines = stdout.decode("utf-8", "replace").strip().splitlines()
     try:
         told = json.loads(lines[-1])
