@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stardraftd.setup.engine import lock
 from tests.cli.program import COMMAND, stardraft
 from tests.support.build_tools import asked, put_source, put_tools
 from tests.support.waiting import wait_until
@@ -147,3 +148,35 @@ def test_nothing_to_take_back_is_said(home: dict[str, str]) -> None:
     done = stardraft(home, "setup", "engine", "--undo")
     assert done.returncode == 0
     assert "nothing to take back" in done.stdout
+
+
+def test_two_at_a_time_do_not_remove_each_others_build(computer: dict[str, str]) -> None:
+    waiting = [*COMMAND, "setup", "engine", "--yes"]
+    engines = Path(computer["STARDRAFT_ENGINES_DIR"])
+    with (
+        lock.held(_made(engines) / "lock"),
+        subprocess.Popen(
+            waiting, env=computer, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stderr is not None
+        assert "is at work: waiting for it" in process.stderr.readline()
+        assert not asked(computer, "ninja")
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_cannot_be_written_is_named(computer: dict[str, str], tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    done = stardraft(
+        {**computer, "STARDRAFT_ENGINES_DIR": str(closed / "engines")}, "setup", "engine", "--yes"
+    )
+    assert done.returncode == 1
+    assert f"cannot be put into {closed}" in done.stderr
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder

@@ -6,6 +6,7 @@ setup/engine/store.py.
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -16,6 +17,7 @@ from stardraftd.cli.setup_asking import Manner, Yes, agreed
 from stardraftd.errors import EngineBuildError, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from rich.progress import Progress as Bar
@@ -90,7 +92,7 @@ def _set_up(backend: str, *, portable: bool, manner: Manner) -> None:
         building.require_compiler(environment)
     if not agreed(manner, "Build it?"):
         return
-    with _Shown() as shown:
+    with _Shown() as shown, _alone(shown.say):
         store.require_libraries(cache, environment, shown.say)
         placed: list[str] = []
 
@@ -110,6 +112,29 @@ def _set_up(backend: str, *, portable: bool, manner: Manner) -> None:
     typer.echo(f"It works, and is used from now on: {_title(store.folder_of(placed[-1]))}.")
     _restart()
     typer.echo("To take it back: stardraft setup engine --undo")
+
+
+@contextmanager
+def _alone(say: "Callable[[str], None]") -> "Iterator[None]":
+    """Nobody else puts builds in place meanwhile, or removes those that are not chosen yet.
+
+    Raises EngineBuildError where the folder of builds cannot be written.
+    """
+    from stardraftd import engine_build
+    from stardraftd.setup.engine import lock
+
+    folder = engine_build.engines_dir()
+    try:
+        with lock.held(
+            folder / "lock", lambda: say("Another `stardraft setup engine` is at work: waiting for it")
+        ):
+            yield
+    except OSError as error:
+        raise EngineBuildError(
+            f"The engine cannot be put into {folder}: {error.strerror or error}.",
+            "Make room there, or name another folder: STARDRAFT_ENGINES_DIR in the environment of everything that "
+            "uses stardraft.",
+        ) from error
 
 
 def _wanted(backend: str) -> "tuple[Backend, str]":
@@ -173,8 +198,9 @@ def _take_back(manner: Manner) -> None:
     )
     if not agreed(manner, f"Go back to {goes_to}?"):
         return
-    store.go_back()
-    store.forget_unused()
+    with _alone(typer.echo):
+        store.go_back()
+        store.forget_unused()
     typer.echo(f"Taken back. In use from now on: {goes_to}.")
     _restart()
 
