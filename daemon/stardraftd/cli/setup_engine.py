@@ -132,8 +132,7 @@ def _alone(say: "Callable[[str], None]") -> "Iterator[None]":
     except OSError as error:
         raise EngineBuildError(
             f"The engine cannot be put into {folder}: {error.strerror or error}.",
-            "Make room there, or name another folder: STARDRAFT_ENGINES_DIR in the environment of everything that "
-            "uses stardraft.",
+            "Make room there, or name another folder: STARDRAFT_ENGINES_DIR, wherever stardraft is used.",
         ) from error
 
 
