@@ -73,6 +73,14 @@ def test_a_check_that_fails_does_not_stop_the_others() -> None:
     assert found[2] == Check("sound", "ok", "fine")
 
 
+def test_an_engine_of_another_version_is_told_of() -> None:
+    assert installation.engine(built(NATIVE, CPU)).hint == ""
+    other = facts(probe=Probe("0.3.20", NATIVE, gpu_offload=False, devices=(CPU,)))
+    found = installation.engine(other)
+    assert found.state == "ok"
+    assert found.hint.endswith(": stardraft setup engine")
+
+
 def test_a_build_that_uses_the_processor_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "_cpuinfo", lambda: ZEN4)
     found = installation.backends(built(NATIVE, CPU))

@@ -16,6 +16,7 @@ from stardraftd.cli.checks.gpus import built_for
 from stardraftd.engine_build import REPAIR
 from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError
 from stardraftd.installed import installation
+from stardraftd.setup.engine.sources import VERSION
 
 MINIMUM_PYTHON = (3, 11)
 CPUINFO = Path("/proc/cpuinfo")
@@ -64,7 +65,9 @@ def engine(facts: Facts) -> Check:
             "engine", "problem", error.message, "\n".join(filter(None, (_compiler_hint(), error.hint)))
         )
     kind = " and ".join([*built_for(probe), "the CPU"])
-    return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}")
+    other = f"This stardraft was tested with {VERSION}. To have that one built: {REPAIR}"
+    hint = "" if probe.llama_cpp_version == VERSION else other
+    return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}", hint)
 
 
 def backends(facts: Facts) -> Check | list[Check]:
