@@ -124,7 +124,7 @@ def try_portable(wheel: Path) -> None:
             emulator = ["qemu-x86_64", "-cpu", processor] if processor else []
             started = time.monotonic()
             done = subprocess.run(
-                [*emulator, *inside], env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True
+                [*emulator, *inside], env=environment, cwd=ROOT, capture_output=True, check=True
             )
             told = json.loads(done.stdout.splitlines()[-1])
             texts.add(tuple(told["texts"]))

@@ -34,8 +34,7 @@ EXAMPLES = examples(
     "stardraft setup engine --undo             back to the engine that was used before",
 )
 CHOICES = ("auto", "cpu", "cuda", "metal", "vulkan", "hip")
-# Processor seconds of one build on a computer of 2022 (docs/measurements.md), for a word on how long it
-# takes.
+# Processor seconds of a build, for a word on how long it takes: measured (docs/measurements.md), and estimated.
 CPU_SECONDS, PORTABLE_CPU_SECONDS = 300, 1200
 
 BackendOption = Annotated[
