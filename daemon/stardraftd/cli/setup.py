@@ -74,7 +74,7 @@ def commands() -> typer.Typer:
 
 
 def _setup(context: typer.Context) -> None:
-    """Set up an editor for stardraft, the daemon as a service, or the engine.
+    """Set up an editor, the daemon as a service, or the engine.
 
     What would change is shown as a diff first, and you are asked. A file that is there is added to, never
     overwritten; as it was it is kept, and --undo brings it back.

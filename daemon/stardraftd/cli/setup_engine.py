@@ -34,7 +34,7 @@ EXAMPLES = examples(
     "stardraft setup engine --undo             back to the engine that was used before",
 )
 CHOICES = ("auto", "cpu", "cuda", "metal", "vulkan", "hip")
-# Processor seconds of a build, for a word on how long it takes: measured (docs/measurements.md), and estimated.
+# Processor seconds of a build, for a word on how long it takes: measured (docs/measurements.md); estimated.
 CPU_SECONDS, PORTABLE_CPU_SECONDS = 300, 1200
 
 BackendOption = Annotated[
