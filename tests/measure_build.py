@@ -45,10 +45,12 @@ fi
 exec {compiler} "$@" {quick}
 """
 ILLEGAL = """
-__attribute__((weak, no_instrument_function)) void __cyg_profile_func_enter(void *a, void *b) {
+// Hidden, because the C library has functions of these names that do nothing.
+#define HIDDEN __attribute__((weak, visibility("hidden"), no_instrument_function))
+HIDDEN void __cyg_profile_func_enter(void *a, void *b) {
     __asm__ volatile("ud2");
 }
-__attribute__((weak, no_instrument_function)) void __cyg_profile_func_exit(void *a, void *b) {}
+HIDDEN void __cyg_profile_func_exit(void *a, void *b) {}
 """
 # A library that another folder has for llama.cpp's search to find: it says so when it is loaded.
 PLANTED = """

@@ -27,6 +27,18 @@ def test_the_program_knows_its_package_by_the_folder() -> None:
     assert f"/{debian.PREFIX}" == DEBIAN_PREFIX
 
 
+@pytest.mark.skipif(not debian.PYTHON.exists(), reason="Debian's own Python")
+def test_what_dpkg_is_told_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "libraries", lambda _tree: "libc6 (>= 2.34)")  # asked of dpkg-shlibdeps
+    (tmp_path / "file").write_text("content")
+    debian.write_control(tmp_path, Path("stardraft-1.2.3-py3-none-any.whl"), "amd64")
+    control = (tmp_path / "DEBIAN" / "control").read_text()
+    assert "Version: 1.2.3\nArchitecture: amd64\n" in control
+    assert "libc6 (>= 2.34)" in control
+    assert "$" not in control
+    assert (tmp_path / "DEBIAN" / "prerm").stat().st_mode & 0o111
+
+
 def test_removing_leaves_no_byte_code_behind(tmp_path: Path) -> None:
     cache = tmp_path / "lib" / "python3.11" / "site-packages" / "__pycache__"
     cache.mkdir(parents=True)
