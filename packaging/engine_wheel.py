@@ -37,7 +37,8 @@ def make_wheel(backend: Backend, *, portable: bool) -> Path:
     for note in found.notes:
         say(note)
     step = found.steps[0]
-    say(f"Building llama.cpp: {step.why}")
+    is_built = building.find_wheel(step, found, places.cache_folder(), keys.build_environment()) is not None
+    say(f"{'Taking a build of llama.cpp that is here' if is_built else 'Building llama.cpp'}: {step.why}")
     tenth = 0
 
     def show(progress: building.Progress) -> None:
