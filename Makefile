@@ -26,10 +26,10 @@ TOOLS  := build/tools
 TOOLBIN = $(TOOLS)/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build deb formula manual docs vscode clean python
+.PHONY: help demo test check fmt build portable deb formula manual docs vscode clean python
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: python ## set up, and complete a line of a real source file with the built-in model
 	@$(PYTHON) packaging/setup_venv.py $(VENV) engine
@@ -57,6 +57,9 @@ build: python ## the wheel and the source distribution, checked, in dist/
 	@rm -rf dist
 	@$(TOOLBIN)/pyproject-build --outdir dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	@$(TOOLBIN)/twine check --strict dist/*
+
+portable: python ## llama.cpp as a wheel for every processor of this kind, in dist/
+	@$(PYTHON) packaging/engine_wheel.py --portable dist
 
 deb: build ## a Debian package for this distribution, in dist/
 	@$(TOOLBIN)/python packaging/debian_package.py dist/*.whl dist --cmake-args="$(CMAKE_ARGS)"

@@ -13,6 +13,7 @@
     │   ├── EngineMissingError     llama-cpp-python is not installed
     │   ├── EngineBrokenError      this build of llama.cpp does not run here, or computes wrong results
     │   ├── EngineStartError       the engine process could not be started at all
+    │   ├── EngineBuildError       llama.cpp could not be built, or no build works here
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
     │   └── EngineCrashedError     the engine process died
     │       └── EngineHungError        it hung, and was ended
@@ -94,6 +95,10 @@ class EngineBrokenError(EngineError):
 
 class EngineStartError(EngineError):
     code = "engine_start"
+
+
+class EngineBuildError(EngineError):
+    code = "engine_build"
 
 
 class EngineLoadError(EngineError):

@@ -10,12 +10,14 @@ here as well, without loading them.
 import os
 import platform
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-SETUP_ENGINE = "stardraft setup engine"
+from stardraftd import engine_build
+
 OTHER_BUILD = "LLAMA_CPP_LIB_PATH"
 # Bounds what foreign text can make a search cost.
 _MAX_TEXT = 4000
@@ -71,15 +73,18 @@ def rebuild_hint() -> str:
     """What replaces a build that does not run here."""
     other = os.environ.get(OTHER_BUILD)
     aside = f"It is taken from {OTHER_BUILD} ({other}): unset that, or have" if other else "Have"
-    return f"{aside} llama.cpp built for this computer: {SETUP_ENGINE}"
+    return f"{aside} llama.cpp built for this computer: {engine_build.REPAIR}"
 
 
 def library_folder() -> Path | None:
-    """The folder that llama_cpp, which is not imported, has its libraries in; None without llama_cpp."""
+    """The folder that llama_cpp, which is not imported, has its libraries in; None without llama_cpp.
+
+    It is that of the build that was chosen for this installation, if one was.
+    """
     other = os.environ.get(OTHER_BUILD)
     if other is not None:
         return Path(other)
-    spec = find_spec("llama_cpp")
+    spec = PathFinder.find_spec("llama_cpp", [*engine_build.search_path(), *sys.path])
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations))) / "lib"
@@ -198,7 +203,9 @@ def _missing_library(match: "re.Match[str]") -> Explained:
     return Explained(
         f"It needs the library {name}, which is not here.",
         "\n".join(
-            filter(None, (comes_from, f"Or build llama.cpp with what this computer has: {SETUP_ENGINE}"))
+            filter(
+                None, (comes_from, f"Or build llama.cpp with what this computer has: {engine_build.REPAIR}")
+            )
         ),
     )
 

@@ -24,6 +24,7 @@ from typing import Self, TypeVar
 import msgspec
 from msgspec import Struct
 
+from stardraftd import engine_build
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.signals import begin_with_plain_signals
@@ -72,7 +73,7 @@ class NativeProcess:
         if find_spec("llama_cpp") is None:
             raise EngineMissingError(
                 "llama.cpp is needed for this, and it is not installed.",
-                'Install it with `pip install "stardraft[quant,engine]"`.',
+                "Have it built: stardraft setup engine",
             )
         self._doing, self._hint = doing, hint
         self._memory_kills = MemoryKills()
@@ -82,7 +83,7 @@ class NativeProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=native_environment(os.environ),
+            env=engine_build.child_environment(native_environment(os.environ)),
             start_new_session=os.name == "posix",  # Ctrl-C is the parent's, who then ends this one
         )
         self._job = _encoder.encode(job)

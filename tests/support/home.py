@@ -22,6 +22,8 @@ FOLDERS = {
     "STARDRAFT_STATE_DIR": "state",
     "STARDRAFT_RUNTIME_DIR": "run",
     "STARDRAFT_MODELS_DIR": "models",
+    "STARDRAFT_ENGINES_DIR": "engines",
+    "STARDRAFT_CACHE_DIR": "cache",
 }
 # A stop has 20 s until it is forced, and on a busy computer it needs some of them.
 LEAVING_S = 30.0

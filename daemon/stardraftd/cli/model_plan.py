@@ -278,7 +278,7 @@ def _here(result: "Plan") -> "list[str]":
         lines.append(
             "GPU: unknown, for llama.cpp is not installed or does not answer; this is for the CPU alone."
         )
-        lines.append('To see GPUs: pip install "stardraft[engine]", and ask again.')
+        lines.append("To see GPUs: stardraft setup engine, and ask again.")
     elif not room.gpus:
         lines.append("GPU: none that this build of llama.cpp can use.")
     return lines

@@ -5,16 +5,9 @@ import ctypes
 from typing import Any, Literal
 
 import psutil
-from llama_cpp._ctypes_extensions import load_shared_library
 from msgspec import Struct
 
-from stardraftd.native_library import library_folder
-
-_folder = library_folder()
-assert _folder is not None, "llama_cpp is imported above"
-# llama_cpp's own binding (`llama_cpp._ggml`) does not follow LLAMA_CPP_LIB_PATH, and would load a second
-# libggml, of another build, that knows no device of the first.
-libggml = load_shared_library("ggml", _folder)
+from stardraftd.engine.llama import ggml
 
 DeviceType = Literal["cpu", "gpu", "integrated_gpu", "accelerator", "other"]
 _TYPES: tuple[DeviceType, ...] = ("cpu", "gpu", "integrated_gpu", "accelerator")  # ggml-backend.h
@@ -73,7 +66,7 @@ def _describe(handle: int) -> Device:
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
-    function = libggml[name]
+    function = ggml[name]
     function.restype = result
     function.argtypes = list(arguments)
     return function

@@ -7,6 +7,7 @@ above. One thread owns a `Context`; only `AbortFlag` may be touched from another
 
 import ctypes
 import math
+import os
 import sys
 import time
 from array import array
@@ -19,6 +20,7 @@ from typing import Any, Self
 
 import llama_cpp
 import numpy as np
+from llama_cpp import _ggml
 from numpy.typing import NDArray
 
 from stardraftd.errors import EngineLoadError
@@ -28,6 +30,12 @@ GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
 
 _LEVEL_ERROR = 4
+# libggml's functions, by the library that is linked to it: the file beside it that has its plain name can
+# be a copy, which is another library with another list of backends. Windows finds a library by its name
+# alone.
+ggml: Any = _ggml.libggml if sys.platform == "win32" else llama_cpp.llama_cpp._lib
+ggml.ggml_backend_reg_count.restype = ctypes.c_size_t
+
 _LEVEL_CONTINUED = 5
 _log_lines: deque[str] = deque(maxlen=200)
 _errors_to_stderr = False
@@ -72,7 +80,33 @@ def open_backend(*, errors_to_stderr: bool = False) -> None:
     global _errors_to_stderr  # noqa: PLW0603 - llama.cpp has one log in a process
     _errors_to_stderr = errors_to_stderr
     llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
+    start_backend()
+
+
+def start_backend() -> None:
+    """Initialises llama.cpp, with the processor's variant of a portable build. Raises EngineLoadError.
+
+    Such a build has none of its kernels in it until one of its variants is loaded. llama.cpp by itself
+    would look for them in the interpreter's folder and in the *working directory*: a repository that brings
+    a `libggml-cpu-x.so` along would have it run. They are loaded from the package's own folder, and from
+    nowhere else.
+    """
+    if not ggml.ggml_backend_reg_count():
+        folder = library_folder()
+        load = ggml.ggml_backend_load_all_from_path
+        load.restype, load.argtypes = None, [ctypes.c_char_p]
+        load(os.fsencode(folder))
+        if not ggml.ggml_backend_reg_count():
+            raise EngineLoadError(
+                f"This build of llama.cpp has no variant in {folder} that runs on this processor.",
+                "Have it built for this computer: stardraft setup engine",
+            )
     llama_cpp.llama_backend_init()
+
+
+def library_folder() -> Path:
+    """Where the libraries of this build are."""
+    return Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(llama_cpp.__file__).parent / "lib").absolute()
 
 
 def recent_log(lines: int = 40) -> str:

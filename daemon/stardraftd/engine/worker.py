@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from stardraftd import engine_build
 from stardraftd.engine.heartbeat import AwakeTime
 from stardraftd.engine.messages import (
     Cancel,
@@ -43,7 +44,6 @@ from stardraftd.engine.messages import (
     frame,
 )
 from stardraftd.errors import EngineMissingError, RequestError, StardraftError
-from stardraftd.installed import installation
 from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
 from stardraftd.native_library import explain_load_error, libraries
 from stardraftd.signals import begin_with_plain_signals
@@ -249,13 +249,14 @@ def open_engine() -> Requests:
 
     Raises EngineMissingError when it is not installed or does not load.
     """
+    if gone := engine_build.problem():
+        raise EngineMissingError(gone, f"Have it built again: {engine_build.REPAIR}")
     try:
         from stardraftd.engine import llama
     except ModuleNotFoundError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
-            "It is built by a C++ compiler (`stardraft doctor` says whether one is here), in about five "
-            f"minutes. Type: {installation().command_for_engine()}",
+            f"It is built here by a C++ compiler, in a few minutes. Type: {engine_build.REPAIR}",
         ) from error
     except (ImportError, OSError, RuntimeError, AttributeError) as error:  # the last: a function is missing
         told = explain_load_error(str(error), libraries())

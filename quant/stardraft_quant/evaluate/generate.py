@@ -107,7 +107,7 @@ def opened(
     except ImportError as error:
         raise EngineMissingError(
             f"A model is run with llama.cpp, which is not installed: {error}.",
-            'Install it with `pip install "stardraft[engine]"`.',
+            "Have it built: stardraft setup engine",
         ) from error
     llama.open_backend()
     settings = EngineSettings(
