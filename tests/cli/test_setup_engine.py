@@ -16,7 +16,7 @@ import pytest
 from stardraftd.setup.engine import lock
 from tests.cli.program import COMMAND, stardraft
 from tests.support.build_tools import asked, put_source, put_tools
-from tests.support.waiting import wait_until
+from tests.support.waiting import seconds, wait_until
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="the tools are shell scripts"),
@@ -103,7 +103,7 @@ def test_an_interruption_leaves_the_engine_that_was_used(computer: dict[str, str
         wait_until(lambda: bool(list(work.glob("build-*/ninja.pid"))))
         ninja = psutil.Process(int(next(work.glob("build-*/ninja.pid")).read_text()))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=seconds(60))
     assert process.returncode == 130
     wait_until(lambda: not ninja.is_running() or ninja.status() == psutil.STATUS_ZOMBIE)
     assert used(computer) == before

@@ -19,7 +19,7 @@ from stardraftd.setup.engine import building, sources
 from stardraftd.setup.engine.building import CompilationError, Progress
 from stardraftd.setup.engine.ladder import ladder
 from tests.support.build_tools import asked, put_source, put_tools
-from tests.support.waiting import wait_until
+from tests.support.waiting import seconds, wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the tools are shell scripts")
 
@@ -170,7 +170,7 @@ def test_an_interrupted_build_leaves_nothing_running_and_goes_on_later(
         wait_until(lambda: bool(list(place.cache.glob("work/build-*/ninja.pid"))))
         ninja = psutil.Process(place.pid_of_ninja())
         process.send_signal(end)
-        process.communicate(timeout=30)
+        process.communicate(timeout=seconds(30))
     if end == signal.SIGTERM:
         # It had no time to end them: they hold the lock until they have ended themselves.
         ninja.kill()
@@ -188,7 +188,7 @@ def test_two_at_a_time_are_one_build(place: Place) -> None:
             assert second.stdout is not None
             assert "waiting for it" in second.stdout.readline()
             first.send_signal(signal.SIGINT)
-            told, _ = second.communicate(timeout=30)
+            told, _ = second.communicate(timeout=seconds(30))
     assert told.strip().endswith(".whl")
     assert place.wheels() == [Path(told.strip())]
 
