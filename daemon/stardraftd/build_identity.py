@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import EngineMissingError
-from stardraftd.models.small_files import write_whole
+from stardraftd.atomic import write_whole
 from stardraftd.native_library import libraries, library_folder, rebuild_hint
 from stardraftd.paths import engine_cache_dir
 

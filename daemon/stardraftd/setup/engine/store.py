@@ -21,7 +21,7 @@ import msgspec
 
 from stardraftd import engine_build
 from stardraftd.errors import EngineBuildError, PathError
-from stardraftd.models.small_files import now, write_json
+from stardraftd.atomic import now, write_json
 from stardraftd.setup.engine import tools
 
 FACTS = "build.json"
