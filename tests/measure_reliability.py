@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable
 
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError
-from stardraftd.protocol import CompletionRequest, Done, Failed, Loading, StreamEvent
+from stardraftd.protocol.completion import Done, Failed, Loading
+from stardraftd.protocol.http import CompletionRequest, StreamEvent
 from tests.support.home import isolated_home
 
 N = iter(range(1_000_000))

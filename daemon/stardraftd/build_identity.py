@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd.errors import EngineMissingError
 from stardraftd.atomic import write_whole
+from stardraftd.errors import EngineMissingError
 from stardraftd.native_library import libraries, library_folder, rebuild_hint
 from stardraftd.paths import engine_cache_dir
 

@@ -24,17 +24,15 @@ from stardraftd.engine.heartbeat import AwakeTime
 from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError, error_from_code
 from stardraftd.limits import ANSWER_TIMEOUT_S, EVENTS_SILENCE_S, STREAM_SILENCE_S
 from stardraftd.presence import hung_error, is_stopped
-from stardraftd.protocol import (
+from stardraftd.protocol.completion import Done, Failed, Text
+from stardraftd.protocol.http import (
     PROTOCOL,
     CompletionRequest,
-    Done,
-    Failed,
     Hello,
     Ready,
     Status,
     StopRequest,
     StreamEvent,
-    Text,
     Warming,
     error_decoder,
     hello_decoder,

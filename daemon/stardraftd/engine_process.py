@@ -16,30 +16,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from stardraftd.engine.heartbeat import Hung, Vitals
-from stardraftd.engine.messages import (
-    Cancel,
-    Command,
-    Complete,
-    Completion,
-    CompletionEvent,
-    Done,
-    EngineEvent,
-    EngineSettings,
-    Failed,
-    Load,
-    Loaded,
-    LoadFailed,
-    Loading,
-    Ping,
-    Pong,
-    Save,
-    Saved,
-    Tagged,
-    Warm,
-    Warmed,
-    event_decoder,
-    frame,
-)
 from stardraftd.errors import (
     EngineCrashedError,
     EngineHungError,
@@ -51,6 +27,24 @@ from stardraftd.errors import (
 )
 from stardraftd.limits import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, SAVE_TIMEOUT_S, Patience
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Failed, Loading, Ping, Pong
+from stardraftd.protocol.engine import (
+    Cancel,
+    Command,
+    Complete,
+    EngineEvent,
+    EngineSettings,
+    Load,
+    Loaded,
+    LoadFailed,
+    Save,
+    Saved,
+    Tagged,
+    Warm,
+    Warmed,
+    event_decoder,
+    frame,
+)
 
 AGAIN = "It is started again for the next request; what came before is in: stardraft daemon logs"
 _NATIVE_DEATHS = frozenset(

@@ -22,7 +22,7 @@ from stardraftd import activation
 from stardraftd.endpoint import accepts, find, is_served
 from stardraftd.errors import DaemonStartError, error_from_code
 from stardraftd.paths import lock_path, log_path, runtime_dir
-from stardraftd.protocol import StartReport
+from stardraftd.protocol.http import StartReport
 
 START_TIMEOUT_S = 20.0
 # Longer than a start may take: whoever waits here then finds the daemon that the first one started.

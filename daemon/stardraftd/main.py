@@ -33,7 +33,7 @@ from stardraftd.models.store import Entry, Store
 from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
 from stardraftd.presence import own_record, recorded, remove_record, write_record
-from stardraftd.protocol import ErrorBody, StartReport
+from stardraftd.protocol.http import ErrorBody, StartReport
 from stardraftd.server import build_app, refusing_app
 from stardraftd.service import Service
 from stardraftd.signals import begin_with_plain_signals

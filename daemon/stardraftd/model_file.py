@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-from stardraftd.engine.messages import EngineSettings
+from stardraftd.protocol.engine import EngineSettings
 
 # What an engine takes beside its file, at most: KV cache (0.7 GB for 8,192 cells of a 15B), buffers, Python.
 BESIDE_BYTES = 1_500_000_000

@@ -19,7 +19,7 @@ import platformdirs
 from stardraftd.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.errors import ModelNotFoundError, PathError
 from stardraftd.printable import visible_line
-from stardraftd.protocol import PROTOCOL
+from stardraftd.protocol.http import PROTOCOL
 
 __all__ = [
     "builtin_model_path",

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import Completion, Speeds, Warmed
 from stardraftd.errors import EngineCrashedError, StardraftError
 from stardraftd.power import Power
-from stardraftd.protocol import BackgroundState
+from stardraftd.protocol.completion import Completion, Speeds
+from stardraftd.protocol.engine import Warmed
+from stardraftd.protocol.http import BackgroundState
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import msgspec
 from stardraftd import atomic
 from stardraftd.errors import DaemonHungError
 from stardraftd.paths import record_path
-from stardraftd.protocol import Record, record_decoder
+from stardraftd.protocol.http import Record, record_decoder
 
 MAX_RECORD_BYTES = 4096
 # The operating system tells when a process began by the wall clock, which may have been set a little since.

@@ -18,12 +18,22 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import Completion, CompletionEvent, Loading
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import DaemonUnreachableError, EngineCrashedError, StardraftError
 from stardraftd.limits import MAX_PAUSING, MAX_SIDE_BY_SIDE
 from stardraftd.prefetch import Prefetcher
-from stardraftd.protocol import Done, Failed, Figures, FinishReason, Notice, Plan, StreamEvent, Text
+from stardraftd.protocol.completion import (
+    Completion,
+    CompletionEvent,
+    Done,
+    Failed,
+    Figures,
+    FinishReason,
+    Loading,
+    Plan,
+    Text,
+)
+from stardraftd.protocol.http import Notice, StreamEvent
 from stardraftd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.endpoint import LOOPBACK, Endpoint
 from stardraftd.errors import RequestError, StardraftError
 from stardraftd.limits import MAX_BODY_BYTES
-from stardraftd.protocol import (
+from stardraftd.protocol.http import (
     CompletionRequest,
     ErrorBody,
     Hello,

@@ -20,19 +20,18 @@ import psutil
 from stardraftd import __version__, logs
 from stardraftd.broadcast import Broadcast
 from stardraftd.config import CompletionConfig, Config, ModelConfig
-from stardraftd.engine.messages import Completion, EngineSettings
 from stardraftd.errors import ConfigError, EngineError, StardraftError
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
 from stardraftd.power import Power
 from stardraftd.prefetch import Prefetcher
 from stardraftd.privacy.guard import refuse_chunks, refuse_document
-from stardraftd.protocol import (
+from stardraftd.protocol.completion import Completion, Failed, Loading
+from stardraftd.protocol.engine import EngineSettings
+from stardraftd.protocol.http import (
     PROTOCOL,
     CompletionRequest,
-    Failed,
     Hello,
-    Loading,
     Notice,
     Ready,
     Status,

@@ -26,7 +26,6 @@ from pathlib import Path
 import psutil
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import EngineSettings, Loaded, Loading, ModelInfo, Speeds
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import (
     DaemonUnreachableError,
@@ -38,7 +37,9 @@ from stardraftd.errors import (
 )
 from stardraftd.limits import Patience
 from stardraftd.model_file import fits_into_memory, signature_of, size_bytes
-from stardraftd.protocol import EngineState, Successor
+from stardraftd.protocol.completion import Loading, ModelInfo, Speeds
+from stardraftd.protocol.engine import EngineSettings, Loaded
+from stardraftd.protocol.http import EngineState, Successor
 from stardraftd.proving import EngineProof
 from stardraftd.verdict import engine_build
 

@@ -26,10 +26,10 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd import __version__
+from stardraftd.atomic import write_whole
 from stardraftd.build_identity import build_id, processor_id
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import EngineBrokenError, EngineMissingError, StardraftError, error_from_code
-from stardraftd.atomic import write_whole
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.native_library import rebuild_hint
 from stardraftd.paths import engine_cache_dir

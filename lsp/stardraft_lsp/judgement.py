@@ -19,7 +19,8 @@ from stardraft_lsp.syntax.place import Place, place_at
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot, Trees
 from stardraftd.config import EditorConfig
 from stardraftd.lexing.columns import indent_of
-from stardraftd.protocol import CompletionRequest, Mode
+from stardraftd.protocol.completion import Mode
+from stardraftd.protocol.http import CompletionRequest
 
 # On the way of a question. What does not end in it goes on when it has been answered; until then the tree
 # from before the key, with its positions moved, is good enough.

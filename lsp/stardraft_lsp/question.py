@@ -7,7 +7,8 @@ from stardraft_lsp.context.window import Window, window
 from stardraft_lsp.folders import Place
 from stardraft_lsp.status import Silence
 from stardraftd.config import EditorConfig
-from stardraftd.protocol import CompletionRequest, ContextChunk, Mode
+from stardraftd.protocol.completion import ContextChunk, Mode
+from stardraftd.protocol.http import CompletionRequest
 
 # What the daemon takes at most, in characters (stardraftd.protocol).
 MAX_DOCUMENT, MAX_PATH, MAX_LANGUAGE, MAX_REPOSITORY = 4096, 4096, 256, 512

@@ -51,7 +51,7 @@ from stardraftd.config_watch import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
 from stardraftd.printable import visible
-from stardraftd.protocol import Notice
+from stardraftd.protocol.http import Notice
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.printable import visible, visible_line
-from stardraftd.protocol import Status
+from stardraftd.protocol.http import Status
 
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
 

@@ -16,7 +16,6 @@ import pytest
 
 from stardraftd.broadcast import Broadcast
 from stardraftd.config import Config
-from stardraftd.engine.messages import Completion, EngineSettings, Loading
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import (
     DaemonUnreachableError,
@@ -31,7 +30,9 @@ from stardraftd.logs import LogHandler
 from stardraftd.paths import builtin_model_path
 from stardraftd.power import Power
 from stardraftd.prefetch import Prefetcher
-from stardraftd.protocol import Done, Failed, StreamEvent
+from stardraftd.protocol.completion import Completion, Done, Failed, Loading
+from stardraftd.protocol.engine import EngineSettings
+from stardraftd.protocol.http import StreamEvent
 from stardraftd.scheduler import Scheduler
 from stardraftd.service import Service
 from stardraftd.supervisor import Supervisor

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from stardraftd.config import Config
-from stardraftd.engine.messages import Complete, Completion, command_decoder, frame
 from stardraftd.errors import RequestError
 from stardraftd.limits import (
     MAX_CHUNKS,
@@ -19,7 +18,9 @@ from stardraftd.limits import (
     MAX_TARGET_MS,
     MAX_TOP_K,
 )
-from stardraftd.protocol import CompletionRequest, request_decoder
+from stardraftd.protocol.completion import Completion
+from stardraftd.protocol.engine import Complete, command_decoder, frame
+from stardraftd.protocol.http import CompletionRequest, request_decoder
 from stardraftd.service import completion_of
 
 NUMBERS = ("max_tokens", "temperature", "top_k", "top_p", "seed", "n_candidates", "target_ms", "pause_ms")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stardraftd.engine.gguf import read_header
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.memory import (
     HEADER_BYTES,
     QUANTISATIONS,
@@ -192,7 +192,7 @@ def test_each_layer_that_moves_to_the_gpu_moves_its_weights_and_its_cache(quanti
 
 
 def test_an_untied_embedding_is_not_read_for_each_token() -> None:
-    from stardraftd.engine.gguf import TensorInfo
+    from stardraftd.gguf.reading import TensorInfo
 
     infos = (
         TensorInfo("token_embd.weight", (64, 100), "F16", 0, 12_800),

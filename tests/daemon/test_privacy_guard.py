@@ -13,7 +13,8 @@ from stardraftd.endpoint import Endpoint
 from stardraftd.errors import SecretError, error_from_code
 from stardraftd.privacy.guard import refuse_chunks, refuse_document
 from stardraftd.privacy.uris import path_in, paths_in
-from stardraftd.protocol import CompletionRequest, ContextChunk
+from stardraftd.protocol.completion import ContextChunk
+from stardraftd.protocol.http import CompletionRequest
 from stardraftd.server import build_app
 from stardraftd.service import Service
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import CompletionRequest, Status
+from stardraftd.protocol.http import CompletionRequest, Status
 from tests.support.home import write_config
 from tests.support.tiny_models import slow_model
 from tests.support.waiting import DEADLINE_S, within

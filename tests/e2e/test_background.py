@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import CompletionRequest, Done, Figures, Status, Text
+from stardraftd.protocol.completion import Done, Figures, Text
+from stardraftd.protocol.http import CompletionRequest, Status
 from tests.cli.program import is_gone
 from tests.support.streams import done
 from tests.support.waiting import wait_until_async, within

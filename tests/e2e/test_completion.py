@@ -11,7 +11,7 @@ import pytest
 
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError
-from stardraftd.protocol import Done, Failed, Figures, Plan, Text
+from stardraftd.protocol.completion import Done, Failed, Figures, Plan, Text
 from tests.e2e.conftest import LONG_PREFIX, PREFIX, SUFFIX, request
 from tests.support.streams import collect, done, only, run_until
 

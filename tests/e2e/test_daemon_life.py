@@ -17,7 +17,8 @@ import pytest
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError
-from stardraftd.protocol import Done, StartReport, Text
+from stardraftd.protocol.completion import Done, Text
+from stardraftd.protocol.http import StartReport
 from tests.e2e.conftest import PREFIX, request, wait_for_status
 from tests.support.home import processes_of, write_config
 from tests.support.processes import exit_status, finish, run_to_end

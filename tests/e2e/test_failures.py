@@ -13,7 +13,8 @@ import pytest
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, PathError
 from stardraftd.paths import builtin_model_path
-from stardraftd.protocol import Done, Failed, Plan, StreamEvent, Text
+from stardraftd.protocol.completion import Done, Failed, Plan, Text
+from stardraftd.protocol.http import StreamEvent
 from tests.e2e.conftest import LONG_PREFIX, request
 from tests.support.home import write_config
 from tests.support.processes import run_to_end

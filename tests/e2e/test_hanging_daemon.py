@@ -16,7 +16,7 @@ from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonHungError
 from stardraftd.paths import lock_path, record_path
 from stardraftd.presence import recorded
-from stardraftd.protocol import Text
+from stardraftd.protocol.completion import Text
 from tests.e2e.conftest import request
 from tests.support.streams import done
 from tests.support.waiting import seconds, wait_until, wait_until_async

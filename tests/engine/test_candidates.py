@@ -6,7 +6,7 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 
 from stardraftd.engine.core import Engine
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import Completion, CompletionEvent, Done, Text
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Text
 from tests.support.engines import Asked, Wanted, cache_is_true, slow_engine
 
 PREFIX = "class Shelf:\n    def __init__(self, items):\n        self."

@@ -3,8 +3,8 @@
 import pytest
 
 from stardraftd.engine.heartbeat import AwakeTime, Hung, Vitals
-from stardraftd.engine.messages import Pong
 from stardraftd.limits import Patience
+from stardraftd.protocol.completion import Pong
 
 PATIENCE = Patience(
     tick_s=1.0, silence_s=5.0, start_s=8.0, step_s=10.0, step_slack=3.0, load_s=20.0, load_slack=10.0

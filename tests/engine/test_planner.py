@@ -15,7 +15,7 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 
 from stardraftd.engine.core import Engine
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import Completion, CompletionEvent, Done
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done
 from tests.support.engines import ask, cache_is_true, cold_text, slow_engine, warm
 
 FILE = "".join(

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.messages import Completion, ContextChunk, Layout
 from stardraftd.engine.prompt import Budget, PromptBuilder
-from stardraftd.engine.vocabulary import fim_tokens
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
+from stardraftd.protocol.completion import Completion, ContextChunk, Layout
 from tests.support.prompts import Case, load_cases
 from tests.support.tiny_models import BUILT_IN
 

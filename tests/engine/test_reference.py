@@ -35,8 +35,9 @@ from stardraftd.engine import llama
 from stardraftd.engine.core import Engine
 from stardraftd.engine.decoding import stop_ids
 from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import CompletionEvent, Done, EngineSettings, FinishReason, Layout, Text
 from stardraftd.engine.prompt import Budget, PromptBuilder
+from stardraftd.protocol.completion import CompletionEvent, Done, FinishReason, Layout, Text
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.reference_tokenizer import ReferenceTokenizer
 
 Logits = NDArray[np.float32]

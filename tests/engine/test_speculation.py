@@ -12,10 +12,10 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 from stardraftd.engine.core import Engine
 from stardraftd.engine.draft_model import DraftModel
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.speculation import Acceptance, PromptLookup
 from stardraftd.engine.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import Asked, Fixed, ask, cache_is_true
 from tests.support.prompts import Case, load_cases
 

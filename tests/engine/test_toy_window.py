@@ -3,8 +3,8 @@
 from stardraftd.engine.core import Engine
 from stardraftd.engine.llama import AbortFlag, open_backend
 from stardraftd.engine.loading import load
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import ask, warm
 
 FILE = "".join(f"def total_{i}(items, rate):\n    return sum(items) * rate + {i}\n\n\n" for i in range(120))

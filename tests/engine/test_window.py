@@ -25,8 +25,8 @@ import torch
 from stardraftd.engine import llama
 from stardraftd.engine.core import Engine
 from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import ask, cache_is_true, warm
 from tests.support.tiny_models import reference_model, write_tiny_model
 

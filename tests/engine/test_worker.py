@@ -10,20 +10,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from stardraftd.engine.messages import (
-    Complete,
-    Completion,
-    EngineEvent,
-    Failed,
-    Ping,
-    Pong,
-    Save,
-    Tagged,
-    Warm,
-    event_decoder,
-    frame,
-)
 from stardraftd.engine.worker import read_frame
+from stardraftd.protocol.completion import Completion, Failed, Ping, Pong
+from stardraftd.protocol.engine import Complete, EngineEvent, Save, Tagged, Warm, event_decoder, frame
 from tests.support.waiting import seconds
 
 

@@ -14,23 +14,20 @@ from typing import Any
 
 import msgspec
 
-from stardraftd.engine.messages import (
+from stardraftd.engine.worker import read_frame
+from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.completion import Done, Failed, Ping, Pong
+from stardraftd.protocol.engine import (
     Cancel,
-    Done,
     EngineEvent,
     EngineSettings,
-    Failed,
     Load,
     Loaded,
-    Ping,
-    Pong,
     Tagged,
     Warmed,
     event_decoder,
     frame,
 )
-from stardraftd.engine.worker import read_frame
-from stardraftd.paths import builtin_model_path
 from tests.fuzz import Deadline, Report
 from tests.fuzz._values import completion, damaged, value
 from tests.support.waiting import seconds

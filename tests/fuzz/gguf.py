@@ -22,10 +22,10 @@ from typing import Any
 
 import gguf as gguf_package
 
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.gguf_checks import ARCHITECTURES
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError
+from stardraftd.gguf.checks import ARCHITECTURES
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.fuzz import Deadline, Report
 from tests.support.raw_gguf import RawGguf, read_raw
 from tests.support.tiny_models import write_hybrid_model, write_tiny_model

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from stardraftd.protocol import Status, status_decoder
+from stardraftd.protocol.http import Status, status_decoder
 from tests.fuzz import Deadline, Report
 from tests.fuzz._values import completion, damaged, value
 from tests.support.home import isolated_home

@@ -17,17 +17,13 @@ from starlette.routing import Route
 from stardraftd import __version__
 from stardraftd.endpoint import listen
 from stardraftd.paths import lock_path
-from stardraftd.protocol import (
+from stardraftd.protocol.completion import Candidate, Done, Failed, Figures, Text
+from stardraftd.protocol.http import (
     PROTOCOL,
-    Candidate,
     CompletionRequest,
-    Done,
-    Failed,
-    Figures,
     Hello,
     Ready,
     StreamEvent,
-    Text,
     Warming,
     request_decoder,
 )

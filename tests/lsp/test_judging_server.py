@@ -10,7 +10,7 @@ import msgspec
 import psutil
 import pytest
 
-from stardraftd.protocol import Figures
+from stardraftd.protocol.completion import Figures
 from tests.cli.program import stardraft
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, Editor, editing

@@ -33,7 +33,6 @@ from stardraft_quant.bench.speed_process import Measurer
 from stardraft_quant.bench.speed_table import printable, render
 from stardraft_quant.chart_file import check_chart
 from stardraft_quant.tokenizer_source import built_in_model
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.errors import (
     EngineCrashedError,
     EngineError,
@@ -43,6 +42,7 @@ from stardraftd.errors import (
     RequestError,
     StardraftError,
 )
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.processes import finish, run_to_end
 
 DEPTHS = (0, 7)

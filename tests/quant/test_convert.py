@@ -19,8 +19,8 @@ pytest.importorskip("transformers", reason="pip install 'stardraft[reference]'")
 import numpy as np
 
 from stardraft_quant.convert import FileType, Provenance, convert, provenance_of
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.checkpoints import N_VOCAB, write_checkpoint
 from tests.support.llama_cpp import converter
 from tests.support.processes import run_to_end

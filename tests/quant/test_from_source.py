@@ -11,7 +11,7 @@ pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[
 pytest.importorskip("gguf", reason='install it with pip install "stardraft[quant]"')
 pytest.importorskip("safetensors", reason='install it with pip install "stardraft[quant]"')
 
-from stardraftd.engine.gguf import read_header
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.catalogue import KNOWN
 from tests.support.checkpoints import write_plain_checkpoint
 from tests.support.hub import Hub

@@ -25,9 +25,9 @@ from stardraft_quant.imatrix import Settings, imatrix_of_code, imatrix_of_text
 from stardraft_quant.imatrix_file import Entry, ImportanceMatrix, read_imatrix, write_imatrix
 from stardraft_quant.imatrix_rows import code_rows
 from stardraft_quant.quantize import quantize
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import EngineCrashedError, ModelError, ModelFormatError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
 from tests.support.processes import run_to_end
 from tests.support.tiny_models import BUILT_IN, real_tokenizer, rewrite, write_tiny_model

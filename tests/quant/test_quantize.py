@@ -20,9 +20,6 @@ import gguf
 
 from stardraft_quant.imatrix import Settings, imatrix_of_text
 from stardraft_quant.quantize import FILE_TYPES, FileType, quantize
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.gguf_header import FILE_TYPES as HEADER_FILE_TYPES
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import (
     EngineCrashedError,
     ModelError,
@@ -30,6 +27,9 @@ from stardraftd.errors import (
     ModelUnsupportedError,
     RequestError,
 )
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.header import FILE_TYPES as HEADER_FILE_TYPES
+from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
 from tests.support.processes import finish, run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model

@@ -10,9 +10,9 @@ pytest.importorskip("gguf", reason='install it with pip install "stardraft[quant
 
 from stardraft_quant.synthesize import FILE_TYPES, FileType, synthesize, tensors
 from stardraft_quant.tokenizer_source import built_in_model
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import SHAPES, Shape
 from tests.support.processes import run_to_end
 

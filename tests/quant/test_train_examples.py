@@ -15,8 +15,8 @@ from stardraft_quant.train.corpus import Document, standard_library
 from stardraft_quant.train.evaluate import encoder
 from stardraft_quant.train.examples import Examples, cut_at_cursor, rest_of_line_tasks
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 
 TRICKY = (
     'TEXT = "<fim_middle> and <|endoftext|> are text here, in a file that is long enough to be cut"\n'

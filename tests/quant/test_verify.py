@@ -32,9 +32,9 @@ from stardraft_quant.verify.report import VERDICTS, WORST, render, verdict, with
 from stardraft_quant.verify.rows import examples_of, text_rows
 from stardraft_quant.verify.verification import Options, Report, verify
 from stardraftd.engine import llama
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
 from tests.support.processes import finish, run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantised, write_tiny_model

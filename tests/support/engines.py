@@ -10,20 +10,13 @@ from stardraftd.engine import llama
 from stardraftd.engine.core import Engine
 from stardraftd.engine.decoding import Decoder
 from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import (
-    Completion,
-    CompletionEvent,
-    Done,
-    EngineSettings,
-    Figures,
-    Plan,
-    Warmed,
-)
 from stardraftd.engine.recall import Generation
 from stardraftd.engine.run import Run
 from stardraftd.engine.sequences import Reuse
 from stardraftd.engine.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Figures, Plan
+from stardraftd.protocol.engine import EngineSettings, Warmed
 
 # StarCoder2-3B in Q4_K_M on two cores, as measured (docs/performance.md).
 SLOW = ((1, 53.0), (2, 89.0), (4, 128.0), (8, 220.0), (16, 294.0), (32, 511.0), (64, 1021.0), (128, 1809.0))

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from stardraftd.protocol import PROTOCOL
+from stardraftd.protocol.http import PROTOCOL
 from tests.support.processes import run_to_end
 from tests.support.proved import give_verdict
 from tests.support.waiting import seconds, wait_until

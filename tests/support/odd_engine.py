@@ -10,21 +10,9 @@ import signal
 import sys
 from typing import BinaryIO
 
-from stardraftd.engine.messages import (
-    Command,
-    Complete,
-    Load,
-    Loaded,
-    Loading,
-    ModelInfo,
-    Ping,
-    Plan,
-    Pong,
-    Tagged,
-    command_decoder,
-    frame,
-)
 from stardraftd.engine.worker import read_frame
+from stardraftd.protocol.completion import Loading, ModelInfo, Ping, Plan, Pong
+from stardraftd.protocol.engine import Command, Complete, Load, Loaded, Tagged, command_decoder, frame
 
 INFO = ModelInfo("odd", "odd.gguf", 1, 1, 1, 1, "CPU", 0, 1, 1, 1, 1.0, "")
 PLAN = Plan(layout="psm", n_prompt=1, n_reused=0, n_evaluated=1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from stardraftd.cli.activity import Activity
     from stardraftd.client import DaemonClient
-    from stardraftd.protocol import Status
+    from stardraftd.protocol.http import Status
 
 # Over what the daemon allows itself for running completions (daemon.drain_seconds).
 STOP_GRACE_S = 20.0
@@ -225,7 +225,7 @@ async def _start(asked: Wanted, *, running: "Status | None") -> "Status":
 
 async def _load(client: "DaemonClient", activity: "Activity") -> None:
     """Waits until the model is in memory. Raises the error that keeps it out."""
-    from stardraftd.protocol import Failed, Loading
+    from stardraftd.protocol.completion import Failed, Loading
 
     async for event in client.load():
         match event:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
     from stardraftd.models.plan import Candidate, Plan, Row, Speeds
     from stardraftd.models.room import Gpu, Room
-    from stardraftd.protocol import Status
+    from stardraftd.protocol.http import Status
 
 EXAMPLES = examples(
     "stardraft model plan                                    every StarCoder2, at 8,192 tokens of context",

@@ -84,7 +84,8 @@ async def _taken_up(path: str) -> str:
     from stardraftd.cli.activity import Activity
     from stardraftd.client import DaemonClient
     from stardraftd.errors import error_from_code
-    from stardraftd.protocol import Failed, Loading, Ready
+    from stardraftd.protocol.completion import Failed, Loading
+    from stardraftd.protocol.http import Ready
 
     async with DaemonClient("cli", start=False) as client:
         try:

@@ -4,7 +4,8 @@ import sys
 
 from stardraftd.cli.options import Wanted
 from stardraftd.errors import DaemonUnreachableError
-from stardraftd.protocol import ModelInfo, Status
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.http import Status
 from stardraftd.verdict import engine_build
 
 

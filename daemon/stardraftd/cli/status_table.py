@@ -7,7 +7,8 @@ from stardraftd.cli.running import other_installation
 from stardraftd.cli.terminal import out, write
 from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
-from stardraftd.protocol import BackgroundState, EngineState, ModelInfo, Speeds, Status
+from stardraftd.protocol.completion import ModelInfo, Speeds
+from stardraftd.protocol.http import BackgroundState, EngineState, Status
 
 _LABEL_WIDTH = 10
 _ENGINE: dict[EngineState, str] = {

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from stardraftd.engine.calibration import calibrate
 from stardraftd.engine.llama import Aborted
-from stardraftd.engine.messages import Completion
 from stardraftd.engine.planner import View
 from stardraftd.engine.recall import Generation
 from stardraftd.engine.run import Interrupt
 from stardraftd.engine.sequences import CachedSequence, common_prefix
+from stardraftd.protocol.completion import Completion
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine

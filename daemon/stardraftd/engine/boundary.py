@@ -6,9 +6,9 @@ holds back what a stop might still take away; once it has found the end, `reason
 Where a block ends is `lexing.blocks`' to say.
 """
 
-from stardraftd.engine.messages import FinishReason, Mode
 from stardraftd.lexing.blocks import BlockRuler, Verdict, block_place
 from stardraftd.lexing.scanner import Scanner
+from stardraftd.protocol.completion import FinishReason, Mode
 
 # A rest of the cursor's line that is longer than this is not what an editor closed by itself.
 _MAX_REST = 400

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from stardraftd.engine.llama import Aborted
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.run import Interrupt
 from stardraftd.engine.sequences import Reuse, SequenceCache
 from stardraftd.engine.speeds import (
@@ -17,6 +16,7 @@ from stardraftd.engine.speeds import (
     speeds_file,
     speeds_key,
 )
+from stardraftd.protocol.engine import EngineSettings
 
 DOCUMENT = "\ncalibration"  # no front end's document begins with a line end
 

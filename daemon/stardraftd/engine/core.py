@@ -21,15 +21,6 @@ from stardraftd.engine.drafting import drafters
 from stardraftd.engine.line_tokenizer import LineTokenizer
 from stardraftd.engine.llama import Aborted, DecodeError
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import (
-    Completion,
-    CompletionEvent,
-    EngineSettings,
-    Plan,
-    Saved,
-    Speeds,
-    Warmed,
-)
 from stardraftd.engine.planner import Candidate, Planner, View
 from stardraftd.engine.prompt import PromptBuilder
 from stardraftd.engine.recall import Generation, Generations, Recall, growing
@@ -45,6 +36,8 @@ from stardraftd.engine.sequences import (
 from stardraftd.engine.shapes import Splice
 from stardraftd.engine.speeds import SpeedModel
 from stardraftd.errors import EngineError
+from stardraftd.protocol.completion import Completion, CompletionEvent, Plan, Speeds
+from stardraftd.protocol.engine import EngineSettings, Saved, Warmed
 
 log = logging.getLogger(__name__)
 

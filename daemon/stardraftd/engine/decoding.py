@@ -12,12 +12,12 @@ import numpy as np
 
 from stardraftd.engine.llama import Aborted, LogProbability, Sampler
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import Completion, Token
 from stardraftd.engine.recall import Generation
 from stardraftd.engine.run import Interrupt, Run
 from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache
 from stardraftd.engine.speculation import MAX_DRAFT, Drafter
 from stardraftd.engine.speeds import SpeedModel
+from stardraftd.protocol.completion import Completion, Token
 
 
 class Decoder:

@@ -6,12 +6,12 @@ from array import array
 from pathlib import Path
 
 from stardraftd.engine import llama
-from stardraftd.engine.gguf import read_header
 from stardraftd.engine.loading import LoadedModel
 from stardraftd.engine.sequences import common_prefix
 from stardraftd.engine.speculation import Acceptance
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import StardraftError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 
 log = logging.getLogger(__name__)
 

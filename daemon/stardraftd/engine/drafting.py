@@ -2,8 +2,8 @@
 
 from stardraftd.engine.draft_model import DraftModel
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.speculation import Drafter, PromptLookup
+from stardraftd.protocol.engine import EngineSettings
 
 
 def drafters(loaded: LoadedModel, settings: EngineSettings) -> tuple[Drafter, ...]:

@@ -12,8 +12,8 @@ however much later it came by the clock, and whatever kind of clock that is.
 
 from dataclasses import dataclass
 
-from stardraftd.engine.messages import Pong
 from stardraftd.limits import PROGRESS_STEP, Patience
+from stardraftd.protocol.completion import Pong
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from typing import Literal
 
 from stardraftd.engine import llama
 from stardraftd.engine.devices import Device, offload_devices, physical_cores
-from stardraftd.engine.gguf import Header, read_header
-from stardraftd.engine.messages import EngineSettings, ModelInfo
-from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import EngineLoadError, ModelFormatError
+from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
+from stardraftd.gguf.reading import Header, read_header
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.engine import EngineSettings
 
 N_SEQUENCES = 32
 STARCODER2_WINDOW = 4096

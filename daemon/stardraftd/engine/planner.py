@@ -27,7 +27,6 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stardraftd.engine.messages import Completion, Layout, PlanKind
 from stardraftd.engine.prompt import Budget, PromptBuilder
 from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix
 from stardraftd.engine.shapes import (
@@ -43,6 +42,7 @@ from stardraftd.engine.shapes import (
     where,
 )
 from stardraftd.engine.speeds import SpeedModel
+from stardraftd.protocol.completion import Completion, Layout, PlanKind
 
 PREFIX_WEIGHT = 0.7
 SUFFIX_WEIGHT = 0.3

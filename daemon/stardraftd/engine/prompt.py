@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from stardraftd.engine.messages import Completion, ContextChunk, Layout
-from stardraftd.engine.vocabulary import FimTokens
+from stardraftd.gguf.fim_tokens import FimTokens
+from stardraftd.protocol.completion import Completion, ContextChunk, Layout
 
 # The tokenizer is native code that parses untrusted text: no part is longer than this, in bytes.
 MAX_PART_BYTES = 256 * 1024

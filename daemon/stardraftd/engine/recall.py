@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
-from stardraftd.engine.messages import Completion, Layout, Token
+from stardraftd.protocol.completion import Completion, Layout, Token
 
 MAX_DOCUMENTS = 64
 MAX_PER_DOCUMENT = 4

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from stardraftd.engine.boundary import Boundary
 from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import (
+from stardraftd.lexing.names import language_of
+from stardraftd.protocol.completion import (
     Candidate,
     Completion,
     CompletionEvent,
@@ -18,7 +19,6 @@ from stardraftd.engine.messages import (
     Text,
     Token,
 )
-from stardraftd.lexing.names import language_of
 
 
 class Interrupt(Protocol):

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import StardraftError
+from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd import atomic
-from stardraftd.engine.messages import EngineSettings, ModelInfo
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.engine import EngineSettings
 
 log = logging.getLogger(__name__)
 

@@ -21,31 +21,33 @@ import msgspec
 
 from stardraftd import engine_build
 from stardraftd.engine.heartbeat import AwakeTime
-from stardraftd.engine.messages import (
-    Cancel,
-    Command,
-    Complete,
+from stardraftd.errors import EngineMissingError, RequestError, StardraftError
+from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
+from stardraftd.native_library import explain_load_error, libraries
+from stardraftd.protocol.completion import (
     CompletionEvent,
-    EngineEvent,
     Failed,
     FinishReason,
-    Load,
-    Loaded,
-    LoadFailed,
     Loading,
     Ping,
     Pong,
+    addressed_decoder,
+)
+from stardraftd.protocol.engine import (
+    Cancel,
+    Command,
+    Complete,
+    EngineEvent,
+    Load,
+    Loaded,
+    LoadFailed,
     Save,
     Tagged,
     Warm,
     Warmed,
-    addressed_decoder,
     command_decoder,
     frame,
 )
-from stardraftd.errors import EngineMissingError, RequestError, StardraftError
-from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
-from stardraftd.native_library import explain_load_error, libraries
 from stardraftd.signals import begin_with_plain_signals
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from stardraftd.engine.gguf_header import WEIGHT_TYPES, TensorInfo
+from stardraftd.gguf.header import WEIGHT_TYPES, TensorInfo
 from stardraftd.models.shapes import Shape
 
 Quantisation = Literal["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"]

@@ -16,8 +16,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from stardraftd.atomic import now
-from stardraftd.engine.gguf_header import FILE_TYPES
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
+from stardraftd.gguf.header import FILE_TYPES
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile

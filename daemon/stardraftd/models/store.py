@@ -22,9 +22,9 @@ from msgspec import Struct
 
 from stardraftd import atomic
 from stardraftd.atomic import write_json
-from stardraftd.engine.gguf import Header, read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import Header, read_header
 from stardraftd.models.catalogue import KNOWN
 from stardraftd.paths import models_dir, tilde
 

@@ -18,7 +18,7 @@ from stardraft_lsp.context.known import ContextStatus, Edit, Known, WhyNot
 from stardraft_lsp.context.reading import Disk, Filesystem, PatientDisk, local_path
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.watching import Watching
-from stardraftd.protocol import ContextChunk
+from stardraftd.protocol.completion import ContextChunk
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from stardraftd.lexing.blocks import BlockPlace, block_place
 from stardraftd.lexing.columns import columns, leading, told_tab
 from stardraftd.lexing.names import language_of
 from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
-from stardraftd.protocol import Mode
+from stardraftd.protocol.completion import Mode
 
 N_ABOVE, N_BELOW = 14, 8  # lines with something on them
 SEEN_CHARACTERS = 4000  # of the text on either side

@@ -36,7 +36,7 @@ from stardraft_lsp.filters.repeats import line_loop, repeats_above, word_loop
 from stardraft_lsp.filters.rest import rest_of_line, unopened_closer
 from stardraft_lsp.filters.scope import max_lines, one_line, scope
 from stardraft_lsp.filters.strings import whole_strings
-from stardraftd.protocol import FinishReason
+from stardraftd.protocol.completion import FinishReason
 
 Filter = Callable[[Draft, Around], Draft]
 

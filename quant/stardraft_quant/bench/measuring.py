@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 from msgspec import Struct
 
-from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.errors import EngineError, EngineLoadError, StardraftError
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
     from stardraftd.engine.llama import AbortFlag, DecodeClock

@@ -30,7 +30,8 @@ from stardraft_quant.bench.editor import Answer, Asked, Editor, editing, isolate
 from stardraft_quant.bench.traces import Event, Trace, bundled_traces, load_trace
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError, StardraftError
-from stardraftd.protocol import ModelInfo, Status
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.http import Status
 
 Mode = Literal["stepwise", "realtime"]
 What = Literal["open", "key", "auto_closed", "newline", "delete", "jump", "accept", "paste"]

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from stardraft_quant.evaluate.tasks import Answer, Arm, Task
-from stardraftd.engine.messages import (
+from stardraftd.errors import EngineError, EngineMissingError
+from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
     Done,
-    EngineSettings,
     FinishReason,
     Mode,
     ModelInfo,
     Plan,
     Text,
 )
-from stardraftd.errors import EngineError, EngineMissingError
+from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
     from stardraftd.engine.loading import LoadedModel

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Encode, Examples, Layout, Task, rest_of_line_tasks
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import EngineMissingError
+from stardraftd.gguf.fim_tokens import FimTokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -19,8 +19,8 @@ from typing import Literal
 from msgspec import Struct
 
 from stardraft_quant.train.corpus import Document
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import ModelUnsupportedError, RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 
 Encode = Callable[[str], list[int]]
 Layout = Literal["psm", "spm"]

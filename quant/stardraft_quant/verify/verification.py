@@ -18,10 +18,10 @@ from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.rows import Rows, encoder, examples_of, first_scored, n_scored, text_rows
 from stardraft_quant.verify.running import LoadedModel
 from stardraftd.engine import llama
-from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.llama import token_texts
-from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import ModelError, RequestError
+from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
+from stardraftd.gguf.reading import Header, read_header
 
 OnProgress = Callable[[str, int, int], None]  # what is done, and how many of how many steps are
 MIN_COLUMNS = 16

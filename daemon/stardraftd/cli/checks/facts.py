@@ -18,7 +18,7 @@ from stardraftd.native_child import MemoryKills, ending, native_environment
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
-    from stardraftd.protocol import Status
+    from stardraftd.protocol.http import Status
     from stardraftd.verdict import Verdict
 
 PROBE_TIMEOUT_S = 60.0

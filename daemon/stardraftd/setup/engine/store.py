@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from stardraftd import engine_build
-from stardraftd.errors import EngineBuildError, PathError
 from stardraftd.atomic import now, write_json
+from stardraftd.errors import EngineBuildError, PathError
 from stardraftd.setup.engine import tools
 
 FACTS = "build.json"

@@ -12,9 +12,11 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from stardraftd.engine.gguf_bytes import FIXED, MAX_STRING_BYTES, ByteReader
-from stardraftd.engine.gguf_checks import check_header, check_vocabulary
-from stardraftd.engine.gguf_header import (
+from stardraftd.errors import ModelFormatError, ModelNotFoundError
+from stardraftd.gguf.byte_reader import FIXED, MAX_STRING_BYTES, ByteReader
+from stardraftd.gguf.checks import check_header, check_vocabulary
+from stardraftd.gguf.fim_tokens import KNOWN_TEXTS
+from stardraftd.gguf.header import (
     MERGES_KEY,
     SCORES_KEY,
     TOKEN_TYPES_KEY,
@@ -27,9 +29,7 @@ from stardraftd.engine.gguf_header import (
     Value,
     ValueType,
 )
-from stardraftd.engine.gguf_lookalikes import DOWNLOAD_AGAIN, HEAD_BYTES, not_a_gguf
-from stardraftd.engine.vocabulary import KNOWN_TEXTS
-from stardraftd.errors import ModelFormatError, ModelNotFoundError
+from stardraftd.gguf.lookalikes import DOWNLOAD_AGAIN, HEAD_BYTES, not_a_gguf
 
 __all__ = ["Header", "SpecialToken", "TensorInfo", "TokenType", "read_header"]
 

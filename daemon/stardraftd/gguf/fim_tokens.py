@@ -8,8 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from stardraftd.engine.gguf_header import Header, SpecialToken, TokenType
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
+from stardraftd.gguf.header import Header, SpecialToken, TokenType
 
 Role = Literal["prefix", "middle", "suffix", "pad", "repository", "separator", "end_of_text"]
 

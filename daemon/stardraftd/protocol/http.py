@@ -19,17 +19,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from stardraftd.engine.messages import (
-    Candidate,
+from stardraftd.limits import MAX_CLIENT_CHARACTERS, MAX_DOCUMENT_CHARACTERS
+from stardraftd.protocol.completion import (
     CandidateCount,
-    Completion,
-    CompletionEvent,
-    ContextChunk,
     ContextChunks,
     Done,
     Failed,
     Figures,
-    FinishReason,
     LanguageId,
     LayoutChoice,
     Loading,
@@ -39,7 +35,6 @@ from stardraftd.engine.messages import (
     PathText,
     PauseMs,
     Plan,
-    PlanKind,
     RepositoryName,
     Seed,
     SourceText,
@@ -47,46 +42,9 @@ from stardraftd.engine.messages import (
     TargetMs,
     Temperature,
     Text,
-    Token,
     TopK,
     TopP,
 )
-from stardraftd.limits import MAX_CLIENT_CHARACTERS, MAX_DOCUMENT_CHARACTERS
-
-__all__ = [
-    "PROTOCOL",
-    "BackgroundState",
-    "Candidate",
-    "Completion",
-    "CompletionEvent",
-    "CompletionRequest",
-    "ContextChunk",
-    "Done",
-    "EngineState",
-    "ErrorBody",
-    "Failed",
-    "Figures",
-    "FinishReason",
-    "Hello",
-    "LayoutChoice",
-    "Loading",
-    "Mode",
-    "ModelInfo",
-    "Notice",
-    "Plan",
-    "PlanKind",
-    "Ready",
-    "Record",
-    "Speeds",
-    "StartReport",
-    "Status",
-    "StopRequest",
-    "StreamEvent",
-    "Successor",
-    "Text",
-    "Token",
-    "Warming",
-]
 
 PROTOCOL = 1
 

@@ -7,8 +7,8 @@ hyper-parameters that llama.cpp divides by or asserts on, the vocabulary, and th
 from collections.abc import Mapping
 from pathlib import Path
 
-from stardraftd.engine.gguf_header import MERGES_KEY, SCORES_KEY, TOKEN_TYPES_KEY, TOKENS_KEY, Header
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
+from stardraftd.gguf.header import MERGES_KEY, SCORES_KEY, TOKEN_TYPES_KEY, TOKENS_KEY, Header
 
 # Architectures of models that were trained for fill-in-the-middle, by llama.cpp's names.
 ARCHITECTURES = frozenset(
