@@ -23,7 +23,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from stardraftd import engine_build
+from stardraftd.builds import chosen as engine_build
 from stardraftd.setup.engine import building, keys, places, sources
 from stardraftd.setup.engine.ladder import ladder
 from tests.support.home import isolated_home

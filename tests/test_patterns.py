@@ -33,7 +33,7 @@ MADE_AT_RUN_TIME = {
     "stardraftd.lexing.scanner": "a prefix of lexing/lexis.py's texts; tried below",
     "stardraftd.lexing.patterns": "of the tables of lexing/lexis.py; tried below",
     "stardraft_lsp.declarations": "one escaped word",
-    "stardraftd.native_library": "of fixed words around a file's name",
+    "stardraftd.builds.library": "of fixed words around a file's name",
     "stardraftd.models.catalogue": "two parts of a bounded class",
     "stardraftd.setup.uninstall": "patterns of this program's own file names",
     "stardraft_quant.convert.metadata": "of this program's own keys",

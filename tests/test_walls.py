@@ -24,7 +24,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.atomic",
     "stardraftd.client",
     "stardraftd.config",
-    "stardraftd.config_watch",
+    "stardraftd.config.watching",
     "stardraftd.errors",
     "stardraftd.lexing",
     "stardraftd.logs",

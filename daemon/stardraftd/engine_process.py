@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-from stardraftd.engine.heartbeat import Hung, Vitals
+from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.errors import (
     EngineCrashedError,
     EngineHungError,
@@ -25,8 +25,8 @@ from stardraftd.errors import (
     StardraftError,
     error_from_code,
 )
+from stardraftd.heartbeat import Hung, Vitals
 from stardraftd.limits import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, SAVE_TIMEOUT_S, Patience
-from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Failed, Loading, Ping, Pong
 from stardraftd.protocol.engine import (
     Cancel,

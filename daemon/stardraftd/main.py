@@ -22,21 +22,22 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
-from stardraftd import __version__, logs
-from stardraftd.activation import Notifier, inherited_socket
+from stardraftd import __version__
 from stardraftd.config import Config, load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.connections import limited_protocol, raise_descriptor_limit
-from stardraftd.endpoint import Listener, file_identity, has_a_manager, listen, take_over
 from stardraftd.errors import ConfigError, DaemonFailedError, DaemonStartError, PathError, StardraftError
+from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry, Store
 from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
-from stardraftd.presence import own_record, recorded, remove_record, write_record
 from stardraftd.protocol.http import ErrorBody, StartReport
 from stardraftd.server import build_app, refusing_app
 from stardraftd.service import Service
 from stardraftd.signals import begin_with_plain_signals
+from stardraftd.transport.activation import Notifier, inherited_socket
+from stardraftd.transport.endpoint import Listener, file_identity, has_a_manager, listen, take_over
+from stardraftd.transport.presence import own_record, recorded, remove_record, write_record
 
 log = logging.getLogger("stardraftd.main")  # also when this module is run as __main__
 

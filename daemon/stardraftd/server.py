@@ -18,7 +18,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.endpoint import LOOPBACK, Endpoint
 from stardraftd.errors import RequestError, StardraftError
 from stardraftd.limits import MAX_BODY_BYTES
 from stardraftd.protocol.http import (
@@ -32,6 +31,7 @@ from stardraftd.protocol.http import (
     request_decoder,
     stop_decoder,
 )
+from stardraftd.transport.endpoint import LOOPBACK, Endpoint
 
 NDJSON = "application/x-ndjson"
 

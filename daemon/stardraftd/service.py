@@ -17,15 +17,17 @@ from dataclasses import dataclass, field
 import msgspec
 import psutil
 
-from stardraftd import __version__, logs
+from stardraftd import __version__
 from stardraftd.broadcast import Broadcast
 from stardraftd.config import CompletionConfig, Config, ModelConfig
 from stardraftd.errors import ConfigError, EngineError, StardraftError
+from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
 from stardraftd.power import Power
 from stardraftd.prefetch import Prefetcher
 from stardraftd.privacy.guard import refuse_chunks, refuse_document
+from stardraftd.proof.verdict import engine_works
 from stardraftd.protocol.completion import Completion, Failed, Loading
 from stardraftd.protocol.engine import EngineSettings
 from stardraftd.protocol.http import (
@@ -40,7 +42,6 @@ from stardraftd.protocol.http import (
 )
 from stardraftd.scheduler import INTERNAL, Scheduler
 from stardraftd.supervisor import Supervisor
-from stardraftd.verdict import engine_works
 
 log = logging.getLogger(__name__)
 

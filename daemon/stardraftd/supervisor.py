@@ -37,11 +37,11 @@ from stardraftd.errors import (
 )
 from stardraftd.limits import Patience
 from stardraftd.model_file import fits_into_memory, signature_of, size_bytes
+from stardraftd.proof.verdict import engine_build
 from stardraftd.protocol.completion import Loading, ModelInfo, Speeds
 from stardraftd.protocol.engine import EngineSettings, Loaded
 from stardraftd.protocol.http import EngineState, Successor
 from stardraftd.proving import EngineProof
-from stardraftd.verdict import engine_build
 
 log = logging.getLogger(__name__)
 

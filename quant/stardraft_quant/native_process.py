@@ -24,9 +24,9 @@ from typing import Self, TypeVar
 import msgspec
 from msgspec import Struct
 
-from stardraftd import engine_build
+from stardraftd.builds import chosen as engine_build
+from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
-from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.signals import begin_with_plain_signals
 
 DEATH_TIMEOUT_S = 5.0

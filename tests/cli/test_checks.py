@@ -12,8 +12,8 @@ from stardraftd.cli import checks
 from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, model, places
 from stardraftd.cli.checks.facts import Device, Probe, read_probe
 from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
+from stardraftd.proof.verdict import Verdict
 from stardraftd.setup.engine import toolkits
-from stardraftd.verdict import Verdict
 
 ZEN4 = "processor : 0\nflags\t\t: fpu sse2 avx avx2 fma f16c bmi2 avx512f avx512_vnni\n"
 NATIVE = (

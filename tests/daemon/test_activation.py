@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.activation import Notifier, from_launchd, from_systemd
-from stardraftd.endpoint import has_a_manager, is_served, take_over
 from stardraftd.errors import DaemonStartError
+from stardraftd.transport.activation import Notifier, from_launchd, from_systemd
+from stardraftd.transport.endpoint import has_a_manager, is_served, take_over
 from tests.support.processes import run_to_end
 from tests.support.waiting import seconds
 

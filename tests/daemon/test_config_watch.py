@@ -10,7 +10,7 @@ from queue import Queue
 import pytest
 
 from stardraftd.config import Config, load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError
 from tests.support.waiting import next_in, wait_until
 
@@ -230,7 +230,7 @@ import os, resource
 from pathlib import Path
 import watchdog.observers
 from stardraftd.config import load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError
 
 file = Path({str(tmp_path / "config.toml")!r})

@@ -17,10 +17,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from stardraftd import connections, logs, peer
+from stardraftd import connections
 from stardraftd.connections import limited_protocol
-from stardraftd.endpoint import Endpoint
+from stardraftd.logs import handler as logs
 from stardraftd.server import _Guard
+from stardraftd.transport import peer
+from stardraftd.transport.endpoint import Endpoint
 from tests.support.waiting import seconds
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="there are no such sockets on Windows")

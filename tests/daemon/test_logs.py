@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from stardraftd import logs
-from stardraftd.log_reader import read_tail
+from stardraftd.logs import handler as logs
+from stardraftd.logs.reader import read_tail
 from tests.support.places import put_in_place
 from tests.support.waiting import next_in, wait_until
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.native_child import Ending, MemoryKills, ending, native_environment, signal_name
-from stardraftd.native_library import architecture_of, explain_load_error, libraries, this_architecture
+from stardraftd.builds.child import Ending, MemoryKills, ending, native_environment, signal_name
+from stardraftd.builds.library import architecture_of, explain_load_error, libraries, this_architecture
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 GIB = 1 << 30

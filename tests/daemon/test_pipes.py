@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd import log_reader, logs
 from stardraftd.config import load_config
-from stardraftd.endpoint import find, is_served
 from stardraftd.engine.speeds import SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, PathError
+from stardraftd.logs import handler as logs
+from stardraftd.logs import reader as log_reader
 from stardraftd.models.pace import measurements
 from stardraftd.paths import endpoint_path, lock_path, record_path
-from stardraftd.presence import recorded
+from stardraftd.transport.endpoint import find, is_served
+from stardraftd.transport.presence import recorded
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it makes pipes")
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from stardraft_lsp.settings import project_file
-from stardraftd import config_schema
 from stardraftd.config import load_config
+from stardraftd.config import schema as config_schema
 from tests.docs.documents import ROOT, Block, blocks, spans
 from tests.docs.typed import SHELLS
 from tests.support.processes import run_to_end

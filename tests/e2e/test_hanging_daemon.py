@@ -15,8 +15,8 @@ from stardraft_lsp.status import reason_of
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonHungError
 from stardraftd.paths import lock_path, record_path
-from stardraftd.presence import recorded
 from stardraftd.protocol.completion import Text
+from stardraftd.transport.presence import recorded
 from tests.e2e.conftest import request
 from tests.support.streams import done
 from tests.support.waiting import seconds, wait_until, wait_until_async

@@ -16,9 +16,9 @@ import pytest
 
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
-from stardraftd.endpoint import is_served
 from stardraftd.errors import ConfigError
 from stardraftd.protocol.completion import Done, Text
+from stardraftd.transport.endpoint import is_served
 from tests.cli.program import is_gone, stardraft
 from tests.e2e.conftest import request
 from tests.support.home import write_config

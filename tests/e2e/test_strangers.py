@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.endpoint import LOOPBACK, find
+from stardraftd.transport.endpoint import LOOPBACK, find
 from tests.support.waiting import seconds
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits and pipes of POSIX")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stardraftd.engine.heartbeat import AwakeTime, Hung, Vitals
+from stardraftd.heartbeat import AwakeTime, Hung, Vitals
 from stardraftd.limits import Patience
 from stardraftd.protocol.completion import Pong
 

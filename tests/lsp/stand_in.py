@@ -15,7 +15,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from stardraftd import __version__
-from stardraftd.endpoint import listen
 from stardraftd.paths import lock_path
 from stardraftd.protocol.completion import Candidate, Done, Failed, Figures, Text
 from stardraftd.protocol.http import (
@@ -27,6 +26,7 @@ from stardraftd.protocol.http import (
     Warming,
     request_decoder,
 )
+from stardraftd.transport.endpoint import listen
 from tests.lsp.stand_in_status import MODEL, PID, status_of
 from tests.support.waiting import seconds, wait_until_async
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd import engine_build
+from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import PathError
 from stardraftd.setup.engine import store
 

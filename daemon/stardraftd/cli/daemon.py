@@ -129,7 +129,7 @@ def stop(
     """
     import asyncio
 
-    from stardraftd.endpoint import find
+    from stardraftd.transport.endpoint import find
 
     pid = asyncio.run(stop_and_wait(drain=not now))
     tell("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
@@ -176,7 +176,7 @@ def logs(
     The log is a file, so this works when the daemon is not running too. Source text is in it only with
     daemon.log_level = "debug".
     """
-    from stardraftd import log_reader
+    from stardraftd.logs import reader as log_reader
     from stardraftd.paths import log_path
 
     path = log_path()
@@ -284,7 +284,7 @@ def _end_by_force(error: DaemonHungError) -> int:
     is."""
     import psutil
 
-    from stardraftd.presence import recorded
+    from stardraftd.transport.presence import recorded
 
     found = recorded()
     if found is None:

@@ -57,7 +57,7 @@ def resolve(name: str) -> Path:
 def choose_and_wait(name: str, *, quiet: bool = False) -> None:
     """Writes the choice, and waits for a running daemon to have the model. Raises StardraftError."""
     from stardraftd.config import load_config
-    from stardraftd.models.choice import choose
+    from stardraftd.config.editing import choose
     from stardraftd.models.store import check
     from stardraftd.paths import tilde
 

@@ -4,9 +4,9 @@ import sys
 
 from stardraftd.cli.options import Wanted
 from stardraftd.errors import DaemonUnreachableError
+from stardraftd.proof.verdict import engine_build
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.http import Status
-from stardraftd.verdict import engine_build
 
 
 async def running_status() -> Status | None:

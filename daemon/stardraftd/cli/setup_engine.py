@@ -120,7 +120,7 @@ def _alone(say: "Callable[[str], None]") -> "Iterator[None]":
 
     Raises EngineBuildError where the folder of builds cannot be written.
     """
-    from stardraftd import engine_build
+    from stardraftd.builds import chosen as engine_build
     from stardraftd.setup.engine import lock
 
     folder = engine_build.engines_dir()
@@ -161,7 +161,7 @@ def _ladders(backend: str, wanted: "Backend", *, portable: bool) -> "list[Ladder
 
 def _try(step: "Step", wheel: Path, wanted: "Backend", placed: list[str]) -> "Proof":
     """Puts a build beside the others, and has it proved where it lies; one that fails is gone again."""
-    from stardraftd import engine_build
+    from stardraftd.builds import chosen as engine_build
     from stardraftd.setup.engine import proof, sources, store
 
     backend = (
@@ -205,7 +205,7 @@ def _take_back(manner: Manner) -> None:
 
 
 def _show(wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, portable: bool) -> None:
-    from stardraftd import engine_build
+    from stardraftd.builds import chosen as engine_build
     from stardraftd.installed import installation
     from stardraftd.paths import tilde
     from stardraftd.setup.engine import building, sources, store, toolkits

@@ -5,6 +5,6 @@ Importing this package, `messages` or `gguf` from elsewhere is light and loads n
 to it that whoever imports `llama_cpp` afterwards gets the build that this installation uses.
 """
 
-from stardraftd import engine_build
+from stardraftd.builds import chosen as engine_build
 
 engine_build.use()

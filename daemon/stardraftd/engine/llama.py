@@ -23,8 +23,8 @@ import numpy as np
 from llama_cpp import _ggml
 from numpy.typing import NDArray
 
+from stardraftd.builds.child import short_of_memory
 from stardraftd.errors import EngineLoadError
-from stardraftd.native_child import short_of_memory
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}

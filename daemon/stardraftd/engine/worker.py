@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from stardraftd import engine_build
-from stardraftd.engine.heartbeat import AwakeTime
+from stardraftd.builds import chosen as engine_build
+from stardraftd.builds.library import explain_load_error, libraries
 from stardraftd.errors import EngineMissingError, RequestError, StardraftError
+from stardraftd.heartbeat import AwakeTime
 from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
-from stardraftd.native_library import explain_load_error, libraries
 from stardraftd.protocol.completion import (
     CompletionEvent,
     Failed,

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from stardraftd import engine_build, paths
+from stardraftd import paths
+from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import StardraftError
 from stardraftd.models.store import Store
 from stardraftd.setup import record

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from stardraftd.builds.child import MemoryKills, ending, native_environment
 from stardraftd.errors import DaemonHungError, EngineError, error_from_code
-from stardraftd.native_child import MemoryKills, ending, native_environment
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
+    from stardraftd.proof.verdict import Verdict
     from stardraftd.protocol.http import Status
-    from stardraftd.verdict import Verdict
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -94,7 +94,7 @@ class Facts:
 
     @cached_property
     def _proved(self) -> "Verdict":
-        from stardraftd.verdict import prove
+        from stardraftd.proof.verdict import prove
 
         return prove(again=True)
 

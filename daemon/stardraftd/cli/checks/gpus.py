@@ -2,10 +2,10 @@
 
 import re
 
+from stardraftd.builds.chosen import REPAIR as SETUP
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Device, Facts, Probe
 from stardraftd.cli.wording import size
-from stardraftd.engine_build import REPAIR as SETUP
 from stardraftd.errors import EngineError
 from stardraftd.setup.engine.toolkits import candidates, gpu_makers
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from stardraftd import __version__
+from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.checks.gpus import built_for
-from stardraftd.engine_build import REPAIR
 from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError
 from stardraftd.installed import installation
 from stardraftd.setup.engine.sources import VERSION

@@ -31,8 +31,8 @@ def runtime_folder(_facts: Facts) -> Check:
 
 
 def socket(facts: Facts) -> Check:
-    from stardraftd.endpoint import find
     from stardraftd.setup.service import state
+    from stardraftd.transport.endpoint import find
 
     endpoint = find()
     if endpoint is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stardraftd.errors import EngineBuildError
 
-MODULE = "stardraftd.verdict"
+MODULE = "stardraftd.proof.verdict"
 TIMEOUT_S = 600.0
 
 

@@ -3,7 +3,7 @@ up.
 
 A build is unpacked beside the others, proved where it lies, and put to use by replacing one small file.
 Until then, and if it does not work, the engine before it is the one that is used; so an interruption at any
-moment changes nothing. See stardraftd/engine_build.py for the layout, and for who reads it.
+moment changes nothing. See stardraftd/builds/chosen.py for the layout, and for who reads it.
 """
 
 import importlib.util
@@ -19,8 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from stardraftd import engine_build
 from stardraftd.atomic import now, write_json
+from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import EngineBuildError, PathError
 from stardraftd.setup.engine import tools
 

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.atomic import write_whole
+from stardraftd.builds.library import libraries, library_folder, rebuild_hint
 from stardraftd.errors import EngineMissingError
-from stardraftd.native_library import libraries, library_folder, rebuild_hint
 from stardraftd.paths import engine_cache_dir
 
 HASHES_FILE = "libraries.json"

@@ -19,7 +19,7 @@ from msgspec import Struct
 from stardraftd import atomic
 from stardraftd.errors import DaemonStartError, PathError
 from stardraftd.paths import endpoint_path, lock_path, socket_path
-from stardraftd.presence import recorded
+from stardraftd.transport.presence import recorded
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512

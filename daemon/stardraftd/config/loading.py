@@ -1,7 +1,7 @@
 """Reads the configuration: defaults < file < environment < command line, each value checked where it stands.
 
 An error names the file and line (or the variable, or the argument), the key, what was found and what is
-allowed. What settings there are is defined in `stardraftd.config_schema`.
+allowed. What settings there are is defined in `stardraftd.config.schema`.
 """
 
 import difflib
@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd import atomic
-from stardraftd.config_lines import key_lines
-from stardraftd.config_schema import (
+from stardraftd.config.lines import key_lines
+from stardraftd.config.schema import (
     ENVIRONMENT_PREFIX,
     SECTIONS,
     CompletionConfig,

@@ -1,7 +1,7 @@
 """The settings: their sections, types, limits, defaults and descriptions, and the same as plain rows.
 
 This is the one place where a setting is defined. Reading the sources is `stardraftd.config`; the page for
-people is made from the rows by `stardraftd.config_reference`.
+people is made from the rows by `stardraftd.config.reference`.
 """
 
 import json

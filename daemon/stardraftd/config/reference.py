@@ -1,6 +1,6 @@
 """Writes the settings down for people: the tables of docs/configuration.md, made from the definitions.
 
-python -m stardraftd.config_reference docs/configuration.md     brings the page up to date
+python -m stardraftd.config.reference docs/configuration.md     brings the page up to date
 """
 
 import sys
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from stardraftd.config_schema import SECTIONS, settings
+from stardraftd.config.schema import SECTIONS, settings
 
-BEGIN = "<!-- settings: begin (made by `python -m stardraftd.config_reference`; do not edit) -->"
+BEGIN = "<!-- settings: begin (made by `python -m stardraftd.config.reference`; do not edit) -->"
 END = "<!-- settings: end -->"
 
 

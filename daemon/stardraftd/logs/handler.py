@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from stardraftd import atomic
-from stardraftd.log_reader import follow, read_tail, render
+from stardraftd.logs.reader import follow, read_tail, render
 from stardraftd.paths import tilde
 
 __all__ = ["LogHandler", "close", "configure", "follow", "read_tail", "render"]

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stardraftd.native_library import Explained, explain_load_error, rebuild_hint
+from stardraftd.builds.library import Explained, explain_load_error, rebuild_hint
 
 # What of a child's stderr its parent keeps.
 STDERR_LINES = 60

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stardraftd.config import Config
+from stardraftd.config.loading import Config
 from stardraftd.errors import ConfigError
 from stardraftd.paths import tilde
 

@@ -13,7 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from stardraftd import atomic
 from stardraftd.atomic import write_whole
-from stardraftd.config import read_text
+from stardraftd.config.loading import read_text
 from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path, tilde
 

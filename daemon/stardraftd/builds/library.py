@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from stardraftd import engine_build
+from stardraftd.builds import chosen as engine_build
 
 OTHER_BUILD = "LLAMA_CPP_LIB_PATH"
 # Bounds what foreign text can make a search cost.

@@ -18,11 +18,11 @@ from typing import IO
 import filelock
 import msgspec
 
-from stardraftd import activation
-from stardraftd.endpoint import accepts, find, is_served
 from stardraftd.errors import DaemonStartError, error_from_code
 from stardraftd.paths import lock_path, log_path, runtime_dir
 from stardraftd.protocol.http import StartReport
+from stardraftd.transport import activation
+from stardraftd.transport.endpoint import accepts, find, is_served
 
 START_TIMEOUT_S = 20.0
 # Longer than a start may take: whoever waits here then finds the daemon that the first one started.

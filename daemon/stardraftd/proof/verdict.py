@@ -1,6 +1,6 @@
 """Whether this build of llama.cpp computes what it should on this processor: proved once, then remembered.
 
-    python -m stardraftd.verdict [--again] [--json]
+    python -m stardraftd.proof.verdict [--again] [--json]
 
 prints one line of what was found and ends with 0 or 1; whoever installs a build calls it. The proof is
 `stardraftd.engine.selftest`, in a process of its own that may die of what it looks for. Verdicts are kept in
@@ -27,12 +27,12 @@ from msgspec import Struct
 
 from stardraftd import __version__
 from stardraftd.atomic import write_whole
-from stardraftd.build_identity import build_id, processor_id
+from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
+from stardraftd.builds.library import rebuild_hint
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import EngineBrokenError, EngineMissingError, StardraftError, error_from_code
-from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
-from stardraftd.native_library import rebuild_hint
 from stardraftd.paths import engine_cache_dir
+from stardraftd.proof.identity import build_id, processor_id
 
 __all__ = ["Verdict", "build_id", "processor_id", "prove", "recall"]
 

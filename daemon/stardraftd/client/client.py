@@ -18,12 +18,12 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from stardraftd import __version__, launch, peer
-from stardraftd.endpoint import LOOPBACK, Endpoint, find, is_served
-from stardraftd.engine.heartbeat import AwakeTime
+from stardraftd import __version__
+from stardraftd.client import launching as launch
 from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError, error_from_code
+from stardraftd.heartbeat import AwakeTime
 from stardraftd.limits import ANSWER_TIMEOUT_S, EVENTS_SILENCE_S, STREAM_SILENCE_S
-from stardraftd.presence import hung_error, is_stopped
+from stardraftd.proof.verdict import engine_works
 from stardraftd.protocol.completion import Done, Failed, Text
 from stardraftd.protocol.http import (
     PROTOCOL,
@@ -40,7 +40,9 @@ from stardraftd.protocol.http import (
     stream_event_decoder,
     warming_decoder,
 )
-from stardraftd.verdict import engine_works
+from stardraftd.transport import peer
+from stardraftd.transport.endpoint import LOOPBACK, Endpoint, find, is_served
+from stardraftd.transport.presence import hung_error, is_stopped
 
 # How often a process is looked at that does not answer: one that is stopped need not be waited for.
 LOOK_S = 1.0
