@@ -22,7 +22,7 @@ from stardraft_quant.imatrix import ImatrixJob
 from stardraft_quant.imatrix_file import Entry, ImportanceMatrix, write_imatrix
 from stardraft_quant.imatrix_rows import code_rows, text_rows
 from stardraft_quant.native_process import Progress, Tell, serve
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
 
 MIN_BATCH_TOKENS = 16  # llama-imatrix passes over smaller ones

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stardraft_quant.native_process import Planned, Progress, Tell, serve
 from stardraft_quant.quantize import QuantizeJob, importances
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import ModelError
 
 MAX_BUFFER_BYTES = 1 << 30  # of rows held at once; llama.cpp's own 8 GiB is more than many computers have

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.engine.speeds import SpeedModel, remember
+from stardraftd.engine.plan.speeds import SpeedModel, remember
 from stardraftd.models.plan import published
 from stardraftd.paths import builtin_model_path
 from tests.support.processes import run_to_end

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.engine.saved import SavedSequences
+from stardraftd.engine.cache.saved import SavedSequences
 from tests.cli.program import DEMO, stardraft
 from tests.support.home import processes_of, write_config
 

@@ -318,7 +318,7 @@ def test_llama_cpps_errors_outlive_its_process(tmp_path: Path) -> None:
         "from stardraftd.engine.worker import open_engine\n"
         "from stardraftd.errors import EngineLoadError\n"
         "open_engine()\n"
-        "from stardraftd.engine.llama import Model\n"
+        "from stardraftd.engine.native.llama import Model\n"
         "try: Model(pathlib.Path(sys.argv[1]))\n"
         "except EngineLoadError: os.abort()\n"
     )

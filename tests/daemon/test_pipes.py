@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.config import load_config
-from stardraftd.engine.speeds import SpeedModel, remember, remembered
+from stardraftd.engine.plan.speeds import SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, PathError
 from stardraftd.logs import handler as logs
 from stardraftd.logs import reader as log_reader

@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:  # without the engine's extra nothing of it can be imported here
     from stardraftd.engine.core import Engine
-    from stardraftd.engine.loading import LoadedModel
+    from stardraftd.engine.native.loading import LoadedModel
 
 
 @pytest.fixture(scope="module")

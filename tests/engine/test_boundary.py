@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.engine.boundary import Boundary
+from stardraftd.engine.decode.boundary import Boundary
 from stardraftd.lexing.names import language_of
 
 CASES = tomllib.loads(

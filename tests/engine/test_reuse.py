@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraftd.engine import llama
+from stardraftd.engine.cache.sequences import (
+    CachedSequence,
+    Reuse,
+    SequenceCache,
+    common_prefix,
+    common_suffix,
+)
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix, common_suffix
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.protocol.completion import Completion, CompletionEvent, ContextChunk, Done
 from tests.support.engines import ask, cache_is_true, loaded_model, slow_engine, warm
 from tests.support.tiny_models import random_model

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel
+from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Text
 from tests.support.engines import Wanted, cache_is_true, slow_engine, warm
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.draft_model import DraftModel
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.speculation import Acceptance, PromptLookup
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.decode.draft_model import DraftModel
+from stardraftd.engine.decode.speculation import Acceptance, PromptLookup
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import Asked, Fixed, ask, cache_is_true

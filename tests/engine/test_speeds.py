@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.engine.speeds import MIN_WINDOW, SpeedModel, remember, remembered
+from stardraftd.engine.plan.speeds import MIN_WINDOW, SpeedModel, remember, remembered
 
 CURVE = ((1, 50.0), (4, 130.0), (16, 300.0), (128, 1800.0))
 costs = st.dictionaries(st.integers(1, 600), st.floats(0.01, 1e5), min_size=1, max_size=9)

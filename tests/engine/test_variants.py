@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import EngineLoadError
 
 # In place of libggml: it has no backend until it is told where to load one from, and remembers what it was

@@ -126,7 +126,7 @@ IDS = [1, 589, 1148, 26, 83, 30, 323, 3, 203, 1097, 0, 4096, 49_000, 2, 442, 312
 
 
 def logits(path: Path) -> "np.typing.NDArray[np.float32]":
-    from stardraftd.engine import llama
+    from stardraftd.engine.native import llama
 
     llama.open_backend()
     with llama.Model(path) as model, llama.Context(model, n_cells=64, n_batch=64, n_sequences=1) as context:

@@ -31,7 +31,7 @@ from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.report import VERDICTS, WORST, render, verdict, with_error
 from stardraft_quant.verify.rows import examples_of, text_rows
 from stardraft_quant.verify.verification import Options, Report, verify
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header

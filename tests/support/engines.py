@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stardraftd.engine import llama
+from stardraftd.engine.cache.recall import Generation
+from stardraftd.engine.cache.sequences import Reuse
 from stardraftd.engine.core import Engine
-from stardraftd.engine.decoding import Decoder
-from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.recall import Generation
-from stardraftd.engine.run import Run
-from stardraftd.engine.sequences import Reuse
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.decode.decoding import Decoder
+from stardraftd.engine.decode.run import Run
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel, load
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Figures, Plan
 from stardraftd.protocol.engine import EngineSettings, Warmed

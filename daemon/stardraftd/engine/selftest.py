@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stardraftd.engine.llama import AbortFlag, Context, Model
+    from stardraftd.engine.native.llama import AbortFlag, Context, Model
     from stardraftd.engine.selftest_kernels import WeightType
 
 REFERENCE_FILE = "selftest_reference.npz"
@@ -98,7 +98,7 @@ class SelfTest:
 
     def check(self, name: str, work: Callable[[], str]) -> None:
         """`work` returns what it saw, or raises CheckError; an error of llama.cpp's is one as well."""
-        from stardraftd.engine.llama import Aborted, DecodeError
+        from stardraftd.engine.native.llama import Aborted, DecodeError
 
         self._on_check(f"{self.device}: {name}")
         started = time.perf_counter()
@@ -118,9 +118,9 @@ class SelfTest:
 
     def built_in(self, expected: Expected, gpu_layers: int) -> None:
         """The built-in model on one device, through the engine's own loader."""
-        from stardraftd.engine.devices import physical_cores
-        from stardraftd.engine.llama import AbortFlag, Context
-        from stardraftd.engine.loading import load
+        from stardraftd.engine.native.devices import physical_cores
+        from stardraftd.engine.native.llama import AbortFlag, Context
+        from stardraftd.engine.native.loading import load
 
         abort = AbortFlag()
         settings = EngineSettings(
@@ -170,7 +170,7 @@ class SelfTest:
             self.check(f"weights in {kind.name}", work)
 
     def _kernel(self, kind: "WeightType", expected: Expected, folder: Path, gpu_layers: int) -> str:
-        from stardraftd.engine.llama import Context, Model
+        from stardraftd.engine.native.llama import Context, Model
         from stardraftd.engine.selftest_kernels import kernel_tokens, write_kernel_model
 
         path = write_kernel_model(folder / f"{kind.name}.gguf", kind)
@@ -205,8 +205,8 @@ def run(on_check: Callable[[str], None] = lambda _name: None) -> Report:
         return Report(ok=False, error=error.code, message=error.message, hint=error.hint)
     import llama_cpp
 
-    from stardraftd.engine import llama
-    from stardraftd.engine.devices import offload_devices
+    from stardraftd.engine.native import llama
+    from stardraftd.engine.native.devices import offload_devices
 
     tests, expected = SelfTest(on_check), read_expected()
     gpus = offload_devices()
@@ -324,7 +324,7 @@ def _gives_up(context: "Context", abort: "AbortFlag", expected: Expected, on_gpu
 
     A GPU does not look at the flag inside a decode.
     """
-    from stardraftd.engine.llama import Aborted
+    from stardraftd.engine.native.llama import Aborted
 
     n_aborted = 0
     for delay_s in (0.0, ABORT_AFTER_S):

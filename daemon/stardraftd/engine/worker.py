@@ -68,7 +68,7 @@ class Requests:
     """
 
     def __init__(self) -> None:
-        from stardraftd.engine.llama import AbortFlag
+        from stardraftd.engine.native.llama import AbortFlag
 
         self.abort = AbortFlag()
         self._lock = threading.Lock()
@@ -254,7 +254,7 @@ def open_engine() -> Requests:
     if gone := engine_build.problem():
         raise EngineMissingError(gone, f"Have it built again: {engine_build.REPAIR}")
     try:
-        from stardraftd.engine import llama
+        from stardraftd.engine.native import llama
     except ModuleNotFoundError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
@@ -271,7 +271,7 @@ def open_engine() -> Requests:
 
 def _serve(commands: "queue.SimpleQueue[Command]", requests: Requests, heart: Heart, send: Send) -> None:
     from stardraftd.engine.core import Engine
-    from stardraftd.engine.loading import N_SEQUENCES, load
+    from stardraftd.engine.native.loading import N_SEQUENCES, load
 
     while not isinstance(first := commands.get(), Load):
         _refuse_early(first, send)

@@ -19,7 +19,7 @@ QUANTISATIONS: tuple[Quantisation, ...] = get_args(Quantisation)
 KvType = Literal["f16", "q8_0"]
 KV_TYPES: tuple[KvType, ...] = get_args(KvType)
 
-# As the engine loads a model (stardraftd.engine.loading).
+# As the engine loads a model (stardraftd.engine.native.loading).
 BATCH_TOKENS = 512
 N_SEQUENCES = 32
 CELLS_ROUNDED_TO = 256

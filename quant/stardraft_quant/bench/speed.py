@@ -17,7 +17,7 @@ from stardraft_quant.bench.llama_bench import BenchSettings, FlashAttention, Lla
 from stardraft_quant.bench.measuring import Decode, Prefill, Ready
 from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
-from stardraftd.engine.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
+from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
 from stardraftd.protocol.engine import EngineSettings
 

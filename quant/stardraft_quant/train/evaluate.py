@@ -81,7 +81,7 @@ class EngineRunner:
 
     def __init__(self, path: Path, *, n_cells: int = 2048, n_threads: int = 1) -> None:
         try:
-            from stardraftd.engine import llama
+            from stardraftd.engine.native import llama
         except ImportError as error:
             raise EngineMissingError(
                 f"A GGUF is evaluated with llama.cpp, which is not installed: {error}.",

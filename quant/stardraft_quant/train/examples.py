@@ -5,8 +5,8 @@
 
 `files` is nothing, or [<repo_name> name] [<file_sep> another file's text] <file_sep>; `end` is <|endoftext|>,
 or after files sometimes <file_sep>. Every part is split at characters and tokenised apart, as the engine
-does with what is before and behind a cursor (stardraftd.engine.prompt), so the model meets in use the token
-boundaries that it met here.
+does with what is before and behind a cursor (stardraftd.engine.plan.prompt), so the model meets in use the
+token boundaries that it met here.
 
 A batch is a function of the seed and its number alone. That is all there is to resuming a run.
 """

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stardraft_quant.train.evaluate import Stop
-from stardraftd.engine import llama
-from stardraftd.engine.devices import offload_devices, physical_cores
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.devices import offload_devices, physical_cores
 from stardraftd.errors import EngineLoadError, ModelError
 from stardraftd.gguf.reading import Header
 

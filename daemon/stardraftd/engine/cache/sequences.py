@@ -33,7 +33,7 @@ from typing import Literal
 
 import numpy as np
 
-from stardraftd.engine.llama import Aborted, Context, DecodeError
+from stardraftd.engine.native.llama import Aborted, Context, DecodeError
 
 Role = Literal["file", "renewal", "fork", "scratch"]
 KEEPING_ALL: tuple[Role, ...] = ("file", "renewal")

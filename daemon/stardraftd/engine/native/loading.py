@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stardraftd.engine import llama
-from stardraftd.engine.devices import Device, offload_devices, physical_cores
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.devices import Device, offload_devices, physical_cores
 from stardraftd.errors import EngineLoadError, ModelFormatError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import Header, read_header

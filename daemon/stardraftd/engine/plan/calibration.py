@@ -4,11 +4,11 @@ import time
 from array import array
 from collections.abc import Iterator
 
-from stardraftd.engine.llama import Aborted
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.run import Interrupt
-from stardraftd.engine.sequences import Reuse, SequenceCache
-from stardraftd.engine.speeds import (
+from stardraftd.engine.cache.sequences import Reuse, SequenceCache
+from stardraftd.engine.decode.run import Interrupt
+from stardraftd.engine.native.llama import Aborted
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.plan.speeds import (
     LOAD_BUDGET_MS,
     SpeedModel,
     remember,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import psutil
 from msgspec import Struct
 
-from stardraftd.engine.llama import ggml
+from stardraftd.engine.native.llama import ggml
 
 DeviceType = Literal["cpu", "gpu", "integrated_gpu", "accelerator", "other"]
 _TYPES: tuple[DeviceType, ...] = ("cpu", "gpu", "integrated_gpu", "accelerator")  # ggml-backend.h

@@ -5,10 +5,10 @@ import time
 from array import array
 from pathlib import Path
 
-from stardraftd.engine import llama
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.sequences import common_prefix
-from stardraftd.engine.speculation import Acceptance
+from stardraftd.engine.cache.sequences import common_prefix
+from stardraftd.engine.decode.speculation import Acceptance
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.errors import StardraftError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stardraftd.engine.llama import Aborted, LogProbability, Sampler
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.recall import Generation
-from stardraftd.engine.run import Interrupt, Run
-from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache
-from stardraftd.engine.speculation import MAX_DRAFT, Drafter
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.cache.recall import Generation
+from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCache
+from stardraftd.engine.decode.run import Interrupt, Run
+from stardraftd.engine.decode.speculation import MAX_DRAFT, Drafter
+from stardraftd.engine.native.llama import Aborted, LogProbability, Sampler
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.protocol.completion import Completion, Token
 
 

@@ -1,8 +1,8 @@
 """Who guesses: prompt lookup always; a small model beside a large one where its tokens are the same."""
 
-from stardraftd.engine.draft_model import DraftModel
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.speculation import Drafter, PromptLookup
+from stardraftd.engine.decode.draft_model import DraftModel
+from stardraftd.engine.decode.speculation import Drafter, PromptLookup
+from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.protocol.engine import EngineSettings
 
 

@@ -7,8 +7,8 @@ tokens become those of its changed text.
 from array import array
 from dataclasses import dataclass
 
-from stardraftd.engine.recall import same_but_for_the_line
-from stardraftd.engine.sequences import common_suffix
+from stardraftd.engine.cache.recall import same_but_for_the_line
+from stardraftd.engine.cache.sequences import common_suffix
 from stardraftd.protocol.completion import Layout
 
 # A change in a file's middle is spliced in if the change is this short and this much stands behind it.

@@ -13,7 +13,7 @@ import re
 from array import array
 from functools import lru_cache
 
-from stardraftd.engine.llama import Model
+from stardraftd.engine.native.llama import Model
 
 # Values of `tokenizer.ggml.pre` whose rules are GPT-2's, digits apart or not (llama.cpp, llama-vocab.cpp).
 SPLITTING_AT_LINES = frozenset({"starcoder", "refact", "smollm", "codeshell", "gpt-2", "command-r"})

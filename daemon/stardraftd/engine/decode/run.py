@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from stardraftd.engine.boundary import Boundary
-from stardraftd.engine.loading import LoadedModel
+from stardraftd.engine.decode.boundary import Boundary
+from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.lexing.names import language_of
 from stardraftd.protocol.completion import (
     Candidate,

@@ -27,9 +27,9 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stardraftd.engine.prompt import Budget, PromptBuilder
-from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix
-from stardraftd.engine.shapes import (
+from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCache, common_prefix
+from stardraftd.engine.plan.prompt import Budget, PromptBuilder
+from stardraftd.engine.plan.shapes import (
     MARK,
     MAX_TYPED_CHARACTERS,
     Shape,
@@ -41,7 +41,7 @@ from stardraftd.engine.shapes import (
     still_shows,
     where,
 )
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.protocol.completion import Completion, Layout, PlanKind
 
 PREFIX_WEIGHT = 0.7
