@@ -17,10 +17,10 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from stardraftd import connections
-from stardraftd.connections import limited_protocol
+from stardraftd.api import connections
+from stardraftd.api.app import _Guard
+from stardraftd.api.connections import limited_protocol
 from stardraftd.logs import handler as logs
-from stardraftd.server import _Guard
 from stardraftd.transport import peer
 from stardraftd.transport.endpoint import Endpoint
 from tests.support.waiting import seconds

@@ -197,7 +197,7 @@ def run(
     Its log appears on the terminal. For service managers such as systemd and launchd, and to watch what it
     does. It is the same daemon: if one is running already, this says so and leaves.
     """
-    from stardraftd.main import run as run_daemon
+    from stardraftd.serving.process import run as run_daemon
 
     given = (model, gpu_layers, context_tokens, settings)
     # Under a service manager there are none, and what is wrong then the daemon tells who waits for it.

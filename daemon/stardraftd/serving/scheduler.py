@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from stardraftd.backends.llama_process import EngineProcess
+from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import DaemonUnreachableError, EngineCrashedError, StardraftError
 from stardraftd.limits import MAX_PAUSING, MAX_SIDE_BY_SIDE
-from stardraftd.prefetch import Prefetcher
 from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
@@ -34,7 +34,7 @@ from stardraftd.protocol.completion import (
     Text,
 )
 from stardraftd.protocol.http import Notice, StreamEvent
-from stardraftd.supervisor import Supervisor
+from stardraftd.serving.prefetch import Prefetcher
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,10 @@ from pathlib import Path
 
 import psutil
 
+from stardraftd.backends.llama_process import EngineProcess
+from stardraftd.backends.model_file import fits_into_memory, signature_of, size_bytes
+from stardraftd.backends.proving import EngineProof
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import (
     DaemonUnreachableError,
     EngineBrokenError,
@@ -36,12 +38,10 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.limits import Patience
-from stardraftd.model_file import fits_into_memory, signature_of, size_bytes
 from stardraftd.proof.verdict import engine_build
 from stardraftd.protocol.completion import Loading, ModelInfo, Speeds
 from stardraftd.protocol.engine import EngineSettings, Loaded
 from stardraftd.protocol.http import EngineState, Successor
-from stardraftd.proving import EngineProof
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from typing import Literal, Protocol
 
 from stardraftd.broadcast import Broadcast
 from stardraftd.errors import EngineCrashedError, StardraftError
-from stardraftd.power import Power
 from stardraftd.protocol.completion import Completion, Speeds
 from stardraftd.protocol.engine import Warmed
 from stardraftd.protocol.http import BackgroundState
+from stardraftd.serving.power import Power
 
 log = logging.getLogger(__name__)
 

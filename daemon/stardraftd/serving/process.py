@@ -1,6 +1,6 @@
 """The daemon process's life: take the lock, listen, tell the starter, serve, leave nothing behind.
 
-`python -m stardraftd.main` is what a front end starts; `stardraft daemon run` is the same in the
+`python -m stardraftd.serving.process` is what a front end starts; `stardraft daemon run` is the same in the
 foreground, and what a service manager starts. Exactly one daemon holds the lock beside the socket. Whoever
 loses that race says so to its starter and ends: for the starter that is success.
 
@@ -23,23 +23,23 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from stardraftd import __version__
+from stardraftd.api.app import build_app, refusing_app
+from stardraftd.api.connections import limited_protocol, raise_descriptor_limit
 from stardraftd.config import Config, load_config
 from stardraftd.config.watching import ConfigWatcher
-from stardraftd.connections import limited_protocol, raise_descriptor_limit
 from stardraftd.errors import ConfigError, DaemonFailedError, DaemonStartError, PathError, StardraftError
 from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry, Store
 from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
 from stardraftd.protocol.http import ErrorBody, StartReport
-from stardraftd.server import build_app, refusing_app
-from stardraftd.service import Service
+from stardraftd.serving.service import Service
 from stardraftd.signals import begin_with_plain_signals
 from stardraftd.transport.activation import Notifier, inherited_socket
 from stardraftd.transport.endpoint import Listener, file_identity, has_a_manager, listen, take_over
 from stardraftd.transport.presence import own_record, recorded, remove_record, write_record
 
-log = logging.getLogger("stardraftd.main")  # also when this module is run as __main__
+log = logging.getLogger("stardraftd.serving.process")  # also when this module is run as __main__
 
 EXIT_OK = 0
 EXIT_CANNOT_START = 1

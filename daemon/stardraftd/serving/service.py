@@ -18,14 +18,13 @@ import msgspec
 import psutil
 
 from stardraftd import __version__
+from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
 from stardraftd.config import CompletionConfig, Config, ModelConfig
 from stardraftd.errors import ConfigError, EngineError, StardraftError
 from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
-from stardraftd.power import Power
-from stardraftd.prefetch import Prefetcher
 from stardraftd.privacy.guard import refuse_chunks, refuse_document
 from stardraftd.proof.verdict import engine_works
 from stardraftd.protocol.completion import Completion, Failed, Loading
@@ -40,8 +39,9 @@ from stardraftd.protocol.http import (
     StreamEvent,
     Warming,
 )
-from stardraftd.scheduler import INTERNAL, Scheduler
-from stardraftd.supervisor import Supervisor
+from stardraftd.serving.power import Power
+from stardraftd.serving.prefetch import Prefetcher
+from stardraftd.serving.scheduler import INTERNAL, Scheduler
 
 log = logging.getLogger(__name__)
 
