@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli.terminal import out, write
+from stardraftd.cli.output.terminal import out, write
 from stardraftd.errors import RequestError
 from stardraftd.printable import tell
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stardraftd.cli import setup_engine, setup_service
 from stardraftd.cli.options import examples
-from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
-from stardraftd.cli.setup_plugin import set_up_plugin, take_plugin_back
+from stardraftd.cli.setup import engine as setup_engine
+from stardraftd.cli.setup import service as setup_service
+from stardraftd.cli.setup.asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
+from stardraftd.cli.setup.plugin import set_up_plugin, take_plugin_back
 from stardraftd.errors import RequestError, StardraftError
 from stardraftd.printable import tell
 

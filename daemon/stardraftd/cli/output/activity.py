@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from stardraftd.cli.terminal import err
+from stardraftd.cli.output.terminal import err
 from stardraftd.printable import visible
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def pull(
         here = "is here already" if pulled.was_here else "is here"
         tell(f"{entry.name} {here}: {entry.path}")
     if use:
-        from stardraftd.cli.model_use import choose_and_wait
+        from stardraftd.cli.model.use import choose_and_wait
 
         choose_and_wait(entry.name, quiet=json)
     elif not json:
@@ -137,7 +137,7 @@ class _Terminal:
         return typer.confirm("\nDo you accept it?")
 
     def stage(self, what: str, total_bytes: int) -> None:
-        from stardraftd.cli.terminal import err, write
+        from stardraftd.cli.output.terminal import err, write
 
         if not err().is_terminal:
             write(err(), what)
@@ -154,7 +154,7 @@ class _Terminal:
             self._progress.update(self._task, completed=done_bytes)
 
     def notice(self, text: str) -> None:
-        from stardraftd.cli.terminal import err, write
+        from stardraftd.cli.output.terminal import err, write
 
         if self._progress is not None:
             self._progress.console.print(visible(text))
@@ -204,7 +204,7 @@ class _JsonReport:
     def say(self, value: object) -> None:
         import msgspec
 
-        from stardraftd.cli.terminal import raw_out
+        from stardraftd.cli.output.terminal import raw_out
 
         stream: Any = raw_out()
         stream.write(msgspec.json.encode(value) + b"\n")
@@ -221,7 +221,7 @@ def _bar() -> "Progress":
         TransferSpeedColumn,
     )
 
-    from stardraftd.cli.terminal import err
+    from stardraftd.cli.output.terminal import err
 
     return Progress(
         TextColumn("{task.description}", markup=False),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.telling import FAILED
+from stardraftd.cli.output.errors import FAILED
 from stardraftd.printable import tell
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def doctor(
 
 
 def _show(check: "Check") -> None:
-    from stardraftd.cli.terminal import out, write
+    from stardraftd.cli.output.terminal import out, write
 
     write(out(), f"{check.state:<{_STATE_WIDTH}}", _STYLES[check.state], end="")
     write(out(), f"{check.name:<{_NAME_WIDTH}}{check.message}")
@@ -72,7 +72,7 @@ def _print_json(found: "list[Check]") -> None:
     import msgspec
 
     from stardraftd import __version__
-    from stardraftd.cli.terminal import raw_out
+    from stardraftd.cli.output.terminal import raw_out
 
     ok = all(check.state != "problem" for check in found)
     raw_out().write(msgspec.json.encode({"version": __version__, "ok": ok, "checks": found}) + b"\n")

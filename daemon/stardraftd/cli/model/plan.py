@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.telling import FAILED
+from stardraftd.cli.output.errors import FAILED
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
@@ -100,7 +100,7 @@ def plan(
     if json:
         import msgspec
 
-        from stardraftd.cli.terminal import raw_out
+        from stardraftd.cli.output.terminal import raw_out
 
         raw_out().write(msgspec.json.encode(result) + b"\n")
     else:
@@ -223,8 +223,8 @@ def _threads(facts: "Facts") -> int:
 
 def show(result: "Plan") -> None:
     """The table, the advice, and what the numbers mean."""
-    from stardraftd.cli.terminal import out
-    from stardraftd.cli.wording import size
+    from stardraftd.cli.output.terminal import out
+    from stardraftd.cli.output.wording import size
     from stardraftd.models.plan import settings
 
     console = out()
@@ -259,7 +259,7 @@ def show(result: "Plan") -> None:
 
 
 def _here(result: "Plan") -> "list[str]":
-    from stardraftd.cli.wording import size
+    from stardraftd.cli.output.wording import size
 
     room = result.room
     limit = " (the limit of this container)" if room.limited else ""

@@ -4,8 +4,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, show_diff
-from stardraftd.cli.telling import show_warning
+from stardraftd.cli.output.errors import show_warning
+from stardraftd.cli.setup.asking import Manner, Print, Undo, Yes, agreed, carry_out, show_diff
 from stardraftd.errors import PathError, RequestError, StardraftError
 from stardraftd.printable import tell
 
@@ -44,8 +44,8 @@ def service(print_only: Print = False, yes: Yes = False, undo: Undo = False) -> 
 
 
 def _set_up(manager: "Manager", manner: Manner) -> None:
-    from stardraftd.setup import service as services
     from stardraftd.setup.changes import change
+    from stardraftd.setup.service import managers as services
 
     settings = services.settings()
     changes = [change(path, content) for path, content in manager.files(settings).items()]
@@ -94,7 +94,7 @@ def take_service_back(manager: "Manager", manner: Manner) -> bool:
     Raises a StardraftError, and typer.Exit when the person says no.
     """
     from stardraftd.setup import record
-    from stardraftd.setup import service as services
+    from stardraftd.setup.service import managers as services
 
     changes = undoing(manager)
     if not changes:
@@ -123,8 +123,8 @@ def undoing(manager: "Manager") -> list["Change"]:
     They are wholly ours, so those that the person has changed since go too, after they were shown.
     """
     from stardraftd.setup import record
-    from stardraftd.setup import service as services
     from stardraftd.setup.changes import change
+    from stardraftd.setup.service import managers as services
 
     try:
         recorded = record.undoing(services.RECORD)

@@ -73,7 +73,7 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
     say(f"{name} is the model from now on ({tilde(file)}).")
     origin = load_config().origins.get("model.path", "")
     if origin.startswith("environment"):
-        from stardraftd.cli.telling import show_warning
+        from stardraftd.cli.output.errors import show_warning
 
         show_warning("STARDRAFT_MODEL_PATH is set, and is stronger than the configuration file.", "Unset it.")
     say(asyncio.run(_taken_up(str(path))))
@@ -81,7 +81,7 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
 
 async def _taken_up(path: str) -> str:
     """Waits until the running daemon has the model; a sentence of how that went."""
-    from stardraftd.cli.activity import Activity
+    from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
     from stardraftd.errors import error_from_code
     from stardraftd.protocol.completion import Failed, Loading

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stardraftd.cli import model_plan, model_pull, model_use
+from stardraftd.cli.model import plan as model_plan
+from stardraftd.cli.model import pull as model_pull
+from stardraftd.cli.model import use as model_use
 from stardraftd.cli.options import BUILT_IN, examples
 from stardraftd.errors import RequestError
 from stardraftd.printable import tell
@@ -78,8 +80,8 @@ def list_models(json: Json = False) -> None:
             }
         )
         return
-    from stardraftd.cli.terminal import out, write
-    from stardraftd.cli.wording import size
+    from stardraftd.cli.output.terminal import out, write
+    from stardraftd.cli.output.wording import size
     from stardraftd.paths import builtin_model_path, tilde
 
     builtin = builtin_model_path()
@@ -135,7 +137,7 @@ def info(
     if json:
         _print_json({**facts, "record": record})
         return
-    from stardraftd.cli.terminal import out, write
+    from stardraftd.cli.output.terminal import out, write
 
     if record is not None and record.licence in agreements():
         facts["licence"] = f"{facts['licence']} (accepted {agreements()[record.licence].accepted_at[:10]})"
@@ -183,7 +185,7 @@ def remove(
 
     The model that is in use is not deleted: choose another one first.
     """
-    from stardraftd.cli.wording import size
+    from stardraftd.cli.output.wording import size
     from stardraftd.models.store import Store
 
     if not names and not unfinished:
@@ -252,6 +254,6 @@ def _origin(entry: "Entry") -> str:
 def _print_json(value: object) -> None:
     import msgspec
 
-    from stardraftd.cli.terminal import raw_out
+    from stardraftd.cli.output.terminal import raw_out
 
     raw_out().write(msgspec.json.encode(value) + b"\n")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli import options, status
+from stardraftd.cli import options
+from stardraftd.cli.daemon import status
 from stardraftd.cli.options import Wanted, examples, wanted
-from stardraftd.cli.telling import show_warning
+from stardraftd.cli.output.errors import show_warning
 from stardraftd.errors import (
     ConfigError,
     DaemonHungError,
@@ -23,7 +24,7 @@ from stardraftd.printable import tell
 if TYPE_CHECKING:
     import psutil
 
-    from stardraftd.cli.activity import Activity
+    from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
     from stardraftd.protocol.http import Status
 
@@ -207,7 +208,7 @@ def run(
 
 async def _start(asked: Wanted, *, running: "Status | None") -> "Status":
     """Has a daemon run, with the model that was named in memory. Raises StardraftError."""
-    from stardraftd.cli.activity import Activity
+    from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
 
     with Activity() as activity:
@@ -251,7 +252,7 @@ async def stop_and_wait(*, drain: bool) -> int | None:
     """Stops the daemon and waits for the end of its process; its pid, or None when none was running."""
     import psutil
 
-    from stardraftd.cli.activity import Activity
+    from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
 
     async with DaemonClient("cli", start=False) as client:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraftd.cli.setup_asking import Manner, agreed, show_diff
+from stardraftd.cli.setup.asking import Manner, agreed, show_diff
 from stardraftd.printable import tell
 
 if TYPE_CHECKING:

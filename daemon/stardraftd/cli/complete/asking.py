@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import aclosing
 
-from stardraftd.cli.activity import Activity
+from stardraftd.cli.complete.suggestion import JsonView, TextView, View
 from stardraftd.cli.options import Wanted
+from stardraftd.cli.output.activity import Activity
+from stardraftd.cli.output.errors import show_warning
+from stardraftd.cli.output.terminal import err, write
+from stardraftd.cli.output.wording import toy_sentence
 from stardraftd.cli.running import apply_hint, not_applied, running_status
-from stardraftd.cli.suggestion import JsonView, TextView, View
-from stardraftd.cli.telling import show_warning
-from stardraftd.cli.terminal import err, write
-from stardraftd.cli.wording import toy_sentence
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError, error_from_code
 from stardraftd.protocol.completion import Done, Failed

@@ -77,8 +77,8 @@ class Manager(Protocol):
 
 def manager() -> Manager | None:
     """This computer's; None where there is none that stardraft knows (Windows)."""
-    from stardraftd.setup.launchd import Launchd
-    from stardraftd.setup.systemd import Systemd
+    from stardraftd.setup.service.launchd import Launchd
+    from stardraftd.setup.service.systemd import Systemd
 
     if sys.platform == "win32":
         return None

@@ -4,10 +4,10 @@ from typing import Protocol
 
 import msgspec
 
-from stardraftd.cli.activity import Activity
-from stardraftd.cli.telling import show_warning
-from stardraftd.cli.terminal import err, out, raw_out, write
-from stardraftd.cli.wording import NOTHING, figures_line
+from stardraftd.cli.output.activity import Activity
+from stardraftd.cli.output.errors import show_warning
+from stardraftd.cli.output.terminal import err, out, raw_out, write
+from stardraftd.cli.output.wording import NOTHING, figures_line
 from stardraftd.protocol.completion import Done, Failed, Loading, Plan, Text
 from stardraftd.protocol.http import Notice, StreamEvent
 

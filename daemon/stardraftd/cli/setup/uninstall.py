@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.telling import FAILED, show, show_warning
+from stardraftd.cli.output.errors import FAILED, show, show_warning
 from stardraftd.errors import StardraftError
 from stardraftd.printable import tell
 
@@ -53,7 +53,7 @@ def uninstall(
 
 def _list(*, purge: bool) -> bool:
     """Shows what would be removed, and what would stay. Whether there is anything to remove."""
-    from stardraftd.cli.wording import size
+    from stardraftd.cli.output.wording import size
     from stardraftd.paths import tilde
     from stardraftd.setup import uninstall
     from stardraftd.setup.service import manager
@@ -80,9 +80,9 @@ def _remove(*, purge: bool) -> bool:
     import asyncio
 
     from stardraftd.cli.daemon import stop_and_wait
-    from stardraftd.cli.setup_asking import Manner
-    from stardraftd.cli.setup_service import take_service_back
-    from stardraftd.cli.wording import size
+    from stardraftd.cli.output.wording import size
+    from stardraftd.cli.setup.asking import Manner
+    from stardraftd.cli.setup.service import take_service_back
     from stardraftd.paths import tilde
     from stardraftd.setup import uninstall
     from stardraftd.setup.service import manager
@@ -111,8 +111,8 @@ def _remove(*, purge: bool) -> bool:
 
 def _take_editor_back(name: str) -> bool:
     """Whether it was; if not, why is said."""
-    from stardraftd.cli.setup import take_back_editor
-    from stardraftd.cli.setup_asking import Manner
+    from stardraftd.cli.setup.asking import Manner
+    from stardraftd.cli.setup.commands import take_back_editor
 
     try:
         take_back_editor(name, Manner(yes=True))
@@ -123,7 +123,7 @@ def _take_editor_back(name: str) -> bool:
 
 
 def _service_files() -> list[Path]:
-    from stardraftd.cli.setup_service import undoing
+    from stardraftd.cli.setup.service import undoing
     from stardraftd.setup.service import manager
 
     found = manager()

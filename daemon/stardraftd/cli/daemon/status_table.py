@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from stardraftd.cli.output.terminal import out, write
+from stardraftd.cli.output.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
-from stardraftd.cli.terminal import out, write
-from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
 from stardraftd.protocol.completion import ModelInfo, Speeds
 from stardraftd.protocol.http import BackgroundState, EngineState, Status

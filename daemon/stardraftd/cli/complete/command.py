@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.cli import options
-from stardraftd.cli.location import STDIN, Location, parse_location, read_text, split, window
+from stardraftd.cli.complete.location import STDIN, Location, parse_location, read_text, split, window
+from stardraftd.cli.complete.origin import Origin, origin_of
 from stardraftd.cli.options import Wanted, examples, wanted
-from stardraftd.cli.origin import Origin, origin_of
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def complete(
     """
     import asyncio
 
-    from stardraftd.cli.asking import ask
+    from stardraftd.cli.complete.asking import ask
     from stardraftd.protocol.http import CompletionRequest
 
     with _told(as_json=json):
@@ -170,7 +170,7 @@ def complete(
 @contextmanager
 def _told(*, as_json: bool) -> Iterator[None]:
     """What is wrong before the daemon is asked is an event, too, for a program that reads events."""
-    from stardraftd.cli.suggestion import JsonView
+    from stardraftd.cli.complete.suggestion import JsonView
     from stardraftd.protocol.completion import Failed
 
     try:

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from stardraftd.setup.service import DAEMON, Settings
+from stardraftd.setup.service.managers import DAEMON, Settings
 
 SOCKET = "stardraft.socket"
 SERVICE = "stardraft.service"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.telling import FAILED, NOT_RUNNING
+from stardraftd.cli.output.errors import FAILED, NOT_RUNNING
 from stardraftd.errors import DaemonHungError
 from stardraftd.printable import tell
 
@@ -47,7 +47,7 @@ def status(
             "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
         )
     else:
-        from stardraftd.cli.status_table import show
+        from stardraftd.cli.daemon.status_table import show
 
         show(found)
     if found is None:
@@ -63,6 +63,6 @@ def _print_json(found: object) -> None:
 def _write(answer: dict[str, object]) -> None:
     import msgspec
 
-    from stardraftd.cli.terminal import raw_out
+    from stardraftd.cli.output.terminal import raw_out
 
     raw_out().write(msgspec.json.encode(answer) + b"\n")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.setup_asking import Manner, Yes, agreed
+from stardraftd.cli.setup.asking import Manner, Yes, agreed
 from stardraftd.errors import EngineBuildError, RequestError
 from stardraftd.printable import tell
 
@@ -280,13 +280,13 @@ class _Shown:
         self._end()
 
     def say(self, text: str) -> None:
-        from stardraftd.cli.terminal import err, write
+        from stardraftd.cli.output.terminal import err, write
 
         self._end()
         write(err(), text)
 
     def show(self, progress: "Progress") -> None:
-        from stardraftd.cli.terminal import err, write
+        from stardraftd.cli.output.terminal import err, write
         from stardraftd.setup.engine.building import time_left
 
         if not err().is_terminal:
@@ -316,7 +316,7 @@ class _Shown:
 def _bar() -> "Bar":
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from stardraftd.cli.terminal import err
+    from stardraftd.cli.output.terminal import err
 
     return Progress(
         BarColumn(bar_width=30),
