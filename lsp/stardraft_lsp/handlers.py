@@ -11,16 +11,14 @@ from typing import Any
 import msgspec
 from lsprotocol import types
 
-from stardraft_lsp import dialects, results
-from stardraft_lsp.client_info import ClientInfo, read_folders
-from stardraft_lsp.context.reading import local_path
-from stardraft_lsp.context.telling import figures
-from stardraft_lsp.dialects import ACCEPT_COMMAND
-from stardraft_lsp.dialects.plain import BadParams, within
-from stardraft_lsp.dialects.shapes import read_invoked
-from stardraft_lsp.documents import Document
-from stardraft_lsp.question import SUPERSEDED, Answer
-from stardraft_lsp.requests import (
+from stardraft_lsp.context.access.disk import local_path
+from stardraft_lsp.context.report import figures
+from stardraft_lsp.protocol import dialects, results
+from stardraft_lsp.protocol.client_info import ClientInfo, read_folders
+from stardraft_lsp.protocol.dialects import ACCEPT_COMMAND
+from stardraft_lsp.protocol.dialects.plain import BadParams, within
+from stardraft_lsp.protocol.dialects.shapes import read_invoked
+from stardraft_lsp.protocol.requests import (
     InlineParams,
     read_changed,
     read_inline_params,
@@ -31,8 +29,10 @@ from stardraft_lsp.requests import (
     sends_legacy_trigger,
 )
 from stardraft_lsp.server import STATUS, Ask, StardraftServer
+from stardraft_lsp.session.question import SUPERSEDED, Answer
 from stardraft_lsp.settings import PROJECT_FILE
 from stardraft_lsp.settings.editor_settings import SECTION
+from stardraft_lsp.text.documents import Document
 
 log = logging.getLogger(__name__)
 

@@ -18,32 +18,31 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from stardraft_lsp import options
 from stardraft_lsp.ahead import Ahead, checked
-from stardraft_lsp.client_info import ClientInfo
-from stardraft_lsp.context.finding import Declared
-from stardraft_lsp.context.known import ContextStatus
-from stardraft_lsp.context.known import Edit as LineEdit
-from stardraft_lsp.context.outlining import SyntaxOutliner
+from stardraft_lsp.ahead.declarations import Declarations
+from stardraft_lsp.ahead.warming import Warmer
+from stardraft_lsp.context.choice.candidates import Declared
+from stardraft_lsp.context.index.outlining import SyntaxOutliner
+from stardraft_lsp.context.index.syntax_chunking import SyntaxChunker
+from stardraft_lsp.context.report import sentence
 from stardraft_lsp.context.settings import ContextSettings
+from stardraft_lsp.context.shared import ContextStatus
+from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
-from stardraft_lsp.context.syntax_chunking import SyntaxChunker
-from stardraft_lsp.context.telling import sentence
-from stardraft_lsp.declarations import Declarations
-from stardraft_lsp.dialects import write_status
-from stardraft_lsp.documents import Change, Document
-from stardraft_lsp.folders import Folders
-from stardraft_lsp.keeper import Keeper
 from stardraft_lsp.progress import EditorProgress
 from stardraft_lsp.protocol import Protocol
-from stardraft_lsp.question import SUPERSEDED, Answer, Question
+from stardraft_lsp.protocol.client_info import ClientInfo
+from stardraft_lsp.protocol.dialects import write_status
 from stardraft_lsp.session import Session
-from stardraft_lsp.settings import Settings
+from stardraft_lsp.session.daemon_watch import Keeper
+from stardraft_lsp.session.question import SUPERSEDED, Answer, Question
+from stardraft_lsp.settings import Settings, options
 from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard, StatusReport
-from stardraft_lsp.warming import Warmer
+from stardraft_lsp.text.documents import Change, Document
+from stardraft_lsp.text.folders import Folders
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.config import Config, EditorConfig, load_config

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pygls.io_ import StdoutWriter
 
-from stardraft_lsp.framing import Framing, Value
+from stardraft_lsp.protocol.framing import Framing, Value
 
 if TYPE_CHECKING:
     from psutil import Process
