@@ -28,7 +28,7 @@ from stardraft_lsp.protocol.requests import (
     read_watched,
     sends_legacy_trigger,
 )
-from stardraft_lsp.server import STATUS, Ask, StardraftServer
+from stardraft_lsp.server.server import STATUS, Ask, StardraftServer
 from stardraft_lsp.session.question import SUPERSEDED, Answer
 from stardraft_lsp.settings import PROJECT_FILE
 from stardraft_lsp.settings.editor_settings import SECTION

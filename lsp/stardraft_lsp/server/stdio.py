@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from psutil import Process
 
     from stardraft_lsp.protocol import Protocol
-    from stardraft_lsp.server import StardraftServer
+    from stardraft_lsp.server.server import StardraftServer
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stardraft_lsp.log_lines import FewAlike, OneLine, log_uncaught
+from stardraft_lsp.server.log_lines import FewAlike, OneLine, log_uncaught
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -38,8 +38,8 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
         logging.getLogger(library).setLevel(max(LEVELS[log_level], logging.WARNING))
     # httpx imports a command line of its own where rich and click are installed: 6 MB for nothing.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    from stardraft_lsp.handlers import build_server
-    from stardraft_lsp.stdio import serve
+    from stardraft_lsp.server.handlers import build_server
+    from stardraft_lsp.server.stdio import serve
 
     # The protocol has stdout for itself: whatever else prints there goes to stderr, and breaks nothing.
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out:

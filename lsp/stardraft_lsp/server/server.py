@@ -29,10 +29,10 @@ from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus
 from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
-from stardraft_lsp.progress import EditorProgress
 from stardraft_lsp.protocol import Protocol
 from stardraft_lsp.protocol.client_info import ClientInfo
 from stardraft_lsp.protocol.dialects import write_status
+from stardraft_lsp.server.progress import EditorProgress
 from stardraft_lsp.session import Session
 from stardraft_lsp.session.daemon_watch import Keeper
 from stardraft_lsp.session.question import SUPERSEDED, Answer, Question
