@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.unfinished import write_whole
+from stardraft_quant.shared.unfinished import write_whole
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from stardraft_quant.train.corpus import Document
+from stardraft_quant.code.document import Document
 from stardraftd.errors import ModelUnsupportedError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
 

@@ -7,8 +7,8 @@ without a path and another file); without them, plain PSM. A text is cut as llam
 import random
 from collections.abc import Iterator, Sequence
 
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.train.examples import Encode, Examples, cut_at_cursor
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.fim_examples import Encode, Examples, cut_at_cursor
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
 

@@ -18,10 +18,10 @@ from llama_cpp import _ggml
 from llama_cpp._ctypes_extensions import load_shared_library
 from numpy.typing import NDArray
 
-from stardraft_quant.imatrix import ImatrixJob
-from stardraft_quant.imatrix_file import Entry, ImportanceMatrix, write_imatrix
-from stardraft_quant.imatrix_rows import code_rows, text_rows
-from stardraft_quant.native_process import Progress, Tell, serve
+from stardraft_quant.imatrix.compute import ImatrixJob
+from stardraft_quant.imatrix.file import Entry, ImportanceMatrix, write_imatrix
+from stardraft_quant.imatrix.rows import code_rows, text_rows
+from stardraft_quant.shared.native_process import Progress, Tell, serve
 from stardraftd.engine.native import llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from stardraft_quant.imatrix_file import read_imatrix
-from stardraft_quant.native_process import Finished, Job, NativeProcess, Progress
-from stardraft_quant.quantize import check_fits
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.unfinished import finish, unfinished
+from stardraft_quant.code.document import Document
+from stardraft_quant.imatrix.file import check_fits, read_imatrix
+from stardraft_quant.shared.native_process import Finished, Job, NativeProcess, Progress
+from stardraft_quant.shared.unfinished import finish, unfinished
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import read_header
@@ -160,7 +159,7 @@ def _compute(job: ImatrixJob, out: Path, on_progress: OnProgress) -> ImatrixRepo
     with unfinished(out) as temporary:
         job = msgspec.structs.replace(job, temporary=str(temporary))
         with NativeProcess(
-            "stardraft_quant.imatrix_process",
+            "stardraft_quant.imatrix.process",
             job,
             doing=f"that evaluated {job.model}",
             hint="Nothing was written. A smaller --context needs less memory.",

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stardraftd.errors import ModelFormatError, ModelNotFoundError
 from stardraftd.gguf.byte_reader import ByteReader
 from stardraftd.gguf.header import Value, ValueType
+from stardraftd.gguf.reading import Header
 
 MAX_ENTRIES = 4096
 MAX_KEYS = 64
@@ -308,3 +309,24 @@ def write_imatrix(path: Path, matrix: ImportanceMatrix) -> None:
 def _string(text: str) -> bytes:
     raw = text.encode("utf-8", "replace")
     return struct.pack("<Q", len(raw)) + raw
+
+
+def check_fits(matrix: ImportanceMatrix, path: Path, header: Header) -> None:
+    """Raises ModelFormatError when an importance matrix is not of the model with this header."""
+    rows = {tensor.name: tensor.shape for tensor in header.tensors if len(tensor.shape) > 1}
+    if not rows.keys() & matrix.entries.keys():
+        raise ModelFormatError(
+            f"{path} is the importance matrix of another model: it has none of this model's weights.",
+            COMPUTE_AGAIN,
+        )
+    for name, entry in matrix.entries.items():
+        shape = rows.get(name)
+        if shape is None:
+            continue  # llama.cpp passes over these too
+        wanted = shape[0] * (shape[2] if len(shape) > 2 else 1)
+        if entry.sums.size != wanted:
+            raise ModelFormatError(
+                f"{path} is the importance matrix of another model: it has {entry.sums.size:,} values for "
+                f"'{name}', which here has {wanted:,} columns.",
+                COMPUTE_AGAIN,
+            )

@@ -15,11 +15,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from stardraft_quant.imatrix_file import COMPUTE_AGAIN, ImportanceMatrix, read_imatrix
-from stardraft_quant.native_process import Finished, Job, NativeProcess, Planned, Progress
-from stardraft_quant.unfinished import check_room, finish, unfinished
+from stardraft_quant.imatrix.file import ImportanceMatrix, check_fits, read_imatrix
+from stardraft_quant.shared.native_process import Finished, Job, NativeProcess, Planned, Progress
+from stardraft_quant.shared.unfinished import check_room, finish, unfinished
 from stardraftd import __version__
-from stardraftd.errors import ModelError, ModelFormatError, RequestError, StardraftError
+from stardraftd.errors import ModelError, RequestError, StardraftError
 from stardraftd.gguf.reading import Header, read_header
 
 FileType = Literal[
@@ -168,32 +168,11 @@ def _check_whole(source: Path, header: Header, *, allow_requantize: bool) -> lis
     return [f"{source} is quantised already ({types}): the result is worse than one made from F16."]
 
 
-def check_fits(matrix: ImportanceMatrix, path: Path, header: Header) -> None:
-    """Raises ModelFormatError when an importance matrix is not of the model with this header."""
-    rows = {tensor.name: tensor.shape for tensor in header.tensors if len(tensor.shape) > 1}
-    if not rows.keys() & matrix.entries.keys():
-        raise ModelFormatError(
-            f"{path} is the importance matrix of another model: it has none of this model's weights.",
-            COMPUTE_AGAIN,
-        )
-    for name, entry in matrix.entries.items():
-        shape = rows.get(name)
-        if shape is None:
-            continue  # llama.cpp passes over these too
-        wanted = shape[0] * (shape[2] if len(shape) > 2 else 1)
-        if entry.sums.size != wanted:
-            raise ModelFormatError(
-                f"{path} is the importance matrix of another model: it has {entry.sums.size:,} values for "
-                f"'{name}', which here has {wanted:,} columns.",
-                COMPUTE_AGAIN,
-            )
-
-
 def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress) -> dict[str, int]:
     """Has the job done; returns its counts. The result's header is about as long as the source's."""
     temporary, planned_bytes = Path(job.temporary), 0
     with NativeProcess(
-        "stardraft_quant.quantize_process",
+        "stardraft_quant.quantize.process",
         job,
         doing=f"that quantised {job.source}",
         hint="Nothing was written.",

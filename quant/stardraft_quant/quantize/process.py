@@ -14,8 +14,8 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from stardraft_quant.native_process import Planned, Progress, Tell, serve
-from stardraft_quant.quantize import QuantizeJob, importances
+from stardraft_quant.quantize.quantizing import QuantizeJob, importances
+from stardraft_quant.shared.native_process import Planned, Progress, Tell, serve
 from stardraftd.engine.native import llama
 from stardraftd.errors import ModelError
 

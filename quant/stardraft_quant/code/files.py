@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from stardraft_quant.train.corpus import Document, is_held_out
+from stardraft_quant.code.document import Document, is_held_out
 from stardraftd.errors import RequestError
 
 MAX_FILE_BYTES = 400_000
