@@ -1,7 +1,8 @@
 """The daemon's side of a proof: no model is loaded with a build of llama.cpp before it has a good verdict.
 
 A remembered verdict is a matter of milliseconds. Without one (a new build, another processor) the proof runs
-in a process of its own, `python -m stardraftd.proof.verdict`, so that the daemon goes on serving, and can end it.
+in a process of its own, `python -m stardraftd.proof.verdict`, so that the daemon goes on serving, and can
+end it.
 """
 
 import asyncio
