@@ -178,6 +178,7 @@ class Engine:
             plan = dataclasses.replace(plan, reuse=self.cache.reuse(plan.ids))
         sequence = self.planner.take(plan, run.completion.document)
         with self.cache.pinned(sequence):
+            run.begins_with(len(sequence.tokens))
             yield from self.evaluate(sequence, plan.ids, run)
             self.loaded.context.synchronize()
             run.prefilled()
@@ -205,6 +206,7 @@ class Engine:
                 stale=generation.stale,
             )
         )
+        run.begins_with(n_prompt)
         run.prefilled()
         for token, piece in recall.rest():
             run.recalled(token, piece)
@@ -214,6 +216,7 @@ class Engine:
             run.finish("end")
         else:
             with growing(generation), self.resumed(generation) as sequence:
+                run.begins_with(len(sequence.tokens))
                 yield from self.evaluate(sequence, generation.ids, run)
                 yield from self.decoder.decode(sequence, generation, run)
 

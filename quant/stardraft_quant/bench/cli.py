@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraft_quant.interruption import ended_like_ctrl_c
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -48,11 +50,12 @@ bench = typer.Typer(
 
 
 @bench.callback()
-def _bench() -> None:
+def _bench(context: typer.Context) -> None:
     """Measure how fast a model is on this computer.
 
     Times depend on what else the computer does: close what you can, and look at the spread.
     """
+    context.with_resource(ended_like_ctrl_c())
 
 
 @bench.command(epilog=SPEED_EXAMPLES)
@@ -166,9 +169,7 @@ def typing(
             show_default=False,
         ),
     ] = None,
-    runs: Annotated[
-        int, typer.Option("--runs", metavar="N", min=1, help="Replay so often; the sides take turns.")
-    ] = 1,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="Replay so often.")] = 1,
     max_tokens: Annotated[
         int,
         typer.Option(
@@ -195,9 +196,13 @@ def typing(
 ) -> None:
     """Replay recorded editing, and measure what each key costs and how long it takes.
 
-    It goes through a language server and a daemon of its own; yours are left alone.
+    It goes through a language server and a daemon of its own; yours are left alone. There is a suggestion at
+    every key, also where yours would be cut or left out, for what is measured is what one costs. With a peer,
+    both models are in memory; the sides take turns at each event, and there are ratios only if their
+    answers are equally long.
     """
-    from stardraft_quant.bench.typing import TypingOptions, render, run_typing
+    from stardraft_quant.bench.typing import TypingOptions, run_typing
+    from stardraft_quant.bench.typing_table import render
 
     options = TypingOptions(
         model=_model_path(model),

@@ -3,6 +3,7 @@
 import typer
 
 from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
+from stardraft_quant.interruption import ended_like_ctrl_c
 
 quant = typer.Typer(
     no_args_is_help=True,
@@ -14,11 +15,12 @@ quant = typer.Typer(
 
 
 @quant.callback()
-def _quant() -> None:
+def _quant(context: typer.Context) -> None:
     """Make model files.
 
     Needs `pip install "stardraft[quant]"`.
     """
+    context.with_resource(ended_like_ctrl_c())
 
 
 quant.command(epilog=convert.EXAMPLE)(convert.convert)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraft_quant.interruption import ended_like_ctrl_c
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -89,12 +91,13 @@ evaluate = typer.Typer(
 
 
 @evaluate.callback()
-def _evaluate() -> None:
+def _evaluate(context: typer.Context) -> None:
     """Measure how good a model's suggestions are.
 
     Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
     editor. Ctrl-C shows what was measured so far.
     """
+    context.with_resource(ended_like_ctrl_c())
 
 
 @evaluate.command(epilog=HOLES_EXAMPLES, short_help="With lines taken out of your own source files.")
