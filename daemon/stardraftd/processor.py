@@ -46,7 +46,7 @@ def _on_linux() -> str:
         return ""
     fields = cpuinfo_fields(text)
     # lscpu has the table of ARM's parts, which the kernel does not.
-    return named_by_linux(fields) or _lscpu_name(_output("lscpu")) or numbered_by_linux(fields)
+    return named_by_linux(fields) or named_by_lscpu(_output("lscpu")) or numbered_by_linux(fields)
 
 
 def cpuinfo_fields(text: str) -> dict[str, str]:
@@ -82,7 +82,8 @@ def numbered_by_linux(fields: Mapping[str, str]) -> str:
     return ""
 
 
-def _lscpu_name(text: str) -> str:
+def named_by_lscpu(text: str) -> str:
+    """The name in what `lscpu` prints, else ""."""
     return _named(cpuinfo_fields(text).get("Model name", ""))
 
 

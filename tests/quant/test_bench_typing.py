@@ -156,7 +156,7 @@ def test_every_event_is_asked_and_the_tokens_add_up(tmp_path: Path, mode: Any) -
     told: list[str] = []
     options = TypingOptions(model=builtin_model_path(), traces=(path,), pace=50.0, mode=mode)
     report = run_typing(options, told.append)
-    assert len(told) == 1
+    assert told == ["run 1 of 1: short, loading stardraft", "run 1 of 1: short"]
     (replayed,) = report.replays
     assert [ask.event for ask in replayed.asks] == list(range(-1, len(trace.events)))
     answered = [ask for ask in replayed.asks if ask.is_answered]

@@ -23,7 +23,7 @@ Examples:
   stardraft bench speed --against ~/llama.cpp/build/bin/llama-bench"""
 TYPING_EXAMPLES = """\b
 Examples:
-  stardraft bench typing                                       the built-in model
+  stardraft bench typing --trace lines                         the built-in model, a small file: 20 s
   stardraft bench typing --model starcoder2-3b-Q4_K_M.gguf --trace session.json
   stardraft bench typing --peer llama-server=/path/to/llama-server --runs 3"""
 
@@ -152,11 +152,12 @@ def typing(
     *,
     model: Model = None,
     traces: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--trace",
-            metavar="FILE",
-            help="Recorded editing to replay; can be repeated. By default what comes with stardraft.",
+            metavar="FILE|NAME",
+            help="Recorded editing to replay: a file, or one of those that come with stardraft and are "
+            "replayed by default (complete, engine_process, lines, options, prompt, server). Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -201,12 +202,13 @@ def typing(
     both models are in memory; the sides take turns at each event, and there are ratios only if their
     answers are equally long.
     """
+    from stardraft_quant.bench.traces import trace_path
     from stardraft_quant.bench.typing import TypingOptions, run_typing
     from stardraft_quant.bench.typing_table import render
 
     options = TypingOptions(
         model=_model_path(model),
-        traces=tuple(path.expanduser().absolute() for path in traces or ()),
+        traces=tuple(trace_path(trace) for trace in traces or ()),
         peers=tuple(_peer(peer) for peer in peers or ()),
         runs=runs,
         mode=mode,

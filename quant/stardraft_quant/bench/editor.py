@@ -20,9 +20,12 @@ import msgspec
 import psutil
 from msgspec import Struct
 
+from stardraftd.build_identity import HASHES_FILE
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, StardraftError
 from stardraftd.launch import ensure_daemon
+from stardraftd.paths import engine_cache_dir
+from stardraftd.verdict import VERDICTS_FILE
 
 ANSWER_TIMEOUT_S = 600.0  # a large model, cold, on a small machine
 LEAVING_S = 15.0
@@ -274,17 +277,27 @@ def isolated_home(settings: dict[str, str]) -> Iterator[dict[str, str]]:
     """
     # A socket's path is short by law (104 bytes on macOS).
     folder = Path(tempfile.mkdtemp(prefix="sd-"))
+    verdicts = [engine_cache_dir() / name for name in (VERDICTS_FILE, HASHES_FILE)]
     # A daemon without editors leaves soon, should this process be killed before it can end it.
     own = {variable: str(folder / name) for variable, name in FOLDERS.items()}
     own |= {"STARDRAFT_DAEMON_IDLE_EXIT_MINUTES": "1"} | settings
     before = {name: value for name, value in os.environ.items() if name.startswith("STARDRAFT_")}
     _set_environment(own)
     try:
+        _keep_known(verdicts)
         yield dict(os.environ)
     finally:
         _set_environment(before)
         _end_processes(own["STARDRAFT_STATE_DIR"])
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_known(verdicts: list[Path]) -> None:
+    """The engine that was found sound here need not be tested again for this home."""
+    engine_cache_dir().mkdir(parents=True)
+    for verdict in verdicts:
+        with contextlib.suppress(OSError):  # there is none yet: it is tested while the model is loaded
+            shutil.copyfile(verdict, engine_cache_dir() / verdict.name)
 
 
 def _end_processes(state_dir: str) -> None:

@@ -125,6 +125,13 @@ def bundled_traces() -> tuple[Path, ...]:
     return tuple(sorted(folder.glob("*.json")))
 
 
+def trace_path(given: str) -> Path:
+    """The file of that path, or the bundled trace of that name; an absolute path."""
+    bundled = {path.stem: path for path in bundled_traces()}
+    path = Path(given).expanduser()
+    return bundled[given] if given in bundled and not path.exists() else path.absolute()
+
+
 def check_trace(trace: Trace, place: str) -> None:
     """Raises TraceError unless every event fits the text as it is then, and the end is the recorded one."""
     if "\r" in trace.text:
