@@ -21,7 +21,7 @@ stepping\t: 8
 processor\t: 1
 model name\t: another
 """
-AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t: 17\nmodel name\t: AMD  EPYC 9B14 \n"
+AMD = "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t: 17\nmodel name\t: AMD  EPYC 9B14 \n"
 HIDDEN = INTEL.replace("Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz", "unknown")
 ARM = "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n"
 POWER = "processor\t: 0\ncpu\t\t: POWER9, altivec supported\nmodel\t\t: 8335-GTW\n"

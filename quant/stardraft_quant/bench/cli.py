@@ -156,8 +156,8 @@ def typing(
         typer.Option(
             "--trace",
             metavar="FILE|NAME",
-            help="Recorded editing to replay: a file, or one of those that come with stardraft and are "
-            "replayed by default (complete, engine_process, lines, options, prompt, server). Can be repeated.",
+            help="Recorded editing to replay: a file, or one that comes with stardraft (complete, "
+            "engine_process, lines, options, prompt, server); by default all of those. Can be repeated.",
             show_default=False,
         ),
     ] = None,

@@ -16,13 +16,15 @@ from stardraftd.errors import StardraftError
 from stardraftd.protocol import ModelInfo, Status
 
 SETTLING_S = 0.002
-# A suggestion that is cut where the model is unsure, or not asked for in a string, costs nothing. What is
-# measured is what suggestions cost, so there is one at every key, on both sides.
-EVERYWHERE = {
+# What is measured is what a suggestion costs. So there is one at every key, on both sides: also where ours
+# would be cut or not asked for, which costs nothing. And each token is decoded by itself: what guessing ahead
+# saves depends on the text, and noise repeats itself.
+LIKE_FOR_LIKE = {
     "STARDRAFT_EDITOR_CONFIDENCE": "false",
     "STARDRAFT_EDITOR_IN_COMMENTS": "true",
     "STARDRAFT_EDITOR_IN_STRINGS": "true",
     "STARDRAFT_EDITOR_BEFORE_TEXT": "true",
+    "STARDRAFT_MODEL_SPECULATION": "off",
 }
 
 
@@ -101,7 +103,7 @@ async def our_side(model: Path, max_tokens: int) -> AsyncIterator[tuple[OurSide,
     settings = {
         "STARDRAFT_MODEL_PATH": str(model.absolute()),
         "STARDRAFT_COMPLETION_MAX_TOKENS": str(max_tokens),
-        **EVERYWHERE,
+        **LIKE_FOR_LIKE,
     }
     with isolated_home(settings) as environment:
         async with running_daemon() as client, editing(environment) as editor:

@@ -37,7 +37,8 @@ def _headline(report: TypingReport) -> str:
         f"{report.model} on {report.device}, {report.threads} threads; {report.machine}\n"
         f"{len(report.traces)} traces, {n_events} events, runs: {report.runs}; {report.mode}, "
         f"pace {report.pace:g}; {TURNS[report.mode] if alternating else 'one side'}\n"
-        "A suggestion at every key: editor.confidence off; in comments, in strings and before text as well"
+        "a suggestion at every key: editor.confidence and model.speculation off; in comments, in strings and "
+        "before text as well"
     )
 
 
