@@ -2,8 +2,8 @@
 
     python -m tests.support.llama_server --port N ...
 
-It answers each request with `n_predict` words, and notes every one that it gets in the file that
-LLAMA_SERVER_NOTES names. With LLAMA_SERVER_HANGS it takes a request and says nothing.
+It answers each request with `n_predict` marks of two characters, as a synthetic model does. It notes each one
+in the file that LLAMA_SERVER_NOTES names. With LLAMA_SERVER_HANGS it takes a request and says nothing.
 """
 
 import json
@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         n_prompt, n = len((asked["input_prefix"] + asked["prompt"]).split()), asked["n_predict"]
         self._begin()
         for _ in range(n):
-            self._tell(content=" word")
+            self._tell(content=" @")
         timings = {
             "prompt_n": n_prompt,
             "cache_n": 0,
