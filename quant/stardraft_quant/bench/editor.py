@@ -326,14 +326,15 @@ def _set_environment(settings: dict[str, str]) -> None:
 @contextlib.asynccontextmanager
 async def running_daemon() -> AsyncIterator[DaemonClient]:
     """A client of the home's daemon, which is started and has ended afterwards. Raises StardraftError."""
-    # A start is seen to its end, also when it is not wanted any more: what has started can be ended.
-    starting = asyncio.create_task(asyncio.to_thread(ensure_daemon))
+    # A start is seen to its end, also when it is not wanted any more: what has started can be ended. It is no
+    # task, which asyncio.run would cancel while the thread goes on.
+    starting = asyncio.get_running_loop().run_in_executor(None, ensure_daemon)
     try:
         await asyncio.shield(starting)
         async with DaemonClient("bench") as client:
             yield client
     finally:
-        await asyncio.wait({starting})
+        await asyncio.gather(starting, return_exceptions=True)
         await _stop_daemon()
 
 
