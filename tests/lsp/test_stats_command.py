@@ -81,6 +81,8 @@ def filled(state: Path) -> Store:
                 day=time.strftime("%Y-%m-%d", time.localtime(NOW_S)),
                 language="go",
                 reason="superseded",
+                n_evaluated=3,
+                n_reused=47,
                 n_generated=7,
             ),
         ]
@@ -97,7 +99,9 @@ def test_the_figures_are_those_of_the_rows(filled: Store) -> None:
     assert group.kept == {"30 s": 1.0, "120 s": None, "600 s": 0.5}
     assert group.latency["prefill_ms"].p50_ms == 30.0
     assert group.latency["prefill_ms"].p95_ms == 48.0
-    assert group.reuse == 0.9
+    assert group.tokens.prompt == 550, "also that of the one that was never shown"
+    assert group.tokens.prompt == group.tokens.evaluated + group.tokens.reused
+    assert group.reuse == pytest.approx(497 / 550)
     assert group.chunk_reuse == 0.75
     assert group.chunk_reuse == 0.75
     assert group.tokens.generated == 107

@@ -182,6 +182,7 @@ class Engine:
             plan = dataclasses.replace(plan, reuse=self.cache.reuse(plan.ids))
         sequence = self.planner.take(plan, run.completion.document)
         with self.cache.pinned(sequence):
+            run.begins_with(len(sequence.tokens))
             yield from self.evaluator.evaluate(sequence, plan.ids, run)
             self.loaded.context.synchronize()
             run.prefilled()
@@ -209,6 +210,7 @@ class Engine:
                 stale=generation.stale,
             )
         )
+        run.begins_with(n_prompt)
         run.prefilled()
         for token, piece in recall.rest():
             run.recalled(token, piece)
@@ -218,6 +220,7 @@ class Engine:
             run.finish("end")
         else:
             with growing(generation), self.evaluator.resumed(generation) as sequence:
+                run.begins_with(len(sequence.tokens))
                 yield from self.evaluator.evaluate(sequence, generation.ids, run)
                 yield from self.decoder.decode(sequence, generation, run)
 

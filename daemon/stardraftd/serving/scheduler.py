@@ -99,6 +99,7 @@ class Scheduler:
         self.tokens_evaluated = 0
         self.tokens_reused = 0
         self.tokens_generated = 0
+        self.tokens_recalled = 0
         self.last_figures: Figures | None = None
         supervisor.on_loading(self._tell_loading)
 
@@ -290,7 +291,8 @@ class Scheduler:
             figures = event.figures
             self.tokens_evaluated += figures.n_evaluated
             self.tokens_reused += figures.n_reused
-            self.tokens_generated += figures.n_generated - figures.n_recalled
+            self.tokens_generated += figures.n_generated
+            self.tokens_recalled += figures.n_recalled
             self.last_figures = figures
             log.debug("request done", extra={"reason": event.finish_reason, **msgspec.to_builtins(figures)})
         job.put(event)

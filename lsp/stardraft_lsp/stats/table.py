@@ -55,7 +55,7 @@ def overview(group: Group) -> list[tuple[str, str]]:
         ("Rejected, ignored", f"{group.rejected:,}, {group.ignored:,}"),
         ("Characters accepted", f"{group.accepted_chars:,}"),
         ("Kept of what was accepted", kept),
-        ("Prompt tokens reused", f"{percent(group.reuse)} of {_sum(group):,}"),
+        ("Prompt tokens reused", f"{percent(group.reuse)} of {group.tokens.prompt:,}"),
         ("Tokens generated", f"{group.tokens.generated:,}"),
         ("of them for nothing", f"{group.tokens.wasted:,} ({percent(group.wasted)})"),
     ]
@@ -80,10 +80,6 @@ def group_cells(group: Group) -> tuple[str, ...]:
 
 # Kept is after 10 minutes.
 GROUP_COLUMNS = ("shown", "accepted", "kept", "p50 ms", "p95 ms", "reused", "wasted")
-
-
-def _sum(group: Group) -> int:
-    return group.tokens.evaluated + group.tokens.reused
 
 
 def _table(*columns: str) -> "Table":

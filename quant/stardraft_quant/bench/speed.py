@@ -5,7 +5,6 @@ figures are medians with their spread, and with a peer the two take turns at eac
 the machine does falls on both.
 """
 
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -19,6 +18,7 @@ from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
 from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
+from stardraftd.processor import machine
 from stardraftd.protocol.engine import EngineSettings
 
 DEFAULT_DEPTHS = (0, 256, 1024, 2048)
@@ -233,7 +233,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         kv_type=settings.kv_type,
         flash_attention=ready.info.flash_attention,
         system_info=ready.info.system_info,
-        machine=f"{platform.system()} {platform.machine()}",
+        machine=machine(),
         busy_cores=busy_cores,
         load_ms=ready.info.load_ms,
         runs=options.runs,

@@ -3,6 +3,7 @@
 import typer
 
 from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
+from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd.printable import tell
 
 quant = typer.Typer(
@@ -19,6 +20,7 @@ def _quant(context: typer.Context) -> None:
 
     Needs `pip install "stardraft[quant]"`.
     """
+    context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
         tell(context.get_help())
 

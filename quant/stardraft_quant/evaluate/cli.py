@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd import printable
 from stardraftd.printable import tell
 
@@ -97,6 +98,7 @@ def _evaluate(context: typer.Context) -> None:
     Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
     editor. Ctrl-C shows what was measured so far.
     """
+    context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
         tell(context.get_help())
 

@@ -133,7 +133,8 @@ def _ahead(status: Status) -> str:
 
 def _tokens(status: Status) -> str:
     prompt = status.tokens_evaluated + status.tokens_reused
+    recalled = f" ({status.tokens_recalled:,} from memory)" if status.tokens_recalled else ""
     return (
-        f"{status.tokens_generated:,} generated; of {prompt:,} in prompts "
-        f"{status.tokens_evaluated:,} evaluated, {status.tokens_reused / prompt:.0%} from the cache"
+        f"prompts {prompt:,} ({status.tokens_evaluated:,} evaluated, {status.tokens_reused:,} reused: "
+        f"{status.tokens_reused / prompt:.0%}); {status.tokens_generated:,} generated{recalled}"
     )

@@ -45,9 +45,16 @@ def plan_line(figures: Figures) -> str:
 
 
 def speed(figures: Figures) -> str:
-    """How many tokens were generated, and how fast; one token has no speed."""
+    """How many tokens there are, and how fast they were made; one has no speed, nor what was remembered."""
     count = "1 token" if figures.n_generated == 1 else f"{figures.n_generated} tokens"
-    return f"{count} at {figures.tokens_per_s:.1f}/s" if figures.tokens_per_s else count
+    if figures.n_recalled == figures.n_generated:
+        return f"{count} from memory"
+    if figures.n_recalled:
+        count += f" ({figures.n_recalled} from memory)"
+    if not figures.tokens_per_s:
+        return count
+    made = f", {figures.n_decoded}" if figures.n_recalled else ""
+    return f"{count}{made} at {figures.tokens_per_s:.1f}/s"
 
 
 def toy_sentence() -> str:
