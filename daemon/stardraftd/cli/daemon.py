@@ -177,7 +177,7 @@ def logs(
     if not follow and not path.exists():
         raise StardraftError(f"There is no log yet: {path}", "The daemon writes it when it first runs.")
     for line in log_reader.follow(path, lines=lines) if follow else log_reader.read_tail(path, lines):
-        tell(line if json else log_reader.render(line))
+        tell(line if json else log_reader.render(line), fit=False)
 
 
 def run(

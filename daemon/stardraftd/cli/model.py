@@ -78,7 +78,8 @@ def list_models(json: Json = False) -> None:
             }
         )
         return
-    from stardraftd.cli.terminal import out, write
+    from stardraftd.cli.terminal import entry as row
+    from stardraftd.cli.terminal import out, paragraph, write
     from stardraftd.cli.wording import size
     from stardraftd.paths import builtin_model_path, tilde
 
@@ -99,19 +100,20 @@ def list_models(json: Json = False) -> None:
     width = max(len(row[1]) for row in rows)
     for in_use, name, size_shown, quantisation, told in rows:
         star = "*" if in_use else " "
-        write(out(), f"{star} {name:<{width}}  {size_shown:>8}  {quantisation:<7}  {told}")
+        label = f"{star} {name:<{width}}  {size_shown:>8}  {quantisation:<7}"
+        row(out(), label, told, label_width=len(label) + 2)
     if current is not None and not any(_is(current, entry) for entry in entries):
         write(out(), f"* {tilde(current)}, outside the folder of models")
     write(out(), "")
-    write(out(), f"The folder of models is {tilde(store.folder)}.", "dim")
+    paragraph(out(), f"The folder of models is {tilde(store.folder)}.", "dim")
     missing = [name for name in KNOWN if not any(entry.name.startswith(name) for entry in entries)]
     if missing:
-        write(out(), f"To be had by name: {', '.join(missing)} (stardraft model pull NAME).", "dim")
+        paragraph(out(), f"To be had by name: {', '.join(missing)} (stardraft model pull NAME).", "dim")
     if left := store.leftovers():
         from stardraftd.models.store import size_of
 
         total = size(sum(size_of(path) for path in left))
-        write(out(), f"Unfinished downloads take {total} (stardraft model remove --unfinished).", "dim")
+        paragraph(out(), f"Unfinished downloads take {total} (stardraft model remove --unfinished).", "dim")
 
 
 def info(
@@ -135,13 +137,14 @@ def info(
     if json:
         _print_json({**facts, "record": record})
         return
+    from stardraftd.cli.terminal import entry as row
     from stardraftd.cli.terminal import out, write
 
     if record is not None and record.licence in agreements():
         facts["licence"] = f"{facts['licence']} (accepted {agreements()[record.licence].accepted_at[:10]})"
     for label, value in facts.items():
-        write(out(), f"{label.replace('_', ' '):<14}", "bold", end="")
-        write(out(), f"{value:,}" if isinstance(value, int) else str(value))
+        told = f"{value:,}" if isinstance(value, int) else str(value)
+        row(out(), label.replace("_", " "), told, label_width=14, style="bold")
     if any(path.name.startswith(known) for known in KNOWN):
         write(out(), "\nWhat it needs here: stardraft model plan", "dim")
 

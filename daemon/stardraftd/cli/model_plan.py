@@ -223,39 +223,40 @@ def _threads(facts: "Facts") -> int:
 
 def show(result: "Plan") -> None:
     """The table, the advice, and what the numbers mean."""
-    from stardraftd.cli.terminal import out
+    from stardraftd.cli.terminal import out, paragraph, write
     from stardraftd.cli.wording import size
     from stardraftd.models.plan import settings
 
     console = out()
     for line in _here(result):
-        console.print(line, soft_wrap=True)
+        paragraph(console, line)
     console.print()
     console.print(_table(result))
     console.print()
-    console.print(_about_speed(result), style="dim")
-    console.print(
+    paragraph(console, _about_speed(result), "dim")
+    paragraph(
+        console,
         "Memory in GB (10^9 bytes). Fits well: at most 80 % of what is free now; tight: at most 95 %. "
         "Buffers with the engine itself.",
-        style="dim",
+        "dim",
     )
-    console.print(_about_keys(result), style="dim")
+    paragraph(console, _about_keys(result), "dim")
     console.print()
     if result.advised is None:
-        console.print(result.reason, style="bold yellow")
+        paragraph(console, result.reason, "bold yellow")
         return
     row = result.rows[result.advised]
     fast = _speed(row)
-    console.print(f"Recommended: {row.model} in {row.quantisation}, {_where(row)}.", style="bold green")
-    console.print(
+    paragraph(console, f"Recommended: {row.model} in {row.quantisation}, {_where(row)}.", "bold green")
+    paragraph(
+        console,
         f"{result.reason} {size(row.file_bytes)} on disk, {size(row.ram_bytes)} of memory"
         + (f", {size(row.vram_bytes)} on the GPU" if row.vram_bytes else "")
-        + (f"; {fast} tokens/s." if fast else ".")
+        + (f"; {fast} tokens/s." if fast else "."),
     )
     for setting in settings(row):
-        console.print(f"Set {setting} in the configuration for that.")
-    console.print("To get it:" if not row.path else "To use it:", end=" ")
-    console.print(result.command, soft_wrap=True)
+        paragraph(console, f"Set {setting} in the configuration for that.")
+    write(console, f"{'To use it' if row.path else 'To get it'}: {result.command}")
 
 
 def _here(result: "Plan") -> "list[str]":
@@ -278,7 +279,7 @@ def _here(result: "Plan") -> "list[str]":
         lines.append(
             "GPU: unknown, for llama.cpp is not installed or does not answer; this is for the CPU alone."
         )
-        lines.append('To see GPUs: pip install "stardraft[engine]", and ask again.')
+        lines.append("To see GPUs, build it: stardraft setup engine")
     elif not room.gpus:
         lines.append("GPU: none that this build of llama.cpp can use.")
     return lines
@@ -323,8 +324,9 @@ def _reached(result: "Plan") -> float:
 
 
 def _table(result: "Plan") -> object:
-    from rich.table import Table
     from rich.text import Text
+
+    from stardraftd.tables import FittedTable
 
     n_contexts = len({row.context_tokens for row in result.rows})
     n_kv_types = len({row.kv_type for row in result.rows})
@@ -335,10 +337,10 @@ def _table(result: "Plan") -> object:
     if n_kv_types == 1:
         title.append(f"KV cache in {first.kv_type}")
     gpu = bool(result.room.gpus)
-    table = Table(title=", ".join(title) or None, title_justify="left", title_style="bold", box=None)
+    table = FittedTable(title=", ".join(title) or None, title_justify="left", title_style="bold", box=None)
     table.padding = (0, 1, 0, 0)
     table.add_column("")
-    table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("model", no_wrap=True)
     table.add_column("quant", no_wrap=True)
     if n_contexts > 1:
         table.add_column("context", justify="right")

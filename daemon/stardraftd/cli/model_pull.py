@@ -154,12 +154,12 @@ class _Terminal:
             self._progress.update(self._task, completed=done_bytes)
 
     def notice(self, text: str) -> None:
-        from stardraftd.cli.terminal import err, write
+        from stardraftd.cli.terminal import err, paragraph
 
         if self._progress is not None:
             self._progress.console.print(visible(text))
         else:
-            write(err(), text)
+            paragraph(err(), text)
 
     def say(self, value: object) -> None:
         """Nothing: what a program reads is the other report's."""

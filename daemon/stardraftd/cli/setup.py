@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from stardraftd.cli import setup_service
+from stardraftd.cli.help_page import Group
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
 from stardraftd.cli.setup_plugin import set_up_plugin, take_plugin_back
@@ -50,7 +50,7 @@ WITHOUT_PLUGIN = (
 )
 
 
-class Names(TyperGroup):
+class Names(Group):
     """The group, which answers an editor that it does not know with those that it does."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

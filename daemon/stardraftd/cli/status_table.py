@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from stardraftd.cli.terminal import out, write
+from stardraftd.cli.terminal import entry, out
 from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
 from stardraftd.protocol import BackgroundState, EngineState, ModelInfo, Speeds, Status
@@ -28,11 +28,9 @@ _AHEAD: dict[BackgroundState, str] = {
 def show(status: Status) -> None:
     """Prints the table, and below it the problems."""
     for label, value in rows(status):
-        write(out(), f"{label:<{_LABEL_WIDTH}}", "bold", end="")
-        write(out(), value)
+        entry(out(), label, value, label_width=_LABEL_WIDTH, style="bold")
     for problem in status.problems:
-        write(out(), f"{'problem':<{_LABEL_WIDTH}}", "bold yellow", end="")
-        write(out(), problem)
+        entry(out(), "problem", problem, label_width=_LABEL_WIDTH, style="bold yellow")
 
 
 def rows(status: Status) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import msgspec
 
 from stardraftd.cli.activity import Activity
 from stardraftd.cli.telling import show_warning
-from stardraftd.cli.terminal import err, out, raw_out, write
+from stardraftd.cli.terminal import err, out, paragraph, raw_out, write
 from stardraftd.cli.wording import NOTHING, figures_line
 from stardraftd.protocol import Done, Failed, Loading, Notice, Plan, StreamEvent, Text
 
@@ -83,9 +83,9 @@ class TextView:
         elif done.text and not done.text.endswith("\n"):
             write(out(), "")
         if not done.text:
-            write(err(), NOTHING[done.finish_reason], "yellow")
+            paragraph(err(), NOTHING[done.finish_reason], "yellow")
         if done.figures is not None:
-            write(err(), figures_line(done.figures))
+            paragraph(err(), figures_line(done.figures))
 
 
 def _last_lines(prefix: str) -> str:

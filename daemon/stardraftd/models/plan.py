@@ -392,7 +392,7 @@ def command(row: Row) -> str:
     if row.path:
         words = ["stardraft", "model", "use", row.path]
     else:
-        words = ["stardraft", "model", "pull", row.model, "--quant", row.quantisation]
+        words = ["stardraft", "model", "pull", row.model, "--quant", row.quantisation, "--use"]
     return shlex.join(words)
 
 

@@ -315,12 +315,9 @@ def _telling() -> Iterator[Tell]:
 
 
 def _show(report: "RenderableType") -> None:
-    """A report; a pipe or a file gets its full width."""
+    """A report."""
 
-    console = printable.console()
-    if not console.is_terminal:
-        console = printable.console(width=200)
-    console.print(report)
+    printable.console().print(report)
 
 
 def _write_json(report: object) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
+from stardraftd.tables import FittedTable
 
 BUSY_CORES = 0.1  # what others may use before a person is told
 
@@ -40,8 +40,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def _speeds(report: SpeedReport) -> Table:
-    table = _table("Speed behind so many tokens: the median (least to greatest)")
+def _speeds(report: SpeedReport) -> FittedTable:
+    table = _table("Speed after so many tokens: the median (least to greatest)")
     table.add_column("depth", justify="right")
     for prefill in report.depths[0].prefill:
         table.add_column(f"{_test(prefill.n_tokens)}, tokens/s", justify="right")
@@ -59,7 +59,7 @@ def _speeds(report: SpeedReport) -> Table:
     return table
 
 
-def _against(report: SpeedReport, peer: Peer) -> Table:
+def _against(report: SpeedReport, peer: Peer) -> FittedTable:
     table = _table(f"Beside {peer.name} {printable(peer.build)}: tokens/s, taking turns {report.runs} times")
     table.add_column("depth", justify="right")
     table.add_column("")
@@ -83,7 +83,7 @@ def _test(n_tokens: int) -> str:
     return f"prefill {n_tokens}" if n_tokens else "decode"
 
 
-def _batches(report: SpeedReport) -> Table:
+def _batches(report: SpeedReport) -> FittedTable:
     table = _table("One decode of so many tokens, in an empty cache")
     for title in ("tokens", "ms", "ms per token", "tokens/s"):
         table.add_column(title, justify="right")
@@ -97,7 +97,7 @@ def _batches(report: SpeedReport) -> Table:
     return table
 
 
-def _memory(memory: Memory) -> Table:
+def _memory(memory: Memory) -> FittedTable:
     table = _table("Memory of the process")
     table.add_column("")
     table.add_column("MB", justify="right")
@@ -123,8 +123,8 @@ def _contention(report: SpeedReport) -> Iterator[str]:
         )
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str) -> FittedTable:
+    return FittedTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
 def _spread(values: Spread) -> str:

@@ -22,7 +22,6 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench import peer
@@ -31,6 +30,7 @@ from stardraft_quant.bench.traces import Event, Trace, bundled_traces, load_trac
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError, StardraftError
 from stardraftd.protocol import ModelInfo, Status
+from stardraftd.tables import FittedTable
 
 Mode = Literal["stepwise", "realtime"]
 What = Literal["open", "key", "auto_closed", "newline", "delete", "jump", "accept", "paste"]
@@ -642,7 +642,7 @@ def _ratio(peers: float | None, ours: float | None) -> float | None:
 def render(report: TypingReport) -> RenderableType:
     """The report for a person: one row a figure."""
     sides = list(report.figures[0].values) if report.figures else [OURS]
-    table = Table(box=None, pad_edge=False)
+    table = FittedTable(box=None, pad_edge=False)
     table.add_column("")
     for side in sides:
         table.add_column(side, justify="right")

@@ -44,7 +44,13 @@ def quantize(
             "Q3_K_S",
             "Q2_K",
         ],
-        typer.Option("--type", help="How its weights are stored; the number is about the bits of each."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="How its weights are stored; the number is about the bits of each: F16, BF16, Q8_0, Q6_K, "
+            "Q5_K_M, Q5_K_S, Q5_0, Q5_1, Q4_K_M, Q4_K_S, Q4_0, Q4_1, IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S "
+            "or Q2_K.",
+        ),
     ] = "Q4_K_M",
     imatrix: Annotated[
         Path | None,

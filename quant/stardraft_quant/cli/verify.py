@@ -177,9 +177,6 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _show(report: object) -> None:
-    """A report; a pipe or a file gets its full width."""
+    """A report."""
 
-    console = printable.console()
-    if not console.is_terminal:
-        console = printable.console(width=200)
-    console.print(report)
+    printable.console().print(report)

@@ -403,10 +403,7 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(to_json(report))
     else:
-        console = printable.console()
-        if not console.is_terminal:  # a pipe or a file gets its full width
-            console = printable.console(width=200)
-        console.print(render(report))
+        printable.console().print(render(report))
         if json is not None:
             write_whole(json, to_json(report))
     if chart is not None and run.items:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.evaluate.scores import Pair, Share, Summary, by_arm, pairs, summarise
 from stardraft_quant.evaluate.tasks import CONTEXT_NAMES, LAYOUT_NAMES, Arm, Item, Run
+from stardraftd.tables import FittedTable
 
 ENDED = {
     "end": "said its end",
@@ -103,7 +103,7 @@ def _headline(run: Run) -> str:
     )
 
 
-def _scores(report: Report) -> Table:
+def _scores(report: Report) -> FittedTable:
     table = _table("How often the model writes what stood there (95% interval)")
     ran = [one for one in report.arms if one.all.passed_whole is not None]
     _arm_columns(table)
@@ -120,7 +120,7 @@ def _scores(report: Report) -> Table:
     return table
 
 
-def _groups(report: Report) -> Table:
+def _groups(report: Report) -> FittedTable:
     table = _table("First line exact, by kind of place and by language")
     _arm_columns(table)
     first = report.arms[0]
@@ -134,7 +134,7 @@ def _groups(report: Report) -> Table:
     return table
 
 
-def _endings(report: Report) -> Table:
+def _endings(report: Report) -> FittedTable:
     table = _table("How the generations ended")
     _arm_columns(table)
     reasons = [reason for reason in ENDED if any(reason in one.all.ended for one in report.arms)]
@@ -148,7 +148,7 @@ def _endings(report: Report) -> Table:
     return table
 
 
-def _costs(report: Report) -> Table:
+def _costs(report: Report) -> FittedTable:
     table = _table("What an item took, on average")
     _arm_columns(table)
     for title in ("prompt tokens", "generated tokens", "ms"):
@@ -161,7 +161,7 @@ def _costs(report: Report) -> Table:
     return table
 
 
-def _side_by_side(report: Report) -> Table:
+def _side_by_side(report: Report) -> FittedTable:
     table = _table("Side by side on the same places: where only one of two has the first line right")
     for title, justify in (("first", "left"), ("second", "left"), ("only first", "right")):
         table.add_column(title, justify="right" if justify == "right" else "left")
@@ -173,7 +173,7 @@ def _side_by_side(report: Report) -> Table:
     return table
 
 
-def _arm_columns(table: Table) -> None:
+def _arm_columns(table: FittedTable) -> None:
     table.add_column("layout")
     table.add_column("shown")
 
@@ -189,5 +189,5 @@ def _share(value: Share | None) -> str:
     return f"{value.share:.1%} ({value.low:.1%} to {value.high:.1%})"
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str) -> FittedTable:
+    return FittedTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

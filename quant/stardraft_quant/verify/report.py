@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.unfinished import write_whole
 from stardraft_quant.verify.measure import Estimate
 from stardraft_quant.verify.verification import Comparison, File, Report
+from stardraftd.tables import FittedTable
 
 # Mean KL divergence in nats per token, and what a person may expect below it. The steps are ours, laid
 # between the rows of llama.cpp's table for LLaMA 3 8B (tools/perplexity/README.md): Q8_0 0.0014, Q6_K 0.0055,
@@ -75,7 +75,7 @@ def _perplexity(report: Report) -> str:
     return f"{perplexity.value:.4g} ± {perplexity.error:.2g}"
 
 
-def _divergences(report: Report) -> Table:
+def _divergences(report: Report) -> FittedTable:
     table = _table("KL divergence in nats per token")
     table.add_column("file", overflow="fold")
     table.add_column("type")
@@ -96,7 +96,7 @@ def _divergences(report: Report) -> Table:
     return table
 
 
-def _details(report: Report) -> Table:
+def _details(report: Report) -> FittedTable:
     table = _table("The spread, and the change of the true token's probability")
     table.add_column("file", overflow="fold")
     for title in ("KL median", "90 %", "99.9 %", "greatest", "change: mean", "RMS"):
@@ -125,8 +125,8 @@ def _lines(report: Report) -> Iterator[RenderableType]:
     yield table
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str) -> FittedTable:
+    return FittedTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
 def with_error(estimate: Estimate) -> str:
