@@ -19,6 +19,7 @@ import platformdirs
 from stardraftd.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.errors import ModelNotFoundError, PathError
 from stardraftd.printable import visible_line
+from stardraftd.prose import counted
 from stardraftd.protocol import PROTOCOL
 
 __all__ = [
@@ -109,7 +110,8 @@ def socket_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_PATH_BYTES and sys.platform != "win32":
         raise PathError(
-            f"The path of the daemon's socket is too long: {path} has {size} bytes, and this system allows "
+            f"The path of the daemon's socket is too long: {path} has {counted(size, 'byte')}, and this "
+            "system allows "
             f"{MAX_SOCKET_PATH_BYTES}.",
             "Set STARDRAFT_RUNTIME_DIR to a folder with a shorter path.",
         )

@@ -20,6 +20,7 @@ from stardraftd.engine.messages import Completion, CompletionEvent, Loading
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineCrashedError, StardraftError
 from stardraftd.prefetch import Prefetcher
+from stardraftd.prose import counted
 from stardraftd.protocol import Done, Failed, Figures, FinishReason, Notice, Plan, StreamEvent, Text
 from stardraftd.supervisor import Supervisor
 
@@ -264,7 +265,8 @@ class Scheduler:
         if self._crashes[fingerprint] >= 2:
             return Failed(
                 error.code,
-                f"{error.message} It was run {self._crashes[fingerprint]} times, with the same end.",
+                f"{error.message} It was run {counted(self._crashes[fingerprint], 'time')}, with the same "
+                "end.",
                 error.hint,
             )
         return Failed(error.code, error.message, error.hint)

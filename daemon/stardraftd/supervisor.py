@@ -25,6 +25,7 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.engine.messages import EngineSettings, Loaded, Loading, ModelInfo, Speeds
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineCrashedError, StardraftError
+from stardraftd.prose import counted
 from stardraftd.protocol import EngineState, Successor
 from stardraftd.proving import EngineProof
 
@@ -381,7 +382,8 @@ class Supervisor:
             return
         if wait_s > PATIENCE_S:
             raise EngineCrashedError(
-                f"The engine died {self._crashes} times in a row; it is started again in {wait_s:.0f} s.",
+                f"The engine died {counted(self._crashes, 'time')} in a row; it is started again in "
+                f"{wait_s:.0f} s.",
                 "`stardraft daemon logs` tells how it died; `stardraft daemon restart` does not wait.",
             )
         self._changed.notify()

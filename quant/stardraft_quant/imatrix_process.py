@@ -24,6 +24,7 @@ from stardraft_quant.imatrix_rows import code_rows, text_rows
 from stardraft_quant.native_process import Progress, Tell, serve
 from stardraftd.engine import llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
+from stardraftd.prose import counted
 
 MIN_BATCH_TOKENS = 16  # llama-imatrix passes over smaller ones
 _F32, _I32 = 0, 26  # ggml.h, enum ggml_type
@@ -208,7 +209,8 @@ def _context(model: llama.Model, job: ImatrixJob, collector: Collector) -> Any:
     context = llama_cpp.llama_init_from_model(model.handle, params)
     if not context:
         raise EngineLoadError(
-            f"llama.cpp could not make room for {job.context_tokens:,} tokens.", "Give a smaller --context."
+            f"llama.cpp could not make room for {counted(job.context_tokens, 'token')}.",
+            "Give a smaller --context.",
         )
     return context
 

@@ -21,6 +21,7 @@ from stardraft_quant.unfinished import check_room, finish, unfinished
 from stardraftd import __version__
 from stardraftd.engine.gguf import Header, read_header
 from stardraftd.errors import ModelError, ModelFormatError, RequestError, StardraftError
+from stardraftd.prose import counted
 
 FileType = Literal[
     "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1",
@@ -183,7 +184,8 @@ def check_fits(matrix: ImportanceMatrix, path: Path, header: Header) -> None:
         wanted = shape[0] * (shape[2] if len(shape) > 2 else 1)
         if entry.sums.size != wanted:
             raise ModelFormatError(
-                f"{path} is the importance matrix of another model: it has {entry.sums.size:,} values for "
+                f"{path} is the importance matrix of another model: it has "
+                f"{counted(entry.sums.size, 'value')} for "
                 f"'{name}', which here has {wanted:,} columns.",
                 COMPUTE_AGAIN,
             )
@@ -220,7 +222,7 @@ def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress
 def _not_written(out: Path, temporary: Path, planned_bytes: int) -> ModelError:
     written = temporary.stat().st_size
     return ModelError(
-        f"{out} could not be written: the disk took {written:,} of about {planned_bytes:,} bytes.",
+        f"{out} could not be written: the disk took {written:,} of about {counted(planned_bytes, 'byte')}.",
         "The disk is full, or a limit on a file's size is set (`ulimit -f`). Nothing was left behind.",
     )
 

@@ -4,11 +4,12 @@ import asyncio
 from contextlib import aclosing
 
 from stardraftd.cli.activity import Activity
+from stardraftd.cli.once_a_day import is_due
 from stardraftd.cli.options import Wanted
 from stardraftd.cli.running import apply_hint, not_applied, running_status
 from stardraftd.cli.suggestion import JsonView, TextView, View
 from stardraftd.cli.telling import show_warning
-from stardraftd.cli.terminal import err, write
+from stardraftd.cli.terminal import err, paragraph
 from stardraftd.cli.wording import toy_sentence
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError, error_from_code
@@ -36,8 +37,8 @@ async def ask(request: CompletionRequest, wanted: Wanted, *, as_json: bool) -> N
     if before is not None and not not_applied(wanted, before):
         # How a model is loaded is not known before it is.
         _warn(wanted, after)
-    if not as_json and done and after.model is not None and after.model.toy:
-        write(err(), toy_sentence(), "dim")
+    if not as_json and done and after.model is not None and after.model.toy and is_due("toy"):
+        paragraph(err(), toy_sentence(), "dim")
 
 
 async def _running(wanted: Wanted) -> Status | None:

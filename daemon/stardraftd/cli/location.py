@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stardraftd.errors import RequestError
 from stardraftd.patterns import linear
+from stardraftd.prose import counted
 
 STDIN = "-"
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -76,14 +77,14 @@ def split(text: str, location: Location) -> tuple[str, str]:
     name = "stdin" if location.file == STDIN else location.file
     if location.line > len(lines):
         raise RequestError(
-            f"{name} has {_counted(len(lines), 'line')}; there is no line {location.line}.",
+            f"{name} has {counted(len(lines), 'line')}; there is no line {location.line}.",
             f"Its end is {location.file}:{len(lines)}",
         )
     line = lines[location.line - 1]
     column = len(line) + 1 if location.column is None else location.column
     if column > len(line) + 1:
         raise RequestError(
-            f"Line {location.line} of {name} has {_counted(len(line), 'character')}; "
+            f"Line {location.line} of {name} has {counted(len(line), 'character')}; "
             f"there is no column {column}.",
             f"The end of the line is column {len(line) + 1}, or {location.file}:{location.line}",
         )
@@ -159,7 +160,3 @@ def _why_no_location(text: str) -> str:
         name = "stdin" if text == STDIN else text
         return f"Where in {name}? The line is missing."
     return f'"{text}" is no location: a file, a colon and a line number are needed.'
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -7,6 +7,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.telling import FAILED
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
@@ -289,7 +290,9 @@ def _about_speed(result: "Plan") -> str:
     sources = {row.pace.source for row in result.rows if row.pace is not None}
     told = []
     if "measured" in sources:
-        told.append(f"= is measured here by the engine, with {result.depth_tokens:,} tokens in the cache.")
+        told.append(
+            f"= is measured here by the engine, with {counted(result.depth_tokens, 'token')} in the cache."
+        )
     if "bound" in sources:
         speeds = []
         if result.ram_bytes_per_s and any(row.placement != "GPU" for row in result.rows):
@@ -333,7 +336,7 @@ def _table(result: "Plan") -> object:
     first = result.rows[0]
     title = []
     if n_contexts == 1:
-        title.append(f"{first.context_tokens:,} tokens of context")
+        title.append(f"{counted(first.context_tokens, 'token')} of context")
     if n_kv_types == 1:
         title.append(f"KV cache in {first.kv_type}")
     gpu = bool(result.room.gpus)
@@ -386,7 +389,7 @@ def _where(row: "Row") -> str:
         return "on the CPU"
     if row.placement == "GPU":
         return "all layers on the GPU"
-    return f"{row.gpu_layers} of {row.layers + 1} layers on the GPU"
+    return f"{row.gpu_layers} of {counted(row.layers + 1, 'layer')} on the GPU"
 
 
 def _short_place(row: "Row") -> str:

@@ -14,6 +14,7 @@ import typer
 from stardraftd.cli.terminal import out, write
 from stardraftd.errors import RequestError
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -112,4 +113,4 @@ def _question(changes: Sequence["Change"]) -> str:
     if len(changes) == 1:
         verb = "Remove" if changes[0].after is None else "Write"
         return f"{verb} {tilde(changes[0].path)}?"
-    return f"Change these {len(changes)} files?"
+    return f"Change these {counted(len(changes), 'file')}?"

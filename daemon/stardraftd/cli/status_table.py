@@ -6,6 +6,7 @@ from pathlib import Path
 from stardraftd.cli.terminal import entry, out
 from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
+from stardraftd.prose import counted
 from stardraftd.protocol import BackgroundState, EngineState, ModelInfo, Speeds, Status
 
 _LABEL_WIDTH = 10
@@ -43,6 +44,8 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
     else:
         yield "model", _model(status.model)
         yield "", f"{tilde(Path(status.model.path))}"
+        if status.model.toy:
+            yield "", "for a real one: stardraft model pull starcoder2-3b --use (1.9 GB)"
         yield "device", _device(status.model)
     yield "memory", _memory(status)
     yield "requests", _requests(status)
@@ -69,21 +72,21 @@ def _engine(status: Status) -> str:
     if status.engine_pid is not None:
         text += f", pid {status.engine_pid}"
     if status.engine_restarts:
-        text += f", started again {status.engine_restarts} times"
+        text += f", started again {counted(status.engine_restarts, 'time')}"
     return text
 
 
 def _model(model: ModelInfo) -> str:
     toy = " (a toy: the built-in model)" if model.toy else ""
     parameters = f"{model.n_parameters / 1e6:,.0f} M parameters"
-    context = f"{model.context_tokens:,} tokens of context ({size(model.kv_bytes)})"
+    context = f"{counted(model.context_tokens, 'token')} of context ({size(model.kv_bytes)})"
     told = f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
     return told if model.can_cut else f"{told}; a key costs the prompt, for this model's cache cannot be cut"
 
 
 def _device(model: ModelInfo) -> str:
-    where = f"{model.gpu_layers} of {model.layers} layers on the GPU" if model.gpu_layers else ""
-    return ", ".join(filter(None, (model.device, where, f"{model.threads} threads")))
+    where = f"{model.gpu_layers} of {counted(model.layers, 'layer')} on the GPU" if model.gpu_layers else ""
+    return ", ".join(filter(None, (model.device, where, f"{counted(model.threads, 'thread')}")))
 
 
 def _memory(status: Status) -> str:
@@ -111,14 +114,14 @@ def _speed(speeds: Speeds) -> str:
 
 
 def _cache(speeds: Speeds) -> str:
-    room = f"room for {speeds.n_cells:,} tokens, up to {speeds.n_window:,} of one file"
+    room = f"room for {counted(speeds.n_cells, 'token')}, up to {speeds.n_window:,} of one file"
     return f"{room}; {speeds.n_cells_used:,} in use" if speeds.n_cells_used else room
 
 
 def _ahead(status: Status) -> str:
     """What is done before it is asked for."""
     n_evaluated, n_generated = status.tokens_evaluated_in_background, status.tokens_generated_in_background
-    done = f"{n_evaluated:,} tokens read and {n_generated:,} generated in the background"
+    done = f"{counted(n_evaluated, 'token')} read and {n_generated:,} generated in the background"
     return f"{_AHEAD[status.background]}; {done}"
 
 

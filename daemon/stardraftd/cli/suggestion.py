@@ -8,6 +8,7 @@ from stardraftd.cli.activity import Activity
 from stardraftd.cli.telling import show_warning
 from stardraftd.cli.terminal import err, out, paragraph, raw_out, write
 from stardraftd.cli.wording import NOTHING, figures_line
+from stardraftd.prose import counted
 from stardraftd.protocol import Done, Failed, Loading, Notice, Plan, StreamEvent, Text
 
 LINES_BEFORE = 5
@@ -59,7 +60,7 @@ class TextView:
                 if event.context_cut:
                     show_warning(
                         "The other files do not fit whole beside the cursor's own.",
-                        f"{event.n_context} tokens of them were sent, from the last ones named.",
+                        f"{counted(event.n_context, 'token')} of them were sent, from the last ones named.",
                     )
                 self._begin()
             case Text():

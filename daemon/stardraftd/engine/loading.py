@@ -18,6 +18,7 @@ from stardraftd.engine.gguf import Header, read_header
 from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import EngineLoadError, ModelFormatError
+from stardraftd.prose import counted
 
 N_SEQUENCES = 32
 STARCODER2_WINDOW = 4096
@@ -73,7 +74,8 @@ def load(
     warnings: list[str] = []
     if settings.gpu_layers > 0 and not available:
         warnings.append(
-            f"{settings.gpu_layers} layers were to be offloaded (model.gpu_layers), but this build of "
+            f"model.gpu_layers asks for {counted(settings.gpu_layers, 'layer')} on a GPU, but this "
+            "build of "
             "llama.cpp reports no GPU; the model runs on the CPU."
         )
     attempts = [settings.gpu_layers, 0] if available and settings.gpu_layers != 0 else [0]

@@ -35,6 +35,7 @@ from stardraftd.engine.messages import (
 from stardraftd.errors import EngineMissingError, StardraftError
 from stardraftd.installed import installation
 from stardraftd.native_library import explain_load_error, libraries
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine
@@ -110,7 +111,7 @@ def read_frame(stream: BinaryIO) -> bytes | None:
         return None
     size = int.from_bytes(head, "big")
     if size > MAX_FRAME_BYTES:
-        raise ValueError(f"a frame of {size} bytes; the most is {MAX_FRAME_BYTES}")
+        raise ValueError(f"a frame of {counted(size, 'byte')}; the most is {MAX_FRAME_BYTES}")
     body = stream.read(size)
     return body if len(body) == size else None
 

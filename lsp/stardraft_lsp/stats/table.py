@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
 from stardraftd import printable
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.tables import FittedTable
@@ -36,7 +37,7 @@ def show(summary: Summary) -> None:
 def headline(summary: Summary) -> str:
     group = summary.all
     since = f" since {summary.since}" if summary.since else ""
-    return f"{group.shown:,} suggestions shown{since}, {percent(group.acceptance)} of them accepted"
+    return f"{counted(group.shown, 'suggestion')} shown{since}, {percent(group.acceptance)} of them accepted"
 
 
 def percent(value: float | None) -> str:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
+from stardraftd.prose import counted
 from stardraftd.tables import FittedTable
 
 BUSY_CORES = 0.1  # what others may use before a person is told
@@ -24,12 +25,12 @@ def render(report: SpeedReport) -> RenderableType:
 
 
 def headline(report: SpeedReport) -> str:
-    layers = f", {report.gpu_layers} of {report.layers} layers" if report.gpu_layers else ""
+    layers = f", {report.gpu_layers} of {counted(report.layers, 'layer')}" if report.gpu_layers else ""
     return (
         f"{report.model} ({report.description}), {report.size_bytes / 1e6:,.1f} MB, "
         f"{report.n_parameters / 1e6:,.0f} M parameters; loaded in {report.load_ms:,.0f} ms\n"
-        f"{report.device}{layers}, {report.threads} threads; {report.machine}; "
-        f"KV cache {report.kv_type}, {report.context_tokens:,} tokens; "
+        f"{report.device}{layers}, {counted(report.threads, 'thread')}; {report.machine}; "
+        f"KV cache {report.kv_type}, {counted(report.context_tokens, 'token')}; "
         f"flash attention {report.flash_attention}\n"
         f"{report.system_info}"
     )
@@ -60,7 +61,9 @@ def _speeds(report: SpeedReport) -> FittedTable:
 
 
 def _against(report: SpeedReport, peer: Peer) -> FittedTable:
-    table = _table(f"Beside {peer.name} {printable(peer.build)}: tokens/s, taking turns {report.runs} times")
+    table = _table(
+        f"Beside {peer.name} {printable(peer.build)}: tokens/s, taking turns {counted(report.runs, 'time')}"
+    )
     table.add_column("depth", justify="right")
     table.add_column("")
     for title in ("stardraft", peer.name, "ours / theirs"):
@@ -119,7 +122,7 @@ def _contention(report: SpeedReport) -> Iterator[str]:
     if report.busy_cores > BUSY_CORES:
         yield (
             f"other programs kept {report.busy_cores:.1f} cores busy meanwhile. Where they took turns with "
-            f"the {report.threads} threads, figures are too low, and ratios may be anything."
+            f"the {counted(report.threads, 'thread')}, figures are too low, and ratios may be anything."
         )
 
 

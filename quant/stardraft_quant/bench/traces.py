@@ -52,6 +52,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import StardraftError
+from stardraftd.prose import counted
 
 Kind = Literal["key", "newline", "delete", "jump", "accept", "paste"]
 
@@ -157,9 +158,15 @@ def _wrong(event: Event, text: str, t_ms: int) -> str:
     size_after = len(text) - event.remove + len(event.insert)
     checks = (
         (event.t_ms < t_ms, f"is at {event.t_ms} ms, before the one before it ({t_ms} ms)"),
-        (not 0 <= event.at <= len(text), f"is at {event.at}, but the text has {len(text)} characters"),
+        (
+            not 0 <= event.at <= len(text),
+            f"is at {event.at}, but the text has {counted(len(text), 'character')}",
+        ),
         (event.remove < 0, "removes less than nothing"),
-        (event.at + event.remove > len(text), f"removes {event.remove} characters, more than there are"),
+        (
+            event.at + event.remove > len(text),
+            f"removes {counted(event.remove, 'character')}, more than there are",
+        ),
         ("\r" in event.insert, "inserts a CR"),
         (
             event.cursor is not None and not 0 <= event.cursor <= size_after,
@@ -554,7 +561,8 @@ def main(arguments: list[str] | None = None) -> int:
         for trace in _wanted(given):
             path = given.out / f"{trace.name}.json"
             path.write_bytes(encode_trace(trace))
-            print(f"{path}: {len(trace.events)} events on {len(trace.text.encode()):,} bytes")
+            n_bytes = len(trace.text.encode())
+            print(f"{path}: {counted(len(trace.events), 'event')} on {counted(n_bytes, 'byte')}")
     except (StardraftError, OSError) as error:
         parser.exit(1, f"{error}\n{getattr(error, 'hint', '')}\n")
     return 0

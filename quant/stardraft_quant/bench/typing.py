@@ -29,6 +29,7 @@ from stardraft_quant.bench.editor import Answer, Asked, Editor, editing, isolate
 from stardraft_quant.bench.traces import Event, Trace, bundled_traces, load_trace
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError, StardraftError
+from stardraftd.prose import counted
 from stardraftd.protocol import ModelInfo, Status
 from stardraftd.tables import FittedTable
 
@@ -220,7 +221,7 @@ def _check(options: TypingOptions) -> None:
     if len(options.peers) > 1:
         raise RequestError(f"{LLAMA_SERVER} is given twice.", "Measure one build at a time.")
     if options.runs < 1:
-        raise RequestError(f"{options.runs} runs measure nothing.", "Give --runs 1 or more.")
+        raise RequestError(f"{counted(options.runs, 'run')} measure nothing.", "Give --runs 1 or more.")
     if not options.pace > 0:
         raise RequestError(f"The pace {options.pace} is not above 0.", "1 is real time, 10 ten times faster.")
 
@@ -658,8 +659,9 @@ def render(report: TypingReport) -> RenderableType:
 def _headline(report: TypingReport) -> str:
     n_events = sum(len(one.asks) for one in report.replays if one.side == OURS and one.run == 0)
     return (
-        f"{report.model} on {report.device}, {report.threads} threads; {report.machine}\n"
-        f"{len(report.traces)} traces, {n_events} events, runs: {report.runs}; {report.mode}, "
+        f"{report.model} on {report.device}, {counted(report.threads, 'thread')}; {report.machine}\n"
+        f"{counted(len(report.traces), 'trace')}, {counted(n_events, 'event')}, runs: {report.runs}; "
+        f"{report.mode}, "
         f"pace {report.pace:g}"
     )
 

@@ -7,6 +7,7 @@ import typer
 
 from stardraftd import printable
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 EXAMPLE = "Example: stardraft quant convert starcoder2-3b/ starcoder2-3b-F16.gguf"
 
@@ -91,12 +92,18 @@ def convert(
     if as_json:
         tell(msgspec.json.encode(report, enc_hook=str).decode())
         return
-    tell(f"{out}: {report.size_bytes:,} bytes, {report.n_tensors} tensors in {file_type}.")
+    tell(
+        f"{out}: {counted(report.size_bytes, 'byte')}, {counted(report.n_tensors, 'tensor')} in {file_type}."
+    )
     for note in report.notes:
         tell(f"Note: {note}")
     for n, what in ((report.n_nan, "not a number"), (report.n_infinite, f"infinite in {file_type}")):
         if n:
-            tell(f"Warning: {n:,} weights are {what}; this model will not answer well.", to_stderr=True)
+            tell(
+                f"Warning: {counted(n, 'weight')} {'is' if n == 1 else 'are'} {what}; "
+                "this model will not answer well.",
+                to_stderr=True,
+            )
     if file_type != "F32":
         tell(f"To make it small: stardraft quant quantize {out} {_quantized(out)}")
 

@@ -7,6 +7,7 @@ import typer
 
 from stardraftd import printable
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 EXAMPLE = """\b
 Examples:
@@ -99,9 +100,9 @@ def imatrix(
 
         tell(msgspec.json.encode(report).decode())
         return
-    files = f" from {report.n_files:,} files" if report.n_files else ""
+    files = f" from {counted(report.n_files, 'file')}" if report.n_files else ""
     tell(
-        f"{report.path}: {report.n_entries} weights, seen at {report.n_tokens:,} tokens "
-        f"({report.n_chunks} chunks{files}) in {report.seconds:.0f} s."
+        f"{report.path}: {counted(report.n_entries, 'weight')}, seen at {counted(report.n_tokens, 'token')} "
+        f"({counted(report.n_chunks, 'chunk')}{files}) in {report.seconds:.0f} s."
     )
     tell(f"To use it: stardraft quant quantize {model} OUT.gguf --imatrix {report.path}")

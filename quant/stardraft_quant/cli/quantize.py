@@ -7,6 +7,7 @@ import typer
 
 from stardraftd import printable
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraft_quant.quantize import QuantizationReport
@@ -140,7 +141,7 @@ def _show(report: "QuantizationReport") -> None:
     share = report.size_bytes / report.source_bytes
     types = ", ".join(f"{n} {name}" for name, n in report.types.items())
     tell(
-        f"{report.path}: {report.size_bytes:,} bytes, {share:.0%} of the source, "
+        f"{report.path}: {counted(report.size_bytes, 'byte')}, {share:.0%} of the source, "
         f"{report.bits_per_weight:.2f} bits a weight, in {report.seconds:.0f} s."
     )
     tell(f"Tensors: {types}.")
@@ -150,7 +151,7 @@ def _show(report: "QuantizationReport") -> None:
             "and are stored in another type."
         )
     if report.imatrix_datasets:
-        tell(f"Importance matrix: {report.imatrix_datasets[0]} ({report.imatrix_chunks} chunks).")
+        tell(f"Importance matrix: {report.imatrix_datasets[0]} ({counted(report.imatrix_chunks, 'chunk')}).")
     if report.n_unimportant > 1:
         tell(f"It says nothing of {report.n_unimportant} of the tensors that were quantised.")
     tell(f"To use it: stardraft daemon restart --model {report.path}")

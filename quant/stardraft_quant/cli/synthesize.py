@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 EXAMPLE = "Example: stardraft quant synthesize --like starcoder2-3b --type Q4_K_M speed-test.gguf"
 
@@ -53,5 +54,5 @@ def synthesize(
             seed=seed,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    tell(f"{out}: {size_bytes:,} bytes, {like} in {file_type} with random weights.")
+    tell(f"{out}: {counted(size_bytes, 'byte')}, {like} in {file_type} with random weights.")
     tell(f"To measure with it: stardraft daemon restart --model {out}")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from stardraft_quant.evaluate.scores import Pair, Share, Summary, by_arm, pairs, summarise
 from stardraft_quant.evaluate.tasks import CONTEXT_NAMES, LAYOUT_NAMES, Arm, Item, Run
+from stardraftd.prose import counted
 from stardraftd.tables import FittedTable
 
 ENDED = {
@@ -71,7 +72,9 @@ def render(report: Report) -> RenderableType:
     parts: list[RenderableType] = [Text(printable(_headline(run)))]
     if run.interrupted:
         n = len(run.items) // max(len(run.arms), 1)
-        parts.append(Text(f"\nInterrupted: this is what {n} of {run.n_tasks} tasks came to.", style="bold"))
+        parts.append(
+            Text(f"\nInterrupted: this is what {n} of {counted(run.n_tasks, 'task')} came to.", style="bold")
+        )
     if run.items:
         parts += [
             Text(),
@@ -97,9 +100,10 @@ def printable(text: str) -> str:
 def _headline(run: Run) -> str:
     info = run.model
     return (
-        f"{info.name}, {info.size_bytes / 1e6:,.1f} MB, on {info.device}, {info.threads} threads\n"
-        f"{run.n_tasks:,} of {run.tasks_in_all:,} places in {run.source}; seed {run.seed}; mode {run.mode}, "
-        f"at most {run.max_tokens} tokens; prompts of at most {run.window:,} tokens"
+        f"{info.name}, {info.size_bytes / 1e6:,.1f} MB, on {info.device}, {counted(info.threads, 'thread')}\n"
+        f"{run.n_tasks:,} of {counted(run.tasks_in_all, 'place')} in {run.source}; seed {run.seed}; mode "
+        f"{run.mode}, "
+        f"at most {counted(run.max_tokens, 'token')}; prompts of at most {counted(run.window, 'token')}"
     )
 
 

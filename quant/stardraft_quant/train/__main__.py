@@ -8,6 +8,7 @@ import typer
 
 from stardraftd.errors import ModelError, RequestError, StardraftError
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraft_quant.train.training import Progress
@@ -81,7 +82,7 @@ def corpus(
     documents = collecting.read_corpus(out)
     n_held_out = sum(document.held_out for document in documents)
     size = sum(len(document.text) for document in documents)
-    tell(f"{out}: {len(documents):,} files, {size / 1e6:.1f} M characters, {n_held_out} held out.")
+    tell(f"{out}: {counted(len(documents), 'file')}, {size / 1e6:.1f} M characters, {n_held_out} held out.")
     for package in refused:
         tell(f"refused: {package.package} {package.version}: {package.reason}")
 
@@ -221,7 +222,7 @@ def evaluate(
             seed=seed,
         )
     tell(f"files          {len(documents)} ({part})")
-    tell(f"loss           {result.loss:.3f} nats per token over {result.n_tokens:,} tokens")
+    tell(f"loss           {result.loss:.3f} nats per token over {counted(result.n_tokens, 'token')}")
     tell(f"next token     {result.next_token_accuracy:.1%} right")
     tell(f"rest of line   {result.exact_psm:.1%} exact in PSM, {result.exact_spm:.1%} in SPM v2")
     tell(f"lines          {result.n_tasks}")
@@ -244,7 +245,7 @@ def export(
     if out.exists() and not force:
         raise RequestError(f"{out} is there already.", "Name another file, or give --force to overwrite it.")
     size_bytes = export_checkpoint(checkpoint, out, file_type, tokenizer_from=tokenizer)
-    tell(f"{out}: {size_bytes:,} bytes, {file_type}.")
+    tell(f"{out}: {counted(size_bytes, 'byte')}, {file_type}.")
     tell(f"To use it: stardraft daemon restart --model {out}")
 
 

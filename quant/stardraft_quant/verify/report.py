@@ -12,6 +12,7 @@ from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.unfinished import write_whole
 from stardraft_quant.verify.measure import Estimate
 from stardraft_quant.verify.verification import Comparison, File, Report
+from stardraftd.prose import counted
 from stardraftd.tables import FittedTable
 
 # Mean KL divergence in nats per token, and what a person may expect below it. The steps are ours, laid
@@ -59,13 +60,13 @@ def render(report: Report) -> RenderableType:
 
 
 def headline(report: Report) -> str:
-    read = f"{report.n_files:,} source files" if report.text == "code" else report.text
+    read = f"{counted(report.n_files, 'source file')}" if report.text == "code" else report.text
     how = "in fill-in-the-middle form, " if report.text == "code" else ""
     reference = report.reference
     return (
         f"Reference: {reference.file} ({reference.type}, {reference.size_bytes / 1e6:,.1f} MB, "
         f"{reference.bits_per_weight:.2f} bits per weight), perplexity {_perplexity(report)}\n"
-        f"Scored: {report.n_tokens:,} tokens of {read}, {how}in {report.n_rows:,} rows of "
+        f"Scored: {counted(report.n_tokens, 'token')} of {read}, {how}in {counted(report.n_rows, 'row')} of "
         f"{report.n_ctx:,}; behind each ± is one standard error"
     )
 

@@ -15,6 +15,7 @@ from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.checks.gpus import built_for
 from stardraftd.errors import EngineError, EngineMissingError
 from stardraftd.installed import installation
+from stardraftd.prose import counted
 
 MINIMUM_PYTHON = (3, 11)
 CPUINFO = Path("/proc/cpuinfo")
@@ -66,7 +67,8 @@ def engine(facts: Facts) -> Check:
         return Check("engine", "warning" if verdict.undecided else "problem", verdict.failure, verdict.hint)
     probe = facts.probe
     kind = " and ".join([*built_for(probe), "the CPU"])
-    proved = f"{len(verdict.checks)} checks of what it computes here passed in {verdict.ms / 1000:.1f} s."
+    checks = counted(len(verdict.checks), "check")
+    proved = f"{checks} of what it computes here passed in {verdict.ms / 1000:.1f} s."
     built = f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}"
     return Check("engine", "ok", built, proved)
 
