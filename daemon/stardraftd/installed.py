@@ -9,7 +9,7 @@ Nothing is run here, and nothing imported but the standard library: a missing en
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,8 @@ from urllib.request import url2pathname
 
 PACKAGE = "stardraft"
 ENGINE_PACKAGE = "llama-cpp-python"
+# Adds llama.cpp to any installation, or builds it again.
+ENGINE_COMMAND = "stardraft setup engine"
 # Where the Debian package puts its environment; packaging/debian_package.py has it, too.
 DEBIAN_PREFIX = "/opt/stardraft"
 
@@ -86,6 +88,22 @@ def installation() -> Installation:
     return Installation(
         installer_of(prefix, (installed_by or "").strip()), _shown(sys.executable), source, editable
     )
+
+
+def how_to_add(extra: str) -> str:
+    """What to do where a package is missing that an extra of stardraft's installs: for an error's hint.
+
+    `extra` as in pyproject.toml, and several with commas between. No package index has stardraft: an
+    installer is given what this one was installed from, or the folder of the source.
+    """
+    if extra == "engine":
+        return f"Build it for this computer: {ENGINE_COMMAND}"
+    found = installation()
+    if found.source.startswith(f"{PACKAGE}["):
+        there = replace(found, source=f".[{extra}]")
+        return f"Type in the folder of stardraft's source: {there.command_for_engine()}"
+    there = replace(found, source=found.source.replace("[engine]", f"[{extra}]", 1))
+    return f"Type: {there.command_for_engine()}"
 
 
 def installer_of(prefix: Path, installed_by: str) -> Installer:

@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
+from stardraftd.installed import how_to_add
 from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 
 DEATH_TIMEOUT_S = 5.0
@@ -71,7 +72,7 @@ class NativeProcess:
         if find_spec("llama_cpp") is None:
             raise EngineMissingError(
                 "llama.cpp is needed for this, and it is not installed.",
-                'Install it with `pip install "stardraft[quant,engine]"`.',
+                how_to_add("engine,quant"),
             )
         self._doing, self._hint = doing, hint
         self._memory_kills = MemoryKills()

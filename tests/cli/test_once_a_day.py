@@ -31,7 +31,9 @@ def test_a_damaged_memory_has_it_said_and_is_not_in_the_way(state: Path, damage:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of folders are another thing there")
-def test_where_nothing_can_be_written_it_is_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_written_it_is_said_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("STARDRAFT_STATE_DIR", str(tmp_path / "file"))
     assert is_due("toy", MONDAY)

@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from stardraftd.installed import Installation, Installer, installer_of, source_of
+from stardraftd import installed
+from stardraftd.installed import Installation, Installer, how_to_add, installer_of, source_of
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,36 @@ def test_a_build_again_takes_the_arguments_for_it(installer: Installer) -> None:
     assert "CMAKE_ARGS=-DA=ON " in found.command_for_rebuild("-DA=ON").replace('"', "")
     assert 'CMAKE_ARGS="-DA=ON -DB=ON"' in found.command_for_rebuild("-DA=ON -DB=ON")
     assert "CMAKE_ARGS" not in found.command_for_rebuild()
+
+
+def test_a_missing_extra_is_added_from_where_stardraft_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    def come_from(source: str) -> None:
+        found = Installation("uv tool", "/env/bin/python", source)
+        monkeypatch.setattr(installed, "installation", lambda: found)
+
+    come_from("/src/stardraft[engine]")
+    assert how_to_add("engine,bench") == 'Type: uv tool install --force "/src/stardraft[engine,bench]"'
+    assert how_to_add("engine") == "Build it for this computer: stardraft setup engine"
+    come_from("stardraft[engine]")
+    assert how_to_add("engine,bench").endswith('source: uv tool install --force ".[engine,bench]"')
+
+
+INDEX = re.compile(r"""(?:pip|pipx|uv tool) install (?:-\S+ )*["']?stardraft(?:\[|["'`\s]|$)""")
+TOLD = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(file for folder in ("daemon", "lsp", "quant", "packaging") for file in (ROOT / folder).rglob("*.*")),
+]
+
+
+def test_no_document_or_message_has_stardraft_fetched_from_an_index() -> None:
+    """None has it: what such a command fetches is whatever somebody else calls by that name."""
+    texts = {".md", ".py", ".lua", ".txt", ".ts", ".el", ".in"}
+    found = {
+        file.relative_to(ROOT).as_posix()
+        for file in TOLD
+        if file.suffix in texts and "node_modules" not in file.parts
+        if INDEX.search(file.read_text(encoding="utf-8"))
+    }
+    assert not found
+    assert INDEX.search('pip install "stardraft[engine]"'), "such a command would be seen"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli import options, status
+from stardraftd.cli import options, shell_words, status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.telling import show_warning
 from stardraftd.errors import (
@@ -49,7 +49,7 @@ def commands() -> typer.Typer:
         epilog=examples(
             "stardraft daemon restart",
             "stardraft daemon restart --model ~/models/starcoder2-3b-Q4_K_M.gguf",
-            f"stardraft daemon restart --model {options.BUILT_IN} --gpu-layers 0",
+            f"stardraft daemon restart --model {shell_words.BUILT_IN} --gpu-layers 0",
         ),
     )(restart)
     app.command("status", epilog=examples("stardraft daemon status", "stardraft daemon status --json"))(

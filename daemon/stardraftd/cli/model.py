@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stardraftd.cli import model_plan, model_pull, model_use
-from stardraftd.cli.options import BUILT_IN, examples
+from stardraftd.cli import model_plan, model_pull, model_use, shell_words
+from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import BUILT_IN
 from stardraftd.errors import RequestError
 from stardraftd.printable import tell
 
@@ -117,7 +118,14 @@ def list_models(json: Json = False) -> None:
 
 
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model that is here, or a path to a GGUF.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A model that is here, or a path to a GGUF.",
+            autocompletion=shell_words.models_here,
+        ),
+    ],
     json: Json = False,
 ) -> None:
     """Show what a model is and where it came from.
@@ -175,7 +183,13 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
 
 def remove(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Models of the folder.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...",
+            help="Models of the folder.",
+            show_default=False,
+            autocompletion=shell_words.removable_models,
+        ),
     ] = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Delete what is left of downloads that did not end.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import published_models
 from stardraftd.cli.telling import FAILED
 from stardraftd.prose import counted
 
@@ -35,6 +36,7 @@ def plan(
         typer.Option(
             "--model",
             metavar="NAME|PATH",
+            autocompletion=published_models,
             help="Only this model: starcoder2-3b, starcoder2-7b, starcoder2-15b, or a GGUF file. "
             "Can be repeated.",
             show_default=False,

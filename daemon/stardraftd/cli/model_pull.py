@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import published_models
 from stardraftd.errors import LicenceError
 from stardraftd.printable import tell, visible
 
@@ -32,6 +33,7 @@ def pull(
             help="starcoder2-3b, starcoder2-7b, starcoder2-15b; or OWNER/REPOSITORY:FILE.gguf[@REVISION] on "
             "the Hugging Face Hub, or the address of the file's page there; or the path of a "
             "GGUF, which is copied.",
+            autocompletion=published_models,
         ),
     ],
     *,

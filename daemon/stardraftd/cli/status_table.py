@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stardraftd.cli.terminal import entry, out
-from stardraftd.cli.wording import duration, figures_line, milliseconds, plan_line, size
+from stardraftd.cli.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
 from stardraftd.prose import counted
 from stardraftd.protocol import BackgroundState, EngineState, ModelInfo, Speeds, Status
@@ -45,7 +45,7 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
         yield "model", _model(status.model)
         yield "", f"{tilde(Path(status.model.path))}"
         if status.model.toy:
-            yield "", "for a real one: stardraft model pull starcoder2-3b --use (1.9 GB)"
+            yield "", f"for a real one: {REAL_MODEL} (1.9 GB)"
         yield "device", _device(status.model)
     yield "memory", _memory(status)
     yield "requests", _requests(status)

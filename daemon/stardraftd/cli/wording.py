@@ -52,9 +52,12 @@ def speed(figures: Figures) -> str:
     return f"{count} at {figures.tokens_per_s:.1f}/s" if figures.tokens_per_s else count
 
 
+REAL_MODEL = "stardraft model pull starcoder2-3b --use"
+
+
 def toy_sentence() -> str:
     """What the built-in model is, and how to get a real one."""
-    return "This is the built-in model, a toy. For a real one: stardraft model pull starcoder2-3b --use (1.9 GB)."
+    return f"This is the built-in model, a toy. For a real one: {REAL_MODEL} (1.9 GB)."
 
 
 def size(n_bytes: float) -> str:

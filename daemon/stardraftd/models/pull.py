@@ -18,6 +18,7 @@ from msgspec import Struct
 from stardraftd.atomic import now
 from stardraftd.engine.gguf_header import FILE_TYPES
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
+from stardraftd.installed import how_to_add
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
@@ -351,10 +352,10 @@ def _builder() -> Builder:
         except ImportError as error:
             raise ModelError(
                 f"Making a model from original weights needs more than the base installation: {error}.",
-                'Install it with `pip install "stardraft[engine,quant]"`.',
+                how_to_add("engine,quant"),
             ) from error
         return found
     raise ModelError(
         "This installation has no program that makes models from original weights.",
-        'Install it with `pip install "stardraft[engine,quant]"`.',
+        how_to_add("engine,quant"),
     )

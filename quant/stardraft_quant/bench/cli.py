@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _measured_model(
     except ImportError as error:
         raise ModelError(
             f"Making a synthetic model needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[engine,quant]"`.',
+            how_to_add("engine,quant"),
         ) from error
     from stardraft_quant.tokenizer_source import built_in_model
     from stardraftd.models.shapes import SHAPES

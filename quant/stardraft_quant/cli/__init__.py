@@ -17,7 +17,7 @@ quant = typer.Typer(
 def _quant(context: typer.Context) -> None:
     """Make model files.
 
-    Needs `pip install "stardraft[quant]"`.
+    Needs what the extra `quant` installs: the documentation of the installation has the command.
     """
     if context.invoked_subcommand is None:
         tell(context.get_help())

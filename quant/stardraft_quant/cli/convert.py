@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 from stardraftd.prose import counted
 
@@ -56,7 +57,7 @@ def convert(
     except ImportError as error:
         raise ModelError(
             f"Making model files needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant]"`.',
+            how_to_add("engine,quant"),
         ) from error
     import msgspec
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 from stardraftd.prose import counted
 
@@ -70,7 +71,7 @@ def imatrix(
     except ImportError as error:
         raise ModelError(
             f"Computing an importance matrix needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant,engine]"`.',
+            how_to_add("engine,quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 from stardraftd.prose import counted
 
@@ -100,7 +101,7 @@ def quantize(
     except ImportError as error:
         raise ModelError(
             f"Quantising needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant,engine]"`.',
+            how_to_add("engine,quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 from stardraftd.prose import counted
 
@@ -37,7 +38,7 @@ def synthesize(
     except ImportError as error:
         raise ModelError(
             f"Making model files needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant]"`.',
+            how_to_add("engine,quant"),
         ) from error
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 

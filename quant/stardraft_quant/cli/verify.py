@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 
 EXAMPLE = """\b
@@ -103,7 +104,7 @@ def verify(
     except ImportError as error:
         raise ModelError(
             f"Verifying model files needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[engine,quant]"`.',
+            how_to_add("engine,quant"),
         ) from error
     _check_outputs(json, chart)
     models, places = _told_apart(files)

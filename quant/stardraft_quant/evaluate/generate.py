@@ -27,6 +27,7 @@ from stardraftd.engine.messages import (
     Text,
 )
 from stardraftd.errors import EngineError, EngineMissingError
+from stardraftd.installed import how_to_add
 
 if TYPE_CHECKING:
     from stardraftd.engine.loading import LoadedModel
@@ -107,7 +108,7 @@ def opened(
     except ImportError as error:
         raise EngineMissingError(
             f"A model is run with llama.cpp, which is not installed: {error}.",
-            'Install it with `pip install "stardraft[engine]"`.',
+            how_to_add("engine"),
         ) from error
     llama.open_backend()
     settings = EngineSettings(

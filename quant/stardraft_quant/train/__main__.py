@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.errors import ModelError, RequestError, StardraftError
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 from stardraftd.prose import counted
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Make a small fill-in-the-middle model from nothing: corpus, train, evaluate, export. "
-    'Needs `pip install "stardraft[quant]"`.',
+    "Needs the extra `quant`.",
 )
 
 CorpusFolder = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder that `corpus` has made.")]
@@ -39,7 +40,7 @@ def _need(*modules: str) -> None:
         except ImportError as error:
             raise ModelError(
                 f"This needs {module}, which cannot be imported: {error}.",
-                'Install it with `pip install "stardraft[quant]"`.',
+                how_to_add("engine,quant"),
             ) from error
 
 
@@ -184,7 +185,7 @@ def evaluate(
     """Measure the loss, and how often the rest of a line is written exactly.
 
     Greedy, with 1,200 characters before the cursor and 600 behind its line. A checkpoint is run in torch, a
-    GGUF in llama.cpp (which needs `pip install "stardraft[engine]"`).
+    GGUF in llama.cpp (which `stardraft setup engine` builds).
     """
     _need("tokenizers", "gguf", *([] if model.suffix == ".gguf" else ["torch"]))
     from stardraft_quant.train.corpus import read_corpus

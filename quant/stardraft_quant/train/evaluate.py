@@ -18,6 +18,7 @@ from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Encode, Examples, Layout, Task, rest_of_line_tasks
 from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import EngineMissingError
+from stardraftd.installed import how_to_add
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -85,7 +86,7 @@ class EngineRunner:
         except ImportError as error:
             raise EngineMissingError(
                 f"A GGUF is evaluated with llama.cpp, which is not installed: {error}.",
-                'Install it with `pip install "stardraft[engine]"`.',
+                how_to_add("engine"),
             ) from error
         llama.open_backend()
         self._model = llama.Model(path)

@@ -22,7 +22,6 @@ EDITORS: dict[str, Editor] = {
 # What people may type for them, too.
 _ALSO = {
     "neovim": "nvim",
-    "vim": "nvim",
     "code": "vscode",
     "vscodium": "vscode",
     "hx": "helix",
@@ -31,10 +30,18 @@ _ALSO = {
     "idea": "jetbrains",
     "pycharm": "jetbrains",
 }
+# Often mistaken for Neovim, whose files would do nothing there.
+_VIMS = ("vim", "gvim", "vi")
 
 
 def editor(name: str) -> Editor:
     """The editor of that name. Raises RequestError, which names those that there are."""
+    if name.lower() in _VIMS:
+        raise RequestError(
+            "Vim is not supported: it has no client for language servers, and its plugins show no inline "
+            "suggestions from one.",
+            "For Neovim, which is another program: stardraft setup nvim",
+        )
     found = EDITORS.get(_ALSO.get(name.lower(), name.lower()))
     if found is None:
         raise RequestError(

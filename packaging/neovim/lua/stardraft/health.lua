@@ -41,7 +41,7 @@ local function check_program()
   if path == '' then
     vim.health.error(
       ('There is no "%s" on the PATH that Neovim has.'):format(cmd[1]),
-      'Install it: pip install "stardraft[engine]"; or name it in full: cmd = { "/path/to/stardraft", "lsp" }.'
+      'Install stardraft (docs/installation.md in its source says how); or name it in full: cmd = { "/path/to/stardraft", "lsp" }.'
     )
     return nil
   end
