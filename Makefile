@@ -4,10 +4,12 @@
 #             VENV     where the environment is
 #             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,train,reference
 #             ARGS     handed on: make test ARGS="-k cancel", make demo ARGS=--json
+#             WORKERS  tests at once; auto is one for each processor
 
 VENV   ?= .venv
 EXTRAS ?= test,engine
 ARGS   ?=
+WORKERS ?= auto
 # A method of a small class, left at its beginning.
 DEMO   ?= tests/data/demo/shelf.py:54:15
 
@@ -24,18 +26,18 @@ TOOLS  := build/tools
 TOOLBIN = $(TOOLS)/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build deb formula manual docs vscode clean python
+.PHONY: help demo test check fmt build portable deb formula manual docs vscode clean python
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: python ## set up, and complete a line of a real source file with the built-in model
 	@$(PYTHON) packaging/setup_venv.py $(VENV) engine
 	@$(BIN)/stardraft complete $(ARGS) $(DEMO)
 
-test: python ## set up, and run all tests
+test: python ## set up, and run all tests, on all processors; it says how long that takes
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 check: python ## format, lint, types, import directions: seconds
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
@@ -55,6 +57,9 @@ build: python ## the wheel and the source distribution, checked, in dist/
 	@rm -rf dist
 	@$(TOOLBIN)/pyproject-build --outdir dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	@$(TOOLBIN)/twine check --strict dist/*
+
+portable: python ## llama.cpp as a wheel for every processor of this kind, in dist/
+	@$(PYTHON) packaging/engine_wheel.py --portable dist
 
 deb: build ## a Debian package for this distribution, in dist/
 	@$(TOOLBIN)/python packaging/debian_package.py dist/*.whl dist --cmake-args="$(CMAKE_ARGS)"

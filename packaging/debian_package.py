@@ -6,10 +6,9 @@ The package puts one virtual environment into /opt/stardraft, on Debian's own py
 pages go where Debian has them. It is for the distribution and the architecture that it is made on, because
 compiled Python packages belong to one version of Python: `Depends` says so, and dpkg refuses it elsewhere.
 
-llama.cpp must not be built with -march=native here: such a build ends with an illegal instruction on another
-processor. `PORTABLE` says for each architecture which instruction sets are taken for granted, and preinst
-refuses a processor that lacks them. ggml's other way, a library for each processor that is chosen when
-llama.cpp starts (GGML_BACKEND_DL), is not taken: llama-cpp-python does not load such libraries.
+llama.cpp in it is the portable build (`make portable`): -march=native would end with an illegal instruction
+on another processor. It has a variant for each kind of processor, and the one that fits is chosen when the
+engine starts.
 """
 
 from __future__ import annotations
@@ -18,11 +17,9 @@ import argparse
 import gzip
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -34,30 +31,6 @@ BUILD = ROOT / "build" / "deb"
 PREFIX = Path("opt/stardraft")
 PYTHON = Path("/usr/bin/python3")
 SHEBANG = f"#!/{PREFIX}/bin/python3 -P"
-
-
-@dataclass(frozen=True)
-class Portable:
-    """What a build for any machine of one architecture takes for granted."""
-
-    cmake_arguments: str
-    cpuinfo_flags: tuple[str, ...]
-    processors: str
-
-
-PORTABLE = {
-    "amd64": Portable(
-        "-DGGML_NATIVE=OFF -DGGML_SSE42=ON -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_BMI2=ON -DGGML_FMA=ON "
-        "-DGGML_F16C=ON",
-        ("avx2", "bmi2", "fma", "f16c"),
-        "Intel since 2013 (Haswell) or AMD since 2017 (Zen)",
-    ),
-    "arm64": Portable(
-        "-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod",
-        ("asimd", "asimddp"),
-        "ARMv8.2 with dot products, such as Cortex-A76, Graviton 2 or later",
-    ),
-}
 
 
 def say(text: str) -> None:
@@ -81,27 +54,14 @@ def run_pip(*arguments: str | Path, variables: dict[str, str] | None = None) -> 
 
 
 def engine_wheel(cmake_arguments: str) -> Path:
-    """llama-cpp-python, built with these arguments; taken from build/deb when it was built before."""
-    (version,) = re.findall(
-        r"^llama_cpp_python==(\S+)$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE
-    )
-    key = hashlib.sha256(f"{version} {cmake_arguments}".encode()).hexdigest()[:12]
-    folder = BUILD / f"engine-{key}"
-    if not any(folder.glob("*.whl")):
-        say(f"Building llama.cpp of llama-cpp-python {version}, about five minutes: {cmake_arguments}")
-        # Without pip's cache: there the build for this very processor lies under the same name.
-        build = (
-            "wheel",
-            "--no-cache-dir",
-            "--no-deps",
-            "--no-binary",
-            "llama-cpp-python",
-            "--wheel-dir",
-            folder,
-        )
-        run_pip(*build, f"llama-cpp-python=={version}", variables={"CMAKE_ARGS": cmake_arguments})
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+    """llama-cpp-python for every processor, built with these arguments besides; kept where it was built
+    before.
+    """
+    sys.path.insert(0, str(PACKAGING))
+    from engine_wheel import make_wheel
+
+    os.environ["CMAKE_ARGS"] = cmake_arguments
+    return make_wheel("cpu", portable=True)
 
 
 def make_environment(prefix: Path, wheel: Path, engine: Path) -> Path:
@@ -187,7 +147,7 @@ def libraries(tree: Path) -> str:
     return asked.stdout.strip().removeprefix("shlibs:Depends=")
 
 
-def write_control(tree: Path, wheel: Path, portable: Portable, architecture: str) -> None:
+def write_control(tree: Path, wheel: Path, architecture: str) -> None:
     """The package's own description, its scripts, and the checksums of its files."""
     control = tree / "DEBIAN"
     control.mkdir()
@@ -199,11 +159,9 @@ def write_control(tree: Path, wheel: Path, portable: Portable, architecture: str
         "architecture": architecture,
         "size_kib": str(sum(file.stat().st_size for file in plain) // 1024),
         "depends": f"python3 (>= 3.{minor}~), python3 (<< 3.{minor + 1}), {libraries(tree)}",
-        "flags": " ".join(portable.cpuinfo_flags),
-        "processors": portable.processors,
         "prefix": f"/{PREFIX}",
     }
-    for name in ("control", "preinst", "postinst", "prerm"):
+    for name in ("control", "postinst", "prerm"):
         text = Template((PACKAGING / "debian" / f"{name}.in").read_text(encoding="utf-8")).substitute(fields)
         (control / name).write_text(text, encoding="utf-8")
         (control / name).chmod(0o644 if name == "control" else 0o755)
@@ -227,15 +185,12 @@ def main() -> None:
                 f"A Debian package is made on Debian or Ubuntu with {program}: sudo apt install {package}"
             )
     architecture = output_of("dpkg", "--print-architecture")
-    if architecture not in PORTABLE:
-        sys.exit(f"No portable build is described for {architecture}; add one to PORTABLE in this program.")
-    portable = PORTABLE[architecture]
-    engine = engine_wheel(f"{portable.cmake_arguments} {asked.cmake_args}".strip())
+    engine = engine_wheel(asked.cmake_args)
     tree = BUILD / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     make_smaller(make_environment(tree / PREFIX, asked.wheel.absolute(), engine))
     add_shared_files(tree)
-    write_control(tree, asked.wheel, portable, architecture)
+    write_control(tree, asked.wheel, architecture)
     asked.folder.mkdir(parents=True, exist_ok=True)
     package = asked.folder / f"stardraft_{asked.wheel.name.split('-')[1]}_{architecture}.deb"
     output_of("dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, package)

@@ -34,6 +34,8 @@ ENVIRONMENT = (
     ("STARDRAFT_STATE_DIR", "The folder of logs, statistics, and what was measured of this computer."),
     ("STARDRAFT_RUNTIME_DIR", "The folder of the daemon's socket. It must be yours alone (mode 0700)."),
     ("STARDRAFT_MODELS_DIR", "The folder of models."),
+    ("STARDRAFT_ENGINES_DIR", "The folder of the engines that `stardraft setup engine` has built."),
+    ("STARDRAFT_CACHE_DIR", "The folder in which engines are built; it may be removed at any time."),
     (
         "STARDRAFT_SECTION_KEY",
         "Any setting of the configuration: STARDRAFT_MODEL_GPU_LAYERS is gpu_layers of [model].",

@@ -3,8 +3,10 @@
     python packaging/setup_venv.py VENV EXTRAS        EXTRAS such as test,engine
 
 The environment remembers what was asked of it: only a change of pyproject.toml's build and project tables,
-of packaging/constraints.txt or of the Python version, or an extra that is not there yet, starts pip again. So
-the second `make` is quick and needs no network. What pip says goes to VENV/install.log; a failure shows it.
+of packaging/constraints.txt, of the Python version or of the processor, or an extra that is not there yet,
+starts pip again. So the second `make` is quick and needs no network. What pip says goes to
+VENV/install.log; a failure shows it. llama.cpp is built by stardraftd.setup.engine, tested in the
+environment, and built in another way where it does not work on this computer.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -20,8 +21,12 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "daemon"))  # of this checkout; what is imported needs no library
+
+from stardraftd.errors import EngineBuildError  # noqa: E402
+from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, proof, toolkits  # noqa: E402
+
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
-COMPILERS = ("c++", "g++", "clang++")
 HEARTBEAT_S = 60
 LOG_LINES_SHOWN = 30
 
@@ -56,7 +61,10 @@ def installed(venv: Path, wanted_fingerprint: str) -> set[str] | None:
         return None
     if record.get("fingerprint") != wanted_fingerprint or not works(python_of(venv), "import stardraftd"):
         return None
-    return set(record.get("extras", []))
+    extras = set(record.get("extras", []))
+    if "engine" in extras and record.get("processor", processor.identity()) != processor.identity():
+        return None  # it was carried to another computer, and the engine was built for the old one
+    return extras
 
 
 def make_venv(venv: Path) -> None:
@@ -74,34 +82,12 @@ def make_venv(venv: Path) -> None:
         )
 
 
-def require_compiler() -> None:
-    """llama.cpp is compiled on this machine: say now what is missing, not five minutes into pip's output.
-
-    Windows is not looked at: CMake finds Visual Studio there without it being on the PATH.
-    """
-    if os.name == "nt":
-        return
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else list(COMPILERS)
-    for candidate in candidates:
-        path = shutil.which(candidate.split()[0])
-        # macOS has a c++ that only offers to install one: so it is run, not only looked for.
-        if path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
-            return
-    sys.exit(
-        f"llama.cpp is built from source, and no C++ compiler is here (looked for {', '.join(candidates)}).\n"
-        "  Debian, Ubuntu: sudo apt install g++      Fedora: sudo dnf install gcc-c++\n"
-        "  macOS: xcode-select --install             another compiler: make CXX=/path/to/c++ ..."
-    )
-
-
 def run_pip(venv: Path, arguments: list[str]) -> None:
     """Runs pip quietly; a sign of life once a minute; its log is shown when it fails."""
-    environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
-    # With this variable set, ggml's build leaves out every SIMD instruction, and says nothing.
-    environment.pop("SOURCE_DATE_EPOCH", None)
+    environment = keys.build_environment(dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1"))
     log_path = venv / "install.log"
     started = time.monotonic()
-    with log_path.open("wb") as log:
+    with log_path.open("ab") as log:
         pip = subprocess.Popen(
             [python_of(venv), "-m", "pip", "install", *arguments],
             stdout=log,
@@ -137,16 +123,76 @@ def main() -> None:
         return
     extras |= present or set()
     make_venv(venv)
-    python = python_of(venv)
     names = ",".join(sorted(extras))
     print(f"Installing stardraft[{names}] into {venv.name}", flush=True)
-    has_engine = works(python, "from importlib.metadata import version", "version('llama_cpp_python')")
-    if "engine" in extras and not has_engine:
-        require_compiler()
-        print("  building llama.cpp from source, about five minutes the first time", flush=True)
-    run_pip(venv, ["--constraint", str(CONSTRAINTS), "--editable", f".[{names}]"])
-    record = {"fingerprint": wanted, "extras": sorted(extras)}
+    (venv / "install.log").unlink(missing_ok=True)
+    itself = ["--constraint", str(CONSTRAINTS), "--editable", f".[{names}]"]
+    if "engine" in extras:
+        install_with_engine(venv, itself)
+    else:
+        run_pip(venv, itself)
+    record = {"fingerprint": wanted, "extras": sorted(extras), "processor": processor.identity()}
     (venv / "installed.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def install_with_engine(venv: Path, itself: list[str]) -> None:
+    """llama.cpp as it works here, and stardraft with the rest that it needs. Leaves with what to do
+    otherwise.
+    """
+    (venv / "installed.json").unlink(missing_ok=True)  # until it is proved, the environment is not whole
+
+    def try_out(_step: ladder.Step, wheel: Path) -> proof.Proof:
+        run_pip(venv, ["--no-deps", "--force-reinstall", str(wheel)])
+        run_pip(venv, itself)
+        return proof.prove(python_of(venv))
+
+    try:
+        building.require_compiler(os.environ)
+        backend: toolkits.Backend = "metal" if toolkits.toolkit("metal").gpu else "cpu"
+        with Progress() as progress:
+            climbing.first_that_works(
+                [ladder.ladder(backend)],
+                places.cache_folder(),
+                try_out,
+                say=progress.say,
+                on_progress=progress.show,
+            )
+    except EngineBuildError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; the next `make` goes on from here.")
+
+
+class Progress:
+    """How far the build is: a line that is written over on a terminal, a line a minute elsewhere."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+        self._is_shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def say(self, text: str) -> None:
+        self._clear()
+        print(f"  {text}", flush=True)
+
+    def show(self, progress: building.Progress) -> None:
+        line = f"  [{progress.done}/{progress.total}]{building.time_left(progress)}"
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{line}", end="", flush=True)
+            self._is_shown = True
+        elif time.monotonic() - self._told >= HEARTBEAT_S:
+            self._told = time.monotonic()
+            print(line, flush=True)
+
+    def _clear(self) -> None:
+        if self._is_shown:
+            print("\r\x1b[K", end="", flush=True)
+            self._is_shown = False
 
 
 if __name__ == "__main__":

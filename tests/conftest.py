@@ -1,10 +1,12 @@
-"""What every room of the tests may use: a home for the daemon under test."""
+"""What every folder of tests may use: a home for the daemon under test; how a run is ordered and told of."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.home import isolated_home
+
+pytest_plugins = ["tests.support.schedule", "tests.support.costs"]
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 
 from stardraftd.client import DaemonClient
-from stardraftd.engine.messages import Completion, EngineSettings
 from stardraftd.engine_process import EngineProcess
 from stardraftd.paths import builtin_model_path
-from stardraftd.protocol import Done, Figures, Plan, Text
+from stardraftd.protocol.completion import Completion, Done, Figures, Plan, Text
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.editor import editing
 from tests.support.home import isolated_home, processes_of
 

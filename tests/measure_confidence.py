@@ -23,7 +23,7 @@ from typing import Any
 
 from stardraft_lsp.filters import OFF, Around, FilterSettings, Piece, Pipeline, Shown, Thresholds
 from stardraftd.paths import builtin_model_path
-from stardraftd.protocol import Mode
+from stardraftd.protocol.completion import Mode
 
 SHOW = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
 CUT = (0.0, 1e-5, 1e-4, 1e-3, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)

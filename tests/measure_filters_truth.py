@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stardraft_lsp.filters import Around, Pipeline, Shown
-from stardraftd.protocol import Mode
+from stardraftd.protocol.completion import Mode
 
 LANGUAGES = {
     ".py": "python",

@@ -13,10 +13,10 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from stardraftd.engine.line_tokenizer import LineTokenizer
-from stardraftd.engine.llama import LogProbability
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.prompt import PromptBuilder
+from stardraftd.engine.native.llama import LogProbability
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.plan.line_tokenizer import LineTokenizer
+from stardraftd.engine.plan.prompt import PromptBuilder
 from tests.support.engines import loaded_model
 
 SEED = 1

@@ -11,11 +11,12 @@ import io
 import statistics
 import time
 
-from stardraftd.engine import llama
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import N_SEQUENCES, load
-from stardraftd.engine.messages import Completion, CompletionEvent, EngineSettings, Tagged, frame
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import N_SEQUENCES, load
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.completion import Completion, CompletionEvent
+from stardraftd.protocol.engine import EngineSettings, Tagged, frame
 from tests.support.engines import Asked, Wanted
 
 N_TOKENS = 64

@@ -24,14 +24,16 @@ from stardraft_lsp.filters.draft import Draft
 from stardraft_lsp.filters.ends import half_word
 from stardraft_lsp.syntax.lines import is_only_closers, opener_of
 from stardraftd.patterns import IDENTIFIER, Linear, Words, linear
+from tests.support.waiting import seconds
 from tests.test_walls import SOURCES, source_files
 
 USES = {"compile", "search", "match", "fullmatch", "findall", "finditer", "split", "sub", "subn"}
 # Patterns made at run time, by the module and function that make them, and of what.
 MADE_AT_RUN_TIME = {
-    "stardraft_lsp.syntax.lexing": "of the quotes and comment marks of syntax/rules.py; tried below",
-    "stardraft_lsp.filters.brackets": "of comment marks; tried below",
+    "stardraftd.lexing.scanner": "a prefix of lexing/lexis.py's texts; tried below",
+    "stardraftd.lexing.patterns": "of the tables of lexing/lexis.py; tried below",
     "stardraft_lsp.declarations": "one escaped word",
+    "stardraftd.builds.library": "of fixed words around a file's name",
     "stardraftd.models.catalogue": "two parts of a bounded class",
     "stardraftd.setup.uninstall": "patterns of this program's own file names",
     "stardraft_quant.convert.metadata": "of this program's own keys",
@@ -82,7 +84,7 @@ def test_no_text_makes_a_pattern_slow() -> None:
         [sys.executable, "-m", "tests.support.slow_patterns"],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=seconds(150),
         check=True,
         cwd=Path(__file__).parent.parent,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from stardraftd import peer
+from stardraftd.transport import peer
 
 log = logging.getLogger(__name__)
 

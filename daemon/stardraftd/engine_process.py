@@ -1,4 +1,4 @@
-"""One engine process, from its start to its end: frames to it, events from it, and how it died.
+"""One engine process, from its start to its end: frames to it, events from it, its pulse, and how it died.
 
 `EngineProcess` is one life; it is not started twice. Which life follows on which, and when, is the
 supervisor's business.
@@ -8,25 +8,35 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-from stardraftd.engine.messages import (
-    MAX_FRAME_BYTES,
+from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
+from stardraftd.errors import (
+    EngineCrashedError,
+    EngineHungError,
+    EngineLoadError,
+    EngineMissingError,
+    EngineStartError,
+    StardraftError,
+    error_from_code,
+)
+from stardraftd.heartbeat import Hung, Vitals
+from stardraftd.limits import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, SAVE_TIMEOUT_S, Patience
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Failed, Loading, Ping, Pong
+from stardraftd.protocol.engine import (
     Cancel,
     Command,
     Complete,
-    Completion,
-    CompletionEvent,
-    Done,
     EngineEvent,
     EngineSettings,
-    Failed,
     Load,
     Loaded,
     LoadFailed,
-    Loading,
     Save,
     Saved,
     Tagged,
@@ -35,12 +45,13 @@ from stardraftd.engine.messages import (
     event_decoder,
     frame,
 )
-from stardraftd.errors import EngineCrashedError, EngineLoadError, StardraftError, error_from_code
-from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
 
 AGAIN = "It is started again for the next request; what came before is in: stardraft daemon logs"
-CLOSE_TIMEOUT_S = 3.0
-SAVE_TIMEOUT_S = 10.0
+_NATIVE_DEATHS = frozenset(
+    int(getattr(signal, name))
+    for name in ("SIGILL", "SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE")
+    if hasattr(signal, name)
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +60,23 @@ class EngineProcess:
     """A running engine.
 
     Invariant: after the process has ended, every open `complete` has raised EngineCrashedError and
-    every later one does.
+    every later one does. A process that hangs is ended from here, so that the same holds for it.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, on_loading: Callable[[Loading], None]) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        on_loading: Callable[[Loading], None],
+        patience: Patience,
+        load_bytes: int,
+    ) -> None:
         self._process = process
         self._memory_kills = MemoryKills()
         self._on_loading = on_loading
+        self._patience = patience
+        self._vitals = Vitals(patience, load_bytes)
+        self._hung: Hung | None = None
+        self._nonsense = ""
         self._loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._streams: dict[int, asyncio.Queue[CompletionEvent | Warmed | None]] = {}
         self._warms: set[int] = set()
@@ -65,24 +86,42 @@ class EngineProcess:
         self._next_id = 1
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._closing = False
-        self._tasks = [asyncio.create_task(self._read_events()), asyncio.create_task(self._read_stderr())]
+        self._tasks = [
+            asyncio.create_task(self._read_events()),
+            asyncio.create_task(self._read_stderr()),
+            asyncio.create_task(self._watch()),
+        ]
+        self._send(Ping())
 
     @classmethod
-    async def start(cls, on_loading: Callable[[Loading], None]) -> "EngineProcess":
-        """Starts the process, in a group of its own so that a terminal's Ctrl-C does not reach it."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # the daemon's working directory holds nothing to import
-            "-m",
-            "stardraftd.engine",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=1024 * 1024,
-            env=native_environment(os.environ),
-            start_new_session=os.name == "posix",
-        )
-        return cls(process, on_loading)
+    async def start(
+        cls,
+        on_loading: Callable[[Loading], None],
+        *,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+        load_bytes: int = 0,
+        program: Sequence[str] = (),
+    ) -> "EngineProcess":
+        """Starts the process, in a group of its own so that a terminal's Ctrl-C does not reach it.
+
+        load_bytes: the size of the model's file that it is to load. program: by default this installation's
+        engine. Raises EngineMissingError, EngineStartError.
+        """
+        # -P: the daemon's working directory holds nothing to import.
+        program = program or (sys.executable, "-P", "-m", "stardraftd.engine")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *program,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=1024 * 1024,
+                env=native_environment(os.environ),
+                start_new_session=os.name == "posix",
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise _cannot_start(program[0], error) from error
+        return cls(process, on_loading, patience, load_bytes)
 
     @property
     def pid(self) -> int:
@@ -90,7 +129,8 @@ class EngineProcess:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and not self._tasks[0].done()
+        is_judged = self._hung is not None or bool(self._nonsense)
+        return self._process.returncode is None and not is_judged and not self._tasks[0].done()
 
     async def load(self, settings: EngineSettings) -> Loaded:
         """Loads the model. Raises the engine's own error, or EngineCrashedError when it died of it."""
@@ -165,18 +205,60 @@ class EngineProcess:
         with contextlib.suppress(EngineCrashedError):
             self._send(Cancel(request, "superseded" if reason == "superseded" else "cancelled"))
 
-    async def close(self) -> None:
-        """Ends the process: politely by closing its stdin, and by force when that takes too long."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """Ends the process: politely by closing its stdin, and by force when that takes too long.
+
+        at_once: by force from the beginning, as there is nothing that it could lose. One that does not answer
+        pings is not waited for either.
+        """
         self._closing = True
+        self._tasks[2].cancel()
         if self._process.stdin:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), CLOSE_TIMEOUT_S)
+            patience_s = 0.0 if at_once or not self.answers else CLOSE_TIMEOUT_S
+            await asyncio.wait_for(self._process.wait(), patience_s)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self._kill()
             await self._process.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answered one of the last two pings."""
+        return self.alive and self._vitals.silent_s <= 2 * self._patience.tick_s
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether it hung, and was ended for that."""
+        return self._hung is not None
+
+    @property
+    def died_natively(self) -> bool:
+        """Whether native code ended it (SIGILL, SIGSEGV ...): this build of llama.cpp may not run here."""
+        status = self._process.returncode
+        return status is not None and -status in _NATIVE_DEATHS and not self._closing
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def _watch(self) -> None:
+        """Pings the process, and ends it when it hangs: what waits for it is told by `_read_events`."""
+        self._vitals.tick(time.monotonic())
+        while True:
+            await asyncio.sleep(self._patience.tick_s)
+            if not self.alive:
+                return
+            self._hung = self._vitals.tick(time.monotonic())
+            if self._hung is None:
+                with contextlib.suppress(EngineCrashedError):
+                    self._send(Ping())
+            else:
+                log.error(
+                    "the engine hangs and is ended", extra={"engine_pid": self.pid, "how": self._hung.how}
+                )
+                self._kill()
 
     def _send(self, command: Command) -> None:
         stdin = self._process.stdin
@@ -190,11 +272,17 @@ class EngineProcess:
         try:
             while True:
                 size = int.from_bytes(await stream.readexactly(4), "big")
-                if size > MAX_FRAME_BYTES:
-                    break
-                self._dispatch(event_decoder.decode(await stream.readexactly(size)))
+                body = await stream.readexactly(size) if size <= MAX_FRAME_BYTES else b""
+                self._dispatch(event_decoder.decode(body))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
+        except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
+            # What follows cannot be trusted either: another engine answers better.
+            self._nonsense = f"wrote what is no message ({error})"
+            log.error(  # noqa: TRY400 - a sentence, not a traceback
+                "the engine is ended", extra={"engine_pid": self.pid, "how": self._nonsense}
+            )
+            self._kill()
         finally:
             for events in self._streams.values():
                 events.put_nowait(None)
@@ -206,13 +294,19 @@ class EngineProcess:
 
     def _dispatch(self, event: EngineEvent) -> None:
         match event:
+            case Pong():
+                self._vitals.pong(event)
             case Loading():
+                self._vitals.progressed(event.fraction)
                 self._on_loading(event)
-            case Loaded():
+            case Loaded() if not self._loaded.done():
+                self._vitals.loaded()
                 self._loaded.set_result(event)
-            case LoadFailed():
+            case LoadFailed() if not self._loaded.done():
                 self._loaded.set_exception(error_from_code(event.code, event.message, event.hint))
                 self._loaded.exception()
+            case Loaded() | LoadFailed():
+                raise ValueError(f"{type(event).__name__} a second time")
             case Saved():
                 if self._saved is not None and not self._saved.done():
                     self._saved.set_result(event)
@@ -237,13 +331,53 @@ class EngineProcess:
 
     async def _death(self) -> StardraftError:
         """How the process ended, as an error for a person."""
-        status = await self._process.wait()
+        try:
+            status = await asyncio.wait_for(self._process.wait(), CLOSE_TIMEOUT_S)
+        except TimeoutError:  # it closed its end of the pipe, and stays
+            self._kill()
+            status = await self._process.wait()
         await asyncio.wait({self._tasks[1]}, timeout=1)
         if self._closing:
             return EngineCrashedError("The engine was stopped while the request ran.")
+        is_loading = not self._loaded.done() or self._loaded.exception() is not None
+        if self._hung is not None:
+            return _hung_error(self.pid, self._hung, is_loading=is_loading)
+        if self._nonsense:
+            return EngineCrashedError(f"The engine process {self._nonsense} and was ended.", AGAIN)
         died = ending(status, self._stderr, self.pid, self._memory_kills, AGAIN)
-        if not self._loaded.done() or self._loaded.exception():
+        if is_loading:
             return EngineLoadError(
                 died.sentence("The engine process", "while it loaded the model"), died.hint
             )
         return EngineCrashedError(died.sentence("The engine process", "during the request"), died.hint)
+
+
+def _hung_error(pid: int, hung: Hung, *, is_loading: bool) -> StardraftError:
+    """A process that is stopped may be no fault of the model's: another one is tried. Loading that goes no
+    further would go no further again."""
+    if is_loading and not hung.is_silent:
+        return EngineLoadError(
+            f"The engine (pid {pid}) {hung.how} and was ended.",
+            "The disk may hang, or the file is made so that llama.cpp does not come to an end with it: "
+            "`stardraft doctor` looks at both.",
+        )
+    return EngineHungError(
+        f"The engine (pid {pid}) {hung.how} and was ended.",
+        "It is started again for the next request. A computer that is short of memory, or something that "
+        "stops processes, does this; `stardraft daemon logs` has more.",
+    )
+
+
+def _cannot_start(program: str, error: Exception) -> StardraftError:
+    reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    sentence = f"The engine process cannot be started: {program}: {reason}."
+    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+        return EngineMissingError(
+            sentence,
+            "This installation was moved, removed or updated while its daemon ran. Start the new one: "
+            "stardraft daemon restart",
+        )
+    return EngineStartError(
+        sentence,
+        "The computer may be short of memory, processes or open files. The next request tries again.",
+    )

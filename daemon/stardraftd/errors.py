@@ -12,12 +12,17 @@
     ├── EngineError            the engine process could not do its work
     │   ├── EngineMissingError     llama-cpp-python is not installed
     │   ├── EngineBrokenError      this build of llama.cpp does not run here, or computes wrong results
+    │   ├── EngineStartError       the engine process could not be started at all
+    │   ├── EngineBuildError       llama.cpp could not be built, or no build works here
     │   ├── EngineLoadError        llama.cpp refused the model or ran out of memory
     │   └── EngineCrashedError     the engine process died
+    │       └── EngineHungError        it hung, and was ended
     ├── RequestError           the request itself is wrong
     │   └── SecretError            what it would show to the model is secret
     ├── DaemonStartError       the daemon could not be started
-    └── DaemonUnreachableError the daemon did not answer, or went away while answering
+    ├── DaemonFailedError      the daemon ended because a part of it did
+    ├── DaemonUnreachableError there is no daemon, or it went away while answering
+    └── DaemonHungError        there is one, and it does not answer
 
 Each carries a stable `code` (it crosses processes), a sentence that says what happened and where,
 and a `hint`: what a person can do about it. This module imports nothing, so every layer may use it.
@@ -88,12 +93,24 @@ class EngineBrokenError(EngineError):
     code = "engine_broken"
 
 
+class EngineStartError(EngineError):
+    code = "engine_start"
+
+
+class EngineBuildError(EngineError):
+    code = "engine_build"
+
+
 class EngineLoadError(EngineError):
     code = "engine_load"
 
 
 class EngineCrashedError(EngineError):
     code = "engine_crashed"
+
+
+class EngineHungError(EngineCrashedError):
+    code = "engine_hung"
 
 
 class RequestError(StardraftError):
@@ -108,8 +125,16 @@ class DaemonStartError(StardraftError):
     code = "daemon_start"
 
 
+class DaemonFailedError(StardraftError):
+    code = "daemon_failed"
+
+
 class DaemonUnreachableError(StardraftError):
     code = "daemon_unreachable"
+
+
+class DaemonHungError(StardraftError):
+    code = "daemon_hung"
 
 
 def _all_errors(base: type[StardraftError]) -> dict[str, type[StardraftError]]:

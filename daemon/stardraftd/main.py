@@ -22,19 +22,22 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
-from stardraftd import logs
-from stardraftd.activation import Notifier, inherited_socket
+from stardraftd import __version__
 from stardraftd.config import Config, load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.connections import limited_protocol, raise_descriptor_limit
-from stardraftd.endpoint import Listener, has_a_manager, listen, take_over
-from stardraftd.errors import ConfigError, DaemonStartError, PathError, StardraftError
+from stardraftd.errors import ConfigError, DaemonFailedError, DaemonStartError, PathError, StardraftError
+from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry, Store
 from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
-from stardraftd.protocol import ErrorBody, StartReport
+from stardraftd.protocol.http import ErrorBody, StartReport
 from stardraftd.server import build_app, refusing_app
 from stardraftd.service import Service
+from stardraftd.signals import begin_with_plain_signals
+from stardraftd.transport.activation import Notifier, inherited_socket
+from stardraftd.transport.endpoint import Listener, file_identity, has_a_manager, listen, take_over
+from stardraftd.transport.presence import own_record, recorded, remove_record, write_record
 
 log = logging.getLogger("stardraftd.main")  # also when this module is run as __main__
 
@@ -52,6 +55,8 @@ REFUSING_S = 3.0
 def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
     """Serves until stopped. Returns the exit status; raises StardraftError in the foreground only."""
     faulthandler.enable()
+    # Whoever runs it in the foreground may have meant it: `nohup stardraft daemon run`, or a shell's `&`.
+    begin_with_plain_signals(keep=("SIGHUP", "SIGINT") if foreground else ())
     notifier = Notifier(os.environ)
     try:
         handed = inherited_socket()
@@ -60,7 +65,7 @@ def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
             try:
                 return _serve(overrides, taken, notifier, foreground)
             except StardraftError as error:
-                if taken is not None:
+                if taken is not None and not isinstance(error, DaemonFailedError):
                     asyncio.run(_refuse(taken, error))
                 raise
     except StardraftError as error:
@@ -88,6 +93,7 @@ def _serve(overrides: Sequence[str], taken: Listener | None, notifier: Notifier,
             return _left_to_the_manager(foreground)
         listener = taken or listen(config.daemon.transport)
         held.callback(listener.withdraw)
+        held.callback(remove_record)
         daemon = config.daemon
         # What is written to the standard error stream a service manager keeps, without our limits and
         # where others may read it: the log stays in its one place.
@@ -100,6 +106,8 @@ def _serve(overrides: Sequence[str], taken: Listener | None, notifier: Notifier,
             config, overrides, listener, lock, handler, notifier=notifier, foreground=foreground
         )
         asyncio.run(process.serve())
+        if process.problem:
+            raise DaemonFailedError(process.problem, "stardraft daemon logs tells where it went wrong.")
     return EXIT_OK
 
 
@@ -141,6 +149,8 @@ class _Process:
     """One serving daemon.
 
     Invariant: the lock is held for as long as front ends are served here; the place is given up first.
+
+    problem: why it left, if that was not because it was told to: something that must live had ended.
     """
 
     def __init__(
@@ -159,8 +169,10 @@ class _Process:
         self._lock = lock
         self._notifier = notifier
         self._foreground = foreground
-        self._drain = True
         self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()  # running completions are not waited for any longer
+        self._lock_identity = file_identity(lock_path())
+        self.problem = ""
         self._service = Service(
             config=config,
             endpoint=str(listener.endpoint),
@@ -197,48 +209,114 @@ class _Process:
             service.reconfigure(error)
         models_watcher.start()
         log.info("listening", extra={"endpoint": str(self._listener.endpoint), "pid": os.getpid()})
-        serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]))
-        background = [
-            asyncio.create_task(service.run()),
-            asyncio.create_task(service.watch_idleness(HOUSEKEEPING_S)),
-            asyncio.create_task(self._watch_socket()),
+        serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]), name="HTTP server")
+        # Each of them must live: without one of them the daemon would be there, and deaf.
+        vital = [
+            serving,
+            asyncio.create_task(service.scheduler.run(), name="scheduler"),
+            asyncio.create_task(service.prefetcher.run(), name="prefetcher"),
+            asyncio.create_task(service.watch_idleness(HOUSEKEEPING_S), name="watch of idleness"),
+            asyncio.create_task(self._watch_place(), name="watch of the socket"),
         ]
+        for task in vital:
+            task.add_done_callback(self._vital_ended)
+        self._keep_record()
         self._tell_starter()
         try:
             await self._stopping.wait()
-            if self._drain:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(service.scheduler.drained(), service.config.daemon.drain_seconds)
+            await self._drained()
         finally:
             watcher.stop()
             models_watcher.stop()
-            service.changed.close()
-            await service.supervisor.unload()
+            await service.close()
             self._http.should_exit = True
-            await serving
-            for task in background:
+            await asyncio.gather(serving, return_exceptions=True)
+            for task in vital:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await asyncio.gather(*vital, return_exceptions=True)
             log.info("ended", extra={"pid": os.getpid()})
+
+    async def _drained(self) -> None:
+        """Running completions were finished, if they were to be and took no longer than they may."""
+        service = self._service
+        waiting = [
+            asyncio.create_task(service.scheduler.drained()),
+            asyncio.create_task(self._hurry.wait()),
+        ]
+        timeout_s = service.config.daemon.drain_seconds
+        await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _vital_ended(self, task: "asyncio.Task[None]") -> None:
+        """A task that must live has ended: the daemon ends too, and the next request starts one that
+        works."""
+        if self._stopping.is_set():
+            return
+        error = None if task.cancelled() else task.exception()
+        why = f"{type(error).__name__}: {error}" if error else "it returned"
+        self.problem = f"The daemon's {task.get_name()} ended ({why}), so the daemon ends."
+        log.critical(self.problem, exc_info=error)
+        self._service.stop(drain=False)
 
     def _begin_stop(self, drain: bool) -> None:
         """From here on a new daemon may take the place: the file first, then the lock."""
-        self._drain = drain
+        if not drain:
+            self._hurry.set()
+        if self._stopping.is_set():
+            return
         self._notifier.stopping()
         self._listener.withdraw()
         if self._listener.is_managed:
             # Whoever connects from now on waits in the manager's queue, for the next daemon.
             self._http.stop_accepting()
+        remove_record()
         self._lock.release(force=True)
         self._stopping.set()
 
-    async def _watch_socket(self) -> None:
-        """Leaves when front ends no longer find this daemon: its file was removed or replaced."""
+    async def _watch_place(self) -> None:
+        """Leaves when front ends no longer find this daemon: its socket's file was removed or replaced.
+
+        The other two files only say that it is there. Whoever deleted them gets them back.
+        """
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            if not self._listener.in_place and not self._stopping.is_set():
+            if self._stopping.is_set():
+                return
+            if not self._listener.in_place:
                 log.warning("the socket's file is gone or is another's; leaving")
                 self._service.stop(drain=True)
+                return
+            if not self._keep_lock():
+                log.warning("another daemon holds the lock; leaving")
+                self._service.stop(drain=True)
+                return
+            self._keep_record()
+
+    def _keep_lock(self) -> bool:
+        """Locks the lock's file again if somebody deleted or replaced it. False when another daemon was
+        faster."""
+        if file_identity(lock_path(create=False)) == self._lock_identity:
+            return True
+        log.warning("the lock's file is gone; making it again")
+        self._lock.release(force=True)
+        try:
+            self._lock.acquire(timeout=RACE_S)
+        except (filelock.Timeout, OSError):
+            return False
+        self._lock_identity = file_identity(lock_path(create=False))
+        return True
+
+    def _keep_record(self) -> None:
+        """This daemon is on record. That it cannot be written costs a name in a sentence, and nothing
+        else."""
+        found = recorded()
+        if found is None or found.pid != os.getpid():
+            try:
+                write_record(own_record(__version__, sys.prefix))
+            except OSError as error:
+                log.warning("the daemon's record cannot be written", extra={"reason": str(error)})
 
     def _tell_starter(self) -> None:
         self._notifier.ready("serving; what it does says: stardraft daemon logs")
@@ -262,7 +340,7 @@ class _Http(uvicorn.Server):
 
 def _on_signal(loop: asyncio.AbstractEventLoop, name: str, action: Callable[[], None]) -> None:
     number = getattr(signal, name, None)  # there is no SIGHUP on Windows
-    if number is None:
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
         return
     try:
         loop.add_signal_handler(number, action)

@@ -20,7 +20,7 @@ from stardraftd.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.errors import ModelNotFoundError, PathError
 from stardraftd.printable import visible_line
 from stardraftd.prose import counted
-from stardraftd.protocol import PROTOCOL
+from stardraftd.protocol.http import PROTOCOL
 
 __all__ = [
     "builtin_model_path",
@@ -30,6 +30,7 @@ __all__ = [
     "lock_path",
     "log_path",
     "models_dir",
+    "record_path",
     "runtime_dir",
     "socket_path",
     "state_dir",
@@ -130,6 +131,11 @@ def lock_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
     folder shared by several computers must not make their daemons exclude each other.
     """
     return runtime_dir(create) / f"{APP}-{protocol}.lock"
+
+
+def record_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
+    """Where a daemon writes which process it is (`protocol.Record`): beside its lock, and as much its own."""
+    return runtime_dir(create) / f"{APP}-{protocol}.daemon.json"
 
 
 def tilde(path: Path) -> str:

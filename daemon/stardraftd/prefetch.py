@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import Completion, Speeds, Warmed
 from stardraftd.errors import EngineCrashedError, StardraftError
 from stardraftd.power import Power
-from stardraftd.protocol import BackgroundState
+from stardraftd.protocol.completion import Completion, Speeds
+from stardraftd.protocol.engine import Warmed
+from stardraftd.protocol.http import BackgroundState
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +122,10 @@ class Prefetcher:
             wait_s = self._until_next()
             self._wake.clear()
             if wait_s is None or wait_s > 0:
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
                 continue
             engine, (pending, level) = self._engine(), self._next()
             assert engine is not None
@@ -167,6 +170,10 @@ class Prefetcher:
             return
         except StardraftError as error:
             log.warning("background work failed: %s", error)
+            pending.done = pending.max_level
+            return
+        except Exception:
+            log.exception("background work failed in a way that was not foreseen")
             pending.done = pending.max_level
             return
         finally:

@@ -1,7 +1,7 @@
 """The daemon's side of a proof: no model is loaded with a build of llama.cpp before it has a good verdict.
 
 A remembered verdict is a matter of milliseconds. Without one (a new build, another processor) the proof runs
-in a process of its own, `python -m stardraftd.verdict`, so that the daemon goes on serving, and can end it.
+in a process of its own, `python -m stardraftd.proof.verdict`, so that the daemon goes on serving, and can end it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from stardraftd.errors import EngineMissingError
-from stardraftd.verdict import Verdict, build_id, processor_id, recall
+from stardraftd.proof.verdict import Verdict, build_id, processor_id, recall
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class EngineProof:
             sys.executable,
             "-P",
             "-m",
-            "stardraftd.verdict",
+            "stardraftd.proof.verdict",
             "--json",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -3,11 +3,13 @@
 A front end submits a `Job` and reads its events. A newer request for the same document of the same front
 end takes the older one's place at once, inside the matrix multiplication if need be. A few requests of
 different front ends run side by side, a decode each in turn; beyond that, the front end that was served
-longest ago is next. Background work (`prefetch`) has what time is left. When the engine dies under a request
-that has shown nothing yet, the request is run once more and nobody notices.
+longest ago is next. A request that still waits for its writer's next key takes nobody's turn. Background work
+(`prefetch`) has what time is left. When the engine dies under a request that has shown nothing yet, the
+request is run once more and nobody notices.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -16,20 +18,30 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import Completion, CompletionEvent, Loading
 from stardraftd.engine_process import EngineProcess
-from stardraftd.errors import EngineCrashedError, StardraftError
+from stardraftd.errors import DaemonUnreachableError, EngineCrashedError, StardraftError
+from stardraftd.limits import MAX_PAUSING, MAX_SIDE_BY_SIDE
 from stardraftd.prefetch import Prefetcher
 from stardraftd.prose import counted
-from stardraftd.protocol import Done, Failed, Figures, FinishReason, Notice, Plan, StreamEvent, Text
+from stardraftd.protocol.completion import (
+    Completion,
+    CompletionEvent,
+    Done,
+    Failed,
+    Figures,
+    FinishReason,
+    Loading,
+    Plan,
+    Text,
+)
+from stardraftd.protocol.http import Notice, StreamEvent
 from stardraftd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+INTERNAL = Failed("internal", "The daemon failed at this request.", "`stardraft daemon logs` tells where.")
 # A request under which the engine died this often is not run again.
 MAX_CRASHES_PER_REQUEST = 3
-# Each takes its turn at every decode, so more of them make every one slower.
-MAX_SIDE_BY_SIDE = 4
 
 
 class Job:
@@ -44,6 +56,11 @@ class Job:
         self.placement: tuple[EngineProcess, int] | None = None  # where it runs, and under which id
         self.ended = asyncio.Event()
         self._events: asyncio.Queue[StreamEvent] = asyncio.Queue()
+
+    @property
+    def pause_left_s(self) -> float:
+        """How long it still waits for the next key; 0 when it may decode."""
+        return max(0.0, self.completion.pause_ms / 1000 - (time.perf_counter() - self.submitted))
 
     def put(self, event: StreamEvent) -> None:
         if self.ended.is_set():
@@ -131,17 +148,41 @@ class Scheduler:
                     self._waiting.remove(job)
                     self._running[job] = asyncio.create_task(self._serve_one(job))
                     self._changed.notify()
-                await self._wake.wait()
+                pauses_s = [job.pause_left_s for job in self._waiting if job.pause_left_s > 0]
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(pauses_s, default=None)):
+                        await self._wake.wait()
         finally:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
+    def close(self) -> None:
+        """The daemon leaves now: whoever waits or is being served is told so."""
+        for job in [*self._waiting, *self._running]:
+            job.unwanted = job.unwanted or "cancelled"
+            self._end(
+                job,
+                Failed(
+                    DaemonUnreachableError.code,
+                    "The daemon was stopped during the request.",
+                    "The next request starts it again.",
+                ),
+            )
+        self._waiting.clear()
+
     def _next(self) -> Job | None:
         """The waiting job whose turn it is; None when none may start now."""
         busy = {job.client for job in self._running if not job.unwanted}
-        ready = [job for job in self._waiting if job.client not in busy]
-        if not ready or len(self._running) >= MAX_SIDE_BY_SIDE:
+        n_pausing = sum(job.pause_left_s > 0 for job in self._running)
+        has_turn = len(self._running) - n_pausing < MAX_SIDE_BY_SIDE
+        may_pause = n_pausing < MAX_PAUSING
+        ready = [
+            job
+            for job in self._waiting
+            if job.client not in busy and (may_pause if job.pause_left_s > 0 else has_turn)
+        ]
+        if not ready:
             return None
         if self._running and self._supervisor.current is None:
             return None  # a new engine is needed, and starting it would end the one that others still use
@@ -173,7 +214,7 @@ class Scheduler:
             try:
                 await self._attempt(job)
             except EngineCrashedError as error:
-                await self._supervisor.crashed()
+                self._supervisor.crashed()
                 fingerprint = hash(msgspec.msgpack.encode(job.completion))
                 self._crashes[fingerprint] += 1
                 first_time = self._crashes[fingerprint] == 1
@@ -187,14 +228,7 @@ class Scheduler:
                 self._end(job, Failed(error.code, error.message, error.hint))
             except Exception:
                 log.exception("a request failed in a way that was not foreseen")
-                self._end(
-                    job,
-                    Failed(
-                        "internal",
-                        "The daemon failed at this request.",
-                        "`stardraft daemon logs` tells where.",
-                    ),
-                )
+                self._end(job, INTERNAL)
 
     async def _attempt(self, job: Job) -> None:
         if self._crashes[hash(msgspec.msgpack.encode(job.completion))] >= MAX_CRASHES_PER_REQUEST:
@@ -203,6 +237,7 @@ class Scheduler:
                 "Please report it, with `stardraft daemon logs`.",
             )
         engine = await self._supervisor.ready()
+        self._wake.set()  # who waited for the model to be loaded may run beside this one
         if job.ended.is_set():
             return  # it was cancelled while the model was loaded
         if self._supervisor.warnings != self._told:
@@ -215,7 +250,8 @@ class Scheduler:
             job.placement = (engine, request)
 
         try:
-            async for event in engine.complete(job.completion, started):
+            completion = msgspec.structs.replace(job.completion, pause_ms=job.pause_left_s * 1000)
+            async for event in engine.complete(completion, started):
                 self._pass_on(job, event, queue_ms)
         finally:
             job.placement = None

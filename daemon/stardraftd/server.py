@@ -18,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.endpoint import LOOPBACK, Endpoint
 from stardraftd.errors import RequestError, StardraftError
-from stardraftd.protocol import (
+from stardraftd.limits import MAX_BODY_BYTES
+from stardraftd.protocol.http import (
     CompletionRequest,
     ErrorBody,
     Hello,
@@ -31,8 +31,8 @@ from stardraftd.protocol import (
     request_decoder,
     stop_decoder,
 )
+from stardraftd.transport.endpoint import LOOPBACK, Endpoint
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
 NDJSON = "application/x-ndjson"
 
 T = TypeVar("T")
@@ -172,7 +172,7 @@ def _decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise RequestError(f"The request is not as it must be: {error}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The request is not JSON: {error}.") from error
 
 

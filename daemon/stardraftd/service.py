@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -16,29 +17,30 @@ from dataclasses import dataclass, field
 import msgspec
 import psutil
 
-from stardraftd import __version__, logs
+from stardraftd import __version__
 from stardraftd.broadcast import Broadcast
-from stardraftd.config import Config, ModelConfig
-from stardraftd.engine.messages import Completion, EngineSettings
-from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.config import CompletionConfig, Config, ModelConfig
+from stardraftd.errors import ConfigError, EngineError, StardraftError
+from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
 from stardraftd.power import Power
 from stardraftd.prefetch import Prefetcher
 from stardraftd.privacy.guard import refuse_chunks, refuse_document
-from stardraftd.protocol import (
+from stardraftd.proof.verdict import engine_works
+from stardraftd.protocol.completion import Completion, Failed, Loading
+from stardraftd.protocol.engine import EngineSettings
+from stardraftd.protocol.http import (
     PROTOCOL,
     CompletionRequest,
-    Failed,
     Hello,
-    Loading,
     Notice,
     Ready,
     Status,
     StreamEvent,
     Warming,
 )
-from stardraftd.scheduler import Scheduler
+from stardraftd.scheduler import INTERNAL, Scheduler
 from stardraftd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -84,7 +86,21 @@ class Service:
     # --- what front ends ask for -----------------------------------------------------------------
 
     def hello(self) -> Hello:
-        return Hello(protocol=PROTOCOL, version=__version__, pid=os.getpid())
+        return Hello(
+            protocol=PROTOCOL,
+            version=__version__,
+            pid=os.getpid(),
+            prefix=sys.prefix,
+            engine_build=self.supervisor.engine_build,
+            can_load=self.can_load,
+        )
+
+    @property
+    def can_load(self) -> bool | None:
+        """Whether this installation's engine can load a model: as was seen, or else as is known of its
+        build."""
+        seen = self.supervisor.can_load
+        return engine_works() if seen is None else seen
 
     def complete(self, request: CompletionRequest) -> AsyncIterator[StreamEvent]:
         """Runs a completion once its events are asked for. Closing the iterator cancels it.
@@ -118,12 +134,6 @@ class Service:
         self._last_seen = time.monotonic()
         return Warming(accepted=True)
 
-    async def run(self) -> None:
-        """Serves requests, and works ahead between them, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.scheduler.run())
-            tasks.create_task(self.prefetcher.run())
-
     async def load(self) -> AsyncIterator[StreamEvent]:
         """Loads the model; Loading events, then Ready with warnings before it, or Failed."""
         events: asyncio.Queue[Loading | None] = asyncio.Queue()
@@ -143,18 +153,31 @@ class Service:
                 yield Notice(warning, "`stardraft doctor` shows what this build of llama.cpp can use.")
             if self.supervisor.model:
                 yield Ready(self.supervisor.model)
+            else:  # it was loaded, and let go again before this was read
+                yield Failed(
+                    EngineError.code, "The model was unloaded again at once.", "The next request loads it."
+                )
         except StardraftError as error:
             yield Failed(error.code, error.message, error.hint)
+        except Exception:
+            log.exception("loading failed in a way that was not foreseen")
+            yield INTERNAL
         finally:
             # A front end that no longer waits does not stop the load: the next one wants it too.
             forget()
             self._last_seen = time.monotonic()
 
     def stop(self, *, drain: bool) -> None:
-        """Begins to leave. New requests are refused from now on."""
-        if not self.draining:
+        """Begins to leave. New requests are refused from now on. Asked again without `drain`, it hurries."""
+        if not self.draining or not drain:
             self.draining = True
             self.on_stop(drain)
+
+    async def close(self) -> None:
+        """Ends what still runs, and the engine, for good."""
+        self.changed.close()
+        self.scheduler.close()
+        await self.supervisor.close()
 
     def status(self) -> Status:
         supervisor, scheduler = self.supervisor, self.scheduler
@@ -163,6 +186,10 @@ class Service:
             self.config_problem,
             f"{failure.message} {failure.hint}".strip() if failure else "",
             "The model from before still serves." if supervisor.is_replaced else "",
+            f"The engine (pid {supervisor.engine_pid}) does not answer at the moment. If it stays so it is "
+            "ended, and another one started."
+            if supervisor.is_silent
+            else "",
             *supervisor.warnings,
             self.log_handler.problem or "",
         )
@@ -170,6 +197,10 @@ class Service:
             version=__version__,
             protocol=PROTOCOL,
             pid=os.getpid(),
+            prefix=sys.prefix,
+            engine_build=self.supervisor.engine_build,
+            can_load=self.can_load,
+            engine_hangs=supervisor.hangs,
             uptime_s=round(time.monotonic() - self._started, 3),
             endpoint=self.endpoint,
             engine=supervisor.state,
@@ -244,25 +275,7 @@ class Service:
         """What the engine is asked for. Raises SecretError: nothing gets past here to a model."""
         refuse_document(request.document, request.path, request.prefix + request.suffix)
         refuse_chunks(request.chunks)
-        defaults = self.config.completion
-        given = {name: value for name in _DEFAULTED if (value := getattr(request, name)) is not None}
-        completion = Completion(
-            document=f"{request.client}\n{request.document}",
-            path=request.path,
-            prefix=request.prefix.replace("\r\n", "\n"),
-            suffix=request.suffix.replace("\r\n", "\n"),
-            repository=request.repository,
-            chunks=request.chunks,
-            layout=defaults.layout,
-            max_tokens=defaults.max_tokens,
-            temperature=defaults.temperature,
-            top_k=defaults.top_k,
-            top_p=defaults.top_p,
-            seed=defaults.seed,
-            target_ms=defaults.target_ms,
-            pause_ms=request.pause_ms,
-        )
-        return msgspec.structs.replace(completion, **given)
+        return completion_of(request, self.config.completion)
 
     # --- the two clocks --------------------------------------------------------------------------
 
@@ -285,6 +298,29 @@ class Service:
                 log.info("leaving: idle")
                 self.stop(drain=True)
                 return
+
+
+def completion_of(request: CompletionRequest, defaults: CompletionConfig) -> Completion:
+    """What the engine is asked: the request, with the configured defaults for what it leaves open."""
+    given = {name: value for name in _DEFAULTED if (value := getattr(request, name)) is not None}
+    completion = Completion(
+        document=f"{request.client}\n{request.document}",
+        path=request.path,
+        language=request.language,
+        prefix=request.prefix.replace("\r\n", "\n"),
+        suffix=request.suffix.replace("\r\n", "\n"),
+        repository=request.repository,
+        chunks=request.chunks,
+        layout=defaults.layout,
+        max_tokens=defaults.max_tokens,
+        temperature=defaults.temperature,
+        top_k=defaults.top_k,
+        top_p=defaults.top_p,
+        seed=defaults.seed,
+        target_ms=defaults.target_ms,
+        pause_ms=request.pause_ms,
+    )
+    return msgspec.structs.replace(completion, **given)
 
 
 def engine_settings(model: ModelConfig) -> EngineSettings:

@@ -6,10 +6,14 @@ settings are no longer those it was started with. In that case, where memory has
 is loaded beside the old one, which serves until then; one that cannot be loaded leaves the old one in place.
 
                        ready()                  Loaded
-    unloaded ─────────────────────────► loading ───────► ready ──┐ died: started again by the next
+    unloaded ─────────────────────────► loading ───────► ready ──┐ died or hung: started again by the next
        ▲  ▲                                │ LoadFailed    │  ▲  │ ready(), later and later if it
-       │  └──────── unload() ──────────────┼───────────────┘  └──┘ keeps dying (backing_off)
+       │  └──────── unload() ──────────────┴───────────────┘  └──┘ keeps dying (backing_off)
        └── settings or file changed ── failed
+
+What takes long (loading, waiting out a back-off, ending an engine) are tasks of their own, which whoever
+needs their outcome waits for. No lock is held meanwhile: state changes between two awaits, and `unload` and
+`close` can end any of these tasks at any time.
 """
 
 import asyncio
@@ -22,11 +26,22 @@ from pathlib import Path
 import psutil
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import EngineSettings, Loaded, Loading, ModelInfo, Speeds
 from stardraftd.engine_process import EngineProcess
-from stardraftd.errors import EngineCrashedError, StardraftError
+from stardraftd.errors import (
+    DaemonUnreachableError,
+    EngineBrokenError,
+    EngineCrashedError,
+    EngineHungError,
+    EngineMissingError,
+    StardraftError,
+)
+from stardraftd.limits import Patience
+from stardraftd.model_file import fits_into_memory, signature_of, size_bytes
+from stardraftd.proof.verdict import engine_build
 from stardraftd.prose import counted
-from stardraftd.protocol import EngineState, Successor
+from stardraftd.protocol.completion import Loading, ModelInfo, Speeds
+from stardraftd.protocol.engine import EngineSettings, Loaded
+from stardraftd.protocol.http import EngineState, Successor
 from stardraftd.proving import EngineProof
 
 log = logging.getLogger(__name__)
@@ -36,32 +51,38 @@ MAX_BACK_OFF_S = 60.0
 PATIENCE_S = 5.0
 # After a refused load, the same file with the same settings is tried again only this much later.
 RETRY_LOAD_AFTER_S = 20.0
-# What an engine takes beside its file, at most: KV cache (0.7 GB for 8,192 cells of a 15B), buffers, Python.
-BESIDE_BYTES = 1_500_000_000
-BESIDE_FACTOR = 1.1
 
 
 class Supervisor:
     """Keeps at most one engine process.
 
-    Invariant: `_process` is set only while it is alive or its death has not been noticed yet; `ready`
-    notices. All methods are called on one event loop.
+    Invariants: `_process` is set only while it is alive or its death has not been noticed yet; `ready`
+    notices. `_starting` loads an engine only while there is none, and `_ending` has let the last one go.
+    All methods are called on one event loop.
     """
 
-    def __init__(self, settings: EngineSettings, changed: Broadcast) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        changed: Broadcast,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+    ) -> None:
         self._settings = settings
         self._changed = changed
         self._proof = EngineProof(changed.notify)
+        self._patience = patience
         self._process: EngineProcess | None = None
         self._started_with: EngineSettings | None = None
-        self._lock = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._crashes = 0  # in a row, without a completion in between
         self._not_before = 0.0
         self._failure: tuple[StardraftError, object, float] | None = None
         self._listeners: list[Callable[[Loading], None]] = []
         self._succession: asyncio.Task[None] | None = None
         self._refused: EngineSettings | None = None  # the successor could not be loaded; the old one serves
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()  # engines that end their requests beside a successor
+        self._ending: set[asyncio.Task[None]] = set()  # engines that end: another one has room after that
         self._loaded_signature: object = None
         self._outdated = False  # the model's file is another by now, and there was no room to load it beside
         self._successor_fraction = 0.0
@@ -70,6 +91,9 @@ class Supervisor:
         self.speeds: Speeds | None = None
         self.loading_fraction: float | None = None
         self.restarts = 0
+        self.hangs = 0  # of the restarts
+        self.can_load: bool | None = None
+        self.engine_build = engine_build()  # of the engine that was loaded last
         self.last_used = time.monotonic()
 
     @property
@@ -121,6 +145,11 @@ class Supervisor:
         return self.current is not None and self._refused == self._settings
 
     @property
+    def is_silent(self) -> bool:
+        """Whether there is an engine that has not answered lately; if it stays so it is ended."""
+        return self._process is not None and self._process.alive and not self._process.answers
+
+    @property
     def engine_pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.alive else None
 
@@ -145,7 +174,7 @@ class Supervisor:
 
     def file_may_have_changed(self) -> None:
         """A model file came, went or changed. If it is the one that runs or failed, it is loaded anew."""
-        signature = _signature(self._settings)
+        signature = signature_of(self._settings)
         failed_with = self._failure[1] if self._failure else None
         if (
             signature not in (self._loaded_signature, failed_with)
@@ -170,7 +199,7 @@ class Supervisor:
     @property
     def _is_wanted(self) -> bool:
         """Whether the engine that runs has the wanted settings, and the file as it is now."""
-        return self._started_with == self._settings and self._loaded_signature == _signature(self._settings)
+        return self._started_with == self._settings and self._loaded_signature == signature_of(self._settings)
 
     async def settled(self) -> None:
         """An engine as it is configured is there. Raises what prevents that, like `ready`."""
@@ -185,60 +214,92 @@ class Supervisor:
 
         Raises what prevents it: ModelError, EngineMissingError, EngineLoadError, EngineCrashedError.
         """
-        while self._succession is not None and not (self._process and self._process.alive):
-            await asyncio.wait({self._succession})
-        async with self._lock:
+        while True:
+            if self._is_closed:
+                raise DaemonUnreachableError(
+                    "The daemon was stopped while the request waited.", "The next request starts it again."
+                )
             self.last_used = time.monotonic()
             if self._process is not None and not self._process.alive:
-                await self._bury()
+                self._bury()
             if self._process is not None and not self._may_serve:
                 log.info("engine settings changed; starting anew")
-                await self._let_go()
-            if self._process is None:
-                self._refuse_known_failure()
-                await self._wait_out_back_off()
-                await self._start()
-            assert self._process is not None
-            return self._process
+                self._let_go()
+            if self._process is not None:
+                return self._process
+            if self._succession is not None:
+                await asyncio.wait({self._succession})
+                continue
+            if self._starting is None:
+                self._starting = asyncio.create_task(self._start())
+                self._starting.add_done_callback(_seen)
+            # Not awaited itself: whoever gives up waiting does not end what others wait for, and a load that
+            # `unload` ended is no cancellation of theirs.
+            starting = self._starting
+            await asyncio.wait({starting})
+            if not starting.cancelled():
+                starting.result()
 
     def succeeded(self) -> None:
         """A completion ended well: the engine works, past crashes are forgiven."""
         self._crashes = 0
         self.last_used = time.monotonic()
 
-    async def crashed(self) -> None:
+    def crashed(self) -> None:
         """Whoever used the engine saw it die."""
-        async with self._lock:
-            if self._process is not None and not self._process.alive:
-                await self._bury()
+        if self._process is not None and not self._process.alive:
+            self._bury()
 
     async def unload(self) -> None:
-        """Ends the engine process, so that all its memory goes back."""
-        if self._succession is not None:
-            self._succession.cancel()
-            await asyncio.gather(self._succession, return_exceptions=True)
-        async with self._lock:
-            await self._let_go()
-        for task in self._retiring:
+        """Ends the engine process, so that all its memory goes back. What is being loaded is given up."""
+        tasks = [task for task in (self._succession, self._starting, *self._retiring) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        self._let_go()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._ended()
+
+    async def close(self) -> None:
+        """`unload`, for good: no engine is started after this."""
+        self._is_closed = True
+        await self.unload()
+
+    async def _ended(self) -> None:
+        """Waits until the engines that are being ended are gone."""
+        while self._ending:
+            await asyncio.wait(self._ending)
 
     async def _start(self) -> None:
-        settings = self._settings
-        self.loading_fraction = 0.0
-        self._changed.notify()
+        """The task that has an engine loaded. Raises what prevents it."""
         try:
+            await self._ended()
+            self._refuse_known_failure()
+            await self._wait_out_back_off()
+            settings = self._settings
+            self.loading_fraction = 0.0
+            self._changed.notify()
             self._take(settings, *await self._load(settings, self._report_loading))
         finally:
+            self._starting = None
             self.loading_fraction = None
             self._changed.notify()
 
     async def _load(
         self, settings: EngineSettings, on_loading: Callable[[Loading], None]
     ) -> tuple[EngineProcess, Loaded, object]:
+        """`_load_once`; an engine that was stopped meanwhile says nothing of the model: another one is
+        tried."""
+        try:
+            return await self._load_once(settings, on_loading)
+        except EngineHungError:
+            return await self._load_once(settings, on_loading)
+
+    async def _load_once(
+        self, settings: EngineSettings, on_loading: Callable[[Loading], None]
+    ) -> tuple[EngineProcess, Loaded, object]:
         """A new engine with the model loaded, and the signature of the file that was loaded."""
         # Of the file that is about to be tried, not of one put there meanwhile.
-        signature = _signature(settings)
+        signature, build = signature_of(settings), engine_build()
         self._failure = None
         process: EngineProcess | None = None
         try:
@@ -246,20 +307,31 @@ class Supervisor:
             await self._proof.require(
                 settings.gpu_layers, lambda: on_loading(Loading(name, 0.0, checking=True))
             )
-            process = await EngineProcess.start(on_loading)
-            return process, await process.load(settings), signature
+            process = await EngineProcess.start(
+                on_loading, patience=self._patience, load_bytes=size_bytes(settings)
+            )
+            loaded = await process.load(settings)
         except StardraftError as error:
             log.error(  # noqa: TRY400 - a sentence, not a traceback
                 "engine failed to load", extra={"code": error.code, "reason": error.message}
             )
             self._failure = (error, signature, time.monotonic())
+            if isinstance(error, EngineHungError):
+                self.restarts += 1
+                self.hangs += 1
+            if isinstance(error, EngineMissingError | EngineBrokenError) or (
+                process is not None and process.died_natively
+            ):
+                self.can_load = False
             if process is not None:
-                await process.close()
+                await process.close(at_once=True)
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             if process is not None:
-                await process.close()
+                await process.close(at_once=True)
             raise
+        self.can_load, self.engine_build = True, build
+        return process, loaded, signature
 
     def _take(
         self, settings: EngineSettings, process: EngineProcess, loaded: Loaded, signature: object
@@ -287,11 +359,7 @@ class Supervisor:
         on_cpu = self.model is not None and self.model.gpu_layers == 0
         if not on_cpu or self._settings.gpu_layers not in (0, self._started_with.gpu_layers):
             return False
-        try:
-            size_bytes = Path(self._settings.model_path).stat().st_size
-        except OSError:
-            size_bytes = 0  # the engine says what is wrong with the file
-        return bool(psutil.virtual_memory().available > size_bytes * BESIDE_FACTOR + BESIDE_BYTES)
+        return fits_into_memory(self._settings)
 
     async def _succeed(self, settings: EngineSettings) -> None:
         """Loads an engine beside the one that serves, and lets it take over."""
@@ -305,13 +373,8 @@ class Supervisor:
 
         try:
             process, loaded, signature = await self._load(settings, report)
-            try:
-                async with self._lock:
-                    old, started_with = self._process, self._started_with
-                    self._take(settings, process, loaded, signature)
-            except asyncio.CancelledError:  # yet other settings came while it waited
-                await process.close()
-                raise
+            old, started_with = self._process, self._started_with
+            self._take(settings, process, loaded, signature)
             if old is not None:
                 task = asyncio.create_task(self._retire(old, started_with))
                 self._retiring.add(task)
@@ -339,27 +402,35 @@ class Supervisor:
         for listener in list(self._listeners):
             listener(event)
 
-    async def _bury(self) -> None:
-        """The engine died by itself."""
+    def _bury(self) -> None:
+        """The engine died by itself, or hung and was ended."""
         assert self._process is not None
-        await self._let_go()
+        self.hangs += self._process.is_hung
+        self._let_go()
         delay = 0.0 if self._crashes == 0 else min(2.0 ** (self._crashes - 1), MAX_BACK_OFF_S)
         self._crashes += 1
         self.restarts += 1
         self._not_before = time.monotonic() + delay
         log.error("engine died", extra={"crashes_in_a_row": self._crashes, "back_off_s": delay})
 
-    async def _let_go(self) -> None:
+    def _let_go(self) -> None:
+        """The engine serves no longer; `_ending` ends it."""
         if self._process is None:
             return
         process, self._process = self._process, None
         self.model, self.warnings, self.speeds = None, (), None
-        await self._close(process, self._started_with)
+        task = asyncio.create_task(self._close(process, self._started_with))
+        self._ending.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, ending: "asyncio.Task[None]") -> None:
+        """An engine's process has ended: only now is its memory free, and is that told."""
+        self._ending.discard(ending)
         self._changed.notify()
 
     async def _close(self, process: EngineProcess, settings: EngineSettings | None) -> None:
         """Ends an engine, after it has saved what it read of open files."""
-        if process.alive and settings is not None and settings.saved_bytes > 0:
+        if process.answers and settings is not None and settings.saved_bytes > 0:
             saved = await process.save()
             if saved is not None and saved.n_sequences:
                 log.info(
@@ -373,7 +444,7 @@ class Supervisor:
         if self._failure is None:
             return
         error, signature, moment = self._failure
-        if signature == _signature(self._settings) and time.monotonic() - moment < RETRY_LOAD_AFTER_S:
+        if signature == signature_of(self._settings) and time.monotonic() - moment < RETRY_LOAD_AFTER_S:
             raise error
 
     async def _wait_out_back_off(self) -> None:
@@ -390,10 +461,7 @@ class Supervisor:
         await asyncio.sleep(wait_s)
 
 
-def _signature(settings: EngineSettings) -> object:
-    """What a failed load depends on: settings, and the file as it is."""
-    try:
-        info = Path(settings.model_path).stat()
-    except OSError:
-        return (settings, None)
-    return (settings, (info.st_ino, info.st_size, info.st_mtime_ns))
+def _seen(task: "asyncio.Task[None]") -> None:
+    """Nobody may be waiting any more for what it raised; the status tells it all the same."""
+    if not task.cancelled():
+        task.exception()

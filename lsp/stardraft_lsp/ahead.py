@@ -17,7 +17,7 @@ from stardraft_lsp.question import Question, request_for, window_of
 from stardraft_lsp.session import Session
 from stardraft_lsp.syntax.languages import language_of
 from stardraft_lsp.warming import Warmer
-from stardraftd.protocol import CompletionRequest
+from stardraftd.protocol.http import CompletionRequest
 
 # Whether a document may be sent is found out in milliseconds, but on a very busy computer, and not at all
 # from a disk that does not answer. Editors ask only once for a key: better late than never.

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from stardraft_lsp.filters import Around, Draft
 from stardraft_lsp.syntax.amount import Wanted, reconsidered
 from stardraft_lsp.syntax.place import Place
-from stardraft_lsp.syntax.scope_end import by_indentation, end_so_far, scope_end
+from stardraft_lsp.syntax.scope_end import block_at, end_so_far, scope_end
 from stardraft_lsp.syntax.trees import Snapshot
+from stardraftd.lexing.blocks import BlockPlace, block_end
 
 # For one parse of the document with the lines that came; there is one for each of them.
 TREE_MS = 2.0
@@ -29,6 +30,7 @@ class BlockEnd:
         self._place = place
         self._wanted = wanted
         self._find_snapshot = snapshot
+        self._block: BlockPlace | None = None
         self._found: Snapshot | None = None
         self._seen: tuple[str, int | None] = ("", None)
 
@@ -45,16 +47,16 @@ class BlockEnd:
         return self._so_far(draft, around)
 
     def _so_far(self, draft: Draft, around: Around) -> Draft:
-        found = by_indentation(self._place, draft.text, around.suffix)
+        if self._block is None:
+            self._block = block_at(self._place, around.suffix)
+        found = block_end(self._block, draft.text, is_whole=False)
         n_whole = draft.text.rfind("\n") + 1
         by_syntax = self._by_tree(draft.text[:n_whole]) if n_whole else None
         if by_syntax is not None and draft.text[by_syntax:n_whole].strip():
             return draft.cut(min(by_syntax, found.n_characters), "scope")
         if found.is_final:
             return draft.cut(found.n_characters, "scope")
-        # The last line may be the first one behind the block: it is shown when that is known.
-        as_whole = by_indentation(self._place, draft.text, around.suffix, is_whole=True).n_characters
-        return draft.held(n_whole) if n_whole and as_whole < n_whole else draft
+        return draft.held(found.n_characters)  # its last line may be the first one after the block
 
     def _by_tree(self, lines: str) -> int | None:
         if self._seen[0] != lines:

@@ -20,7 +20,7 @@ from stardraft_lsp.context.definitions import names_near
 from stardraft_lsp.context.finding import Declared
 from stardraft_lsp.context.reading import local_path
 from stardraft_lsp.dialects import read_range
-from stardraft_lsp.dialects.plain import plain, plain_object, text_of
+from stardraft_lsp.dialects.plain import object_of, text_of
 from stardraft_lsp.documents import Document
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,6 @@ PATIENCE_S, PAUSE_S = 2.0, 30.0
 # How far around the cursor a name's place is looked for, in characters.
 _REACH = 4000
 _MAX_DOCUMENTS = 64
-
-
-def can_declare(capabilities: Any) -> bool:
-    """Whether a client's `capabilities` say that it answers."""
-    experimental = plain_object(plain_object(capabilities).get("experimental"))
-    return plain_object(experimental.get("stardraft")).get("declarations") is True
 
 
 @dataclass(frozen=True)
@@ -156,19 +150,15 @@ class Declarations:
 
 def read_declarations(names: Sequence[str], raw: Any) -> tuple[Declared | None, ...]:
     """A client's answer; what cannot be read is declared nowhere."""
-    found = plain(raw)
-    if not isinstance(found, list) or len(found) != len(names):
+    if not isinstance(raw, list) or len(raw) != len(names):
         return (None,) * len(names)
-    return tuple(_declared(name, one) for name, one in zip(names, found, strict=True))
+    return tuple(_declared(name, one) for name, one in zip(names, raw, strict=True))
 
 
 def _declared(name: str, raw: Any) -> Declared | None:
-    place = raw if isinstance(raw, dict) else {}
+    place = object_of(raw)
     span = read_range(place.get("range"))
-    try:
-        path = local_path(text_of(place.get("uri")))
-    except ValueError:  # no URI at all
-        return None
+    path = local_path(text_of(place.get("uri")))
     return Declared(name, path, span[0].line) if path and span is not None else None
 
 

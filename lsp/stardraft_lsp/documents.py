@@ -5,10 +5,12 @@ LSP and editors do not, and every position after such a character would be off.
 """
 
 import re
-from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stardraft_lsp.positions import Encoding, index_of_unit, units
+from stardraft_lsp.pieces import Pieces
+from stardraft_lsp.positions import Encoding
+from stardraft_lsp.stats.edits import Edit, edit_between
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -30,69 +32,83 @@ class Change:
     end: Position | None = None
 
 
+@dataclass(frozen=True)
+class Applied:
+    """A change as it was carried out: the edit, the line where it begins, and how many LFs it took out."""
+
+    edit: Edit
+    line: int
+    n_line_feeds: int
+    is_whole: bool = False
+
+    @property
+    def cursor(self) -> int | None:
+        """Where the cursor probably is: behind the new text; None when all of the text is new."""
+        return None if self.is_whole else self.edit.start + len(self.edit.text)
+
+
 class Document:
     """An open text document.
 
-    Invariant: `_starts` holds the offset of every line's beginning in `text`, in order; the first is 0.
+    version: counts its changes from the editor's first number; clients leave theirs out, or repeat it.
+    answered_version: the one that was there when a completion list was asked for that has been answered;
+    the first, when none has.
     """
 
     def __init__(self, uri: str, language: str, version: int, text: str, encoding: Encoding) -> None:
         self.uri = uri
         self.language = language
-        self.version = version
-        self.text = text
+        self.version = self.answered_version = version
         self._encoding = encoding
-        self._starts = _line_starts(text)
+        self._pieces = Pieces(text, encoding)
+
+    @property
+    def text(self) -> str:
+        return self._pieces.text
 
     @property
     def n_lines(self) -> int:
-        return len(self._starts)
-
-    def line(self, number: int) -> str:
-        """A line without its line end; "" past the last one."""
-        if not 0 <= number < len(self._starts):
-            return ""
-        end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self.text)
-        return self.text[self._starts[number] : end].rstrip("\r\n")
+        return self._pieces.n_lines
 
     def offset(self, position: Position) -> int:
         """The index in `text` of a position; one past a line's end is its end, past the last line the end."""
-        if position.line >= len(self._starts):
-            return len(self.text)
-        if position.line < 0:
-            return 0
-        line = self.line(position.line)
-        return self._starts[position.line] + index_of_unit(line, position.character, self._encoding)
+        return self._pieces.offset(self._pieces.place(position.line, position.character))
 
     def position(self, offset: int) -> Position:
         """The position of an index in `text`."""
-        line = bisect_right(self._starts, offset) - 1
-        return Position(line, units(self.text[self._starts[line] : offset], self._encoding))
+        return Position(*self._pieces.position(self._pieces.place_of(offset)))
 
     def line_end(self) -> str:
         """The line end that this document uses: that of its first line, LF in a document of one line."""
         found = _LINE_END.search(self.text)
         return found.group() if found else "\n"
 
-    def apply(self, change: Change) -> int | None:
-        """Takes over one change of the editor's. The offset behind its text; None for a new whole text."""
+    def apply(self, changes: Sequence[Change]) -> list[Applied]:
+        """Takes over changes of the editor's, in their order; each is about the text after those before.
+
+        What stands before a whole new text is left out: nothing of it remains.
+        """
+        self.version += 1
+        whole = [i for i, change in enumerate(changes) if change.start is None or change.end is None]
+        return [self._apply(change) for change in changes[whole[-1] if whole else 0 :]]
+
+    def _apply(self, change: Change) -> Applied:
+        pieces = self._pieces
         if change.start is None or change.end is None:
-            self.text = change.text
-            self._starts = _line_starts(change.text)
-            return None
-        start, end = sorted((self.offset(change.start), self.offset(change.end)))
-        first = max(bisect_right(self._starts, start) - 2, 0)  # the line before: its CR may meet an LF
-        last = bisect_right(self._starts, end) - 1
-        after = self._starts[last + 1] if last + 1 < len(self._starts) else len(self.text)
-        delta = len(change.text) - (end - start)
-        self.text = self.text[:start] + change.text + self.text[end:]
-        base = self._starts[first]
-        between = [base + offset for offset in _line_starts(self.text[base : after + delta])]
-        if last + 1 < len(self._starts) and between[-1] == after + delta:
-            between.pop()  # the line after the changed ones begins there; it is in the rest
-        self._starts[first:] = between + [offset + delta for offset in self._starts[last + 1 :]]
-        return start + len(change.text)
-
-
-def _line_starts(text: str) -> list[int]:
-    return [0, *(found.end() for found in _LINE_END.finditer(text))]
+            edit = edit_between(pieces.text, change.text)
+            start, end = pieces.place_of(edit.start), pieces.place_of(edit.end)
+            applied = Applied(
+                edit, pieces.line_of(start), pieces.between(start, end).count("\n"), is_whole=True
+            )
+            self._pieces = Pieces(change.text, self._encoding)
+            return applied
+        start, end = sorted(
+            pieces.place(position.line, position.character) for position in (change.start, change.end)
+        )
+        removed = pieces.between(start, end)
+        offset = pieces.offset(start)
+        applied = Applied(
+            Edit(offset, offset + len(removed), change.text), pieces.line_of(start), removed.count("\n")
+        )
+        pieces.replace(start, end, change.text)
+        return applied

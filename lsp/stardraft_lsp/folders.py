@@ -1,12 +1,10 @@
 """Where a document stands in the editor's workspace: its path and repository, as the model sees them."""
 
-import re
-import sys
 from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
-_WINDOWS_DRIVE = re.compile(r"/[A-Za-z]:")
+from stardraft_lsp.uris import split_uri
+
 _MAX_PLACES = 256
 
 
@@ -65,11 +63,7 @@ class Folders:
 
 
 def _location(uri: str) -> _Location:
-    # Not pygls's `to_fs_path`: that takes a semicolon for the end of the path.
-    parts = urlsplit(uri)
-    path = unquote(parts.path)
-    if parts.scheme != "file":  # untitled:, vscode-notebook-cell:, vscode-vfs://github
-        return _Location(f"{parts.scheme}://{parts.netloc}", PurePosixPath(path))
-    if sys.platform == "win32" and _WINDOWS_DRIVE.match(path):
-        path = path[1:]
-    return _Location(f"file://{parts.netloc}", PurePath(path))
+    found = split_uri(uri)
+    # Others: untitled:, vscode-notebook-cell:, vscode-vfs://github
+    path = PurePath(found.path) if found.scheme == "file" else PurePosixPath(found.path)
+    return _Location(f"{found.scheme}://{found.host}", path)

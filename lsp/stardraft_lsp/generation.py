@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from stardraft_lsp.question import SUPERSEDED, Answer, Question, n_candidates, wants_only_sure
 from stardraft_lsp.typed import Typed, possibly_typed, typed_between
-from stardraftd.protocol import CompletionRequest
+from stardraftd.protocol.http import CompletionRequest
 
 
 @dataclass(frozen=True, eq=False)

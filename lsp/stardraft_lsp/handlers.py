@@ -10,19 +10,29 @@ from typing import Any
 
 import msgspec
 from lsprotocol import types
-from pygls.exceptions import JsonRpcInvalidParams
-from pygls.uris import from_fs_path, to_fs_path
 
 from stardraft_lsp import dialects, results
-from stardraft_lsp.context.known import Edit as LineEdit
+from stardraft_lsp.client_info import ClientInfo, read_folders
+from stardraft_lsp.context.reading import local_path
 from stardraft_lsp.context.telling import figures
-from stardraft_lsp.documents import Change, Document, Position
+from stardraft_lsp.dialects import ACCEPT_COMMAND
+from stardraft_lsp.dialects.plain import BadParams, within
+from stardraft_lsp.dialects.shapes import read_invoked
+from stardraft_lsp.documents import Document
 from stardraft_lsp.question import SUPERSEDED, Answer
-from stardraft_lsp.requests import BadParams, InlineParams, read_inline_params, sends_legacy_trigger
+from stardraft_lsp.requests import (
+    InlineParams,
+    read_changed,
+    read_inline_params,
+    read_opened,
+    read_place,
+    read_uri,
+    read_watched,
+    sends_legacy_trigger,
+)
 from stardraft_lsp.server import STATUS, Ask, StardraftServer
 from stardraft_lsp.settings import PROJECT_FILE
 from stardraft_lsp.settings.editor_settings import SECTION
-from stardraft_lsp.stats.edits import Edit, edit_between
 
 log = logging.getLogger(__name__)
 
@@ -32,57 +42,51 @@ LLM_TRIES = 3
 SNOOZE, SWITCH = "stardraft/snooze", "stardraft/switch"
 
 
-def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
-    ls.take_options(params.initialization_options)
-    for folder in params.workspace_folders or []:
+def initialize(ls: StardraftServer, client: ClientInfo) -> None:
+    ls.take_options(client.options)
+    for folder in client.folders:
         ls.folders.add(folder.uri, folder.name)
-    root = params.root_uri or (params.root_path and from_fs_path(params.root_path))
-    if root and not params.workspace_folders:
-        ls.folders.add(root)
-    text_document = params.capabilities.text_document
-    if text_document is None or text_document.inline_completion is None:
+    if not client.has_inline_completion:
         # Only without ghost text: an editor that has both would show every suggestion twice.
         ls.feature(
             types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
         )(completion)
-    client = params.client_info.name if params.client_info else "editor"
-    ls.client_name = f"{client}-{params.process_id or id(ls)}"
 
 
-def initialized(ls: StardraftServer, _params: types.InitializedParams) -> None:
-    ls.open_session(ls.client_name)
-    ls.soon(_ask_settings(ls))
+def initialized(ls: StardraftServer, _params: Any) -> None:
+    if ls.open_session():
+        ls.soon(_ask_settings(ls))
 
 
 async def _ask_settings(ls: StardraftServer) -> None:
     """Asks the editor for its settings, if it can be asked."""
-    workspace = ls.client_capabilities.workspace
-    if workspace is None or not workspace.configuration:
+    if not ls.client.has_settings:
         return
     item = types.ConfigurationItem(section=SECTION)
     found = await ls.workspace_configuration_async(types.ConfigurationParams(items=[item]))
-    ls.take_editor_settings(_plain(found[0]) if found else None)
+    ls.take_editor_settings(found[0] if isinstance(found, list) and found else None)
 
 
-async def did_change_configuration(ls: StardraftServer, params: types.DidChangeConfigurationParams) -> None:
-    settings = _plain(params.settings)
-    if isinstance(settings, dict) and settings.get(SECTION) is not None:
+async def did_change_configuration(ls: StardraftServer, params: Any) -> None:
+    settings = within(params, "settings")
+    if within(settings, SECTION) is not None:
         ls.take_editor_settings(settings)
     else:
         await _ask_settings(ls)
 
 
-async def did_change_files(ls: StardraftServer, params: types.DidChangeWatchedFilesParams) -> None:
-    paths = [path for change in params.changes if (path := to_fs_path(change.uri))]
-    ls.context.files_changed(paths)
-    for change in params.changes:
-        if change.uri.endswith(f"/{PROJECT_FILE}"):
-            await ls.load_projects(change.uri)
+async def did_change_files(ls: StardraftServer, params: Any) -> None:
+    uris = list(read_watched(params))
+    ls.context.files_changed([path for uri in uris if (path := local_path(uri))])
+    for uri in uris:
+        if uri.endswith(f"/{PROJECT_FILE}"):
+            await ls.load_projects(uri)
 
 
-async def did_save(ls: StardraftServer, params: types.DidSaveTextDocumentParams) -> None:
-    if params.text_document.uri.endswith(f"/{PROJECT_FILE}"):
-        await ls.load_projects(params.text_document.uri)
+async def did_save(ls: StardraftServer, params: Any) -> None:
+    uri = read_uri(params)
+    if uri.endswith(f"/{PROJECT_FILE}"):
+        await ls.load_projects(uri)
 
 
 def did_show(ls: StardraftServer, params: Any) -> None:
@@ -106,16 +110,16 @@ def did_focus(ls: StardraftServer, params: Any) -> None:
         ls.context.document_viewed(document.uri, 0)
 
 
-def accepted(ls: StardraftServer, identity: str = "") -> None:
+def execute_command(ls: StardraftServer, params: Any) -> None:
     """The command of an item: the editor runs it after the item was accepted."""
+    identity = dialects.read_accept_command(params)
+    if identity is None:
+        raise BadParams(f"the one command is {ACCEPT_COMMAND}, with a suggestion's identity")
     ls.recorder.accepted(identity)
 
 
 async def llm_completions(ls: StardraftServer, params: Any) -> Any:
-    try:
-        request = dialects.read_completions_request(params)
-    except BadParams as error:
-        raise JsonRpcInvalidParams(message=f"llm-ls/getCompletions: {error}.") from error
+    request = dialects.read_completions_request(params)
     document = ls.documents.get(request.uri)
     if document is None:
         ls.board.note("unknown_document")
@@ -146,92 +150,60 @@ def llm_rejected(ls: StardraftServer, params: Any) -> None:
 
 def snooze(ls: StardraftServer, params: Any) -> None:
     """`stardraft/snooze {minutes}`: no suggestions for so long; 0 ends it."""
-    minutes = getattr(params, "minutes", 60)
+    minutes = 60 if within(params, "minutes") is None else params["minutes"]
     if not isinstance(minutes, int | float) or not 0 <= minutes <= 7 * 24 * 60:
-        raise JsonRpcInvalidParams(message=f"{SNOOZE}: minutes is not a number from 0 to 10080.")
+        raise BadParams("minutes is not a number from 0 to 10080")
     ls.snooze(minutes)
 
 
 def switch(ls: StardraftServer, params: Any) -> None:
     """`stardraft/switch {enabled}`: suggestions on or off in this editor."""
-    enabled = getattr(params, "enabled", None)
+    enabled = within(params, "enabled")
     if not isinstance(enabled, bool):
-        raise JsonRpcInvalidParams(message=f"{SWITCH}: enabled is not true or false.")
+        raise BadParams("enabled is not true or false")
     ls.switch_editor(is_on=enabled)
 
 
-def _plain(found: Any) -> Any:
-    """What pygls makes of settings, as dictionaries and lists again."""
-    if hasattr(found, "_asdict"):
-        return {key: _plain(value) for key, value in found._asdict().items()}
-    if isinstance(found, dict):
-        return {key: _plain(value) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(value) for value in found]
-    return found
-
-
-async def shutdown(ls: StardraftServer, _params: None) -> None:
+async def shutdown(ls: StardraftServer, _params: Any) -> None:
     await ls.close_session()
-    ls.was_shut_down = True
 
 
-def did_open(ls: StardraftServer, params: types.DidOpenTextDocumentParams) -> None:
-    item = params.text_document
-    ls.open_document(Document(item.uri, item.language_id, item.version, item.text, _encoding(ls)))
-
-
-def did_change(ls: StardraftServer, params: types.DidChangeTextDocumentParams) -> None:
-    document = ls.documents.get(params.text_document.uri)
-    if document is None:
-        log.warning("change of a document that was not opened", extra={"uri": params.text_document.uri})
+def did_open(ls: StardraftServer, params: Any) -> None:
+    opened = read_opened(params)
+    if opened is None:
+        log.warning("a document without a URI was opened")
         return
-    if ls.ahead is not None:
-        ls.ahead.changing(document.uri)
-    offset = None
-    for change in params.content_changes:
-        offset = _apply(ls, document, _change(change))
-    document.version = params.text_document.version
-    if ls.ahead is not None:
-        ls.ahead.changed(document, offset)
+    ls.open_session()  # some clients never send `initialized`
+    ls.open_document(Document(opened.uri, opened.language, opened.version, opened.text, ls.client.encoding))
 
 
-def did_close(ls: StardraftServer, params: types.DidCloseTextDocumentParams) -> None:
-    ls.forget_document(params.text_document.uri)
-
-
-def _apply(ls: StardraftServer, document: Document, change: Change) -> int | None:
-    """Takes over one change; the offset behind it, None for a whole new text."""
-    before = document.text
-    if change.start is None or change.end is None:
-        offset = document.apply(change)
-        edit = edit_between(before, document.text)
+def did_change(ls: StardraftServer, params: Any) -> None:
+    changed = read_changed(params)
+    document = ls.documents.get(changed.uri) if changed is not None else None
+    if changed is None or document is None:
+        log.warning("a change of a document that is not open")
+    elif changed.changes is None:
+        log.warning("a change that cannot be read: its document is left alone until it is opened again")
+        ls.forget_document(document.uri)
     else:
-        start, end = sorted((document.offset(change.start), document.offset(change.end)))
-        offset = document.apply(change)
-        edit = Edit(start, end, change.text)
-    ls.recorder.edited(document.uri, edit)
-    lines = LineEdit(
-        document.position(edit.start).line, before.count("\n", edit.start, edit.end), edit.text.count("\n")
-    )
-    ls.context.document_changed(document.uri, document.text, lines)
-    return offset
+        ls.change_document(document, changed.changes)
 
 
-def did_change_folders(ls: StardraftServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    for folder in params.event.removed:
+def did_close(ls: StardraftServer, params: Any) -> None:
+    ls.forget_document(read_uri(params))
+
+
+def did_change_folders(ls: StardraftServer, params: Any) -> None:
+    for folder in read_folders(within(params, "event", "removed")):
         ls.folders.remove(folder.uri)
-    for folder in params.event.added:
+    for folder in read_folders(within(params, "event", "added")):
         ls.folders.add(folder.uri, folder.name)
     ls.take_folders()
 
 
 async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineCompletionList | None:
     ls.legacy_trigger = ls.legacy_trigger or sends_legacy_trigger(raw)
-    try:
-        params = read_inline_params(raw, legacy_trigger=ls.legacy_trigger)
-    except BadParams as error:
-        raise JsonRpcInvalidParams(message=f"textDocument/inlineCompletion: {error}.") from error
+    params = read_inline_params(raw, legacy_trigger=ls.legacy_trigger)
     document = ls.documents.get(params.uri)
     if document is None:
         ls.board.note("unknown_document")
@@ -249,17 +221,22 @@ def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
     return {**report, "index": figures(ls.context.status)}
 
 
-async def completion(ls: StardraftServer, params: types.CompletionParams) -> types.CompletionList | None:
+async def completion(ls: StardraftServer, params: Any) -> types.CompletionList | None:
     """`textDocument/completion`, registered for clients without inline completion."""
-    document = ls.documents.get(params.text_document.uri)
+    uri, position = read_place(params)
+    document = ls.documents.get(uri)
     if document is None:
         ls.board.note("unknown_document")
         return types.CompletionList(is_incomplete=False, items=[])
-    offset = document.offset(Position(params.position.line, params.position.character))
-    invoked = bool(params.context and params.context.trigger_kind == types.CompletionTriggerKind.Invoked)
+    offset = document.offset(position)
+    # Editors send "invoked" for every identifier that is typed, too: only where nothing was typed since the
+    # last answer has somebody asked for one.
+    version, is_untouched = document.version, document.version == document.answered_version
+    invoked = is_untouched and read_invoked(within(params, "context"), counts_from_zero=False)[0]
     answer = await ls.suggest(document, offset, Ask(invoked=invoked))
     if answer.reason == "superseded":
         return None
+    document.answered_version = version
     return results.completion_list(document, offset, answer.texts)
 
 
@@ -287,22 +264,6 @@ def _inline_ask(ls: StardraftServer, document: Document, offset: int, params: In
     )
 
 
-def _encoding(ls: StardraftServer) -> Any:
-    return str(ls.server_capabilities.position_encoding or "utf-16")
-
-
-def _change(change: types.TextDocumentContentChangeEvent) -> Change:
-    if isinstance(change, types.TextDocumentContentChangePartial):
-        span = change.range
-        return Change(
-            change.text,
-            Position(span.start.line, span.start.character),
-            Position(span.end.line, span.end.character),
-        )
-    return Change(change.text)
-
-
-COMMANDS = {dialects.ACCEPT_COMMAND: accepted}
 _HANDLERS: tuple[tuple[str, Any, Any], ...] = (
     (types.INITIALIZE, initialize, None),
     (types.INITIALIZED, initialized, None),
@@ -315,6 +276,7 @@ _HANDLERS: tuple[tuple[str, Any, Any], ...] = (
     (types.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
     (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, did_change_files, None),
     (types.TEXT_DOCUMENT_DID_SAVE, did_save, None),
+    (types.WORKSPACE_EXECUTE_COMMAND, execute_command, types.ExecuteCommandOptions([ACCEPT_COMMAND])),
     (STATUS, status, None),
     (SNOOZE, snooze, None),
     (SWITCH, switch, None),
@@ -332,6 +294,4 @@ def build_server(overrides: Sequence[str] = ()) -> StardraftServer:
     server = StardraftServer(overrides)
     for method, handler, method_options in _HANDLERS:
         server.feature(method, method_options)(handler)
-    for name, command in COMMANDS.items():
-        server.command(name)(command)
     return server

@@ -15,11 +15,12 @@ from stardraft_lsp.syntax.amount import Wanted, amount_at, reconsidered
 from stardraft_lsp.syntax.check import breaks_without, rank
 from stardraft_lsp.syntax.gates import Gate, GateSettings, gate_at
 from stardraft_lsp.syntax.languages import language_of
-from stardraft_lsp.syntax.lines import indent_of
 from stardraft_lsp.syntax.place import Place, place_at
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot, Trees
 from stardraftd.config import EditorConfig
-from stardraftd.protocol import CompletionRequest, Mode
+from stardraftd.lexing.columns import indent_of
+from stardraftd.protocol.completion import Mode
+from stardraftd.protocol.http import CompletionRequest
 
 # On the way of a question. What does not end in it goes on when it has been answered; until then the tree
 # from before the key, with its positions moved, is good enough.
@@ -93,7 +94,7 @@ class Judge:
         if wanted.amount != "block" or wanted.max_lines < 2:
             return None
         behind = question.text[question.offset + line.replaces :]
-        if _has_body(judged.place.indent, behind):
+        if _has_body(judged.place, behind):
             return None
         offset = question.offset + len(line.text)
         text = question.text[: question.offset] + line.text + behind
@@ -151,8 +152,8 @@ def _language(question: Question) -> str:
     return language_of(question.language, question.place.path)
 
 
-def _has_body(indent: int, behind: str) -> bool:
+def _has_body(place: Place, behind: str) -> bool:
     """Whether the next line with something on it is indented deeper than the cursor's, in columns."""
     below = behind[:4000].partition("\n")[2]
     first = next((line for line in below.split("\n") if line.strip()), "")
-    return bool(first) and indent_of(first) > indent
+    return bool(first) and indent_of(first, place.tab) > place.indent

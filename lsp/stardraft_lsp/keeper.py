@@ -9,7 +9,8 @@ from typing import Protocol
 from stardraft_lsp.status import StatusBoard
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
-from stardraftd.protocol import Failed, Loading, Notice, Ready, Status
+from stardraftd.protocol.completion import Failed, Loading
+from stardraftd.protocol.http import Notice, Ready, Status
 
 MAX_BACK_OFF_S = 30.0
 

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stardraft_lsp.log_lines import FewAlike, OneLine, log_uncaught
+
 LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -27,13 +29,11 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
     handler = (
         logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
     )
-    logging.basicConfig(
-        handlers=[handler],
-        level=LEVELS[log_level],
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
-    # pygls logs every message with its text at info: somebody's source, which is for no log.
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.addFilter(FewAlike())
+    logging.basicConfig(handlers=[handler], level=LEVELS[log_level], force=True)
+    log_uncaught()
+    # pygls logs what it sends with its text at info: somebody's source, which is for no log.
     for library in ("pygls", "httpx"):
         logging.getLogger(library).setLevel(max(LEVELS[log_level], logging.WARNING))
     # httpx imports a command line of its own where rich and click are installed: 6 MB for nothing.

@@ -7,10 +7,11 @@ from stardraft_lsp.context.window import Window, window
 from stardraft_lsp.folders import Place
 from stardraft_lsp.status import Silence
 from stardraftd.config import EditorConfig
-from stardraftd.protocol import CompletionRequest, ContextChunk, Mode
+from stardraftd.protocol.completion import ContextChunk, Mode
+from stardraftd.protocol.http import CompletionRequest
 
 # What the daemon takes at most, in characters (stardraftd.protocol).
-MAX_DOCUMENT, MAX_PATH, MAX_REPOSITORY = 4096, 4096, 512
+MAX_DOCUMENT, MAX_PATH, MAX_LANGUAGE, MAX_REPOSITORY = 4096, 4096, 256, 512
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def request_for(question: Question, mode: Mode = "line") -> CompletionRequest:
     return CompletionRequest(
         document=_identity(question.uri),
         path=question.place.path[-MAX_PATH:],
+        language=question.language[:MAX_LANGUAGE],
         repository=question.place.repository[:MAX_REPOSITORY],
         prefix=around.prefix,
         suffix=around.suffix,

@@ -5,8 +5,10 @@ their own ends. Where indentation is the block, it is right within the body that
 when only tabs took the place of spaces. Anywhere else it would be a guess, and the model is asked.
 """
 
-from stardraft_lsp.syntax.lines import columns, indent_of, last_code_line, opener_of
+from stardraft_lsp.syntax.lines import last_code_line, opener_of
 from stardraft_lsp.syntax.rules import rules_of
+from stardraftd.lexing.columns import columns, indent_of, tab_width
+from stardraftd.lexing.words import words_of
 
 
 def reindented(text: str, before: str, now: str, language: str) -> str | None:
@@ -42,12 +44,17 @@ def _taken_apart(prefix: str) -> tuple[str, str, str]:
 
 
 def _is_right(head: str, old: str, new: str, language: str) -> bool:
-    rules = rules_of(language)
-    if not rules.is_indented:
-        return bool(rules.scopes) and rules.has_braces
-    if columns(old) == columns(new):
+    words = words_of(language)
+    if not words.is_indented:
+        return bool(rules_of(language).scopes) and words.has_braces
+    tab = tab_width(head)
+    if columns(old, tab) == columns(new, tab):
         return True
     above, _ = last_code_line(head, len(head), language)
-    outer = indent_of(head[head.rstrip().rfind("\n") + 1 :])
+    outer = indent_of(head[head.rstrip().rfind("\n") + 1 :], tab)
     is_opened = bool(opener_of(above, language, is_whole=True))
-    return is_opened and head.rstrip().endswith(above.strip()) and min(columns(old), columns(new)) > outer
+    return (
+        is_opened
+        and head.rstrip().endswith(above.strip())
+        and min(columns(old, tab), columns(new, tab)) > outer
+    )

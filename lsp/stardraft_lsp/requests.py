@@ -1,20 +1,17 @@
-"""Inline completion's parameters as real clients send them, which is not always as the protocol says.
+"""Parameters of the protocol's own messages as real clients send them, which is not always as it says.
 
 Clients on vscode-languageclient 9 send trigger kinds 0 and 1 instead of 1 and 2, leave `context` out, or
-send ranges as arrays of two positions. A request is read here from plain JSON: what is odd is accepted,
-what is missing raises `BadParams`, which is answered; nothing goes unanswered.
+send ranges as arrays of two positions; others leave out versions, languages and zeros. All is read here from
+plain JSON: what is odd is accepted; what a request cannot do without raises `BadParams`, which is answered.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import attrs
-
-from stardraft_lsp.documents import Position
-
-
-class BadParams(Exception):  # noqa: N818 - becomes an InvalidParams answer
-    """What of the parameters cannot be used, in a sentence."""
+from stardraft_lsp.dialects.plain import BadParams, count_of, list_of, object_of, text_of, within
+from stardraft_lsp.dialects.shapes import read_invoked, read_position, read_range
+from stardraft_lsp.documents import Change, Position
 
 
 @dataclass(frozen=True)
@@ -35,58 +32,108 @@ class InlineParams:
     partial_result_token: int | str | None = None
 
 
-@attrs.define
-class InlineRequest:
-    """The request message; pygls hands `params` on as they came."""
+@dataclass(frozen=True)
+class Opened:
+    """A document that was opened. language: "" when that is not said."""
 
-    id: int | str
-    params: Any
-    method: str = "textDocument/inlineCompletion"
-    jsonrpc: str = "2.0"
+    uri: str
+    language: str
+    version: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """changes: None when what changed cannot be understood: the document's text is not known any more."""
+
+    uri: str
+    changes: tuple[Change, ...] | None
+
+
+def read_uri(raw: Any) -> str:
+    """`textDocument.uri`; "" when there is none."""
+    return text_of(within(raw, "textDocument", "uri"))
+
+
+def read_opened(raw: Any) -> Opened | None:
+    """The parameters of `didOpen`; None when they do not name a document."""
+    item = object_of(within(raw, "textDocument"))
+    uri = read_uri(raw)
+    if not uri:
+        return None
+    return Opened(
+        uri, text_of(item.get("languageId")), count_of(item.get("version")) or 0, text_of(item.get("text"))
+    )
+
+
+def read_changed(raw: Any) -> Changed | None:
+    """The parameters of `didChange`; None when they do not name a document."""
+    uri = read_uri(raw)
+    if not uri:
+        return None
+    found = within(raw, "contentChanges")
+    if isinstance(found, dict):  # one change, and an empty Lua table
+        found = [found] if found else []
+    if not isinstance(found, list):
+        return Changed(uri, None)
+    changes = tuple(_change(one) for one in found)
+    is_understood = all(change is not None for change in changes)
+    return Changed(uri, tuple(change for change in changes if change is not None) if is_understood else None)
+
+
+def _change(raw: Any) -> Change | None:
+    if not isinstance(raw, dict):
+        return None
+    text = raw.get("text")
+    if raw.get("range") is None:
+        return Change(text) if isinstance(text, str) else None
+    span = read_range(raw["range"])
+    if span is None or not isinstance(text, str | None):
+        return None
+    return Change(text or "", *span)
+
+
+def read_watched(raw: Any) -> Iterator[str]:
+    """The URIs of `didChangeWatchedFiles`."""
+    for change in list_of(within(raw, "changes")):
+        uri = text_of(within(change, "uri"))
+        if uri:
+            yield uri
 
 
 def read_inline_params(raw: Any, *, legacy_trigger: bool = False) -> InlineParams:
     """`legacy_trigger`: this client has sent trigger kind 0, so 0 is invoked and 1 automatic."""
-    if not isinstance(raw, dict):
-        raise BadParams("the parameters are not an object")
-    document = raw.get("textDocument")
-    uri = document.get("uri") if isinstance(document, dict) else None
-    if not isinstance(uri, str):
-        raise BadParams("textDocument.uri is missing")
-    context = raw.get("context")
-    context = context if isinstance(context, dict) else {}
+    uri, position = read_place(raw)
+    context = object_of(raw["context"]) if "context" in raw else {}
     token = raw.get("partialResultToken")
     return InlineParams(
         uri=uri,
-        position=_position(raw.get("position"), "position"),
-        invoked=context.get("triggerKind") == (0 if legacy_trigger else 1),
+        position=position,
+        invoked=read_invoked(context, counts_from_zero=legacy_trigger)[0],
         selected=_selected(context.get("selectedCompletionInfo")),
-        partial_result_token=token if isinstance(token, int | str) else None,
+        partial_result_token=token if isinstance(token, int | str) and not isinstance(token, bool) else None,
     )
 
 
 def sends_legacy_trigger(raw: Any) -> bool:
     """Whether this request gives its client away as one that counts trigger kinds from 0."""
-    context = raw.get("context") if isinstance(raw, dict) else None
-    return isinstance(context, dict) and context.get("triggerKind") == 0
+    return read_invoked(within(raw, "context"), counts_from_zero=False)[1]
+
+
+def read_place(raw: Any) -> tuple[str, Position]:
+    """The document and the position of a request. Raises BadParams."""
+    if not isinstance(raw, dict):
+        raise BadParams("the parameters are not an object")
+    uri = read_uri(raw)
+    if not uri:
+        raise BadParams("textDocument.uri is missing")
+    position = read_position(raw.get("position"))
+    if position is None:
+        raise BadParams("position is not a position with line and character from 0 up")
+    return uri, position
 
 
 def _selected(raw: Any) -> Selected | None:
-    if not isinstance(raw, dict) or not isinstance(raw.get("text"), str):
-        return None
-    span = raw.get("range")
-    if isinstance(span, list) and len(span) == 2:
-        start, end = span
-    elif isinstance(span, dict):
-        start, end = span.get("start"), span.get("end")
-    else:
-        return None
-    return Selected(_position(start, "range.start"), _position(end, "range.end"), raw["text"])
-
-
-def _position(raw: Any, name: str) -> Position:
-    line = raw.get("line") if isinstance(raw, dict) else None
-    character = raw.get("character") if isinstance(raw, dict) else None
-    if not isinstance(line, int) or not isinstance(character, int) or line < 0 or character < 0:
-        raise BadParams(f"{name} is not a position with line and character from 0 up")
-    return Position(line, character)
+    span = read_range(within(raw, "range"))
+    text = within(raw, "text")
+    return Selected(*span, text) if span is not None and isinstance(text, str) else None

@@ -10,6 +10,8 @@ from stardraft_lsp.requests import Selected
 from stardraftd.patterns import linear
 
 _WORD_BEFORE = linear(r"\w+$")
+_BACKTICKS = linear(r"`+")
+_NO_INFO = linear(r"[\s`]+")  # a fence's first line takes neither
 _LABEL_LENGTH = 60
 
 
@@ -72,7 +74,7 @@ def _entry(document: Document, offset: int, placed: Placed, rank: int) -> types.
         label=shown[:_LABEL_LENGTH] + more,
         kind=types.CompletionItemKind.Text,
         detail="stardraft",
-        documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{language}\n{word}{text}\n```"),
+        documentation=types.MarkupContent(types.MarkupKind.Markdown, _code_block(language, word + text)),
         filter_text=whole.partition("\n")[0].rstrip() or whole,
         sort_text=f"~{rank}",
         insert_text_format=types.InsertTextFormat.PlainText,
@@ -82,6 +84,12 @@ def _entry(document: Document, offset: int, placed: Placed, rank: int) -> types.
             new_text=whole,
         ),
     )
+
+
+def _code_block(language: str, code: str) -> str:
+    """Code in Markdown, whatever stands in it: the fence is longer than any run of backticks there."""
+    fence = "`" * max([3, *(len(run[0]) + 1 for run in _BACKTICKS.finditer(code))])
+    return f"{fence}{_NO_INFO.sub('', language)}\n{code}\n{fence}"
 
 
 def _with_line_ends(text: str, document: Document) -> str:

@@ -20,16 +20,18 @@ from pygls.protocol import default_converter
 
 from stardraft_lsp import options
 from stardraft_lsp.ahead import Ahead, checked
+from stardraft_lsp.client_info import ClientInfo
 from stardraft_lsp.context.finding import Declared
 from stardraft_lsp.context.known import ContextStatus
+from stardraft_lsp.context.known import Edit as LineEdit
 from stardraft_lsp.context.outlining import SyntaxOutliner
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.context.syntax_chunking import SyntaxChunker
 from stardraft_lsp.context.telling import sentence
-from stardraft_lsp.declarations import Declarations, can_declare
+from stardraft_lsp.declarations import Declarations
 from stardraft_lsp.dialects import write_status
-from stardraft_lsp.documents import Document
+from stardraft_lsp.documents import Change, Document
 from stardraft_lsp.folders import Folders
 from stardraft_lsp.keeper import Keeper
 from stardraft_lsp.progress import EditorProgress
@@ -45,11 +47,11 @@ from stardraft_lsp.warming import Warmer
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.config import Config, EditorConfig, load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.paths import config_path
 from stardraftd.printable import visible
-from stardraftd.protocol import Notice
+from stardraftd.protocol.http import Notice
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ STATUS = "stardraft/status"
 
 class StardraftServer(LanguageServer):
     """The server of one editor. Its state is here; `session` is set when the editor has initialised it."""
+
+    protocol: Protocol
 
     def __init__(self, overrides: Sequence[str] = ()) -> None:
         super().__init__(
@@ -71,9 +75,7 @@ class StardraftServer(LanguageServer):
         self.folders = Folders()
         self.overrides: tuple[str, ...] = tuple(overrides)
         self.legacy_trigger = False
-        self.client_name = "editor"
         self.board = StatusBoard(self.send_status, self.show_error)
-        self.was_shut_down = False
         self.speaks_copilot = False
         self.settings = Settings(EditorConfig(), self.folders)
         self.recorder = Recorder(stats_path(), text_of=self._text_of, enabled=False)
@@ -98,8 +100,21 @@ class StardraftServer(LanguageServer):
         except ConfigError as error:
             self.board.tell(error)
 
-    def open_session(self, client_name: str) -> None:
-        """Reads the configuration and connects to the daemon in the background."""
+    @property
+    def client(self) -> ClientInfo:
+        """The editor, as it introduced itself."""
+        return self.protocol.client
+
+    @property
+    def was_shut_down(self) -> bool:
+        """Whether the editor has asked for it."""
+        return self.protocol.stage == "shut down"
+
+    def open_session(self) -> bool:
+        """Reads the configuration and connects to the daemon in the background; False when that was done."""
+        if self.session is not None:
+            return False
+        client_name = f"{self.client.name}-{self.client.process_id or id(self)}"
         client = DaemonClient(client_name, overrides=self.overrides)
         warming_client = DaemonClient(client_name, start=False)
         self._clients = [client, warming_client]
@@ -126,6 +141,7 @@ class StardraftServer(LanguageServer):
         )
         self._watch_config(config)
         self._switch(config.editor.enabled)
+        return True
 
     def _open_recorder(self, config: EditorConfig) -> None:
         loop = asyncio.get_running_loop()
@@ -136,7 +152,7 @@ class StardraftServer(LanguageServer):
 
         self.recorder = Recorder(
             stats_path(),
-            editor=self.client_name.rpartition("-")[0],
+            editor=self.client.name,
             text_of=self._text_of,
             later=loop.call_later,
             tell=tell,
@@ -169,14 +185,14 @@ class StardraftServer(LanguageServer):
 
     def _declarations(self) -> Declarations | None:
         """Where the editor's own language servers may be asked for declarations, they are."""
-        if not can_declare(self.client_capabilities):
+        if not self.client.declares:
             return None
 
         def send(method: str, params: Any, identity: str) -> "Future[Any]":
             return self.protocol.send_request(method, params, msg_id=identity)
 
         def cancel(identity: str) -> None:
-            self.protocol.notify(types.CANCEL_REQUEST, types.CancelParams(id=identity))
+            self.protocol.take_back(identity)
 
         def found(uri: str, places: tuple[Declared, ...]) -> None:
             self.context.declared(uri, places)
@@ -308,6 +324,19 @@ class StardraftServer(LanguageServer):
             self.ahead.opened(document)
         self.soon(self.load_projects(document.uri))
 
+    def change_document(self, document: Document, changes: Sequence[Change]) -> None:
+        """A document was changed, by one message: what is about the whole text is done once."""
+        if self.ahead is not None:
+            self.ahead.changing(document.uri)
+        applied = document.apply(changes)
+        for one in applied:
+            self.recorder.edited(document.uri, one.edit)
+        edits = [LineEdit(one.line, one.n_line_feeds, one.edit.text.count("\n")) for one in applied]
+        self.context.document_changed(document.uri, document.text, edits)
+        if self.ahead is not None:
+            last = applied[-1] if applied else None
+            self.ahead.changed(document, last.cursor if last is not None else None)
+
     def forget_document(self, uri: str) -> None:
         """A document was closed."""
         self.documents.pop(uri, None)
@@ -384,8 +413,7 @@ class StardraftServer(LanguageServer):
         )
 
     def new_progress(self) -> EditorProgress | None:
-        window = self.client_capabilities.window
-        return EditorProgress(self) if window and window.work_done_progress else None
+        return EditorProgress(self) if self.client.shows_progress else None
 
     def send_status(self, report: StatusReport) -> None:
         self.protocol.notify(STATUS, msgspec.to_builtins(report))
@@ -400,10 +428,6 @@ class StardraftServer(LanguageServer):
 
     def _show(self, kind: types.MessageType, message: str) -> None:
         self.window_show_message(types.ShowMessageParams(type=kind, message=visible(message)))
-
-    def report_server_error(self, error: Exception, source: Any) -> None:
-        """pygls would pop up a message for every unforeseen error; they go to the log."""
-        log.error("unforeseen error", exc_info=error, extra={"source": str(source)})
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,8 @@ from stardraft_lsp.streaming import Streamed, followed, stream
 from stardraft_lsp.syntax.languages import language_of
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError
-from stardraftd.protocol import CompletionRequest, Done
+from stardraftd.protocol.completion import Done
+from stardraftd.protocol.http import CompletionRequest
 
 log = logging.getLogger(__name__)
 

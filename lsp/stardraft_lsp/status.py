@@ -22,6 +22,7 @@ from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
 from stardraftd.errors import (
     ConfigError,
+    DaemonHungError,
     DaemonStartError,
     DaemonUnreachableError,
     EngineError,
@@ -30,7 +31,7 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.printable import visible, visible_line
-from stardraftd.protocol import Status
+from stardraftd.protocol.http import Status
 
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
 
@@ -247,7 +248,7 @@ def reason_of(error: StardraftError) -> Silence:
     match error:
         case ModelError() | EngineError():
             return "model_failed"
-        case DaemonUnreachableError() | DaemonStartError() | PathError() | ConfigError():
+        case DaemonUnreachableError() | DaemonHungError() | DaemonStartError() | PathError() | ConfigError():
             return "daemon_unreachable"  # the last two are why it could not be started
         case _:
             return "failed"

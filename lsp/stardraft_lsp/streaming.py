@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from stardraft_lsp.filters import Piece, Pipeline, Shown, piece_of
 from stardraftd.client import DaemonClient
 from stardraftd.errors import error_from_code
-from stardraftd.protocol import CompletionRequest, Done, Failed, Text
+from stardraftd.protocol.completion import Done, Failed, Text
+from stardraftd.protocol.http import CompletionRequest
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError
-from stardraftd.protocol import CompletionRequest
+from stardraftd.protocol.http import CompletionRequest
 
 log = logging.getLogger(__name__)
 

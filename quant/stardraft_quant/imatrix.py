@@ -16,9 +16,9 @@ from stardraft_quant.native_process import Finished, Job, NativeProcess, Progres
 from stardraft_quant.quantize import check_fits
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.unfinished import finish, unfinished
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import RequestError
+from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
+from stardraftd.gguf.reading import read_header
 from stardraftd.prose import counted
 
 MIN_CONTEXT, MAX_CONTEXT = 32, 4096  # llama.cpp passes over batches of fewer than 16 tokens, as we do

@@ -18,9 +18,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from stardraftd.engine.gguf_bytes import ByteReader
-from stardraftd.engine.gguf_header import Value, ValueType
 from stardraftd.errors import ModelFormatError, ModelNotFoundError
+from stardraftd.gguf.byte_reader import ByteReader
+from stardraftd.gguf.header import Value, ValueType
 from stardraftd.prose import counted
 
 MAX_ENTRIES = 4096

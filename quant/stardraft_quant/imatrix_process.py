@@ -22,9 +22,8 @@ from stardraft_quant.imatrix import ImatrixJob
 from stardraft_quant.imatrix_file import Entry, ImportanceMatrix, write_imatrix
 from stardraft_quant.imatrix_rows import code_rows, text_rows
 from stardraft_quant.native_process import Progress, Tell, serve
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
-from stardraftd.installed import ENGINE_COMMAND
 from stardraftd.prose import counted
 
 MIN_BATCH_TOKENS = 16  # llama-imatrix passes over smaller ones
@@ -90,7 +89,7 @@ class Ggml:
         ):
             raise EngineError(
                 "This build of llama.cpp has another layout of its tensors than the one known here.",
-                f"Build the one that stardraft was tested with: {ENGINE_COMMAND}",
+                "Have the one built that stardraft was tested with: stardraft setup engine",
             )
 
     def values(self, tensor: Any, type_code: str) -> NDArray[Any]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Encode, Examples, cut_at_cursor
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 from stardraftd.prose import counted
 
 PIECE_CHARS = 1400

@@ -24,9 +24,10 @@ from typing import Self, TypeVar
 import msgspec
 from msgspec import Struct
 
+from stardraftd.builds import chosen as engine_build
+from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
-from stardraftd.installed import how_to_add
-from stardraftd.native_child import STDERR_LINES, MemoryKills, ending, native_environment
+from stardraftd.signals import begin_with_plain_signals
 
 DEATH_TIMEOUT_S = 5.0
 
@@ -72,7 +73,7 @@ class NativeProcess:
         if find_spec("llama_cpp") is None:
             raise EngineMissingError(
                 "llama.cpp is needed for this, and it is not installed.",
-                how_to_add("engine,quant"),
+                "Have it built: stardraft setup engine",
             )
         self._doing, self._hint = doing, hint
         self._memory_kills = MemoryKills()
@@ -82,7 +83,7 @@ class NativeProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=native_environment(os.environ),
+            env=engine_build.child_environment(native_environment(os.environ)),
             start_new_session=os.name == "posix",  # Ctrl-C is the parent's, who then ends this one
         )
         self._job = _encoder.encode(job)
@@ -145,6 +146,7 @@ Tell = Callable[[Event], None]
 
 def serve(job_type: type[AnyJob], work: Callable[[AnyJob, Tell], dict[str, int]]) -> None:
     """The process's whole life: one job is read, done by `work`, and its counts are told as Finished."""
+    begin_with_plain_signals()
     with os.fdopen(os.dup(1), "wb", buffering=0) as events:
         os.dup2(2, 1)  # what native code prints must not come between the events
 

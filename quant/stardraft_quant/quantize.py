@@ -19,8 +19,8 @@ from stardraft_quant.imatrix_file import COMPUTE_AGAIN, ImportanceMatrix, read_i
 from stardraft_quant.native_process import Finished, Job, NativeProcess, Planned, Progress
 from stardraft_quant.unfinished import check_room, finish, unfinished
 from stardraftd import __version__
-from stardraftd.engine.gguf import Header, read_header
 from stardraftd.errors import ModelError, ModelFormatError, RequestError, StardraftError
+from stardraftd.gguf.reading import Header, read_header
 from stardraftd.prose import counted
 
 FileType = Literal[

@@ -20,7 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from stardraft_quant.unfinished import check_room, finish, unfinished
-from stardraftd.engine.gguf import read_header
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import Shape
 
 FileType = Literal["Q4_K_M", "Q8_0", "F16"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.processes import run_to_end
+
 TIMEOUT_S = 90.0
 COMMAND = [sys.executable, "-P", "-m", "stardraftd"]
 DEMO = Path(__file__).parents[1] / "data" / "demo" / "shelf.py"
@@ -17,15 +19,7 @@ def stardraft(
     home: dict[str, str], *arguments: str, stdin: bytes = b"", cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """The finished command: exit status, stdout and stderr, which must be UTF-8."""
-    result = subprocess.run(
-        [*COMMAND, *arguments],
-        env=home,
-        input=stdin,
-        cwd=cwd,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    result = run_to_end([*COMMAND, *arguments], env=home, stdin=stdin, cwd=cwd, idle_s=TIMEOUT_S)
     return subprocess.CompletedProcess(
         result.args, result.returncode, result.stdout.decode("utf-8"), result.stderr.decode("utf-8")
     )

@@ -12,8 +12,8 @@ from stardraftd.cli import checks
 from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, model, places
 from stardraftd.cli.checks.facts import Device, Probe, read_probe
 from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
-from stardraftd.installed import installation as installation_of_tests
-from stardraftd.verdict import Verdict
+from stardraftd.proof.verdict import Verdict
+from stardraftd.setup.engine import toolkits
 
 ZEN4 = "processor : 0\nflags\t\t: fpu sse2 avx avx2 fma f16c bmi2 avx512f avx512_vnni\n"
 NATIVE = (
@@ -80,6 +80,14 @@ def test_a_check_that_fails_does_not_stop_the_others() -> None:
     assert found[2] == Check("sound", "ok", "fine")
 
 
+def test_an_engine_of_another_version_is_told_of() -> None:
+    assert installation.engine(built(NATIVE, CPU)).hint == ""
+    other = facts(probe=Probe("0.3.20", NATIVE, gpu_offload=False, devices=(CPU,)))
+    found = installation.engine(other)
+    assert found.state == "ok"
+    assert found.hint.endswith(": stardraft setup engine")
+
+
 def test_a_build_that_uses_the_processor_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "_cpuinfo", lambda: ZEN4)
     found = installation.backends(built(NATIVE, CPU))
@@ -112,7 +120,7 @@ def test_an_arm_processor_is_read_too() -> None:
 @pytest.fixture
 def no_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in place of Linux's list of PCI devices, empty yet."""
-    monkeypatch.setattr(gpus, "PCI_DEVICES", tmp_path / "pci")
+    monkeypatch.setattr(toolkits, "PCI_DEVICES", tmp_path / "pci")
     return tmp_path / "pci"
 
 
@@ -132,8 +140,9 @@ def test_a_gpu_that_the_build_cannot_use_is_warned_of_with_the_command(
     found = gpus.devices(built(NATIVE, CPU))
     assert found.state == "warning"
     assert "This computer has NVIDIA H200, but llama.cpp was built without CUDA" in found.message
-    assert "nvcc" in found.hint.splitlines()[0]
-    assert installation_of_tests().command_for_rebuild("-DGGML_CUDA=ON") in found.hint
+    if not any(place.is_file() for place in toolkits._CUDA_PLACES):
+        assert "nvcc" in found.hint.splitlines()[0]
+    assert "stardraft setup engine --backend cuda" in found.hint
     program(own_home / "bin", "nvcc", "release 12.9")
     assert "nvcc" not in gpus.devices(built(NATIVE, CPU)).hint
     gpu = Device("CUDA0", "NVIDIA H200", "gpu", 140_000_000_000, 150_000_000_000)
@@ -176,7 +185,7 @@ def test_another_makers_card_is_a_hint_and_no_warning(own_home: Path, no_cards: 
     card(no_cards, "0x1002")
     found = gpus.devices(built(NATIVE, CPU))
     assert found.state == "ok"
-    assert "GGML_VULKAN=ON" in found.hint
+    assert "stardraft setup engine --backend vulkan" in found.hint
 
 
 def test_an_engine_that_is_missing_is_said_once(own_home: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from stardraftd.cli.wording import toy_sentence
 from tests.cli.program import COMMAND, DEMO, TIMEOUT_S, running, stardraft
+from tests.support.processes import exit_status
 from tests.support.waiting import wait_until
 
 # A place where the built-in model has something to say.
@@ -212,7 +213,7 @@ def test_a_reader_that_leaves_ends_it_quietly(shared_home: dict[str, str]) -> No
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == 1
+        assert exit_status(process, TIMEOUT_S) == 1
         assert process.stderr.read() == b""
 
 
@@ -225,7 +226,7 @@ def test_ctrl_c_cancels_the_completion_in_the_engine(home: dict[str, str]) -> No
         while b'"event":"text"' not in (line := process.stdout.readline()):
             assert line, process.stderr.read()
         process.send_signal(signal.SIGINT)
-        assert process.wait(TIMEOUT_S) == 130
+        assert exit_status(process, TIMEOUT_S) == 130
         assert process.stderr.read() == b""
     wait_until(lambda: status(home)["cancelled"] == 1, what="the daemon counts the cancelled completion")
     assert status(home)["n_running"] == 0
@@ -264,7 +265,7 @@ def on_a_terminal(home: dict[str, str], *arguments: str) -> str:
         seen = b""
         while piece := _read(ours):
             seen += piece
-        assert process.wait(TIMEOUT_S) == 0, seen
+        assert exit_status(process, TIMEOUT_S) == 0, seen
     os.close(ours)
     return seen.decode("utf-8").replace("\r\n", "\n")
 

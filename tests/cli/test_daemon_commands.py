@@ -10,6 +10,7 @@ import pytest
 from stardraftd.paths import builtin_model_path
 from tests.cli.program import DEMO, TIMEOUT_S, is_gone, running, stardraft
 from tests.support.home import processes_of
+from tests.support.processes import exit_status
 from tests.support.waiting import wait_until
 
 
@@ -131,7 +132,7 @@ def test_the_log_is_followed_until_ctrl_c(home: dict[str, str]) -> None:
         stardraft(home, "daemon", "stop")
         assert any(b"engine ended" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
-        assert process.wait(TIMEOUT_S) == 130
+        assert exit_status(process, TIMEOUT_S) == 130
         assert process.stderr.read() == b""
 
 
@@ -144,7 +145,7 @@ def test_run_serves_in_the_foreground_until_ctrl_c(home: dict[str, str]) -> None
         assert second.returncode == 1
         assert "Another stardraft daemon is running" in second.stderr
         process.send_signal(signal.SIGINT)
-        assert process.wait(TIMEOUT_S) == 0
+        assert exit_status(process, TIMEOUT_S) == 0
     assert stardraft(home, "status").returncode == 3
 
 

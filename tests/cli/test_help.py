@@ -38,7 +38,7 @@ def test_the_commands_are_those_that_are_promised() -> None:
     daemon = {("daemon", name) for name in ("start", "stop", "restart", "status", "logs", "run")}
     model = {("model", name) for name in ("list", "plan", "pull", "use", "info", "remove", "license")}
     editors = ("nvim", "vscode", "helix", "emacs", "zed", "kate", "sublime", "jetbrains")
-    setup = {("setup", name) for name in (*editors, "service")}
+    setup = {("setup", name) for name in (*editors, "service", "engine")}
     alone = {(), ("complete",), ("status",), ("doctor",), ("daemon",), ("model",), ("setup",), ("uninstall",)}
     assert set(COMMANDS) == alone | daemon | model | setup
 

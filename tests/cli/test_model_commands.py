@@ -14,6 +14,7 @@ from stardraftd.paths import builtin_model_path
 from tests.cli.program import running, stardraft
 from tests.support.home import write_config
 from tests.support.hub import Hub
+from tests.support.processes import finish
 from tests.support.waiting import wait_until
 
 REPOSITORY, FILE = "second-state/StarCoder2-3B-GGUF", "starcoder2-3b-Q4_K_M.gguf"
@@ -76,11 +77,11 @@ def test_for_programs_progress_is_one_object_a_line(home: dict[str, str], hub: H
 def test_ctrl_c_keeps_what_has_arrived(home: dict[str, str], hub: Hub) -> None:
     hold = hub.hold(FILE, 10 * CHUNK_BYTES)
     with running(home, "model", "pull", "starcoder2-3b", "--accept-license") as process:
-        assert hold.reached.wait(30)
+        wait_until(hold.reached.is_set, what="the download came to the place")
         unfinished = Path(home["STARDRAFT_MODELS_DIR"], ".unfinished")
         wait_until(lambda: sum(p.stat().st_size for p in unfinished.glob("*.part")) >= 8 * CHUNK_BYTES)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        said = finish(process).stderr
     assert process.returncode == 130
     assert b"the same command goes on" in said
     hold.release()

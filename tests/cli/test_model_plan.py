@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.engine.speeds import SpeedModel, remember
+from stardraftd.engine.plan.speeds import SpeedModel, remember
 from stardraftd.models.plan import published
 from stardraftd.paths import builtin_model_path
+from tests.support.processes import run_to_end
 from tests.support.tiny_models import write_hybrid_model
 
 PROGRAM = """
@@ -29,15 +30,8 @@ except StardraftError as error:
 
 
 def run(home: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-c", PROGRAM, *arguments],
-        env={**home, "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    command = [sys.executable, "-P", "-c", PROGRAM, *arguments]
+    return run_to_end(command, env={**home, "COLUMNS": "100"}, text=True, idle_s=60)
 
 
 def test_the_table_fits_100_columns_and_marks_one_row_with_its_reason_and_command(

@@ -10,7 +10,7 @@ from stardraftd.cli.options import Wanted, wanted
 from stardraftd.cli.running import differences, not_applied
 from stardraftd.errors import ModelNotFoundError, RequestError
 from stardraftd.paths import builtin_model_path
-from stardraftd.protocol import Status
+from stardraftd.protocol.http import Status
 
 
 def status_of(**model: object) -> Status:

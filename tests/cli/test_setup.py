@@ -12,6 +12,7 @@ import tomlkit
 
 from tests.cli.person import Stardraft, files_in, program
 from tests.cli.program import COMMAND, TIMEOUT_S
+from tests.support.processes import finish
 
 EDITORS = ["nvim", "helix", "emacs", "zed", "kate", "sublime", "jetbrains"]
 MINE = "# mine\n[editor]\nline-number = 'relative'\n"
@@ -86,7 +87,7 @@ def test_in_a_terminal_the_person_is_asked(
         [*COMMAND, "setup", "nvim"], env=person, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         os.write(ours, f"{reply}\n".encode())
-        said, _ = process.communicate(timeout=TIMEOUT_S)
+        said = finish(process, idle_s=TIMEOUT_S).stdout
     os.close(ours)
     os.close(theirs)
     assert b"Write ~/.config/nvim/plugin/stardraft.lua?" in said

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from stardraftd.setup.editors import neovim_plugin
 from tests.cli.person import Stardraft, files_in, program
 from tests.cli.program import stardraft
 from tests.editors.neovim_plugin import FINDERS, PLUGIN
+from tests.support.processes import run_to_end
 
 VIMRC = "vim.cmd.Stardraft('status')\nvim.cmd.help('stardraft')\nprint(vim.fn.expand('%:p'))"
 
@@ -51,13 +51,12 @@ def test_neovim_has_its_commands_and_its_help(
     assert setup("nvim", "--plugin", "--yes").returncode == 0
     script = tmp_path / "look.lua"
     script.write_text(VIMRC, encoding="utf-8")
-    said = subprocess.run(
+    said = run_to_end(
         [neovim, "--headless", "-n", "-i", "NONE", "-c", "filetype off", "-S", script, "-c", "qall!"],
         env=person,
         cwd=tmp_path,
-        capture_output=True,
         text=True,
-        timeout=60,
+        idle_s=60,
         check=True,
     ).stderr
     assert "There are no suggestions here: this buffer is no file." in said
@@ -288,11 +287,7 @@ def test_tags_are_neovims_own(neovim: str, person: dict[str, str], setup: Stardr
     tags = package / "doc" / "tags"
     before = tags.read_bytes()
     assert before.startswith(b":Stardraft\tstardraft.txt\t")
-    subprocess.run(
-        [neovim, "--headless", "-i", "NONE", "-c", "helptags ALL", "-c", "qall!"],
-        env=person,
-        capture_output=True,
-        timeout=60,
-        check=False,
+    run_to_end(
+        [neovim, "--headless", "-i", "NONE", "-c", "helptags ALL", "-c", "qall!"], env=person, idle_s=60
     )
     assert tags.read_bytes() == before

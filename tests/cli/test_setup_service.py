@@ -4,7 +4,6 @@ import os
 import plistlib
 import shutil
 import stat
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from stardraftd.setup.launchd import Launchd, agent
 from stardraftd.setup.service import Settings
 from stardraftd.setup.systemd import Systemd, service_unit, socket_unit
 from tests.cli.program import stardraft
+from tests.support.processes import run_to_end
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no such manager on Windows")
 
@@ -134,14 +134,12 @@ def test_systemd_itself_finds_no_fault_with_the_units(settings: Settings, tmp_pa
     )
     (tmp_path / "stardraft.socket").write_text(socket_unit(with_program))
     (tmp_path / "stardraft.service").write_text(service_unit(with_program))
-    result = subprocess.run(
+    result = run_to_end(
         ["systemd-analyze", "--user", "--man=no", "verify", "stardraft.socket", "stardraft.service"],
         cwd=tmp_path,
         env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path), "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
-        capture_output=True,
         text=True,
-        timeout=60,
-        check=False,
+        idle_s=60,
     )
     faults = [line for line in result.stderr.splitlines() if "stardraft" in line]
     assert faults == []
@@ -208,9 +206,7 @@ def test_the_service_is_set_up_once_and_taken_back(home: dict[str, str], systemc
 def test_the_unit_starts_this_installation(home: dict[str, str], systemctl: Path) -> None:
     stardraft(home, "setup", "service", "--yes")
     words = Systemd().command_of(units(home)["stardraft.service"].encode())
-    version = subprocess.run(
-        [*words[:-2], "--version"], env=home, capture_output=True, text=True, timeout=60, check=True
-    )
+    version = run_to_end([*words[:-2], "--version"], env=home, text=True, idle_s=60, check=True)
     assert version.stdout.startswith("stardraft ")
 
 
@@ -224,12 +220,11 @@ def test_a_moved_installation_is_noticed_and_mended(home: dict[str, str], system
             for line in written.split("\n")
         )
     )
-    noticed = subprocess.run(
+    noticed = run_to_end(
         ["python", "-c", "from stardraftd.cli.checks.service import service; print(service(None))"],
         env=home,
-        capture_output=True,
         text=True,
-        timeout=60,
+        idle_s=60,
         check=True,
     ).stdout
     assert "/gone/stardraft" in noticed

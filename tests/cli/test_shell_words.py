@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.cli.shell_words import models_here, published_models, removable_models, settings
-from stardraftd.config_schema import settings as every_setting
+from stardraftd.config.schema import settings as every_setting
 from stardraftd.models.catalogue import KNOWN
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from stardraftd.cli.status_table import rows
 from stardraftd.cli.wording import plan_line
-from stardraftd.protocol import BackgroundState, Figures, PlanKind, Speeds, Status
+from stardraftd.protocol.completion import Figures, PlanKind, Speeds
+from stardraftd.protocol.http import BackgroundState, Status
 
 SPEEDS = Speeds(
     batch_ms=((1, 59.2), (2, 89.0), (64, 1021.0)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.engine.saved import SavedSequences
+from stardraftd.engine.cache.saved import SavedSequences
 from tests.cli.program import DEMO, stardraft
 from tests.support.home import processes_of, write_config
 
@@ -27,6 +27,12 @@ def lived_in(home: dict[str, str]) -> dict[str, str]:
     (state / "stats.sqlite.lock").touch()
     (state / "licences.json").write_text("{}")
     (state / "engine" / "verdicts.json.lock").touch()
+    engine = Path(home["STARDRAFT_ENGINES_DIR"]) / "builds" / "0a1b" / "site" / "llama_cpp"
+    engine.mkdir(parents=True)
+    (engine / "__init__.py").touch()
+    cache = Path(home["STARDRAFT_CACHE_DIR"]) / "engine" / "wheels" / "0a1b"
+    cache.mkdir(parents=True)
+    (cache / "llama_cpp_python-1-py3-none-any.whl").touch()
     models = Path(home["STARDRAFT_MODELS_DIR"])
     (models / ".unfinished" / "source").mkdir(parents=True)
     (models / ".unfinished" / "abc.part").write_bytes(b"x" * 1000)
@@ -67,6 +73,8 @@ def test_without_purge_models_and_configuration_stay(lived_in: dict[str, str]) -
     assert done.returncode == 0, done.stderr
     assert not Path(lived_in["STARDRAFT_STATE_DIR"]).exists()
     assert not Path(lived_in["STARDRAFT_RUNTIME_DIR"]).exists()
+    assert not Path(lived_in["STARDRAFT_ENGINES_DIR"]).exists()
+    assert not Path(lived_in["STARDRAFT_CACHE_DIR"]).exists()
     assert Path(lived_in["STARDRAFT_CONFIG"]).exists()
     assert Path(lived_in["STARDRAFT_MODELS_DIR"], ".unfinished", "abc.part").exists()
 

@@ -4,7 +4,7 @@ import pytest
 
 from stardraftd.cli.wording import duration, figures_line, milliseconds, size
 from stardraftd.printable import visible
-from stardraftd.protocol import Figures
+from stardraftd.protocol.completion import Figures
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,17 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stardraftd.activation import Notifier, from_launchd, from_systemd
-from stardraftd.endpoint import has_a_manager, is_served, take_over
 from stardraftd.errors import DaemonStartError
+from stardraftd.transport.activation import Notifier, from_launchd, from_systemd
+from stardraftd.transport.endpoint import has_a_manager, is_served, take_over
+from tests.support.processes import run_to_end
+from tests.support.waiting import seconds
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no such manager")
 
@@ -85,7 +86,7 @@ def test_a_wrong_number_of_sockets_is_an_error(count: str) -> None:
 def test_launchds_sockets_are_fetched_by_name(tmp_path: Path) -> None:
     (tmp_path / "launchd.c").write_text(LAUNCHD)
     built = tmp_path / "liblaunchd.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", built, tmp_path / "launchd.c"], check=True, timeout=60)
+    run_to_end(["cc", "-shared", "-fPIC", "-o", built, tmp_path / "launchd.c"], check=True, idle_s=60)
     library = ctypes.CDLL(str(built))
     assert from_launchd(library) == [11, 12]
     assert from_launchd(library, "not a job") == []
@@ -104,7 +105,7 @@ def test_the_manager_is_told_and_no_child_can(address: str, tmp_path: Path) -> N
         address = str(tmp_path / address)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + address[1:] if address.startswith("@") else address)
-        manager.settimeout(10)
+        manager.settimeout(seconds(10))
         environment = {"NOTIFY_SOCKET": address}
         notifier = Notifier(environment)
         assert environment == {}

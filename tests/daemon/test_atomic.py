@@ -13,14 +13,14 @@ from stardraft_lsp.stats.store import StatsError
 from stardraft_lsp.stats.store import Store as Figures
 from stardraftd import atomic
 from stardraftd.config import load_config
-from stardraftd.endpoint import find
-from stardraftd.engine.speeds import SPEEDS_FILE, SpeedModel, remember, remembered
+from stardraftd.config.editing import choose
+from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, LicenceError, PathError
 from stardraftd.models import licences
-from stardraftd.models.choice import choose
 from stardraftd.models.pace import measurements
 from stardraftd.paths import endpoint_path
 from stardraftd.setup import record
+from stardraftd.transport.endpoint import find
 from tests.support.places import put_in_place
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such files on Windows")

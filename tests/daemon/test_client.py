@@ -11,11 +11,13 @@ import msgspec
 import pytest
 from filelock import FileLock
 
-from stardraftd import __version__, peer
+from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError
 from stardraftd.paths import lock_path
-from stardraftd.protocol import PROTOCOL, CompletionRequest, Done, Failed, Hello, StreamEvent, Text
+from stardraftd.protocol.completion import Done, Failed, Text
+from stardraftd.protocol.http import PROTOCOL, CompletionRequest, Hello, StreamEvent
+from stardraftd.transport import peer
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it listens on a Unix socket")
 

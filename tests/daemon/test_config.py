@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd import config_reference
 from stardraftd.config import Config, load_config
-from stardraftd.config_lines import key_lines
-from stardraftd.config_schema import Setting, settings
+from stardraftd.config import reference as config_reference
+from stardraftd.config.lines import key_lines
+from stardraftd.config.schema import Setting, settings
 from stardraftd.errors import ConfigError
 from tests.support.modes import file_modes_obeyed
 
@@ -384,14 +384,14 @@ def test_every_setting_is_described() -> None:
 def test_the_page_on_the_configuration_is_up_to_date() -> None:
     page = PAGE.read_text("utf-8")
     assert config_reference.updated(page) == page, (
-        "bring it up to date with: python -m stardraftd.config_reference docs/configuration.md"
+        "bring it up to date with: python -m stardraftd.config.reference docs/configuration.md"
     )
 
 
 def test_an_outdated_page_is_brought_up_to_date(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE.read_text("utf-8").replace("| `top_k` |", "| `old` |"), "utf-8")
-    subprocess.run([sys.executable, "-m", "stardraftd.config_reference", page], check=True)
+    subprocess.run([sys.executable, "-m", "stardraftd.config.reference", page], check=True)
     assert page.read_text("utf-8") == PAGE.read_text("utf-8")
 
 

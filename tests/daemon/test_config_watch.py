@@ -10,9 +10,9 @@ from queue import Queue
 import pytest
 
 from stardraftd.config import Config, load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError
-from tests.support.waiting import DEADLINE_S, wait_until
+from tests.support.waiting import next_in, wait_until
 
 
 class Watched:
@@ -30,12 +30,12 @@ class Watched:
         return config
 
     def next(self) -> Config:
-        found = self.changes.get(timeout=DEADLINE_S)
+        found = next_in(self.changes)
         assert isinstance(found, Config), found
         return found
 
     def next_error(self) -> ConfigError:
-        found = self.changes.get(timeout=DEADLINE_S)
+        found = next_in(self.changes)
         assert isinstance(found, ConfigError), found
         return found
 
@@ -214,9 +214,9 @@ def test_a_callback_that_fails_does_not_end_the_watching(
     watcher.start()
     try:
         file.write_text(_text(2))
-        assert seen.get(timeout=DEADLINE_S) == 2
+        assert next_in(seen) == 2
         file.write_text(_text(3))
-        assert seen.get(timeout=DEADLINE_S) == 3
+        assert next_in(seen) == 3
     finally:
         watcher.stop()
     assert "applying a change of the configuration failed" in caplog.text
@@ -230,7 +230,7 @@ import os, resource
 from pathlib import Path
 import watchdog.observers
 from stardraftd.config import load_config
-from stardraftd.config_watch import ConfigWatcher
+from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError
 
 file = Path({str(tmp_path / "config.toml")!r})
@@ -260,7 +260,7 @@ def test_it_can_be_stopped_twice_from_its_own_callback_and_before_its_start(tmp_
     watcher = ConfigWatcher(file, lambda: load_config(file, environ={}), on_change)
     watcher.start()
     file.write_text(_text(2))
-    assert stopped.wait(DEADLINE_S)
+    wait_until(stopped.is_set, what="the watcher stops")
     watcher.stop()
     assert not [thread for thread in threading.enumerate() if thread.name == "config-watcher"]
 

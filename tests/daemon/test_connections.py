@@ -17,10 +17,13 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from stardraftd import connections, logs, peer
+from stardraftd import connections
 from stardraftd.connections import limited_protocol
-from stardraftd.endpoint import Endpoint
+from stardraftd.logs import handler as logs
 from stardraftd.server import _Guard
+from stardraftd.transport import peer
+from stardraftd.transport.endpoint import Endpoint
+from tests.support.waiting import seconds
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="there are no such sockets on Windows")
 TOKEN = "secret"
@@ -64,7 +67,7 @@ async def ask(port: int, token: str = TOKEN) -> bytes:
 async def ended(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """What comes until the other side closes."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             return await reader.read()
     except ConnectionError:
         return b""
@@ -129,7 +132,7 @@ async def test_of_all_connections_there_is_a_limit_that_leaves_descriptors_for_t
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await ended(reader, writer) == b""
         kept.pop().close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while not (answer := await _asked(port)):
                 await asyncio.sleep(0)
         assert b"here" in answer

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import EngineLoadError
+from stardraftd.protocol.engine import EngineSettings
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

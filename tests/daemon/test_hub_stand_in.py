@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, errors, get_hf_file_metadata, hf_hub_url, sna
 from huggingface_hub.file_download import http_get
 
 from tests.support.hub import Hub, huggingface_hub_at
-from tests.support.waiting import DEADLINE_S
+from tests.support.waiting import DEADLINE_S, seconds, wait_until
 
 REPO = "bigcode/starcoder2-3b"
 CONFIG = b'{"model_type": "starcoder2"}'
@@ -340,11 +340,11 @@ def test_a_transfer_stands_still_for_as_long_as_the_test_needs(
     done: list[Path] = []
     thread = threading.Thread(target=lambda: done.append(download()))
     thread.start()
-    assert hold.reached.wait(DEADLINE_S)
+    wait_until(hold.reached.is_set, what="the transfer came to the place")
     assert not done
     assert hub.bytes_sent("model.gguf") == 70_000
     hold.release()
-    thread.join(DEADLINE_S)
+    thread.join(seconds(DEADLINE_S))
     assert done[0].read_bytes() == MODEL
 
 
@@ -357,9 +357,9 @@ def test_the_end_of_the_stand_in_lets_everybody_go(tmp_path: Path) -> None:
         folder = tmp_path / "models"
         thread = threading.Thread(target=lambda: api.hf_hub_download(REPO, "config.json", local_dir=folder))
         thread.start()
-        assert hold.reached.wait(DEADLINE_S)
+        wait_until(hold.reached.is_set, what="the transfer came to the place")
         hub.mend()
-        thread.join(DEADLINE_S)
+        thread.join(seconds(DEADLINE_S))
     assert set(threading.enumerate()) <= before
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from stardraftd import logs
-from stardraftd.log_reader import read_tail
+from stardraftd.logs import handler as logs
+from stardraftd.logs.reader import read_tail
 from tests.support.places import put_in_place
-from tests.support.waiting import DEADLINE_S
+from tests.support.waiting import next_in, wait_until
 
 log = logging.getLogger("stardraftd.test")
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes and open files differ on Windows")
@@ -341,10 +341,10 @@ class Follower:
         self._ended.set()
 
     def next(self) -> str:
-        return self._lines.get(timeout=DEADLINE_S)
+        return next_in(self._lines)
 
     def wait_for_end(self) -> None:
-        assert self._ended.wait(DEADLINE_S)
+        wait_until(self._ended.is_set, what="the follower ends")
         assert self._lines.empty()
 
 

@@ -3,7 +3,6 @@
 import ctypes
 import json
 import re
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stardraftd.engine.gguf import read_header
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.memory import (
     HEADER_BYTES,
     QUANTISATIONS,
@@ -27,6 +26,7 @@ from stardraftd.models.memory import (
 )
 from stardraftd.models.shapes import SHAPES, Shape, shape_of
 from stardraftd.paths import builtin_model_path
+from tests.support.processes import run_to_end
 
 N_VOCAB = 512  # of the models made here: quickly written
 SMALL = Shape("small", 9, 256, 512, 4, 2, 512, 10_000.0, vocabulary=N_VOCAB)
@@ -39,6 +39,7 @@ import json, sys
 from collections import deque
 from pathlib import Path
 from stardraftd.engine import llama
+
 llama._log_lines = deque(maxlen=100_000)
 llama.open_backend()
 path, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -56,12 +57,8 @@ print(json.dumps(logs))
 def logged(path: Path, cases: list[tuple[int, int, str]]) -> list[dict[str, float]]:
     """The bytes of each kind of buffer: first those of the model, then those of each context."""
     pytest.importorskip("llama_cpp", reason='pip install "stardraft[engine]"')
-    run = subprocess.run(
-        [sys.executable, "-c", LOG, str(path), json.dumps(cases)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
+    run = run_to_end(
+        [sys.executable, "-c", LOG, str(path), json.dumps(cases)], text=True, check=True, idle_s=60
     )
     sizes: list[dict[str, float]] = []
     for log in json.loads(run.stdout.splitlines()[-1]):
@@ -195,7 +192,7 @@ def test_each_layer_that_moves_to_the_gpu_moves_its_weights_and_its_cache(quanti
 
 
 def test_an_untied_embedding_is_not_read_for_each_token() -> None:
-    from stardraftd.engine.gguf import TensorInfo
+    from stardraftd.gguf.reading import TensorInfo
 
     infos = (
         TensorInfo("token_embd.weight", (64, 100), "F16", 0, 12_800),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.native_child import Ending, MemoryKills, ending, native_environment, signal_name
-from stardraftd.native_library import architecture_of, explain_load_error, libraries, this_architecture
+from stardraftd.builds.child import Ending, MemoryKills, ending, native_environment, signal_name
+from stardraftd.builds.library import architecture_of, explain_load_error, libraries, this_architecture
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 GIB = 1 << 30
@@ -318,7 +318,7 @@ def test_llama_cpps_errors_outlive_its_process(tmp_path: Path) -> None:
         "from stardraftd.engine.worker import open_engine\n"
         "from stardraftd.errors import EngineLoadError\n"
         "open_engine()\n"
-        "from stardraftd.engine.llama import Model\n"
+        "from stardraftd.engine.native.llama import Model\n"
         "try: Model(pathlib.Path(sys.argv[1]))\n"
         "except EngineLoadError: os.abort()\n"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.engine.speeds import SpeedModel, remember
+from stardraftd.engine.plan.speeds import SpeedModel, remember
 from stardraftd.models.pace import (
     DEPTH_TOKENS,
     Measured,

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from stardraftd.broadcast import Broadcast
-from stardraftd.engine.messages import Completion, Warmed
 from stardraftd.errors import EngineCrashedError, EngineError
 from stardraftd.power import Power
 from stardraftd.prefetch import MAX_DOCUMENTS, Policy, Prefetcher
+from stardraftd.protocol.completion import Completion
+from stardraftd.protocol.engine import Warmed
 
 
 class Worker:

@@ -11,7 +11,7 @@ from stardraft_lsp.status import StatusReport
 from stardraftd import printable
 from stardraftd.cli.edge import run
 from stardraftd.errors import StardraftError
-from stardraftd.log_reader import render
+from stardraftd.logs.reader import render
 from stardraftd.models.store import Record
 from stardraftd.paths import tilde
 from stardraftd.printable import visible, visible_line

@@ -7,15 +7,16 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from stardraftd import logs
 from stardraftd.config import Config
-from stardraftd.endpoint import Endpoint
 from stardraftd.errors import SecretError, error_from_code
+from stardraftd.logs import handler as logs
 from stardraftd.privacy.guard import refuse_chunks, refuse_document
 from stardraftd.privacy.uris import path_in, paths_in
-from stardraftd.protocol import CompletionRequest, ContextChunk
+from stardraftd.protocol.completion import ContextChunk
+from stardraftd.protocol.http import CompletionRequest
 from stardraftd.server import build_app
 from stardraftd.service import Service
+from stardraftd.transport.endpoint import Endpoint
 
 KEY = "-----BEGIN " + "RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0123456789abcdefghijklmnopqrstuvwxyz\n"
 

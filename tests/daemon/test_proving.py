@@ -1,6 +1,6 @@
 """The daemon asks for a verdict before it loads a model: once, and in a process that it can end.
 
-The process is a stand-in for Python that answers as `python -m stardraftd.verdict --json` does.
+The process is a stand-in for Python that answers as `python -m stardraftd.proof.verdict --json` does.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ import msgspec
 import psutil
 import pytest
 
-from stardraftd.build_identity import build_id, processor_id
 from stardraftd.errors import EngineBrokenError
+from stardraftd.proof.identity import build_id, processor_id
+from stardraftd.proof.verdict import Verdict
 from stardraftd.proving import EngineProof
-from stardraftd.verdict import Verdict
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")

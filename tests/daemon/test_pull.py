@@ -208,7 +208,7 @@ def test_two_pulls_at_once_are_one(place: Place) -> None:
     hold = place.hub.hold(FILE, 1000)
     first = threading.Thread(target=place.pull)
     first.start()
-    assert hold.reached.wait(30)
+    wait_until(hold.reached.is_set)
     second_told = Told()
     second = threading.Thread(
         target=pull, args=(Wish(model=KNOWN["starcoder2-3b"]), place.store, second_told, lambda _: True)
@@ -216,8 +216,7 @@ def test_two_pulls_at_once_are_one(place: Place) -> None:
     second.start()
     wait_until(lambda: second_told.notices)
     hold.release()
-    first.join(30)
-    second.join(30)
+    wait_until(lambda: not first.is_alive() and not second.is_alive(), what="both pulls end")
     assert place.names() == ["starcoder2-3b-Q4_K_M"]
     assert place.hub.bytes_sent(FILE) == place.model.stat().st_size
     assert "waiting" in second_told.notices[0]

@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stardraftd import build_identity, verdict
-from stardraftd.build_identity import build_id, processor_id
 from stardraftd.errors import EngineBrokenError, EngineMissingError
-from stardraftd.verdict import MAX_VERDICTS, Verdict, prove, recall
+from stardraftd.proof import identity as build_identity
+from stardraftd.proof import verdict
+from stardraftd.proof.identity import build_id, processor_id
+from stardraftd.proof.verdict import MAX_VERDICTS, Verdict, prove, recall
 from tests.support.broken_builds import CAN_PLANT, WHY_NOT, Plant, broken_build, unloadable_build
 from tests.support.proved import give_verdict
 
@@ -164,7 +165,7 @@ def test_a_verdict_is_remembered_and_given_again_only_when_asked_for(proved: Ver
 
 
 def test_several_that_start_at_once_prove_once(state: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "stardraftd.verdict", "--json"]
+    command = [sys.executable, "-P", "-m", "stardraftd.proof.verdict", "--json"]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
     verdicts = [json.loads(process.communicate()[0]) for process in started]
     assert [process.returncode for process in started] == [0, 0, 0]
@@ -274,7 +275,7 @@ def test_a_home_without_an_engine_is_told_how_to_get_one(
     with pytest.raises(EngineMissingError, match="there is no library in"):
         recall()
     said = subprocess.run(
-        [sys.executable, "-P", "-m", "stardraftd.verdict"], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "stardraftd.proof.verdict"], capture_output=True, text=True, check=False
     )
     assert said.returncode == 1
     assert said.stdout.startswith("The engine is not installed")
@@ -285,7 +286,7 @@ def test_a_home_without_an_engine_is_told_how_to_get_one(
 
 def test_one_line_tells_what_was_found(proved: Verdict) -> None:
     said = subprocess.run(
-        [sys.executable, "-P", "-m", "stardraftd.verdict"], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "stardraftd.proof.verdict"], capture_output=True, text=True, check=False
     )
     assert (said.returncode, said.stderr) == (0, "")
     assert len(said.stdout.splitlines()) == 1

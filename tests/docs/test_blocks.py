@@ -8,7 +8,6 @@ import os
 import plistlib
 import re
 import shutil
-import subprocess
 import tomllib
 from configparser import ConfigParser
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Any
 import pytest
 
 from stardraft_lsp.settings import project_file
-from stardraftd import config_schema
 from stardraftd.config import load_config
+from stardraftd.config import schema as config_schema
 from tests.docs.documents import ROOT, Block, blocks, spans
 from tests.docs.typed import SHELLS
+from tests.support.processes import run_to_end
 
 READ_ELSEWHERE = (*SHELLS, "text", "lua", "elisp")
 SECTIONS = frozenset(name.partition(".")[0] for name in config_schema.settings())
@@ -101,12 +101,8 @@ def test_lua_is_lua_to_neovim(tmp_path: Path) -> None:
     assert files
     script = tmp_path / "compile.lua"
     script.write_text("for _, file in ipairs(arg) do assert(loadfile(file)) end\n", encoding="utf-8")
-    done = subprocess.run(
-        [neovim, "--headless", "-u", "NONE", "-i", "NONE", "-l", script, *files],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run_to_end(
+        [neovim, "--headless", "-u", "NONE", "-i", "NONE", "-l", script, *files], text=True, idle_s=60
     )
     assert done.returncode == 0, done.stderr
 
@@ -122,13 +118,7 @@ def test_elisp_is_lisp_to_emacs(tmp_path: Path) -> None:
     opened = f'(with-temp-buffer (insert-file-contents "{file}")'
     read = f"{opened} (dotimes (_ {len(wanted)}) (read (current-buffer))))"
     rest = f"{opened} (emacs-lisp-mode) (check-parens))"
-    done = subprocess.run(
-        [emacs, "--batch", "-Q", "--eval", read, "--eval", rest],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_to_end([emacs, "--batch", "-Q", "--eval", read, "--eval", rest], text=True, idle_s=60)
     assert done.returncode == 0, done.stderr
 
 

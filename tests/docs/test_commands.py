@@ -22,6 +22,7 @@ from tests.docs import parsing
 from tests.docs.documents import ROOT, documents, spans
 from tests.docs.typed import Line, lines
 from tests.support.home import isolated_home
+from tests.support.processes import run_to_end
 
 HERE = Path(__file__).parent
 DATA: dict[str, Any] = tomllib.loads((HERE / "commands.toml").read_text(encoding="utf-8"))
@@ -177,13 +178,6 @@ def test_a_command_does_what_it_should(person: tuple[dict[str, str], Path], text
     environment, project = person
     last = rule(TYPED[text].commands()[-1])
     assert last is not None
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{text} {last.answer}"],
-        env=environment,
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    command = ["bash", "-o", "pipefail", "-c", f"{text} {last.answer}"]
+    done = run_to_end(command, env=environment, cwd=project, idle_s=TIMEOUT_S)
     assert done.returncode in last.exit, f"{TYPED[text].place}: {done.stdout.decode()}{done.stderr.decode()}"

@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 import socketserver
-import subprocess
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import run_to_end
 
 if "STARDRAFT_DOCS" not in os.environ:
     pytest.skip("needs the site: make docs, then STARDRAFT_DOCS=build/site", allow_module_level=True)
@@ -111,7 +112,7 @@ def test_a_browser_asks_nobody(trap: tuple[int, list[str]], tmp_path: Path) -> N
     port, asked = trap
 
     def open_page(page: Path) -> str:
-        done = subprocess.run(
+        done = run_to_end(
             [
                 *(
                     chromium,
@@ -130,8 +131,7 @@ def test_a_browser_asks_nobody(trap: tuple[int, list[str]], tmp_path: Path) -> N
                     page.as_uri(),
                 ),
             ],
-            capture_output=True,
-            timeout=60,
+            idle_s=60,
             check=True,
         )
         return done.stdout.decode()

@@ -10,9 +10,11 @@ import psutil
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import CompletionRequest, Done, Figures, Status, Text
+from stardraftd.protocol.completion import Done, Figures, Text
+from stardraftd.protocol.http import CompletionRequest, Status
+from tests.cli.program import is_gone
 from tests.support.streams import done
-from tests.support.waiting import DEADLINE_S
+from tests.support.waiting import wait_until_async, within
 
 FILE = "".join(
     f"    def method_{number}(self, value):\n        self.items[{number}] = value\n        return self\n\n"
@@ -58,7 +60,7 @@ async def loaded(client: DaemonClient) -> None:
 
 async def until(client: DaemonClient, wanted: Callable[[Status], bool]) -> Status:
     """The first status that is `wanted`."""
-    async with contextlib.aclosing(client.watch()) as statuses:
+    async with within(what="a status that is wanted"), contextlib.aclosing(client.watch()) as statuses:
         async for status in statuses:
             if wanted(status):
                 return status
@@ -75,7 +77,7 @@ async def stopped(client: DaemonClient) -> None:
     """Stops the daemon and waits until it is gone; its place is free earlier than that."""
     process = psutil.Process((await client.status()).pid)
     await client.stop()
-    await asyncio.to_thread(process.wait, DEADLINE_S)
+    await wait_until_async(lambda: is_gone(process.pid), what="the daemon has gone")
 
 
 def figures(event: Done) -> Figures:

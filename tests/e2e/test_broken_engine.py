@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import Failed, Loading
+from stardraftd.protocol.completion import Failed, Loading
 from tests.cli.program import stardraft
 from tests.e2e.conftest import request
 from tests.support.broken_builds import CAN_PLANT, WHY_NOT, Plant, broken_build

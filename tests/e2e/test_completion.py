@@ -11,7 +11,7 @@ import pytest
 
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError
-from stardraftd.protocol import Done, Failed, Figures, Plan, Text
+from stardraftd.protocol.completion import Done, Failed, Figures, Plan, Text
 from tests.e2e.conftest import LONG_PREFIX, PREFIX, SUFFIX, request
 from tests.support.streams import collect, done, only, run_until
 
@@ -21,8 +21,8 @@ def figures(event: Done) -> Figures:
     return event.figures
 
 
-async def test_a_line_is_completed_with_token_probabilities_and_figures(client: DaemonClient) -> None:
-    events = await collect(client.complete(request()))
+async def test_a_line_is_completed_with_token_probabilities_and_figures(shared_client: DaemonClient) -> None:
+    events = await collect(shared_client.complete(request()))
     texts, last = only(Text, events), events[-1]
     assert isinstance(last, Done)
     assert last.text.strip()
@@ -72,27 +72,29 @@ async def test_another_editors_same_text_is_answered_with_what_was_generated(
     assert typed.text == first.text[2:]
 
 
-async def test_the_same_seed_samples_the_same_text_and_another_seed_can_differ(client: DaemonClient) -> None:
+async def test_the_same_seed_samples_the_same_text_and_another_seed_can_differ(
+    shared_client: DaemonClient,
+) -> None:
     def sampled(seed: int) -> object:
         return request(temperature=1.5, seed=seed, mode="free", max_tokens=12)
 
-    texts = [(await done(client, sampled(seed))).text for seed in (1, 1, 2, 3)]  # type: ignore[arg-type]
+    texts = [(await done(shared_client, sampled(seed))).text for seed in (1, 1, 2, 3)]  # type: ignore[arg-type]
     assert texts[0] == texts[1]
     assert len(set(texts)) > 1
 
 
-async def test_psm_is_laid_out_when_it_is_asked_for(client: DaemonClient) -> None:
-    events = await collect(client.complete(request(layout="psm")))
+async def test_psm_is_laid_out_when_it_is_asked_for(shared_client: DaemonClient) -> None:
+    events = await collect(shared_client.complete(request(layout="psm")))
     assert [plan.layout for plan in only(Plan, events)] == ["psm"]
 
 
-async def test_literal_sentinels_in_the_source_are_text(client: DaemonClient) -> None:
-    last = await done(client, request(prefix="# <fim_middle> and <|endoftext|>\n" + PREFIX))
+async def test_literal_sentinels_in_the_source_are_text(shared_client: DaemonClient) -> None:
+    last = await done(shared_client, request(prefix="# <fim_middle> and <|endoftext|>\n" + PREFIX))
     assert last.text.strip()
 
 
-async def test_more_text_than_the_window_holds_is_cut_not_refused(client: DaemonClient) -> None:
-    last = await done(client, request(prefix=LONG_PREFIX * 20 + PREFIX, suffix=SUFFIX * 500))
+async def test_more_text_than_the_window_holds_is_cut_not_refused(shared_client: DaemonClient) -> None:
+    last = await done(shared_client, request(prefix=LONG_PREFIX * 20 + PREFIX, suffix=SUFFIX * 500))
     assert figures(last).n_prompt <= 2048
 
 
@@ -113,28 +115,28 @@ async def test_a_newer_request_for_the_document_supersedes_the_running_one(clien
     assert (await newer[0]).finish_reason == "boundary"
 
 
-async def test_another_document_waits_its_turn_and_is_not_superseded(client: DaemonClient) -> None:
+async def test_another_document_waits_its_turn_and_is_not_superseded(shared_client: DaemonClient) -> None:
     first, second = await asyncio.gather(
-        done(client, request(document="one")), done(client, request(document="two"))
+        done(shared_client, request(document="one")), done(shared_client, request(document="two"))
     )
     assert first.finish_reason == second.finish_reason == "boundary"
 
 
 async def test_a_cancel_in_prefill_frees_the_engine_and_the_next_request_is_served(
-    client: DaemonClient, record_property: Callable[[str, object], None]
+    slow_client: DaemonClient, record_property: Callable[[str, object], None]
 ) -> None:
-    await done(client, request())
-    before = await client.status()
-    stream = client.complete(request(prefix=LONG_PREFIX, document="long"))
+    await done(slow_client, request())
+    before = await slow_client.status()
+    stream = slow_client.complete(request(prefix=LONG_PREFIX, target_ms=60_000.0, document="long"))
     async for event in stream:
         assert isinstance(event, Plan)  # prefill has begun
         break
     moment = time.perf_counter()
     await stream.aclose()
-    next_one = await done(client, request(prefix=PREFIX + "i"))
+    next_one = await done(slow_client, request(prefix=PREFIX + "i"))
     record_property("cancel_to_next_done_ms", round((time.perf_counter() - moment) * 1000, 1))
-    assert next_one.finish_reason == "boundary"
-    after = await client.status()
+    assert next_one.finish_reason in ("boundary", "max_tokens")
+    after = await slow_client.status()
     assert after.cancelled == before.cancelled + 1
     evaluated = after.tokens_evaluated - before.tokens_evaluated - figures(next_one).n_evaluated
     assert evaluated < event.n_evaluated, "the prefill ran to its end"
@@ -152,10 +154,10 @@ async def test_a_cancel_while_decoding_ends_the_generation(client: DaemonClient)
     assert status.tokens_generated < 900
 
 
-async def test_a_wrong_request_is_told_what_is_wrong(client: DaemonClient) -> None:
-    await client.hello()
+async def test_a_wrong_request_is_told_what_is_wrong(shared_client: DaemonClient) -> None:
+    await shared_client.hello()
     with pytest.raises(RequestError, match=r"max_tokens"):
-        await collect(client.complete(request(max_tokens=0)))
+        await collect(shared_client.complete(request(max_tokens=0)))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it posts to the Unix socket itself")
@@ -171,9 +173,11 @@ async def test_a_wrong_request_is_told_what_is_wrong(client: DaemonClient) -> No
         (b"\xff\xfe", "not JSON"),
     ],
 )
-async def test_bad_bodies_are_refused_with_a_sentence(client: DaemonClient, body: bytes, says: str) -> None:
-    await client.hello()
-    socket = (await client.status()).endpoint
+async def test_bad_bodies_are_refused_with_a_sentence(
+    shared_client: DaemonClient, body: bytes, says: str
+) -> None:
+    await shared_client.hello()
+    socket = (await shared_client.status()).endpoint
     transport = httpx.AsyncHTTPTransport(uds=socket)
     async with httpx.AsyncClient(transport=transport, base_url="http://stardraft") as http:
         answer = await http.post("/v1/complete", content=body)
@@ -183,15 +187,15 @@ async def test_bad_bodies_are_refused_with_a_sentence(client: DaemonClient, body
         assert lost.status_code == 404
 
 
-async def test_a_body_larger_than_any_prompt_is_refused(client: DaemonClient) -> None:
+async def test_a_body_larger_than_any_prompt_is_refused(shared_client: DaemonClient) -> None:
     with pytest.raises(RequestError, match="longer than"):
-        await collect(client.complete(request(prefix="x" * 9_000_000)))
+        await collect(shared_client.complete(request(prefix="x" * 9_000_000)))
 
 
-async def test_the_loaded_model_says_that_it_is_a_toy(client: DaemonClient) -> None:
-    events = await collect(client.load())
+async def test_the_loaded_model_says_that_it_is_a_toy(shared_client: DaemonClient) -> None:
+    events = await collect(shared_client.load())
     assert not only(Failed, events)
-    status = await client.status()
+    status = await shared_client.status()
     assert status.model is not None
     assert status.model.toy
     assert status.engine == "ready"

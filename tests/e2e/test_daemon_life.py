@@ -17,11 +17,13 @@ import pytest
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError
-from stardraftd.protocol import Done, StartReport, Text
+from stardraftd.protocol.completion import Done, Text
+from stardraftd.protocol.http import StartReport
 from tests.e2e.conftest import PREFIX, request, wait_for_status
 from tests.support.home import processes_of, write_config
+from tests.support.processes import exit_status, finish, run_to_end
 from tests.support.streams import collect, done, run_until
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, within
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets, modes and signals")
 
@@ -47,7 +49,7 @@ def test_fifty_front_ends_at_once_share_one_daemon(home: dict[str, str]) -> None
         subprocess.Popen([sys.executable, "-c", FRONT_END], env=home, stdout=subprocess.PIPE, text=True)
         for _ in range(50)
     ]
-    pids = {front_end.communicate(timeout=150)[0].strip() for front_end in front_ends}
+    pids = {finish(front_end, idle_s=150).stdout.strip() for front_end in front_ends}
     assert [front_end.returncode for front_end in front_ends] == [0] * 50
     assert len(pids) == 1
     assert psutil.pid_exists(int(pids.pop()))
@@ -56,9 +58,7 @@ def test_fifty_front_ends_at_once_share_one_daemon(home: dict[str, str]) -> None
 
 async def test_losing_the_race_for_the_socket_is_success(client: DaemonClient, home: dict[str, str]) -> None:
     winner = await client.hello()
-    loser = subprocess.run(
-        [sys.executable, "-m", "stardraftd.main"], env=home, capture_output=True, timeout=60, check=False
-    )
+    loser = run_to_end([sys.executable, "-m", "stardraftd.main"], env=home, idle_s=60)
     assert loser.returncode == 0
     assert msgspec.json.decode(loser.stdout, type=StartReport).outcome == "already_running"
     assert (await client.hello()).pid == winner.pid
@@ -128,7 +128,8 @@ async def test_without_a_daemon_a_client_that_must_not_start_one_says_so(in_home
         assert await client.stop() is None
 
 
-async def test_stop_with_drain_finishes_what_runs(client: DaemonClient) -> None:
+async def test_stop_with_drain_finishes_what_runs(client: DaemonClient, in_home: dict[str, str]) -> None:
+    write_config(in_home, "[daemon]\ndrain_seconds = 300\n")  # on a busy machine it takes its time
     async with DaemonClient("other") as other:
         stops: list[asyncio.Task[object]] = []
         events = await run_until(
@@ -194,7 +195,7 @@ async def test_a_changed_configuration_is_used_without_a_restart(
     pid = (await client.status()).pid
     write_config(in_home, "[completion]\nmax_tokens = 3\n[model]\ncontext_tokens = 4096\n")
 
-    async with asyncio.timeout(30):
+    async with within(what="the new configuration is used"):
         while True:
             after = await done(client, request(mode="free"))
             status = await client.status()
@@ -256,7 +257,7 @@ async def test_ctrl_c_ends_a_daemon_in_the_foreground(home: dict[str, str]) -> N
     path = Path(home["STARDRAFT_RUNTIME_DIR"]) / "stardraft-1.sock"
     wait_until(path.exists)
     daemon.send_signal(signal.SIGINT)
-    assert daemon.wait(timeout=20) in (0, 130)
+    assert exit_status(daemon) in (0, 130)
     assert not path.exists()
 
 

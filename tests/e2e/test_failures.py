@@ -4,7 +4,6 @@ import ctypes
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,9 +13,11 @@ import pytest
 from stardraftd.client import DaemonClient
 from stardraftd.errors import DaemonUnreachableError, PathError
 from stardraftd.paths import builtin_model_path
-from stardraftd.protocol import Done, Failed, Plan, StreamEvent, Text
+from stardraftd.protocol.completion import Done, Failed, Plan, Text
+from stardraftd.protocol.http import StreamEvent
 from tests.e2e.conftest import LONG_PREFIX, request
 from tests.support.home import write_config
+from tests.support.processes import run_to_end
 from tests.support.streams import collect, done, failed, only, run_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets, modes and signals")
@@ -46,48 +47,46 @@ async def test_an_engine_killed_in_mid_stream_costs_one_completion(client: Daemo
     assert (await client.status()).engine_restarts == 1
 
 
-async def test_an_engine_killed_before_any_text_is_not_even_noticed(client: DaemonClient) -> None:
-    await done(client, request())
-    pid = await engine_pid(client)
+async def test_an_engine_killed_before_any_text_is_not_even_noticed(slow_client: DaemonClient) -> None:
+    await done(slow_client, request(max_tokens=1))
+    pid = await engine_pid(slow_client)
     events = await run_until(
-        client.complete(request(prefix=LONG_PREFIX, document="long")),
+        slow_client.complete(request(prefix=LONG_PREFIX, target_ms=60_000.0, document="long")),
         lambda event: isinstance(event, Plan),
         lambda: os.kill(pid, signal.SIGKILL),
     )
     assert isinstance(events[-1], Done)
     assert len(only(Plan, events)) == 2, "it was laid out twice: once for each engine"
-    assert await engine_pid(client) != pid
+    assert await engine_pid(slow_client) != pid
 
 
-async def test_a_request_that_kills_every_engine_is_given_up(client: DaemonClient) -> None:
-    poison = request(prefix=LONG_PREFIX, document="poison")
-    await done(client, request())
-    status = await client.status()
-    daemon = psutil.Process((await client.hello()).pid)
+async def test_a_request_that_kills_every_engine_is_given_up(slow_client: DaemonClient) -> None:
+    poison = request(prefix=LONG_PREFIX, target_ms=60_000.0, document="poison")
+    await done(slow_client, request(max_tokens=1))
+    status = await slow_client.status()
+    daemon = psutil.Process((await slow_client.hello()).pid)
     seen: list[StreamEvent] = []
-    async for event in client.complete(poison):
+    async for event in slow_client.complete(poison):
         seen.append(event)
         if isinstance(event, Plan):
-            for (
-                engine
-            ) in daemon.children():  # asking the daemon who it is would take too long: it writes soon
+            for engine in daemon.children():
                 engine.kill()
     assert isinstance(seen[-1], Failed)
     assert len(only(Plan, seen)) == 2
-    assert (await client.status()).engine_restarts == status.engine_restarts + 2
-    assert (await done(client, request())).text
+    assert (await slow_client.status()).engine_restarts == status.engine_restarts + 2
+    assert (await done(slow_client, request())).text
 
 
-async def test_a_daemon_killed_before_any_text_is_not_even_noticed(client: DaemonClient) -> None:
-    await done(client, request())
-    pid = (await client.hello()).pid
+async def test_a_daemon_killed_before_any_text_is_not_even_noticed(slow_client: DaemonClient) -> None:
+    await done(slow_client, request(max_tokens=1))
+    pid = (await slow_client.hello()).pid
     events = await run_until(
-        client.complete(request(prefix=LONG_PREFIX, document="long")),
+        slow_client.complete(request(prefix=LONG_PREFIX, target_ms=60_000.0, document="long")),
         lambda event: isinstance(event, Plan),
         lambda: os.kill(pid, signal.SIGKILL),
     )
     assert isinstance(events[-1], Done)
-    assert (await client.hello()).pid != pid
+    assert (await slow_client.hello()).pid != pid
 
 
 async def test_a_daemon_killed_in_mid_stream_is_told_and_the_next_request_works(client: DaemonClient) -> None:
@@ -124,14 +123,13 @@ async def test_a_runtime_folder_that_cannot_be_written_to_is_named(
         "            print(error, '|', error.hint)\n"
         "asyncio.run(main())\n"
     )
-    answer = subprocess.run(
+    answer = run_to_end(
         [sys.executable, "-c", program],
         env=in_home,
-        capture_output=True,
         text=True,
-        timeout=60,
         check=True,
         preexec_fn=_obey_file_modes,
+        idle_s=60,
     )
     sentence, _, hint = answer.stdout.partition(" | ")
     assert str(folder) in sentence

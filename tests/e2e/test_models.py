@@ -14,7 +14,7 @@ from tests.e2e.conftest import request, wait_for_status
 from tests.support.home import write_config
 from tests.support.streams import done
 from tests.support.tiny_models import rewrite, write_tiny_model
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import wait_until_async, within
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_another_model_is_taken_up_while_requests_go_on(
     used = await asyncio.to_thread(stardraft, in_home, "model", "use", "other")
     assert used.returncode == 0, used.stderr
     assert "is loaded and serves" in used.stdout
-    async with asyncio.timeout(30):
+    async with within(what="the typist sees the new model"):
         await typing
     assert models[0].startswith("stardraft-tiny")
     assert models[-1] == "tiny random model"

@@ -16,15 +16,16 @@ import pytest
 
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
-from stardraftd.endpoint import is_served
 from stardraftd.errors import ConfigError
-from stardraftd.protocol import Done, Text
+from stardraftd.protocol.completion import Done, Text
+from stardraftd.transport.endpoint import is_served
 from tests.cli.program import is_gone, stardraft
 from tests.e2e.conftest import request
 from tests.support.home import write_config
+from tests.support.processes import exit_status, run_to_end
 from tests.support.service_manager import ServiceManager, managing
 from tests.support.streams import done, run_until
-from tests.support.waiting import wait_until, wait_until_async
+from tests.support.waiting import seconds, wait_until, wait_until_async
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets and signals")
 
@@ -67,7 +68,7 @@ async def test_systemd_starts_the_daemon_with_its_socket_when_a_front_end_connec
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             assert status.engine_pid is not None
             await client.stop()
-        assert await asyncio.to_thread(systemd.wait, 20) == 0
+        assert await asyncio.to_thread(exit_status, systemd) == 0
     assert path.stat().st_ino == before.st_ino, "the socket is systemd's, and was taken away or made again"
     assert is_gone(status.engine_pid)
 
@@ -78,7 +79,7 @@ async def test_the_engine_inherits_neither_the_socket_nor_what_the_manager_said(
     notes = Path(in_home["STARDRAFT_RUNTIME_DIR"]).parent / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(str(notes))
-        told.settimeout(20)
+        told.settimeout(seconds(20))
         with managing(socket_of(in_home), DAEMON, in_home | {"NOTIFY_SOCKET": str(notes)}):
             async with DaemonClient("test") as client:
                 assert (await done(client, request())).text
@@ -163,9 +164,7 @@ async def test_nothing_takes_the_managers_place_while_it_listens(
     assert by_hand.returncode == 1
     assert "A service listens" in by_hand.stderr
     command = [sys.executable, "-P", "-m", "stardraftd.main"]
-    by_a_front_end = await asyncio.to_thread(
-        subprocess.run, command, env=in_home, capture_output=True, timeout=60, check=False
-    )
+    by_a_front_end = await asyncio.to_thread(run_to_end, command, env=in_home, idle_s=60)
     assert by_a_front_end.returncode == 0
     assert b"already_running" in by_a_front_end.stdout
     assert socket_of(in_home).stat().st_ino == inode

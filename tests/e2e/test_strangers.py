@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.endpoint import LOOPBACK, find
+from stardraftd.transport.endpoint import LOOPBACK, find
+from tests.support.waiting import seconds
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits and pipes of POSIX")
 
@@ -45,5 +46,7 @@ async def test_a_daemon_is_stopped_whatever_stands_in_its_configurations_place(
         pid = (await client.hello()).pid
     os.mkfifo(in_home["STARDRAFT_CONFIG"])
     stop = [sys.executable, "-P", "-m", "stardraftd", "daemon", "stop"]
-    result = subprocess.run(stop, env=in_home, check=False, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(
+        stop, env=in_home, check=False, capture_output=True, text=True, timeout=seconds(20)
+    )
     assert (result.returncode, result.stdout) == (0, f"The daemon has stopped (pid {pid}).\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import Plan
+from stardraftd.protocol.completion import Plan
 from tests.e2e.conftest import PREFIX, request
 from tests.support.streams import collect, only
 

@@ -18,6 +18,7 @@ from tests.cli.program import COMMAND, DEMO, stardraft
 from tests.editors.neovim import Neovim, find_neovim
 from tests.support.editor import editing
 from tests.support.home import write_config
+from tests.support.processes import run_to_end
 from tests.support.waiting import wait_until
 
 PLACE = f"{DEMO}:54:15"
@@ -45,16 +46,8 @@ def told(result: subprocess.CompletedProcess[str], *words: str, status: int = 1)
 
 def obeying_modes(home: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """`stardraft` for whom file modes hold, even if root runs the tests."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-        preexec_fn=_drop_rights,
-    )
+    command = [*COMMAND, *arguments]
+    return run_to_end(command, env=home, text=True, preexec_fn=_drop_rights, idle_s=TIMEOUT_S)
 
 
 def _drop_rights() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.processes import exit_status
 from tests.support.waiting import wait_until
 
 NEEDED = (0, 12)
@@ -118,12 +119,10 @@ class Neovim:
         self.process.stdin.write(msgspec.msgpack.encode([REQUEST, 0, "nvim_command", ["qall!"]]))
         self.process.stdin.close()
         try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
+            exit_status(self.process, 10)
+        finally:
             self.process.kill()
             self.process.wait()
-            raise
-        finally:
             assert self.process.stdout is not None
             self.process.stdout.close()
             print(self._stderr.read_text(errors="replace"))

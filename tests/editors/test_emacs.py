@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.program import stardraft
 from tests.support.home import write_config
+from tests.support.processes import run_to_end
 
 SCRIPT = Path(__file__).parent / "emacs.el"
 SHELF = Path(__file__).parents[1] / "data" / "demo" / "shelf.py"
@@ -49,13 +50,11 @@ def seen_in_emacs(binary: str, test: str, home: dict[str, str], folder: Path) ->
     file = folder / "project" / "shelf.py"
     file.write_bytes(SHELF.read_bytes())
     init = folder / ".emacs.d" / "init.el"
-    done = subprocess.run(
+    done = run_to_end(
         [binary, "-Q", "--batch", "-l", str(SCRIPT), "--", test, str(init), str(file), BEGUN],
         env=environment | {"SEEN": str(folder / "seen.json")},
         cwd=folder,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
+        idle_s=TIMEOUT_S,
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-5000:]
     seen: dict[str, Any] = json.loads((folder / "seen.json").read_bytes())

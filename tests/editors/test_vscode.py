@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from stardraft_lsp.syntax.gates import GATE_TEXTS
-from stardraftd.protocol import Status
+from stardraftd.protocol.http import Status
 from tests.editors.vscode import STARTING_S, Browser, CodeServer, Frame, Window, find_extension, find_vscode
 from tests.support.home import isolated_home, processes_of, write_config
 from tests.support.waiting import wait_until

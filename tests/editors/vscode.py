@@ -21,6 +21,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from tests.support.processes import exit_status, run_to_end
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,13 +116,8 @@ class CodeServer:
             "--extensions-dir",
             str(extensions),
         ]
-        installed = subprocess.run(
-            [*command, "--install-extension", str(vsix)],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=STARTING_S,
-            check=False,
+        installed = run_to_end(
+            [*command, "--install-extension", str(vsix)], env=self._environment, text=True, idle_s=STARTING_S
         )
         assert installed.returncode == 0, f"{vsix} was not installed: {installed.stdout}{installed.stderr}"
         switches = ["telemetry", "update-check", "workspace-trust", "getting-started-override"]
@@ -155,12 +151,10 @@ class CodeServer:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
-            self.process.wait(ENDING_S)
-        except subprocess.TimeoutExpired:
+            exit_status(self.process, ENDING_S)
+        finally:
             self.process.kill()
             self.process.wait()
-            raise
-        finally:
             print(self._log.read_text(errors="replace")[-4000:])
 
 
@@ -216,12 +210,10 @@ class Browser:
         assert self.process.stdout is not None
         self.process.stdin.close()
         try:
-            self.process.wait(ENDING_S)
-        except subprocess.TimeoutExpired:
+            exit_status(self.process, ENDING_S)
+        finally:
             self.process.kill()
             self.process.wait()
-            raise
-        finally:
             self.process.stdout.close()
             print(self._log.read_text(errors="replace")[-4000:])
 

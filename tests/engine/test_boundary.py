@@ -7,11 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.engine.boundary import Boundary
+from stardraftd.engine.decode.boundary import Boundary
+from stardraftd.lexing.names import language_of
 
 CASES = tomllib.loads(
     (Path(__file__).parents[1] / "data" / "engine" / "boundaries.toml").read_text(encoding="utf-8")
 )["case"]
+
+BLOCKS = [
+    case
+    for case in tomllib.loads(
+        (Path(__file__).parents[1] / "data" / "lsp" / "filters" / "blocks.toml").read_text(encoding="utf-8")
+    )["case"]
+    if "indentation" not in case.get("why", [])  # which the engine leaves as it is
+]
 
 
 def cut(boundary: Boundary, generated: str, sizes: int) -> tuple[str, str]:
@@ -26,8 +35,16 @@ def cut(boundary: Boundary, generated: str, sizes: int) -> tuple[str, str]:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_golden(case: dict[str, str], size: int) -> None:
-    boundary = Boundary(case["mode"], case["before"], case["after"])  # type: ignore[arg-type]
+    boundary = Boundary(case["mode"], case["before"], case["after"], case.get("language", ""))  # type: ignore[arg-type]
     assert cut(boundary, case["generated"], size) == (case["shown"], case["reason"])
+
+
+@pytest.mark.parametrize("case", BLOCKS, ids=lambda case: case["name"])
+def test_a_block_ends_where_the_language_server_has_its_end(case: dict[str, str]) -> None:
+    language = language_of(case["language"])
+    boundary = Boundary("block", case["before"], case.get("after", ""), language)
+    shown, _reason = cut(boundary, case["generated"], 3)
+    assert shown == case["shown"]
 
 
 @given(

@@ -13,11 +13,12 @@ from pathlib import Path
 import gguf
 import pytest
 
-from stardraftd.engine.gguf import Header, read_header
-from stardraftd.engine.gguf_header import WEIGHT_TYPES
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, ModelNotFoundError, ModelUnsupportedError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.header import WEIGHT_TYPES
+from stardraftd.gguf.reading import Header, read_header
 from tests.support.modes import file_modes_obeyed
+from tests.support.processes import run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
 
 N_MUTATIONS = 3000
@@ -122,7 +123,7 @@ def test_a_full_vocabulary_is_read_in_a_few_steps_for_each_word() -> None:
 
 def test_reading_a_header_loads_no_native_library() -> None:
     program = (
-        "import sys, stardraftd.engine.gguf, stardraftd.engine.vocabulary;"
+        "import sys, stardraftd.gguf.reading, stardraftd.gguf.fim_tokens;"
         "print([name for name in ('numpy', 'llama_cpp', 'gguf') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -555,12 +556,6 @@ for name in sys.argv[1:]:
     except EngineLoadError:
         print("refused", flush=True)
 """
-    result = subprocess.run(
-        [sys.executable, "-c", program, *map(str, paths)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = run_to_end([sys.executable, "-c", program, *map(str, paths)], text=True, idle_s=120)
     assert result.returncode == 0, (result.stdout.splitlines()[-1:], result.stderr[-2000:])
     assert result.stdout.count(" ran\n") > 30

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraftd.engine import llama
-from stardraftd.engine.line_tokenizer import LineTokenizer
+from stardraftd.engine.native import llama
+from stardraftd.engine.plan.line_tokenizer import LineTokenizer
 from tests.support.tiny_models import BUILT_IN
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,15 @@ import pytest
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.messages import Completion, CompletionEvent, Done, Figures, FinishReason, Plan, Text
+from stardraftd.protocol.completion import (
+    Completion,
+    CompletionEvent,
+    Done,
+    Figures,
+    FinishReason,
+    Plan,
+    Text,
+)
 from tests.support.engines import ask
 
 PREFIX = "class Shelf:\n    def __init__(self, items):\n        self."

@@ -1,6 +1,6 @@
 """A keystroke costs a keystroke: what each kind of edit evaluates, on an engine that believes itself slow.
 
-The built-in model computes, but the planner is told the speeds of StarCoder2-3B on two cores; so the plans
+A small random model computes, but the planner is told the speeds of StarCoder2-3B on two cores; so the plans
 are those of the large model, and only tokens are counted here.
 """
 
@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import Completion, CompletionEvent, Done
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done
 from tests.support.engines import ask, cache_is_true, cold_text, slow_engine, warm
 
 FILE = "".join(
@@ -36,13 +36,17 @@ MIDDLE = FILE.index("    def method_14")
 BEFORE, BEHIND = FILE[:MIDDLE], FILE[MIDDLE:]
 
 
-@pytest.fixture
-def at_work(engine: Engine) -> Engine:
+def rested(engine: Engine) -> Engine:
     """A file that is open, read and rested in."""
     ask(engine, BEFORE, BEHIND)
     for level in (1, 2, 3):
         warm(engine, BEFORE, BEHIND, level)
     return engine
+
+
+@pytest.fixture
+def at_work(engine: Engine) -> Engine:
+    return rested(engine)
 
 
 def newest_text_is_that_of_a_cold_run(engine: Engine, loaded: LoadedModel, text: str) -> bool:
@@ -100,7 +104,9 @@ def test_edits_at_the_cursor_are_cheap(at_work: Engine, edit: Callable[[str], st
     assert ask(at_work, begun, "\n" + BEHIND).n_evaluated <= most, "undo"
 
 
-def test_an_accepted_suggestion_is_in_the_cache_already(at_work: Engine) -> None:
+def test_an_accepted_suggestion_is_in_the_cache_already(trained: LoadedModel) -> None:
+    """A trained model's tokens are those that its text is made of again; a random one's are any."""
+    at_work = rested(slow_engine(trained))
     begun = BEFORE + "    def total(self):\n        return "
     suggested = ask(at_work, begun, "\n" + BEHIND).text
     assert suggested.strip()
@@ -170,9 +176,14 @@ def test_a_rested_document_leaves_the_background_nothing_to_do(at_work: Engine) 
     assert [warm(at_work, BEFORE, BEHIND, level).n_evaluated for level in (1, 2, 3)] == [0, 0, 0]
 
 
-def test_every_exact_plan_says_what_a_cold_run_says(loaded: LoadedModel) -> None:
-    """A person types, deletes, jumps and rests at random; each answer of an exact plan is made again cold."""
+@pytest.mark.parametrize(("model", "every"), [("loaded", 1), ("trained", 4)], ids=["random", "built-in"])
+def test_every_exact_plan_says_what_a_cold_run_says(
+    model: str, every: int, request: pytest.FixtureRequest
+) -> None:
+    """A person types, deletes, jumps and rests at random; each answer of an exact plan is made again cold,
+    and every fourth with the trained model, which takes four times as long."""
     choose = random.Random(11)
+    loaded: LoadedModel = request.getfixturevalue(model)
     engine = slow_engine(loaded)
     checked = []
     text, cursor = FILE, MIDDLE
@@ -196,7 +207,7 @@ def test_every_exact_plan_says_what_a_cold_run_says(loaded: LoadedModel) -> None
             assert generation is not None
             checked.append((generation, asked.text))
     assert len(checked) > 20
-    for generation, said in checked:
+    for generation, said in checked[::every]:
         assert cold_text(loaded, generation) == said
 
 

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.messages import Completion, ContextChunk, Layout
-from stardraftd.engine.prompt import Budget, PromptBuilder
-from stardraftd.engine.vocabulary import fim_tokens
+from stardraftd.engine.plan.prompt import Budget, PromptBuilder
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
+from stardraftd.protocol.completion import Completion, ContextChunk, Layout
 from tests.support.prompts import Case, load_cases
 from tests.support.tiny_models import BUILT_IN
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
 pytest.importorskip("tokenizers", reason="tokenizers is not installed: pip install 'stardraft[reference]'")
 
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from tests.support.reference_tokenizer import ReferenceTokenizer
 
 AMPLE = Budget(n_prompt=4096, n_suffix=2048, n_chunks=2048)

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
 
-from stardraftd.engine import llama
+from stardraftd.engine.cache.sequences import Reuse, SequenceCache
 from stardraftd.engine.core import Engine
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import EngineSettings
-from stardraftd.engine.sequences import Reuse, SequenceCache
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel, load
+from stardraftd.gguf.reading import read_header
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import ask, warm
 from tests.support.tiny_models import write_hybrid_model, write_tiny_model
 

@@ -31,12 +31,13 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip 
 
 import torch
 
-from stardraftd.engine import llama
 from stardraftd.engine.core import Engine
-from stardraftd.engine.decoding import stop_ids
-from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import CompletionEvent, Done, EngineSettings, FinishReason, Layout, Text
-from stardraftd.engine.prompt import Budget, PromptBuilder
+from stardraftd.engine.decode.decoding import stop_ids
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel, load
+from stardraftd.engine.plan.prompt import Budget, PromptBuilder
+from stardraftd.protocol.completion import CompletionEvent, Done, FinishReason, Layout, Text
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.reference_tokenizer import ReferenceTokenizer
 
 Logits = NDArray[np.float32]

@@ -11,12 +11,19 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraftd.engine import llama
+from stardraftd.engine.cache.sequences import (
+    CachedSequence,
+    Reuse,
+    SequenceCache,
+    common_prefix,
+    common_suffix,
+)
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import Completion, CompletionEvent, ContextChunk, Done
-from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache, common_prefix, common_suffix
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.protocol.completion import Completion, CompletionEvent, ContextChunk, Done
 from tests.support.engines import ask, cache_is_true, loaded_model, slow_engine, warm
+from tests.support.tiny_models import random_model
 
 N_CELLS = 2048
 SOURCE = "".join(
@@ -27,7 +34,7 @@ SOURCE = "".join(
 
 @pytest.fixture(scope="module")
 def loaded() -> Iterator[LoadedModel]:
-    with loaded_model(n_cells=N_CELLS) as model:
+    with loaded_model(random_model(), n_cells=N_CELLS) as model:
         yield model
 
 
@@ -134,9 +141,9 @@ def test_a_spliced_file_stands_at_its_new_positions(cache: SequenceCache, loaded
     sequence = evaluated(cache, "a", old)
     behind = cache.fork(Reuse(sequence, 350, 350), "a", "fork")
     patched = cache.fork(Reuse(sequence, 100, 100), "a", "scratch")
-    cache.evaluate(patched, tokens(9000, 30))
+    cache.evaluate(patched, tokens(8000, 30))
     cache.splice(sequence, 100, 120, patched)
-    assert patched.tokens == tokens(1000, 100) + tokens(9000, 30) + tokens(1120, 280)
+    assert patched.tokens == tokens(1000, 100) + tokens(8000, 30) + tokens(1120, 280)
     assert patched.n_exact == 130
     assert len(behind.tokens) == 120, "a fork that shared the moved cells keeps what stands before them"
     assert not sequence.in_use

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stardraftd.engine.saved import (
+from stardraftd.engine.cache.saved import (
     BLOCK_BYTES,
     CHECKSUM_BYTES,
     MAGIC,

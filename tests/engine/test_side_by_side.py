@@ -1,15 +1,13 @@
 """Several editors in one cache: what is done for one of them does not reach into another one's answer."""
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import Completion, CompletionEvent, Done, Text
-from tests.support.engines import Wanted, cache_is_true, loaded_model, slow_engine, warm
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Text
+from tests.support.engines import Wanted, cache_is_true, slow_engine, warm
 
 FILE = "".join(
     f"    def method_{number}(self, value):\n        self.items[{number}] = value\n        return self\n\n"
@@ -17,12 +15,6 @@ FILE = "".join(
 )
 CHANGED = FILE.index("    def method_3")
 WRITTEN = FILE[: FILE.index("method_20")] + "zeta(self, alpha):\n        for item in self.items:\n"
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[LoadedModel]:
-    with loaded_model() as model:
-        yield model
 
 
 class Answer:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.draft_model import DraftModel
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import EngineSettings
-from stardraftd.engine.speculation import Acceptance, PromptLookup
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.decode.draft_model import DraftModel
+from stardraftd.engine.decode.speculation import Acceptance, PromptLookup
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import Asked, Fixed, ask, cache_is_true
 from tests.support.prompts import Case, load_cases
 
@@ -36,16 +36,16 @@ def both(loaded: LoadedModel, prefix: str, suffix: str) -> tuple[Asked, Asked]:
 
 
 @pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.name)
-def test_the_text_is_that_of_plain_decoding(loaded: LoadedModel, case: Case) -> None:
-    plain, guessed = both(loaded, case.prefix, case.suffix)
+def test_the_text_is_that_of_plain_decoding(trained: LoadedModel, case: Case) -> None:
+    plain, guessed = both(trained, case.prefix, case.suffix)
     assert guessed.text == plain.text
     assert guessed.done.finish_reason == plain.done.finish_reason
     assert guessed.figures.n_generated == plain.figures.n_generated
     assert plain.figures.n_drafted == 0
 
 
-def test_in_a_text_that_repeats_itself_guesses_are_right(loaded: LoadedModel) -> None:
-    plain, guessed = both(loaded, "class A:\n    def f(self):\n" + REPETITIVE, "")
+def test_in_a_text_that_repeats_itself_guesses_are_right(trained: LoadedModel) -> None:
+    plain, guessed = both(trained, "class A:\n    def f(self):\n" + REPETITIVE, "")
     assert guessed.text == plain.text
     assert guessed.figures.n_accepted > 0
     assert guessed.figures.n_accepted <= guessed.figures.n_drafted
@@ -65,10 +65,10 @@ def test_sampled_text_is_never_guessed(loaded: LoadedModel) -> None:
     assert asked.figures.n_drafted == 0
 
 
-def test_a_draft_model_of_the_same_weights_is_right_nearly_always(loaded: LoadedModel) -> None:
-    plain, _ = both(loaded, "class Shelf:\n    def add(self, item):\n        ", "")
-    engine = engine_that(loaded, guesses=True)
-    drafter = DraftModel(Path(builtin_model_path()), loaded.model, loaded.sentinels.prefix)
+def test_a_draft_model_of_the_same_weights_is_right_nearly_always(trained: LoadedModel) -> None:
+    plain, _ = both(trained, "class Shelf:\n    def add(self, item):\n        ", "")
+    engine = engine_that(trained, guesses=True)
+    drafter = DraftModel(Path(builtin_model_path()), trained.model, trained.sentinels.prefix)
     engine.decoder.drafters = (drafter,)
     drafted = ask(engine, "class Shelf:\n    def add(self, item):\n        ", "", mode="free", max_tokens=40)
     assert drafted.text == plain.text
@@ -76,8 +76,8 @@ def test_a_draft_model_of_the_same_weights_is_right_nearly_always(loaded: Loaded
     assert drafted.figures.n_accepted >= 0.8 * drafted.figures.n_drafted
 
 
-def test_a_draft_model_must_be_much_smaller(loaded: LoadedModel) -> None:
-    assert DraftModel.beside(loaded, str(builtin_model_path())) is None
+def test_a_draft_model_must_be_much_smaller(trained: LoadedModel) -> None:
+    assert DraftModel.beside(trained, str(builtin_model_path())) is None
 
 
 @given(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.engine.speeds import MIN_WINDOW, SpeedModel, remember, remembered
+from stardraftd.engine.plan.speeds import MIN_WINDOW, SpeedModel, remember, remembered
 
 CURVE = ((1, 50.0), (4, 130.0), (16, 300.0), (128, 1800.0))
 costs = st.dictionaries(st.integers(1, 600), st.floats(0.01, 1e5), min_size=1, max_size=9)
@@ -85,7 +85,15 @@ def test_what_was_measured_is_remembered_for_its_key_alone(tmp_path: Path) -> No
         b'{"format": 99, "speeds": {}}',
         b'{"format": 1, "speeds": {"a": {"curve": [[1, "x"]]}}}',
         b'{"format": 1, "speeds": {"a": 3}}',
+        b"[" * 200_000,
+        b'{"format": 1, "speeds": {"a": ' + b"[" * 200_000,
+        b'{"format": 1, "speeds": {"a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}}",
+        b'{"format": 1, "speeds": {"a": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}}",
+        b'{"format": 1, "speeds": {"a": {"curve": [[1, 2.0]], "cell_us": -1}}}',
+        b'{"format": 1, "speeds": {"a": {"curve": [[1, 2.0]], "cell_us": 1e300}}}',
+        b'{"format": 1, "speeds": {}}' + b" " * 2_000_000,
     ],
+    ids=lambda content: repr(content[:40]),
 )
 def test_a_damaged_file_is_told_of_and_measured_anew(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -97,6 +105,18 @@ def test_a_damaged_file_is_told_of_and_measured_anew(
     assert caplog.records
     remember(file, "a", SpeedModel(CURVE))
     assert remembered(file, "a").curve == CURVE
+
+
+@pytest.mark.parametrize(
+    "entry", ["[1, 1e300]", "[1, -3.0]", "[0, 1.0]", "[-1, 1.0]", "[99999999999999, 1.0]"]
+)
+def test_a_measurement_that_cannot_be_is_left_out(entry: str, tmp_path: Path) -> None:
+    file = tmp_path / "speeds.json"
+    file.write_text(
+        f'{{"format": 1, "speeds": {{"a": {{"curve": [[4, 9.0], {entry}], "cell_us": 1.0}}}}}}',
+        encoding="ascii",
+    )
+    assert remembered(file, "a").curve == ((4, 9.0),)
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

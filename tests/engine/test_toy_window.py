@@ -1,10 +1,10 @@
 """The built-in toy is shown no more than it was trained on: beyond that it is of no use (docs/quality.md)."""
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.llama import AbortFlag, open_backend
-from stardraftd.engine.loading import load
-from stardraftd.engine.messages import EngineSettings
+from stardraftd.engine.native.llama import AbortFlag, open_backend
+from stardraftd.engine.native.loading import load
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import ask, warm
 
 FILE = "".join(f"def total_{i}(items, rate):\n    return sum(items) * rate + {i}\n\n\n" for i in range(120))

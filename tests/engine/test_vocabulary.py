@@ -6,9 +6,9 @@ from pathlib import Path
 import gguf
 import pytest
 
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, ModelUnsupportedError
+from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
 
 STARCODER2 = FimTokens(prefix=1, middle=2, suffix=3, pad=4, repository=5, separator=6, end_of_text=0)

@@ -22,11 +22,11 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip 
 
 import torch
 
-from stardraftd.engine import llama
+from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCache
 from stardraftd.engine.core import Engine
-from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import EngineSettings
-from stardraftd.engine.sequences import CachedSequence, Reuse, SequenceCache
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel, load
+from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import ask, cache_is_true, warm
 from tests.support.tiny_models import reference_model, write_tiny_model
 

@@ -22,13 +22,14 @@ from typing import Any
 
 import gguf as gguf_package
 
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.gguf_checks import ARCHITECTURES
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError
+from stardraftd.gguf.checks import ARCHITECTURES
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.fuzz import Deadline, Report
 from tests.support.raw_gguf import RawGguf, read_raw
 from tests.support.tiny_models import write_hybrid_model, write_tiny_model
+from tests.support.waiting import seconds
 
 CASES = 120
 LOADING_S = 20.0  # of a model of under a megabyte, on a machine as busy as can be
@@ -79,6 +80,7 @@ import sys
 from pathlib import Path
 from stardraftd.engine import llama
 from stardraftd.errors import EngineLoadError
+from tests.support.waiting import seconds
 llama.open_backend()
 for line in sys.stdin:
     try:
@@ -111,7 +113,7 @@ class _Loader:
             self._process.stdin.write(f"{path}\n")
             self._process.stdin.flush()
         try:
-            answer = self._answers.get(timeout=LOADING_S)
+            answer = self._answers.get(timeout=seconds(LOADING_S))
         except queue.Empty:
             self.close()
             return f"hung for {LOADING_S} s"

@@ -10,29 +10,25 @@ import msgspec
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from stardraftd import __version__
-from stardraftd.endpoint import listen
 from stardraftd.paths import lock_path
-from stardraftd.protocol import (
+from stardraftd.protocol.completion import Candidate, Done, Failed, Figures, Text
+from stardraftd.protocol.http import (
     PROTOCOL,
-    Candidate,
     CompletionRequest,
-    Done,
-    Failed,
-    Figures,
     Hello,
     Ready,
     StreamEvent,
-    Text,
     Warming,
     request_decoder,
 )
+from stardraftd.transport.endpoint import listen
 from tests.lsp.stand_in_status import MODEL, PID, status_of
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import seconds, wait_until_async
 
 
 class Writing:
@@ -100,7 +96,10 @@ class StandIn:
         return Response(msgspec.json.encode(Hello(PROTOCOL, __version__, PID)))
 
     async def _complete(self, request: Request) -> Response:
-        writing = Writing(request_decoder.decode(await request.body()))
+        try:
+            writing = Writing(request_decoder.decode(await request.body()))
+        except ClientDisconnect:  # the front end left before it had asked
+            return Response()
         self.completions.append(writing)
         return StreamingResponse(writing.lines())
 
@@ -126,7 +125,7 @@ class StandIn:
 async def standing_in(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
     """A stand-in where front ends of this home look for their daemon."""
     monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", home["STARDRAFT_RUNTIME_DIR"])
-    lock = filelock.FileLock(lock_path(), timeout=5, thread_local=False)
+    lock = filelock.FileLock(lock_path(), timeout=seconds(5), thread_local=False)
     lock.acquire()  # as the daemon does: by it front ends see that it is there
     listener = listen("auto")
     daemon = StandIn()

@@ -3,7 +3,8 @@
 import msgspec
 
 from stardraftd import __version__
-from stardraftd.protocol import PROTOCOL, EngineState, ModelInfo, Status
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.http import PROTOCOL, EngineState, Status
 
 PID = 1
 MODEL = ModelInfo(

@@ -1,5 +1,6 @@
 """What other files give to a prompt, and what they never give; with real folders, and threads as they are."""
 
+import itertools
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from stardraft_lsp.context.reading import Disk, Entry, HangingError, PatientDisk
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.context.telling import figures, sentence
+from tests.support.waiting import seconds, wait_until
 
 AT_ONCE = ContextSettings(settle_s=0, reindex_s=0, calm_s=0, io_timeout_s=5, use_global_excludes=False)
 PATIENCE_S = 60
@@ -92,7 +94,7 @@ def chunks_at(source: ContextSource, file: Path, prefix: str = PREFIX, suffix: s
 
 def chunks_in(source: ContextSource, file: Path, prefix: str = PREFIX, suffix: str = "") -> str:
     source.prepare(QuestionPlace(file.as_uri(), prefix, suffix))
-    assert source.wait_until_idle(PATIENCE_S)
+    assert source.wait_until_idle(seconds(PATIENCE_S))
     return "".join(f"<{chunk.path}>\n{chunk.text}" for chunk in source.chunks_for(file.as_uri()))
 
 
@@ -152,7 +154,7 @@ def test_no_canary_is_ever_in_a_prompt(shop: Path) -> None:
                 text = ""
             source.document_opened(uri, text)
             source.document_viewed(uri, 3)
-            source.document_changed(uri, f"{text}\n", Edit(3, 0, 1))
+            source.document_changed(uri, f"{text}\n", [Edit(3, 0, 1)])
         said += chunks_in(source, shop / "main.py")
         for name in FORBIDDEN:
             source.files_changed([str(shop / name)])
@@ -191,7 +193,7 @@ def test_a_secret_or_ignored_document_is_not_completed(shop: Path, name: str, re
     with gathering(shop) as source:
         source.document_opened(uri, PREFIX)
         assert source.why_not(uri) in (reason, "checking")
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.why_not(uri) == reason
         assert bool(source.chunks_for(uri)) is False
 
@@ -202,7 +204,7 @@ def test_a_document_behind_a_link_is_what_the_link_leads_to(shop: Path) -> None:
     uri = (shop / "settings.py").as_uri()
     with gathering(shop) as source:
         source.document_opened(uri, "A=1\n")
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.why_not(uri) == "secret_file"
 
 
@@ -221,7 +223,7 @@ def test_a_document_that_is_no_file_is_completed(shop: Path) -> None:
     with gathering(shop) as source:
         source.document_opened("untitled:Untitled-1", PREFIX)
         source.prepare(QuestionPlace("untitled:Untitled-1", PREFIX, ""))
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.why_not("untitled:Untitled-1") == ""
 
 
@@ -326,14 +328,14 @@ def test_a_deleted_file_leaves_the_prompts(shop: Path) -> None:
         (shop / "good.py").unlink()
         assert chunks_in(source, shop / "main.py") == ""
         source.files_changed([str(shop / "good.py")])
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.n_files == 1
 
 
 def test_a_change_that_nobody_told_of_is_found_when_the_file_is_wanted(shop: Path) -> None:
     with gathering(shop) as source:
         source.document_opened((shop / "main.py").as_uri(), PREFIX)
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         plant(shop, {"good.py": "\n" * 40 + like_the_cursor("newcomer")})
         chunks_in(source, shop / "main.py")
         assert "newcomer" in chunks_in(source, shop / "main.py")
@@ -344,7 +346,7 @@ def test_a_changed_file_is_found_as_it_is_now(shop: Path) -> None:
         chunks_at(source, shop / "main.py")
         plant(shop, {"new.py": like_the_cursor("newcomer")})
         source.files_changed([str(shop / "new.py")])
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         (shop / "good.py").unlink()
         assert "newcomer" in chunks_in(source, shop / "main.py")
 
@@ -362,8 +364,8 @@ def test_where_the_person_edited_is_in_the_prompt_and_the_own_window_is_not(shop
     with gathering(shop) as source:
         uri = (shop / "notes.py").as_uri()
         source.document_opened(uri, other)
-        source.document_changed(uri, other, Edit(50, 0, 0))
-        source.document_changed((shop / "main.py").as_uri(), PREFIX, Edit(5, 0, 0))
+        source.document_changed(uri, other, [Edit(50, 0, 0)])
+        source.document_changed((shop / "main.py").as_uri(), PREFIX, [Edit(5, 0, 0)])
         said = chunks_at(source, shop / "main.py")
     assert "unrelated_line_50 = 50\n" in said
     assert "unrelated_line_90" not in said
@@ -410,7 +412,7 @@ def test_a_closed_document_has_nothing_ready(shop: Path) -> None:
     with gathering(shop) as source:
         assert chunks_at(source, shop / "main.py")
         source.document_closed(uri)
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.chunks_for(uri) == ()
         assert source.why_not(uri) == ""
 
@@ -420,7 +422,7 @@ def test_a_loop_of_links_ends(shop: Path) -> None:
     (shop / "deep" / "loop").symlink_to(shop)
     (shop / "self").symlink_to(shop / "self")
     with gathering(shop) as source:
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.n_files == 2
 
 
@@ -436,7 +438,7 @@ def test_a_pipe_is_not_opened(shop: Path) -> None:
     os.mkfifo(shop / "pipe.py")
     with gathering(shop) as source:
         source.files_changed([str(shop / "pipe.py")])
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.n_files == 2
     with pytest.raises(OSError, match="regular"):
         Disk().read(str(shop / "pipe.py"), 10)
@@ -447,7 +449,7 @@ def test_a_folder_that_may_not_be_read_is_named(shop: Path) -> None:
     plant(shop, {"closed/a.py": BAIT})
     (shop / "closed").chmod(0)
     with gathering(shop) as source:
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.left_out_folders == {str(shop / "closed"): "unreadable"}
     (shop / "closed").chmod(0o700)
 
@@ -473,7 +475,7 @@ def test_a_folder_that_hangs_is_left_out_and_named_and_the_rest_is_read(shop: Pa
     with gathering(shop, disk=disk, settings=replace(AT_ONCE, io_timeout_s=0.05)) as source:
         said = chunks_at(source, shop / "main.py")
         source.folders_changed([str(shop)])
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.left_out_folders == {str(shop / "a_share"): "hanging"}
         assert disk.n_asked == 1
     disk.let_go.set()
@@ -502,13 +504,13 @@ def test_many_files_stay_within_the_bounds_and_it_says_so(tmp_path: Path) -> Non
                 f"def work_{folder}_{i}(thing_{i}):\n    return {i}\n"
             )
     with gathering(root, settings=replace(AT_ONCE, max_files=700)) as source:
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.n_files == 700
         assert source.status.n_chunks == 700
         assert source.status.size_bytes < 3_000_000
         assert "index_full" in source.status.left_out_folders.values()
     with gathering(root, settings=replace(AT_ONCE, max_entries=250)) as source:
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.n_files <= 400
         assert "too_many_files" in source.status.left_out_folders.values()
 
@@ -528,7 +530,7 @@ def test_a_huge_file_is_not_read(shop: Path) -> None:
     disk = CountingDisk()
     with gathering(shop, disk=disk) as source:
         source.files_changed([str(shop / "server.log"), str(shop / "dump.py")])
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.left_out["too_large"] > 0
     assert 0 < disk.n_bytes < 10_000
 
@@ -538,7 +540,7 @@ def test_folders_that_come_later_are_read(shop: Path) -> None:
         chunks_at(source, shop / "main.py")
         plant(shop, {"late/deep/a.py": "value = 1\n", "note.txt": "no folder\n"})
         source.files_changed([str(shop / "late"), str(shop / "note.txt"), str(shop / "never")])
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.status.n_files == 3
 
 
@@ -550,7 +552,7 @@ def test_the_open_documents_folder_is_read_first(tmp_path: Path) -> None:
     source.document_opened((root / "z" / "main.py").as_uri(), PREFIX)
     source.start()
     source.folders_changed([str(root)])
-    assert source.wait_until_idle(PATIENCE_S)
+    assert source.wait_until_idle(seconds(PATIENCE_S))
     said = chunks_in(source, root / "z" / "main.py")
     source.stop()
     assert source.status.n_files == 10
@@ -561,7 +563,7 @@ def test_what_was_left_out_is_told_in_a_sentence(shop: Path) -> None:
     plant(shop, {"huge.py": "x = 1\n" * 400_000})
     told: list[ContextStatus] = []
     with gathering(shop, on_scanned=told.append) as source:
-        assert source.wait_until_idle(PATIENCE_S)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
     assert told
     assert re.fullmatch(
         r"stardraft has indexed \d files of the workspace on this computer; left out: .*1 too large.*\.",
@@ -582,12 +584,15 @@ def test_what_changes_on_disk_is_noticed(shop: Path) -> None:
         (shop / "good.py").unlink()
         chunks_at(source, shop / "main.py")
         assert source.status.is_watched
-        for attempt in range(100):  # the watch begins a moment later, in a thread of its own
-            plant(shop, {f"sub/new{attempt}.py": like_the_cursor("newcomer")})
-            if seen.wait(0.1):
-                break
-            source.prepare(QuestionPlace((shop / "main.py").as_uri(), PREFIX, ""))
-        assert seen.is_set()
+        attempts = itertools.count()
+
+        def is_noticed() -> bool:  # the watch begins a moment later, in a thread of its own
+            plant(shop, {f"sub/new{next(attempts)}.py": like_the_cursor("newcomer")})
+            if not seen.wait(0.1):
+                source.prepare(QuestionPlace((shop / "main.py").as_uri(), PREFIX, ""))
+            return seen.is_set()
+
+        wait_until(is_noticed, what="the new files were not noticed")
 
 
 def test_a_mistake_in_a_plugged_in_room_costs_context_only(shop: Path) -> None:
@@ -600,7 +605,7 @@ def test_a_mistake_in_a_plugged_in_room_costs_context_only(shop: Path) -> None:
     uri = (shop / "main.py").as_uri()
     source.document_opened(uri, PREFIX)
     source.prepare(QuestionPlace(uri, PREFIX, ""))
-    assert source.wait_until_idle(PATIENCE_S)
+    assert source.wait_until_idle(seconds(PATIENCE_S))
     assert source.why_not(uri) == ""
     assert source.chunks_for(uri) == ()
     source.stop()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from stardraft_lsp.client_info import read_initialize
 from stardraft_lsp.context.finding import Declared
-from stardraft_lsp.declarations import METHOD, can_declare, names_around, read_declarations
+from stardraft_lsp.declarations import METHOD, names_around, read_declarations
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, NEVER, Editor, editing
 from tests.support.home import write_config
@@ -184,7 +185,7 @@ def test_an_answer_of_any_other_make_declares_nothing() -> None:
 
 
 def test_only_a_plain_yes_is_an_offer() -> None:
-    assert can_declare(DECLARES)
+    assert read_initialize({"capabilities": DECLARES}).declares
     others: tuple[Any, ...] = (
         None,
         {},
@@ -193,4 +194,4 @@ def test_only_a_plain_yes_is_an_offer() -> None:
         {"stardraft": {"declarations": "yes"}},
     )
     for experimental in others:
-        assert not can_declare({"experimental": experimental})
+        assert not read_initialize({"capabilities": {"experimental": experimental}}).declares

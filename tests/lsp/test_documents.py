@@ -43,7 +43,7 @@ def test_random_edits_keep_the_text_equal_to_the_editors(
         begin -= text[:begin].endswith("\r") and text[begin : begin + 1] == "\n"
         end -= text[:end].endswith("\r") and text[end : end + 1] == "\n"
         text = text[:begin] + inserted + text[end:]
-        document.apply(Change(inserted, first, last))
+        document.apply([Change(inserted, first, last)])
         assert document.text == text
         assert document.n_lines == len(editor_lines(text))
 
@@ -83,7 +83,7 @@ def test_a_position_inside_a_surrogate_pair_is_the_characters_beginning() -> Non
 
 def test_a_change_without_a_range_is_the_whole_text() -> None:
     document = Document("file:///a", "text", 0, "old\n", "utf-16")
-    document.apply(Change("new\nlines\n"))
+    document.apply([Change("new\nlines\n")])
     assert (document.text, document.n_lines) == ("new\nlines\n", 3)
 
 
@@ -96,7 +96,10 @@ def test_the_documents_own_line_end_is_that_of_its_first_line(text: str, line_en
 
 def test_a_change_tells_where_its_text_ends() -> None:
     document = Document("a", "python", 0, "é😀 = \r\nb\r\n", "utf-16")
-    assert document.apply(Change("foo", Position(0, 6), Position(0, 6))) == 8
+    (applied,) = document.apply([Change("foo", Position(0, 6), Position(0, 6))])
+    assert applied.cursor == 8
     assert document.text[:8] == "é😀 = foo"
-    assert document.apply(Change("", Position(1, 0), Position(1, 1))) == 10
-    assert document.apply(Change("whole")) is None
+    (applied,) = document.apply([Change("", Position(1, 0), Position(1, 1))])
+    assert (applied.cursor, applied.line, applied.n_line_feeds) == (10, 1, 0)
+    (applied,) = document.apply([Change("whole")])
+    assert applied.cursor is None

@@ -257,3 +257,27 @@ def test_a_list_entry_replaces_the_word_begun() -> None:
     assert entry.filter_text == "self.items"
     assert entry.label == "self.items…"
     assert results.completion_list(document, 7, []).items == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```",
+        'x = """\n```python\nprint()\n```\n"""',
+        "````",
+        "a ` b `` c ``````` d",
+        "no backticks at all",
+        "`",
+        "",
+    ],
+)
+def test_an_entrys_documentation_is_one_block_of_code_whatever_is_in_it(text: str) -> None:
+    document = Document("a", "py`th\non", 0, "x = ", "utf-16")
+    entry = results.completion_list(document, 4, [(f"1 {text}", 0)]).items[0]
+    assert isinstance(entry.documentation, types.MarkupContent)
+    first, *lines, last = entry.documentation.value.split("\n")
+    assert "\n".join(lines) == f"1 {text}"
+    assert set(last) == {"`"}
+    assert first == f"{last}python"
+    assert len(last) >= 3
+    assert last not in f"1 {text}"

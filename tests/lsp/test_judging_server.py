@@ -10,12 +10,12 @@ import msgspec
 import psutil
 import pytest
 
-from stardraftd.protocol import Figures
+from stardraftd.protocol.completion import Figures
 from tests.cli.program import stardraft
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, Editor, editing
 from tests.support.home import write_config
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import wait_until_async, within
 
 URI = "file:///shop/shelf.py"
 TYPED = {"context": {"triggerKind": 2}}
@@ -375,7 +375,7 @@ async def test_a_project_can_switch_suggestions_off_and_a_wrong_file_is_told(
         await editor.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "shop"}])
         editor.open(vendored.as_uri(), "x = \n")
 
-        async with asyncio.timeout(30):
+        async with within(what="the project's own settings hold"):
             while True:
                 asked = editor.ask(vendored.as_uri(), 0, 4)
                 await asyncio.wait({asyncio.ensure_future(editor.answer(asked))}, timeout=0.2)

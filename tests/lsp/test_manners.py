@@ -10,7 +10,8 @@ import pytest
 
 from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import Editor, editing, start_server
-from tests.support.waiting import DEADLINE_S, wait_until_async
+from tests.support.processes import exit_status_async
+from tests.support.waiting import wait_until_async
 
 URI = "file:///shop/shelf.py"
 TEXT = (
@@ -65,7 +66,7 @@ async def test_requests_before_initialize_and_after_shutdown_are_refused_and_ans
     assert late["error"]["code"] == -32600
     editor.check_answers()
     editor.notify("exit", None)
-    assert await asyncio.wait_for(editor.process.wait(), DEADLINE_S) == 0
+    assert await exit_status_async(editor.process) == 0
 
 
 async def test_a_shutdown_answers_what_still_runs_and_starts_no_daemon(shared_home: dict[str, str]) -> None:
@@ -78,7 +79,7 @@ async def test_a_shutdown_answers_what_still_runs_and_starts_no_daemon(shared_ho
     await editor.request("shutdown", None)
     assert (await editor.answer(running))["result"] is None
     editor.notify("exit", None)
-    assert await asyncio.wait_for(editor.process.wait(), DEADLINE_S) == 0
+    assert await exit_status_async(editor.process) == 0
     assert len(daemons(shared_home)) == 1
 
 

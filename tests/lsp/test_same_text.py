@@ -13,6 +13,7 @@ import pytest
 
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, Editor, editing
+from tests.support.waiting import within
 
 N_EDITS = 10_000
 N_BETWEEN_LOOKS = 125
@@ -102,7 +103,7 @@ class Buffer:
         index = self.place()
         n_before = len(daemon.completions)
         asked = self.editor.ask(self.uri, **self.position(index))
-        async with asyncio.timeout(30):
+        async with within(what="the daemon is asked"):
             while not (
                 mine := [one for one in daemon.completions[n_before:] if one.request.document == self.uri]
             ):

@@ -13,7 +13,8 @@ from stardraftd import __version__
 from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
 from tests.support.home import write_config
-from tests.support.waiting import DEADLINE_S, wait_until_async
+from tests.support.processes import exit_status_async
+from tests.support.waiting import wait_until_async, within
 
 URI = "file:///work%20shop/shelf.py"
 TEXT = (
@@ -43,8 +44,8 @@ async def test_a_suggestion_comes_with_its_range_and_grows_on_the_way(home: dict
         assert grown[-1] == item["insertText"]
 
 
-async def test_without_a_token_nothing_is_streamed(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+async def test_without_a_token_nothing_is_streamed(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, TEXT)
         await editor.suggestion(URI, *CURSOR)
         assert not [
@@ -54,16 +55,16 @@ async def test_without_a_token_nothing_is_streamed(home: dict[str, str]) -> None
         ]
 
 
-async def test_streaming_can_be_switched_off(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_streaming_can_be_switched_off(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"streaming": False})
         editor.open(URI, TEXT)
         await editor.suggestion(URI, *CURSOR, partialResultToken="grow")
         assert not editor.progress("grow")
 
 
-async def test_what_the_server_can_do(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_what_the_server_can_do(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         found = await editor.initialize()
         assert found["serverInfo"] == {"name": "stardraft", "version": __version__}
         assert "inlineCompletionProvider" in found["capabilities"]
@@ -72,11 +73,13 @@ async def test_what_the_server_can_do(home: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-async def test_positions_are_counted_in_the_negotiated_encoding(home: dict[str, str], encoding: str) -> None:
+async def test_positions_are_counted_in_the_negotiated_encoding(
+    shared_home: dict[str, str], encoding: str
+) -> None:
     line = '        name = "😀é"; self.'
     text = TEXT.replace("        self.\n", line + "\n")
     size = {"utf-8": len(line.encode()), "utf-16": len(line.encode("utf-16-le")) // 2, "utf-32": len(line)}
-    async with editing(home, initialize=False) as editor:
+    async with editing(shared_home, initialize=False) as editor:
         capabilities = GHOST_TEXT | {"general": {"positionEncodings": [encoding]}}
         found = await editor.initialize(capabilities)
         assert found["capabilities"]["positionEncoding"] == encoding
@@ -91,8 +94,8 @@ async def test_positions_are_counted_in_the_negotiated_encoding(home: dict[str, 
         assert typed["insertText"] == whole["insertText"]
 
 
-async def test_crlf_documents_get_their_own_line_ends_back(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_crlf_documents_get_their_own_line_ends_back(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"mode": "block"})
         text = "def total(items):\r\n    result = 0\r\n    for item in items:"
         editor.open(URI, text)
@@ -123,8 +126,8 @@ async def test_a_change_of_the_text_ends_what_was_asked_before_it(home: dict[str
         assert (await editor.answer(older))["result"] is None
 
 
-async def test_a_request_of_another_document_is_not_touched(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+async def test_a_request_of_another_document_is_not_touched(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, TEXT)
         editor.open(URI + "other", TEXT)
         first, second = editor.ask(URI, *CURSOR), editor.ask(URI + "other", *CURSOR)
@@ -143,8 +146,8 @@ async def test_a_cancelled_request_is_answered_so_and_the_engine_is_free(home: d
         assert (await editor.suggestion(URI + "other", *CURSOR))["insertText"]
 
 
-async def test_nothing_to_suggest_is_an_empty_list(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_nothing_to_suggest_is_an_empty_list(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         await editor.initialize(initializationOptions={"languagesOff": ["python"]})
         editor.open(URI, TEXT)
         assert await editor.request(*_inline(URI)) == {"items": []}
@@ -164,56 +167,58 @@ async def test_typing_what_was_suggested_asks_no_model(home: dict[str, str]) -> 
         assert not daemons(home), "a daemon was started for it"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"context": {"triggerKind": 0}},
-        {"context": None},
-        {"context": {"triggerKind": 2, "unknown": [1, {"a": None}]}, "alsoUnknown": {}},
-        {
-            "context": {
-                "triggerKind": 1,
-                "selectedCompletionInfo": {
-                    "text": "items",
-                    "range": [{"line": 2, "character": 13}, {"line": 2, "character": 13}],
-                },
-            }
-        },
-    ],
-)
-async def test_odd_parameters_of_old_clients_are_served(home: dict[str, str], more: dict[str, Any]) -> None:
-    async with editing(home) as editor:
-        editor.open(URI, TEXT)
-        item = await editor.suggestion(URI, *CURSOR, **more)
-        assert item["insertText"]
-        if (more["context"] or {}).get("selectedCompletionInfo"):
-            assert item["insertText"].startswith("items")
+ODD_PARAMETERS: list[dict[str, Any]] = [
+    {"context": {"triggerKind": 0}},
+    {"context": None},
+    {"context": {"triggerKind": 2, "unknown": [1, {"a": None}]}, "alsoUnknown": {}},
+    {
+        "context": {
+            "triggerKind": 1,
+            "selectedCompletionInfo": {
+                "text": "items",
+                "range": [{"line": 2, "character": 13}, {"line": 2, "character": 13}],
+            },
+        }
+    },
+]
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [
-        ("textDocument/inlineCompletion", None),
-        ("textDocument/inlineCompletion", {"textDocument": {"uri": URI}}),
-        ("textDocument/inlineCompletion", {"textDocument": 3, "position": []}),
-        ("workspace/executeCommand", {"command": 5}),
-        ("textDocument/hover", {"nonsense": True}),
-        ("no/such/method", {}),
-    ],
-)
+async def test_odd_parameters_of_old_clients_are_served(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
+        for number, more in enumerate(ODD_PARAMETERS):
+            uri = f"{URI}{number}.py"
+            editor.open(uri, TEXT)
+            item = await editor.suggestion(uri, *CURSOR, **more)
+            assert item["insertText"], more
+            if (more["context"] or {}).get("selectedCompletionInfo"):
+                assert item["insertText"].startswith("items")
+
+
+UNREADABLE: list[tuple[str, Any]] = [
+    ("textDocument/inlineCompletion", None),
+    ("textDocument/inlineCompletion", {"textDocument": {"uri": URI}}),
+    ("textDocument/inlineCompletion", {"textDocument": 3, "position": []}),
+    ("workspace/executeCommand", {"command": 5}),
+    ("textDocument/hover", {"nonsense": True}),
+    ("no/such/method", {}),
+]
+
+
 async def test_what_cannot_be_read_is_answered_with_an_error_and_nothing_pops_up(
-    home: dict[str, str], method: str, params: Any
+    shared_home: dict[str, str],
 ) -> None:
-    async with editing(home) as editor:
-        answer = await editor.answer(editor.post(method, params))
-        assert answer["error"]["code"] in (-32602, -32601, -32600)
-        editor.open(URI, TEXT)
-        assert (await editor.suggestion(URI, *CURSOR))["insertText"]
-        assert not editor.told("window/showMessage")
+    async with editing(shared_home) as editor:
+        for number, (method, params) in enumerate(UNREADABLE):
+            answer = await editor.answer(editor.post(method, params))
+            assert answer["error"]["code"] in (-32602, -32601, -32600), (method, params)
+            uri = f"{URI}{number}.py"
+            editor.open(uri, TEXT)
+            assert (await editor.suggestion(uri, *CURSOR))["insertText"], (method, params)
+            assert not editor.told("window/showMessage"), (method, params)
 
 
-async def test_editors_without_ghost_text_get_a_completion_list(home: dict[str, str]) -> None:
-    async with editing(home, initialize=False) as editor:
+async def test_editors_without_ghost_text_get_a_completion_list(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home, initialize=False) as editor:
         found = await editor.initialize({})
         assert "." in found["capabilities"]["completionProvider"]["triggerCharacters"]
         editor.open(URI, TEXT)
@@ -264,7 +269,7 @@ async def test_wrong_options_and_a_wrong_configuration_are_told(home: dict[str, 
         editor.open(URI, TEXT)
         assert await editor.request(*_inline(URI)) == {"items": []}
         write_config(home, "")
-        async with asyncio.timeout(DEADLINE_S):
+        async with within():
             while await editor.request(*_inline(URI)) == {"items": []}:
                 await asyncio.sleep(0.05)
 
@@ -275,7 +280,7 @@ async def test_a_changed_configuration_is_followed(home: dict[str, str]) -> None
         editor.open(URI, TEXT)
         assert (await editor.suggestion(URI, *CURSOR))["insertText"]
         write_config(home, "[editor]\nenabled = false\n")
-        async with asyncio.timeout(DEADLINE_S):
+        async with within():
             while await editor.request(*_inline(URI)) != {"items": []}:
                 await asyncio.sleep(0.05)
         assert (await editor.request("stardraft/status", {}))["reason"] == "disabled"
@@ -302,8 +307,8 @@ async def test_two_editors_share_one_daemon(home: dict[str, str]) -> None:
         assert len(daemons(home)) == 1
 
 
-async def test_a_document_may_be_opened_twice_closed_and_opened_again(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+async def test_a_document_may_be_opened_twice_closed_and_opened_again(shared_home: dict[str, str]) -> None:
+    async with editing(shared_home) as editor:
         editor.open(URI, "old text")
         editor.open(URI, TEXT)
         assert (await editor.suggestion(URI, *CURSOR))["insertText"]
@@ -315,21 +320,21 @@ async def test_a_document_may_be_opened_twice_closed_and_opened_again(home: dict
         assert (await editor.suggestion("untitled:Untitled-1", *CURSOR))["insertText"]
 
 
-async def test_an_exit_without_a_shutdown_is_an_error(home: dict[str, str]) -> None:
-    process = await start_server(home)
+async def test_an_exit_without_a_shutdown_is_an_error(shared_home: dict[str, str]) -> None:
+    process = await start_server(shared_home)
     editor = Editor(process)
     await editor.initialize()
     editor.notify("exit", None)
-    assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 1
+    assert await exit_status_async(process) == 1
 
 
-async def test_a_server_whose_editor_vanished_ends(home: dict[str, str]) -> None:
-    process = await start_server(home)
+async def test_a_server_whose_editor_vanished_ends(shared_home: dict[str, str]) -> None:
+    process = await start_server(shared_home)
     editor = Editor(process)
     await editor.initialize()
     assert process.stdin is not None
     process.stdin.close()
-    assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 1
+    assert await exit_status_async(process) == 1
 
 
 def _inline(uri: str) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stardraft_lsp.stats.edits import Edit
 from stardraft_lsp.stats.recorder import Recorder
-from stardraftd.protocol import Figures
+from stardraftd.protocol.completion import Figures
 
 CASES = tomllib.loads(Path("tests/data/lsp/stats/scenarios.toml").read_text(encoding="utf-8"))["case"]
 URI = "file:///hidden-project/hidden_name.py"

@@ -15,6 +15,8 @@ from stardraft_lsp.stats.facts import Cost, Fate, Look, Silence
 from stardraft_lsp.stats.store import STEPS, StatsError, Store
 from stardraft_lsp.stats.writer import Writer
 from stardraftd.errors import StardraftError
+from tests.support.processes import finish
+from tests.support.waiting import wait_until
 
 NOW_MS = 1_900_000_000_000
 
@@ -112,8 +114,8 @@ def test_several_processes_write_at_once_and_nothing_is_lost(file: Path) -> None
         for n in range(4)
     ]
     for server in servers:
-        _, errors = server.communicate(timeout=120)
-        assert server.returncode == 0, errors
+        ended = finish(server, idle_s=120)
+        assert ended.returncode == 0, ended.stderr
     rows, silences = Store(file).read()
     assert len(rows) == 80
     assert sum(row["n"] for row in silences) == 80
@@ -243,8 +245,7 @@ def test_the_thread_begins_with_the_first_fact_and_ends_with_the_writer(file: Pa
     (thread,) = set(threading.enumerate()) - before
     assert thread.daemon
     writer.close()
-    thread.join(10)
-    assert not thread.is_alive()
+    wait_until(lambda: not thread.is_alive(), what="the thread ends")
     assert Store(file).read()[1][0]["n"] == 1
     writer.put(SILENCE)
     assert Store(file).read()[1][0]["n"] == 1

@@ -6,6 +6,7 @@ import pytest
 from stardraft_lsp.status import StatusBoard, StatusReport, reason_of
 from stardraftd.errors import (
     ConfigError,
+    DaemonHungError,
     DaemonStartError,
     DaemonUnreachableError,
     EngineCrashedError,
@@ -136,6 +137,7 @@ def test_what_the_daemon_complains_of_is_the_message_when_there_is_nothing_else(
         (ModelFormatError(""), "model_failed"),
         (EngineCrashedError(""), "model_failed"),
         (DaemonUnreachableError(""), "daemon_unreachable"),
+        (DaemonHungError(""), "daemon_unreachable"),
         (DaemonStartError(""), "daemon_unreachable"),
         (ConfigError(""), "daemon_unreachable"),
         (RequestError(""), "failed"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import run_to_end
+
 PACKAGING = Path(__file__).parents[2] / "packaging"
 FOLDER = PACKAGING / "completions"
 
@@ -20,7 +22,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def answer(home: dict[str, str], *command: str | Path) -> list[str]:
-    result = subprocess.run(command, env=home, capture_output=True, text=True, timeout=60, check=True)
+    result = run_to_end(command, env=home, text=True, idle_s=60, check=True)
     assert result.stderr == ""
     return result.stdout.splitlines()
 

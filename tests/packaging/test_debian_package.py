@@ -27,21 +27,16 @@ def test_the_program_knows_its_package_by_the_folder() -> None:
     assert f"/{debian.PREFIX}" == DEBIAN_PREFIX
 
 
-def test_no_build_is_for_the_processor_that_it_is_made_on() -> None:
-    for portable in debian.PORTABLE.values():
-        assert "-DGGML_NATIVE=OFF" in portable.cmake_arguments
-        assert portable.cpuinfo_flags
-
-
-@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux tells of its processor there")
-def test_a_processor_without_an_instruction_set_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    preinst = script("preinst", tmp_path, flags="an_instruction_set_of_2099", processors="one of 2099")
-    refused = subprocess.run([preinst, "install"], capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
-    assert "this processor has no an_instruction_set_of_2099" in refused.stderr
-    assert "uv tool install" in refused.stderr
-    accepted = script("preinst", tmp_path, flags="", processors="any")
-    assert subprocess.run([accepted, "install"], check=False).returncode == 0
+@pytest.mark.skipif(not debian.PYTHON.exists(), reason="Debian's own Python")
+def test_what_dpkg_is_told_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "libraries", lambda _tree: "libc6 (>= 2.34)")  # asked of dpkg-shlibdeps
+    (tmp_path / "file").write_text("content")
+    debian.write_control(tmp_path, Path("stardraft-1.2.3-py3-none-any.whl"), "amd64")
+    control = (tmp_path / "DEBIAN" / "control").read_text()
+    assert "Version: 1.2.3\nArchitecture: amd64\n" in control
+    assert "libc6 (>= 2.34)" in control
+    assert "$" not in control
+    assert (tmp_path / "DEBIAN" / "prerm").stat().st_mode & 0o111
 
 
 def test_removing_leaves_no_byte_code_behind(tmp_path: Path) -> None:

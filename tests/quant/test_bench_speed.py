@@ -33,7 +33,6 @@ from stardraft_quant.bench.speed_process import Measurer
 from stardraft_quant.bench.speed_table import printable, render
 from stardraft_quant.chart_file import check_chart
 from stardraft_quant.tokenizer_source import built_in_model
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.errors import (
     EngineCrashedError,
     EngineError,
@@ -43,6 +42,8 @@ from stardraftd.errors import (
     RequestError,
     StardraftError,
 )
+from stardraftd.protocol.engine import EngineSettings
+from tests.support.processes import finish, run_to_end
 
 DEPTHS = (0, 7)
 NEW_HELP = "-p, --n-prompt <n>\n-d, --n-depth <n>\n-fa, --flash-attn <on|off|auto>\n-lm, --load-mode <auto>"
@@ -52,6 +53,7 @@ OLD_HELP = "-p, --n-prompt <n>\n-d, --n-depth <n>\n-fa, --flash-attn <0|1>\n-mmp
 STAND_IN = """#!{python}
 import json, os, sys
 from pathlib import Path
+
 arguments = sys.argv[1:]
 if arguments == ["--help"]:
     print({help!r})
@@ -85,12 +87,10 @@ class StandIn:
 
 
 def stardraft(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_to_end(
         [sys.executable, "-m", "stardraftd", "bench", *arguments],
-        capture_output=True,
         text=True,
-        check=False,
-        timeout=120,
+        idle_s=120,
         env={**os.environ, **environment},
     )
 
@@ -224,7 +224,7 @@ def test_what_others_do_is_seen() -> None:
         other.stdout.readline()
         assert n_busy_cores() > 0
         for process in (idle, other):
-            process.communicate(b"\n")
+            finish(process, b"\n")
 
 
 def test_a_models_name_cannot_move_the_cursor() -> None:
@@ -430,11 +430,9 @@ def test_without_matplotlib_it_says_how_to_get_it(tmp_path: Path) -> None:
         "import sys; sys.modules['matplotlib'] = None; from stardraftd.cli.edge import run; "
         f"sys.exit(run(['bench', 'speed', '--chart', {str(tmp_path / 'speed.svg')!r}]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_to_end([sys.executable, "-c", program], text=True, idle_s=60)
     assert done.returncode == 1
-    assert '[engine,bench]"' in done.stderr
+    assert '.[bench]"' in done.stderr
     assert not (tmp_path / "speed.svg").exists()
 
 

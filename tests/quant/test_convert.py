@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from array import array
 from collections.abc import Iterator
@@ -20,10 +19,11 @@ pytest.importorskip("transformers", reason="pip install 'stardraft[reference]'")
 import numpy as np
 
 from stardraft_quant.convert import FileType, Provenance, convert, provenance_of
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.checkpoints import N_VOCAB, write_checkpoint
 from tests.support.llama_cpp import converter
+from tests.support.processes import run_to_end
 from tests.support.raw_gguf import read_raw
 
 # What is written beside llama.cpp's keys when the provenance is not told: the list in the documentation.
@@ -73,13 +73,11 @@ def theirs(checkpoints: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
         [str(checkpoints[name]), "--outfile", str(folder / f"{name}.gguf"), "--outtype", file_type.lower()]
         for name, file_type in CASES.items()
     ]
-    done = subprocess.run(
+    done = run_to_end(
         [sys.executable, "-c", RUN_ALL, json.dumps([program, *runs])],
         env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        capture_output=True,
         text=True,
-        timeout=170,
-        check=False,
+        idle_s=170,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return {name: folder / f"{name}.gguf" for name in CASES}
@@ -128,7 +126,7 @@ IDS = [1, 589, 1148, 26, 83, 30, 323, 3, 203, 1097, 0, 4096, 49_000, 2, 442, 312
 
 
 def logits(path: Path) -> "np.typing.NDArray[np.float32]":
-    from stardraftd.engine import llama
+    from stardraftd.engine.native import llama
 
     llama.open_backend()
     with llama.Model(path) as model, llama.Context(model, n_cells=64, n_batch=64, n_sequences=1) as context:

@@ -14,8 +14,6 @@ pytest.importorskip("safetensors", reason='install it with pip install "stardraf
 from safetensors.numpy import load_file, save_file
 
 from stardraft_quant.convert import Provenance, convert
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import (
     ModelError,
     ModelFormatError,
@@ -23,6 +21,8 @@ from stardraftd.errors import (
     ModelUnsupportedError,
     RequestError,
 )
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.checkpoints import write_plain_checkpoint
 
 

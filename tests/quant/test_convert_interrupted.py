@@ -14,6 +14,7 @@ pytest.importorskip("safetensors", reason='install it with pip install "stardraf
 from stardraft_quant.convert import convert, partial
 from stardraftd.errors import ModelError
 from tests.support.checkpoints import write_plain_checkpoint
+from tests.support.processes import run_to_end
 
 # Converts, and dies as a process dies when the power goes, once so many bytes are written.
 DIE_AT = """
@@ -41,12 +42,7 @@ def whole(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def killed(checkpoint: Path, out: Path, after_bytes: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DIE_AT, str(checkpoint), str(out), str(after_bytes)],
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_to_end([sys.executable, "-c", DIE_AT, str(checkpoint), str(out), str(after_bytes)], idle_s=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not out.exists()
 
@@ -139,12 +135,10 @@ def test_two_processes_do_not_write_one_file(checkpoint: Path, whole: bytes, tmp
     def second(_done: int, _total: int) -> None:
         if not refused:
             refused.append("")
-            done = subprocess.run(
+            done = run_to_end(
                 [sys.executable, "-m", "stardraftd", "quant", "convert", str(checkpoint), str(out)],
-                capture_output=True,
                 text=True,
-                timeout=60,
-                check=False,
+                idle_s=60,
             )
             refused[0] = done.stderr
 
@@ -168,12 +162,8 @@ def test_a_disk_without_room_is_said_before_anything_is_written(
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stardraftd", "quant", "convert", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    return run_to_end(
+        [sys.executable, "-m", "stardraftd", "quant", "convert", *arguments], text=True, idle_s=60
     )
 
 
@@ -216,12 +206,8 @@ def test_the_command_stopped_by_hand_says_how_to_go_on(
         "main()\n"
     )
     out = tmp_path / "m.gguf"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "quant", "convert", str(checkpoint), str(out)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run_to_end(
+        [sys.executable, "-c", program, "quant", "convert", str(checkpoint), str(out)], text=True, idle_s=60
     )
     assert done.returncode == 130, done.stderr
     assert "the same command goes on from there" in " ".join(done.stderr.split())

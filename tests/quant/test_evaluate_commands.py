@@ -23,9 +23,9 @@ from stardraft_quant.evaluate.report import Report, render, report_of, to_json
 from stardraft_quant.evaluate.running import arms, measure
 from stardraft_quant.evaluate.tasks import Arm, Item, Run, Task
 from stardraft_quant.unfinished import write_whole
-from stardraftd.engine.messages import ContextChunk
 from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.completion import ContextChunk
 
 DATA = Path(__file__).parents[1] / "data/evaluate"
 DAEMON = Path(__file__).parents[2] / "daemon/stardraftd/engine"

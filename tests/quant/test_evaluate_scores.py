@@ -16,7 +16,7 @@ from stardraft_quant.evaluate.scores import (
     summarise,
 )
 from stardraft_quant.evaluate.tasks import Answer, Arm, Item, Task, Verdict
-from stardraftd.engine.messages import FinishReason, Token
+from stardraftd.protocol.completion import FinishReason, Token
 
 PSM, SPM = Arm("path", "psm"), Arm("path", "spm")
 

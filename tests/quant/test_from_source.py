@@ -11,23 +11,22 @@ pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[
 pytest.importorskip("gguf", reason='install it with pip install "stardraft[quant]"')
 pytest.importorskip("safetensors", reason='install it with pip install "stardraft[quant]"')
 
-from stardraftd.engine.gguf import read_header
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.catalogue import KNOWN
 from tests.support.checkpoints import write_plain_checkpoint
 from tests.support.hub import Hub
+from tests.support.processes import run_to_end
 
 SOURCE = KNOWN["starcoder2-3b"]
 
 
 def pull(hub: Hub, home: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = hub.environment(Path(home["STARDRAFT_STATE_DIR"]).parent / "hf", home)
-    return subprocess.run(
+    return run_to_end(
         [sys.executable, "-P", "-m", "stardraftd", "model", "pull", "starcoder2-3b", *arguments],
         env=environment,
-        capture_output=True,
         text=True,
-        timeout=120,
-        check=False,
+        idle_s=120,
     )
 
 

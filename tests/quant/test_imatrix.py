@@ -25,10 +25,11 @@ from stardraft_quant.imatrix import Settings, imatrix_of_code, imatrix_of_text
 from stardraft_quant.imatrix_file import Entry, ImportanceMatrix, read_imatrix, write_imatrix
 from stardraft_quant.imatrix_rows import code_rows
 from stardraft_quant.quantize import quantize
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import EngineCrashedError, ModelError, ModelFormatError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
+from tests.support.processes import run_to_end
 from tests.support.tiny_models import BUILT_IN, real_tokenizer, rewrite, write_tiny_model
 
 CODE = Path(__file__).parents[2] / "quant" / "stardraft_quant" / "train"
@@ -120,7 +121,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def llama_imatrix(model: Path, text: Path, out: Path, *options: str) -> None:
     sizes = ["-c", str(CHUNK), "-b", str(CHUNK), "-t", "1", "--no-ppl"]
     command = [tool("llama-imatrix"), "-m", model, "-f", text, "-o", out, *sizes, *options]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    run_to_end(command, check=True, idle_s=120)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -164,7 +165,7 @@ def test_llama_imatrix_files_of_both_forms_quantise_as_in_llama_quantize(
     ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf.out"
     quantize(model, ours, "Q4_K_M", imatrix=matrix, n_threads=1)
     command = [tool("llama-quantize"), "--imatrix", matrix, model, theirs, "Q4_K_M", "1"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    run_to_end(command, check=True, idle_s=60)
     one, other = gguf.GGUFReader(ours), gguf.GGUFReader(theirs)
     assert [(t.name, t.data.tobytes()) for t in one.tensors] == [
         (t.name, t.data.tobytes()) for t in other.tensors
@@ -354,7 +355,7 @@ def test_a_short_text_and_a_chunk_of_no_size_are_refused(tmp_path: Path, model: 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "stardraftd", "quant", "imatrix", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return run_to_end(command, text=True, idle_s=60)
 
 
 def test_the_command_goes_from_a_folder_to_a_file(tmp_path: Path) -> None:

@@ -20,9 +20,6 @@ import gguf
 
 from stardraft_quant.imatrix import Settings, imatrix_of_text
 from stardraft_quant.quantize import FILE_TYPES, FileType, quantize
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.gguf_header import FILE_TYPES as HEADER_FILE_TYPES
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import (
     EngineCrashedError,
     ModelError,
@@ -30,7 +27,11 @@ from stardraftd.errors import (
     ModelUnsupportedError,
     RequestError,
 )
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.header import FILE_TYPES as HEADER_FILE_TYPES
+from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
+from tests.support.processes import finish, run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
 from tests.support.waiting import wait_until
 
@@ -86,7 +87,7 @@ def test_the_result_is_that_of_llama_quantize(
     report = quantize(models[name], ours, file_type, imatrix=imatrix, n_threads=1)
     option = ["--imatrix", str(imatrix)] if imatrix else []
     command = [tool("llama-quantize"), *option, models[name], theirs, file_type, "1"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    run_to_end(command, check=True, idle_s=60)
     metadata, tensors = contents(ours)
     their_metadata, their_tensors = contents(theirs)
     assert tensors == their_tensors
@@ -286,7 +287,7 @@ def test_nothing_is_left_of_a_command_that_was_ended(
         wait_until(lambda: any(path.stat().st_size for path in tmp_path.iterdir()), what="it writes")
         (child,) = psutil.Process(running.pid).children()
         running.send_signal(number)
-        _, stderr = running.communicate(timeout=30)
+        stderr = finish(running).stderr
     assert running.returncode == (130 if number == signal.SIGINT else -number)
     assert b"Traceback" not in stderr
     wait_until(lambda: not list(tmp_path.iterdir()), what="the unfinished file is deleted")
@@ -312,7 +313,7 @@ def command_line(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command_line(*arguments), capture_output=True, text=True, timeout=60, check=False)
+    return run_to_end(command_line(*arguments), text=True, idle_s=60)
 
 
 def test_the_command_tells_what_it_made(models: dict[str, Path], tmp_path: Path) -> None:
@@ -332,9 +333,9 @@ def test_without_llama_cpp_the_command_says_what_to_install(models: dict[str, Pa
         "sys.exit(run(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, *command_line(models["odd"], tmp_path / "out.gguf")[3:]]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    refused = run_to_end(command, text=True, idle_s=60)
     assert refused.returncode == 1
-    assert '[engine,quant]"' in refused.stderr
+    assert "stardraft setup engine" in refused.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,7 +1,6 @@
 """Random models of a true shape: the same tensors in the same types as llama.cpp's quantizer makes them."""
 
 import ctypes
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +10,11 @@ pytest.importorskip("gguf", reason='install it with pip install "stardraft[quant
 
 from stardraft_quant.synthesize import FILE_TYPES, FileType, synthesize, tensors
 from stardraft_quant.tokenizer_source import built_in_model
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import SHAPES, Shape
+from tests.support.processes import run_to_end
 
 SMALL = Shape("small", 9, 256, 512, 4, 2, 512, 10000.0)
 N_VOCAB = 49_152
@@ -102,12 +102,8 @@ def test_a_disk_without_room_and_a_folder_that_is_not_there_are_named(tmp_path: 
 def test_a_file_that_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "mine.gguf"
     path.write_text("mine", encoding="utf-8")
-    refused = subprocess.run(
-        [sys.executable, "-m", "stardraftd", "quant", "synthesize", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    refused = run_to_end(
+        [sys.executable, "-m", "stardraftd", "quant", "synthesize", str(path)], text=True, idle_s=60
     )
     assert refused.returncode == 2
     assert "is there already" in refused.stderr

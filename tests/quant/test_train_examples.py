@@ -15,8 +15,8 @@ from stardraft_quant.train.corpus import Document, standard_library
 from stardraft_quant.train.evaluate import encoder
 from stardraft_quant.train.examples import Examples, cut_at_cursor, rest_of_line_tasks
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 
 TRICKY = (
     'TEXT = "<fim_middle> and <|endoftext|> are text here, in a file that is long enough to be cut"\n'
@@ -111,7 +111,7 @@ def test_the_parts_of_a_prompt_are_laid_out_as_the_engine_lays_them_out(
 ) -> None:
     """The two programs were written apart, from the same description: they have to agree to the token."""
     pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[engine]"')
-    from stardraftd.engine.llama import Model, open_backend
+    from stardraftd.engine.native.llama import Model, open_backend
 
     open_backend()
     encode = encoder(tokenizer)

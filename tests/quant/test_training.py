@@ -20,9 +20,9 @@ from stardraft_quant.train.export import ExportType, export_checkpoint
 from stardraft_quant.train.model import TINY, Starcoder2
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
 from stardraft_quant.train.training import CHECKPOINT, Settings, Training, learning_rate, load_model
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import Shape
 
 TOY = Shape("toy", layers=2, hidden=64, ffn=96, heads=4, kv_heads=2, context=256, rope_base=10_000.0)

@@ -31,11 +31,12 @@ from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.report import VERDICTS, WORST, render, verdict, with_error
 from stardraft_quant.verify.rows import examples_of, text_rows
 from stardraft_quant.verify.verification import Options, Report, verify
-from stardraftd.engine import llama
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
+from stardraftd.engine.native import llama
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
+from tests.support.processes import finish, run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantised, write_tiny_model
 from tests.support.waiting import wait_until
 
@@ -45,12 +46,10 @@ N_CTX = 128
 
 
 def stardraft(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_to_end(
         [sys.executable, "-m", "stardraftd", "quant", "verify", *map(str, arguments)],
-        capture_output=True,
         text=True,
-        check=False,
-        timeout=120,
+        idle_s=120,
         env={**os.environ, **environment},
     )
 
@@ -410,7 +409,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
         try:
             wait_until(lambda: stored_bytes() > 0, what="the reference's logits")
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            said = finish(process).stderr
         finally:
             process.kill()
     assert process.returncode == 130

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import Literal
 
-from stardraftd.native_library import library_folder
+from stardraftd.builds.library import library_folder
 
 Plant = Literal["illegal", "returns", "hangs"]
 CODE: dict[str, dict[Plant, bytes]] = {

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.waiting import DEADLINE_S, wait_until_async
+from tests.support.processes import exit_status_async
+from tests.support.waiting import DEADLINE_S, wait_until_async, within
+from tests.support.witness import witness
 
 GHOST_TEXT = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
 
@@ -45,9 +47,10 @@ class Editor:
         self._write({"id": number, "method": method, "params": params})
         return number
 
-    async def answer(self, number: int, timeout_s: float = DEADLINE_S) -> dict[str, Any]:
+    async def answer(self, number: int, idle_s: float = DEADLINE_S) -> dict[str, Any]:
         """The whole answer to a request: with "result" or with "error"."""
-        return await asyncio.wait_for(asyncio.shield(self._answers[number]), timeout_s)
+        async with within(idle_s, f"the answer to request {number}"):
+            return await asyncio.shield(self._answers[number])
 
     async def request(self, method: str, params: Any) -> Any:
         """Sends a request; returns the result of its answer."""
@@ -73,6 +76,12 @@ class Editor:
         assert not self._answered_twice, f"answered more than once: {self._answered_twice}"
         open_ones = [number for number, answer in self._answers.items() if not answer.done()]
         assert not open_ones, f"never answered: {open_ones}"
+
+    def seen(self) -> str:
+        """What a failed test has to know of it."""
+        open_ones = [number for number, answer in self._answers.items() if not answer.done()]
+        last = [json.dumps(message)[:300] for message in self.notifications[-10:]]
+        return "\n".join([f"status {self.process.returncode}, unanswered: {open_ones}; last told:", *last])
 
     # --- what editors do -------------------------------------------------------------------------
 
@@ -193,11 +202,12 @@ async def editing(home: dict[str, str], *arguments: str, initialize: bool = True
     try:
         if initialize:
             await editor.initialize()
-        yield editor
+        with witness("the editor", editor.seen):
+            yield editor
         await editor.request("shutdown", None)
         editor.check_answers()
         editor.notify("exit", None)
-        assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 0
+        assert await exit_status_async(process) == 0
     finally:
         if process.returncode is None:
             process.kill()

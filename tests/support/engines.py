@@ -1,27 +1,22 @@
-"""The engine inside the test's own process, on the built-in model, as slow as a test wants it to believe."""
+"""The engine inside the test's own process, on a random model or on the built-in one, as slow as a test wants
+it to believe."""
 
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from stardraftd.engine import llama
+from stardraftd.engine.cache.recall import Generation
+from stardraftd.engine.cache.sequences import Reuse
 from stardraftd.engine.core import Engine
-from stardraftd.engine.decoding import Decoder
-from stardraftd.engine.loading import LoadedModel, load
-from stardraftd.engine.messages import (
-    Completion,
-    CompletionEvent,
-    Done,
-    EngineSettings,
-    Figures,
-    Plan,
-    Warmed,
-)
-from stardraftd.engine.recall import Generation
-from stardraftd.engine.run import Run
-from stardraftd.engine.sequences import Reuse
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.decode.decoding import Decoder
+from stardraftd.engine.decode.run import Run
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.loading import LoadedModel, load
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Figures, Plan
+from stardraftd.protocol.engine import EngineSettings, Warmed
 
 # StarCoder2-3B in Q4_K_M on two cores, as measured (docs/performance.md).
 SLOW = ((1, 53.0), (2, 89.0), (4, 128.0), (8, 220.0), (16, 294.0), (32, 511.0), (64, 1021.0), (128, 1809.0))
@@ -47,10 +42,17 @@ class Wanted:
 
 
 @contextmanager
-def loaded_model(*, n_cells: int = 4096, n_batch: int = 64) -> Iterator[LoadedModel]:
+def loaded_model(
+    path: Path | None = None, *, n_cells: int = 4096, n_batch: int = 64
+) -> Iterator[LoadedModel]:
+    """The model at `path`, by default the built-in one."""
     llama.open_backend()
     settings = EngineSettings(
-        model_path=str(builtin_model_path()), context_tokens=n_cells, batch_tokens=n_batch, gpu_layers=0
+        model_path=str(path or builtin_model_path()),
+        context_tokens=n_cells,
+        batch_tokens=n_batch,
+        threads=1,
+        gpu_layers=0,
     )
     model = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from stardraftd.engine.messages import Completion, ContextChunk, LayoutChoice
+from stardraftd.protocol.completion import Completion, ContextChunk, LayoutChoice
 
 CASES_FILE = Path(__file__).parents[1] / "data/engine/prompts.toml"
 

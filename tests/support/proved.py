@@ -10,9 +10,9 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from stardraftd.build_identity import HASHES_FILE
 from stardraftd.errors import EngineMissingError, StardraftError
-from stardraftd.verdict import VERDICTS_FILE, prove
+from stardraftd.proof.identity import HASHES_FILE
+from stardraftd.proof.verdict import VERDICTS_FILE, prove
 
 
 def give_verdict(state: Path) -> None:

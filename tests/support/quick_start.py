@@ -2,7 +2,7 @@
 
 Nothing of the tester's own set-up is there: only what the document says a person needs (Python, uv, an
 editor) and the system's programs are on their PATH. What is not theirs is a matter of time alone: uv's
-cache, and the wheel of llama.cpp that pip has built before, so that it is not built for five minutes.
+cache, and the build of llama.cpp that `make` has kept, so that it is not built for minutes.
 """
 
 import fcntl
@@ -21,9 +21,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stardraftd.setup.engine import building
+from stardraftd.setup.engine.ladder import ladder
+from stardraftd.setup.engine.places import cache_folder, cache_root
 from tests.docs.documents import ROOT, blocks
 from tests.docs.typed import lines
-from tests.support.home import kill_left, show_log, stop_daemon
+from tests.support.home import end_of_log, kill_left, stop_daemon
 
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -55,21 +58,15 @@ def find_uv() -> str:
 
 
 def find_built_engine() -> Path:
-    """The wheel of llama-cpp-python that pip has built and kept. Skips the test where there is none."""
-    pinned = re.search(r"^llama_cpp_python==(.+)$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert pinned is not None
-    said = subprocess.run(
-        [sys.executable, "-m", "pip", "cache", "list", "--format=abspath", "llama_cpp_python"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in said.stdout.splitlines():
-        if Path(line).name.startswith(f"llama_cpp_python-{pinned[1]}-"):
-            return Path(line)
-    pytest.skip(
-        f"pip has no built wheel of llama-cpp-python {pinned[1]}, and building one takes five minutes"
-    )
+    """The cache with a build of llama.cpp as `stardraft setup engine` makes it here. Skips the test if it
+    has none.
+    """
+    found = ladder()
+    if building.find_wheel(found.steps[0], found, cache_folder(), os.environ) is None:
+        pytest.skip(
+            "llama.cpp is not built yet, and building it takes minutes: make demo, or stardraft setup engine"
+        )
+    return cache_root()
 
 
 class NewPerson:
@@ -180,8 +177,7 @@ def new_person() -> Iterator[NewPerson]:
     lent = {
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(_uv_cache()),
         "UV_CONSTRAINT": str(CONSTRAINTS),
-        # pip's own folder, always the same: uv keeps what it unpacks by where it found it.
-        "UV_FIND_LINKS": str(engine.parent),
+        "STARDRAFT_CACHE_DIR": str(engine),
         "UV_PYTHON_DOWNLOADS": "never",
     }
     person = NewPerson(folder, lent)
@@ -190,7 +186,7 @@ def new_person() -> Iterator[NewPerson]:
         yield person
     finally:
         left = person.leaves()
-        show_log(person.home / ".local" / "state" / "stardraft" / "logs" / "daemon.log")
+        print(end_of_log(person.home / ".local" / "state" / "stardraft" / "logs" / "daemon.log"))
         # Each installation leaves a wheel with the built-in model in uv's cache: 17 MB.
         cleaning = [uv, "cache", "clean", "--quiet", "stardraft"]
         subprocess.run(cleaning, env={**os.environ, **lent}, capture_output=True, check=False)

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.processes import exit_status
+
 # The number of the process that is to take the socket is known only in that process.
 _SHIM = """
 import os, sys
@@ -52,7 +54,7 @@ class ServiceManager:
             if process.poll() is None:
                 process.terminate()
             with process:
-                process.wait(LEAVING_S)
+                exit_status(process, LEAVING_S)
 
     def _serve(self) -> None:
         while not self._leaving.is_set():

@@ -97,15 +97,19 @@ def _constants(file: Path) -> "Iterator[tuple[str, str | bytes, int]]":
 
 
 def _made_at_run_time() -> "Iterator[tuple[str, str | bytes, int]]":
-    from stardraft_lsp.filters.brackets import _tokens
-    from stardraft_lsp.syntax.lexing import lexer_of
-    from stardraft_lsp.syntax.rules import RULES
+    from stardraftd.lexing.lexis import LEXES, lexis_of
+    from stardraftd.lexing.patterns import compiled, hole_pattern, text_pattern
 
-    for language in ["", "text", *RULES]:
-        lexer = lexer_of(language)
-        ends = [delimited.end for delimited in lexer._ends.values()]
-        for made in [_tokens(language), *ends, *([lexer._begin] if lexer._begin else [])]:
+    for language in ["", "text", *LEXES]:
+        found, lexis = compiled(language), lexis_of(language)
+        in_texts = [text_pattern(text, '"') for text in lexis.texts]
+        in_heredocs = [hole_pattern(rule) for rule in lexis.heredocs if rule.holes]
+        in_code = [found.sign, found.sign_or_end, found.in_code, found.in_tag]
+        for made in [*in_code, *in_texts, *in_heredocs]:
             yield f"made for {language}", made.pattern, made.flags
+        for text in lexis.texts:
+            if text.prefix:
+                yield f"a prefix of {language}", text.prefix, 0
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from stardraftd.client import DaemonClient
-from stardraftd.protocol import CompletionRequest, Done, Failed, Plan, StreamEvent, Text
+from stardraftd.protocol.completion import Done, Failed, Plan, Text
+from stardraftd.protocol.http import CompletionRequest, StreamEvent
 
 E = TypeVar("E")
 

@@ -13,7 +13,8 @@ from stardraftd.cli.terminal import err, paragraph
 from stardraftd.cli.wording import toy_sentence
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError, error_from_code
-from stardraftd.protocol import CompletionRequest, Done, Failed, Status
+from stardraftd.protocol.completion import Done, Failed
+from stardraftd.protocol.http import CompletionRequest, Status
 
 # An answer that is sooner than this is not announced: the line would only flicker.
 SLOW_S = 0.3

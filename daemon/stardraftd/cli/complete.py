@@ -14,7 +14,7 @@ from stardraftd.cli.origin import Origin, origin_of
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
-    from stardraftd.protocol import ContextChunk
+    from stardraftd.protocol.completion import ContextChunk
 
 EXAMPLES = examples(
     "stardraft complete src/app.py:12:5",
@@ -140,7 +140,7 @@ def complete(
     import asyncio
 
     from stardraftd.cli.asking import ask
-    from stardraftd.protocol import CompletionRequest
+    from stardraftd.protocol.http import CompletionRequest
 
     with _told(as_json=json):
         if top_p is not None and not 0 < top_p <= 1:
@@ -171,7 +171,7 @@ def complete(
 def _told(*, as_json: bool) -> Iterator[None]:
     """What is wrong before the daemon is asked is an event, too, for a program that reads events."""
     from stardraftd.cli.suggestion import JsonView
-    from stardraftd.protocol import Failed
+    from stardraftd.protocol.completion import Failed
 
     try:
         yield
@@ -213,7 +213,7 @@ def _origin(place: Location, path: str | None, repository: str | None) -> Origin
 
 def _chunk(file: str) -> "ContextChunk":
     from stardraftd.privacy.guard import refuse_context
-    from stardraftd.protocol import ContextChunk
+    from stardraftd.protocol.completion import ContextChunk
 
     if file == STDIN:
         raise RequestError("--context takes a file; stdin can be only the text that is completed.")

@@ -1,5 +1,7 @@
 """`stardraft daemon ...`: the daemon's life, by hand."""
 
+import contextlib
+import signal
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.telling import show_warning
 from stardraftd.errors import (
     ConfigError,
+    DaemonHungError,
     DaemonUnreachableError,
     ModelError,
     StardraftError,
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
 
     from stardraftd.cli.activity import Activity
     from stardraftd.client import DaemonClient
-    from stardraftd.protocol import Status
+    from stardraftd.protocol.http import Status
 
 # Over what the daemon allows itself for running completions (daemon.drain_seconds).
 STOP_GRACE_S = 20.0
 POLL_S = 0.1
+# A daemon that was only stopped ends within this, with what its engine saves.
+FORCE_GRACE_S = 5.0
 
 
 def commands() -> typer.Typer:
@@ -120,10 +125,11 @@ def stop(
 
     Running completions are finished first, unless --now is given. An editor that is open starts the daemon
     again when it next needs a suggestion. A service (`stardraft setup service`) stays on, and does the same.
+    A daemon that hangs, or is stopped itself (Ctrl-Z), is named, and ended by force.
     """
     import asyncio
 
-    from stardraftd.endpoint import find
+    from stardraftd.transport.endpoint import find
 
     pid = asyncio.run(stop_and_wait(drain=not now))
     tell("The daemon was not running." if pid is None else f"The daemon has stopped (pid {pid}).")
@@ -170,7 +176,7 @@ def logs(
     The log is a file, so this works when the daemon is not running too. Source text is in it only with
     daemon.log_level = "debug".
     """
-    from stardraftd import log_reader
+    from stardraftd.logs import reader as log_reader
     from stardraftd.paths import log_path
 
     path = log_path()
@@ -219,7 +225,7 @@ async def _start(asked: Wanted, *, running: "Status | None") -> "Status":
 
 async def _load(client: "DaemonClient", activity: "Activity") -> None:
     """Waits until the model is in memory. Raises the error that keeps it out."""
-    from stardraftd.protocol import Failed, Loading
+    from stardraftd.protocol.completion import Failed, Loading
 
     async for event in client.load():
         match event:
@@ -254,6 +260,8 @@ async def stop_and_wait(*, drain: bool) -> int | None:
             process = psutil.Process((await client.hello()).pid)
         except (DaemonUnreachableError, psutil.NoSuchProcess):
             return None
+        except DaemonHungError as error:
+            return _end_by_force(error)
         with Activity() as activity:
             activity.say("Stopping the daemon")
             await client.stop(drain=drain)
@@ -269,6 +277,32 @@ def _drain_seconds() -> float:
         return load_config().daemon.drain_seconds
     except ConfigError:
         return Config().daemon.drain_seconds
+
+
+def _end_by_force(error: DaemonHungError) -> int:
+    """Ends a daemon that does not answer, and says so before. Raises `error` where it is not known which it
+    is."""
+    import psutil
+
+    from stardraftd.transport.presence import recorded
+
+    found = recorded()
+    if found is None:
+        raise error
+    show_warning(error.message, "It is ended by force.")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(found.pid)
+        engines = process.children()
+        # If it is only stopped, it may still save and tidy up.
+        process.terminate()
+        if hasattr(signal, "SIGCONT"):
+            process.send_signal(signal.SIGCONT)
+        _, left = psutil.wait_procs([process, *engines], FORCE_GRACE_S)
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(left, FORCE_GRACE_S)
+    return found.pid
 
 
 def _wait(process: "psutil.Process", timeout_s: float) -> None:

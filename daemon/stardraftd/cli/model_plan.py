@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
     from stardraftd.models.plan import Candidate, Plan, Row, Speeds
     from stardraftd.models.room import Gpu, Room
-    from stardraftd.protocol import Status
+    from stardraftd.protocol.http import Status
 
 EXAMPLES = examples(
     "stardraft model plan                                    every StarCoder2, at 8,192 tokens of context",
@@ -282,7 +282,7 @@ def _here(result: "Plan") -> "list[str]":
         lines.append(
             "GPU: unknown, for llama.cpp is not installed or does not answer; this is for the CPU alone."
         )
-        lines.append("To see GPUs, build it: stardraft setup engine")
+        lines.append("To see GPUs: stardraft setup engine, and ask again.")
     elif not room.gpus:
         lines.append("GPU: none that this build of llama.cpp can use.")
     return lines

@@ -62,7 +62,7 @@ def resolve(name: str) -> Path:
 def choose_and_wait(name: str, *, quiet: bool = False) -> None:
     """Writes the choice, and waits for a running daemon to have the model. Raises StardraftError."""
     from stardraftd.config import load_config
-    from stardraftd.models.choice import choose
+    from stardraftd.config.editing import choose
     from stardraftd.models.store import check
     from stardraftd.paths import tilde
 
@@ -89,7 +89,8 @@ async def _taken_up(path: str) -> str:
     from stardraftd.cli.activity import Activity
     from stardraftd.client import DaemonClient
     from stardraftd.errors import error_from_code
-    from stardraftd.protocol import Failed, Loading, Ready
+    from stardraftd.protocol.completion import Failed, Loading
+    from stardraftd.protocol.http import Ready
 
     async with DaemonClient("cli", start=False) as client:
         try:

@@ -1,13 +1,20 @@
 """What of the daemon that runs already concerns a command: is there one, and has it the wanted settings."""
 
+import sys
+
 from stardraftd.cli.options import Wanted
 from stardraftd.errors import DaemonUnreachableError
+from stardraftd.proof.verdict import engine_build
 from stardraftd.prose import counted
-from stardraftd.protocol import ModelInfo, Status
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.http import Status
 
 
 async def running_status() -> Status | None:
-    """The status of the running daemon; None when there is none. Starts none. Raises StardraftError."""
+    """The status of the running daemon; None when there is none. Starts none.
+
+    Raises StardraftError, and of those DaemonHungError when there is one that does not answer.
+    """
     from stardraftd.client import DaemonClient
 
     async with DaemonClient("cli", start=False) as client:
@@ -15,6 +22,21 @@ async def running_status() -> Status | None:
             return await client.status()
         except DaemonUnreachableError:
             return None
+
+
+def other_installation(status: Status) -> str:
+    """That the daemon is another installation's than this command, or has another engine; "" if neither is
+    so."""
+    if status.prefix and status.prefix != sys.prefix:
+        build = "the same engine" if status.engine_build == engine_build() else "another build of its engine"
+        cannot = ", which cannot load a model" if status.can_load is False else ""
+        return (
+            f"The daemon serves from another installation, {status.prefix}, with {build}{cannot}; "
+            f"this is {sys.prefix}."
+        )
+    if status.engine_build != engine_build() and status.prefix:
+        return "The engine was built again since the daemon loaded the model: the build from before serves."
+    return ""
 
 
 def differences(wanted: Wanted, status: Status) -> list[str]:

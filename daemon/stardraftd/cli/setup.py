@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stardraftd.cli import setup_service
+from stardraftd.cli import setup_engine, setup_service
 from stardraftd.cli.help_page import Group
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup_asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
@@ -33,6 +33,7 @@ EXAMPLES = examples(
     "stardraft setup helix --undo       takes back exactly what was written",
     "stardraft setup nvim --plugin      Neovim's plugin, for 0.10 or newer",
     "stardraft setup service            the daemon starts when it is needed, by the system",
+    "stardraft setup engine             builds llama.cpp for this computer",
 )
 
 File = Annotated[
@@ -69,11 +70,12 @@ def commands() -> typer.Typer:
         made = _neovim if name == "nvim" else _command(name)
         app.command(name, help=_help(name, title), epilog=_examples(name))(made)
     app.command("service", epilog=setup_service.EXAMPLES)(setup_service.service)
+    app.command("engine", epilog=setup_engine.EXAMPLES)(setup_engine.engine)
     return app
 
 
 def _setup(context: typer.Context) -> None:
-    """Set up an editor for stardraft, or the daemon as a service.
+    """Set up an editor, the daemon as a service, or the engine.
 
     What would change is shown as a diff first, and you are asked. A file that is there is added to, never
     overwritten; as it was it is kept, and --undo brings it back.

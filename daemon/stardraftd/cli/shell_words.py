@@ -28,7 +28,7 @@ def published_models(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[tuple[str, str]]:
     """`section.key=` with what it is for; and after the equals sign the values, where they can be counted."""
-    from stardraftd.config_schema import settings as every_setting
+    from stardraftd.config.schema import settings as every_setting
 
     name, equals, _ = incomplete.partition("=")
     found: list[tuple[str, str]] = []

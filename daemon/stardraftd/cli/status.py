@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.telling import NOT_RUNNING
+from stardraftd.cli.telling import FAILED, NOT_RUNNING
+from stardraftd.errors import DaemonHungError
 from stardraftd.printable import tell
 
 EXAMPLES = examples(
@@ -24,13 +25,20 @@ def status(
     the cache, and everything that should be mended. It starts no daemon.
 
     The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
-    {"running": false} alone.
+    {"running": false} alone. It is 1 when a daemon is there and does not answer: which process that is, and
+    the way out, are told (with --json as "problem" and "hint", beside "running": true).
     """
     import asyncio
 
     from stardraftd.cli.running import running_status
 
-    found = asyncio.run(running_status())
+    try:
+        found = asyncio.run(running_status())
+    except DaemonHungError as error:
+        if json:
+            _write({"running": True, "problem": error.message, "hint": error.hint})
+            raise typer.Exit(FAILED) from None
+        raise
     if json:
         _print_json(found)
     elif found is None:
@@ -49,7 +57,12 @@ def status(
 def _print_json(found: object) -> None:
     import msgspec
 
+    _write({"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)})
+
+
+def _write(answer: dict[str, object]) -> None:
+    import msgspec
+
     from stardraftd.cli.terminal import raw_out
 
-    answer = {"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)}
     raw_out().write(msgspec.json.encode(answer) + b"\n")

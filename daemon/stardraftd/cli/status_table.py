@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from stardraftd.cli.running import other_installation
 from stardraftd.cli.terminal import entry, out
 from stardraftd.cli.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.paths import tilde
 from stardraftd.prose import counted
-from stardraftd.protocol import BackgroundState, EngineState, ModelInfo, Speeds, Status
+from stardraftd.protocol.completion import ModelInfo, Speeds
+from stardraftd.protocol.http import BackgroundState, EngineState, Status
 
 _LABEL_WIDTH = 10
 _ENGINE: dict[EngineState, str] = {
@@ -30,7 +32,8 @@ def show(status: Status) -> None:
     """Prints the table, and below it the problems."""
     for label, value in rows(status):
         entry(out(), label, value, label_width=_LABEL_WIDTH, style="bold")
-    for problem in status.problems:
+    others = other_installation(status)
+    for problem in (*status.problems, *([others] if others else [])):
         entry(out(), "problem", problem, label_width=_LABEL_WIDTH, style="bold yellow")
 
 
@@ -38,6 +41,8 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
     """The table's rows: a label and what there is to say."""
     yield "daemon", f"running: version {status.version}, pid {status.pid}, for {duration(status.uptime_s)}"
     yield "endpoint", status.endpoint
+    if status.prefix:
+        yield "installed", tilde(Path(status.prefix))
     yield "engine", _engine(status)
     if status.model is None:
         yield "model", f"{tilde(Path(status.model_path))} (not loaded)"
@@ -73,6 +78,8 @@ def _engine(status: Status) -> str:
         text += f", pid {status.engine_pid}"
     if status.engine_restarts:
         text += f", started again {counted(status.engine_restarts, 'time')}"
+    if status.engine_hangs:
+        text += f" ({status.engine_hangs} of them because it hung)"
     return text
 
 

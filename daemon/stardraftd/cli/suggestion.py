@@ -9,7 +9,8 @@ from stardraftd.cli.telling import show_warning
 from stardraftd.cli.terminal import err, out, paragraph, raw_out, write
 from stardraftd.cli.wording import NOTHING, figures_line
 from stardraftd.prose import counted
-from stardraftd.protocol import Done, Failed, Loading, Notice, Plan, StreamEvent, Text
+from stardraftd.protocol.completion import Done, Failed, Loading, Plan, Text
+from stardraftd.protocol.http import Notice, StreamEvent
 
 LINES_BEFORE = 5
 LINES_BEHIND = 3

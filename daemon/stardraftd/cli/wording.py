@@ -1,7 +1,7 @@
 """Numbers and facts as sentences: sizes, durations, and the line of figures under a completion."""
 
 from stardraftd.prose import counted
-from stardraftd.protocol import Figures, FinishReason, PlanKind
+from stardraftd.protocol.completion import Figures, FinishReason, PlanKind
 
 NOTHING: dict[FinishReason, str] = {
     "end": "The model ends here: it suggests nothing.",

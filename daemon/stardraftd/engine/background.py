@@ -13,13 +13,13 @@ from array import array
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stardraftd.engine.calibration import calibrate
-from stardraftd.engine.llama import Aborted
-from stardraftd.engine.messages import Completion
-from stardraftd.engine.planner import View
-from stardraftd.engine.recall import Generation
-from stardraftd.engine.run import Interrupt
-from stardraftd.engine.sequences import CachedSequence, common_prefix
+from stardraftd.engine.cache.recall import Generation
+from stardraftd.engine.cache.sequences import CachedSequence, common_prefix
+from stardraftd.engine.decode.run import Interrupt
+from stardraftd.engine.native.llama import Aborted
+from stardraftd.engine.plan.calibration import calibrate
+from stardraftd.engine.plan.planner import View
+from stardraftd.protocol.completion import Completion
 
 if TYPE_CHECKING:
     from stardraftd.engine.core import Engine

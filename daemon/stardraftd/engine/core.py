@@ -15,36 +15,23 @@ from pathlib import Path
 import msgspec
 
 from stardraftd.engine.background import Background, Work
-from stardraftd.engine.calibration import keep_speeds, open_speeds
-from stardraftd.engine.decoding import Decoder
-from stardraftd.engine.drafting import drafters
-from stardraftd.engine.line_tokenizer import LineTokenizer
-from stardraftd.engine.llama import Aborted, DecodeError
-from stardraftd.engine.loading import LoadedModel
-from stardraftd.engine.messages import (
-    Completion,
-    CompletionEvent,
-    EngineSettings,
-    Plan,
-    Saved,
-    Speeds,
-    Warmed,
-)
-from stardraftd.engine.planner import Candidate, Planner, View
-from stardraftd.engine.prompt import PromptBuilder
-from stardraftd.engine.recall import Generation, Generations, Recall, growing
-from stardraftd.engine.run import Interrupt, Run
-from stardraftd.engine.saved import SavedSequences, fingerprint
-from stardraftd.engine.sequences import (
-    NO_ROOM,
-    CachedSequence,
-    Reuse,
-    SequenceCache,
-    common_prefix,
-)
-from stardraftd.engine.shapes import Splice
-from stardraftd.engine.speeds import SpeedModel
+from stardraftd.engine.cache.recall import Generation, Generations, Recall, growing
+from stardraftd.engine.cache.saved import SavedSequences, fingerprint
+from stardraftd.engine.cache.sequences import NO_ROOM, CachedSequence, Reuse, SequenceCache, common_prefix
+from stardraftd.engine.decode.decoding import Decoder
+from stardraftd.engine.decode.drafting import drafters
+from stardraftd.engine.decode.run import Interrupt, Run
+from stardraftd.engine.native.llama import Aborted, DecodeError
+from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.plan.calibration import keep_speeds, open_speeds
+from stardraftd.engine.plan.line_tokenizer import LineTokenizer
+from stardraftd.engine.plan.planner import Candidate, Planner, View
+from stardraftd.engine.plan.prompt import PromptBuilder
+from stardraftd.engine.plan.shapes import Splice
+from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.errors import EngineError
+from stardraftd.protocol.completion import Completion, CompletionEvent, Plan, Speeds
+from stardraftd.protocol.engine import EngineSettings, Saved, Warmed
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +144,11 @@ class Engine:
             speculates=self.decoder.speculates,
         )
 
+    @property
+    def expected_s(self) -> float:
+        """How long the decode that llama.cpp is in takes, as measured; 0 outside of one. For any thread."""
+        return self.speeds.decode_ms(self.cache.n_evaluating, self.loaded.context.n_cells) / 1000
+
     def speeds_measured(self) -> None:
         """More was measured: it is kept, and the window follows it."""
         keep_speeds(self.loaded, self._settings, self.speeds)
@@ -165,6 +157,12 @@ class Engine:
     def forget_all(self) -> None:
         self.cache.forget_all()
         self.generations.forget()
+
+    def forget_unused(self) -> None:
+        """Forgets all that no request is at work on."""
+        for sequence in self.cache.sequences:
+            if not sequence.pins:
+                self.cache.drop(sequence)
 
     # --- a plan, carried out ---------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ def probe() -> dict[str, object]:
         return {"error": error.code, "message": error.message, "hint": error.hint}
     import llama_cpp
 
-    from stardraftd.engine import llama
-    from stardraftd.engine.devices import devices
+    from stardraftd.engine.native import llama
+    from stardraftd.engine.native.devices import devices
 
     return {
         "llama_cpp_version": llama_cpp.__version__,

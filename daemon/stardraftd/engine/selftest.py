@@ -1,6 +1,6 @@
 """`python -m stardraftd.engine.selftest [--json]`: whether llama.cpp computes what it should here.
 
-It runs in the process with llama.cpp, so it may die of what it looks for: `stardraftd.verdict` starts it, and
+It runs in the process with llama.cpp, so it may die of what it looks for: `stardraftd.proof.verdict` starts it, and
 says what its death means. The built-in model is evaluated in batches of several sizes, by one thread and by
 as many as the engine would use, on the CPU and on the GPU if there is one; it decodes, aborts, saves and
 restores. After that one tiny model for each type of weights (selftest_kernels.py). Logits are compared with
@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from stardraftd.engine.messages import EngineSettings
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import StardraftError
 from stardraftd.prose import counted
+from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stardraftd.engine.llama import AbortFlag, Context, Model
+    from stardraftd.engine.native.llama import AbortFlag, Context, Model
     from stardraftd.engine.selftest_kernels import WeightType
 
 REFERENCE_FILE = "selftest_reference.npz"
@@ -99,7 +99,7 @@ class SelfTest:
 
     def check(self, name: str, work: Callable[[], str]) -> None:
         """`work` returns what it saw, or raises CheckError; an error of llama.cpp's is one as well."""
-        from stardraftd.engine.llama import Aborted, DecodeError
+        from stardraftd.engine.native.llama import Aborted, DecodeError
 
         self._on_check(f"{self.device}: {name}")
         started = time.perf_counter()
@@ -119,9 +119,9 @@ class SelfTest:
 
     def built_in(self, expected: Expected, gpu_layers: int) -> None:
         """The built-in model on one device, through the engine's own loader."""
-        from stardraftd.engine.devices import physical_cores
-        from stardraftd.engine.llama import AbortFlag, Context
-        from stardraftd.engine.loading import load
+        from stardraftd.engine.native.devices import physical_cores
+        from stardraftd.engine.native.llama import AbortFlag, Context
+        from stardraftd.engine.native.loading import load
 
         abort = AbortFlag()
         settings = EngineSettings(
@@ -171,7 +171,7 @@ class SelfTest:
             self.check(f"weights in {kind.name}", work)
 
     def _kernel(self, kind: "WeightType", expected: Expected, folder: Path, gpu_layers: int) -> str:
-        from stardraftd.engine.llama import Context, Model
+        from stardraftd.engine.native.llama import Context, Model
         from stardraftd.engine.selftest_kernels import kernel_tokens, write_kernel_model
 
         path = write_kernel_model(folder / f"{kind.name}.gguf", kind)
@@ -206,8 +206,8 @@ def run(on_check: Callable[[str], None] = lambda _name: None) -> Report:
         return Report(ok=False, error=error.code, message=error.message, hint=error.hint)
     import llama_cpp
 
-    from stardraftd.engine import llama
-    from stardraftd.engine.devices import offload_devices
+    from stardraftd.engine.native import llama
+    from stardraftd.engine.native.devices import offload_devices
 
     tests, expected = SelfTest(on_check), read_expected()
     gpus = offload_devices()
@@ -325,7 +325,7 @@ def _gives_up(context: "Context", abort: "AbortFlag", expected: Expected, on_gpu
 
     A GPU does not look at the flag inside a decode.
     """
-    from stardraftd.engine.llama import Aborted
+    from stardraftd.engine.native.llama import Aborted
 
     n_aborted = 0
     for delay_s in (0.0, ABORT_AFTER_S):

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from stardraftd.engine.gguf_header import WEIGHT_TYPES, TensorInfo
+from stardraftd.gguf.header import WEIGHT_TYPES, TensorInfo
 from stardraftd.models.shapes import Shape
 
 Quantisation = Literal["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"]
@@ -19,7 +19,7 @@ QUANTISATIONS: tuple[Quantisation, ...] = get_args(Quantisation)
 KvType = Literal["f16", "q8_0"]
 KV_TYPES: tuple[KvType, ...] = get_args(KvType)
 
-# As the engine loads a model (stardraftd.engine.loading).
+# As the engine loads a model (stardraftd.engine.native.loading).
 BATCH_TOKENS = 512
 N_SEQUENCES = 32
 CELLS_ROUNDED_TO = 256

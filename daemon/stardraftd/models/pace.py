@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd import atomic
-from stardraftd.engine.speeds import CELL_SHARE, SPEEDS_FILE
+from stardraftd.engine.plan.speeds import CELL_SHARE, MAX_FILE_BYTES, SPEEDS_FILE
 from stardraftd.models.memory import KvType
 
 # The tokens that stand in the cache when a speed is told: a usual prompt.
@@ -135,13 +135,15 @@ class _File(Struct):
 def measurements(cache_folder: Path) -> tuple[Measured, ...]:
     """What engines measured on this computer, the latest last; nothing where there is no readable file."""
     try:
-        content = msgspec.json.decode(atomic.read(cache_folder / SPEEDS_FILE, own=True), type=_File)
-    except (OSError, msgspec.MsgspecError):
+        content = msgspec.json.decode(
+            atomic.read(cache_folder / SPEEDS_FILE, MAX_FILE_BYTES, own=True), type=_File
+        )
+    except (OSError, ValueError, RecursionError):  # msgspec's own are ValueErrors
         return ()
     found: list[Measured] = []
     for key, entry in content.speeds.items():
         with contextlib.suppress(ValueError):
-            # stardraftd.engine.speeds.speeds_key; with a bar in a name it is no entry for us.
+            # stardraftd.engine.plan.speeds.speeds_key; with a bar in a name it is no entry for us.
             name, size, device, gpu_layers, _threads, kv_type, *_rest = key.split("|")
             token_ms = dict(entry.curve).get(1, 0.0)
             if token_ms > 0:

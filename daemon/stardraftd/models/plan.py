@@ -128,7 +128,7 @@ def candidate(shape: Shape, quantisation: Quantisation) -> Candidate:
 
 def local(path: Path) -> Candidate:
     """A GGUF that is here. Raises ModelError when it cannot be used."""
-    from stardraftd.engine.gguf import read_header
+    from stardraftd.gguf.reading import read_header
 
     header = read_header(path)
     return Candidate(

@@ -16,8 +16,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from stardraftd.atomic import now
-from stardraftd.engine.gguf_header import FILE_TYPES
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
+from stardraftd.gguf.header import FILE_TYPES
 from stardraftd.installed import how_to_add
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
@@ -352,10 +352,10 @@ def _builder() -> Builder:
         except ImportError as error:
             raise ModelError(
                 f"Making a model from original weights needs more than the base installation: {error}.",
-                how_to_add("engine,quant"),
+                how_to_add("quant"),
             ) from error
         return found
     raise ModelError(
         "This installation has no program that makes models from original weights.",
-        how_to_add("engine,quant"),
+        how_to_add("quant"),
     )

@@ -5,7 +5,7 @@ Numbers only. How many bytes they come to is `memory`'s work.
 
 from msgspec import Struct
 
-from stardraftd.engine.gguf_header import Header
+from stardraftd.gguf.header import Header
 
 # The tokens of every StarCoder2 model (bigcode/starcoder2-3b, config.json: vocab_size).
 VOCABULARY = 49_152

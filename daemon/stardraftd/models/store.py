@@ -22,9 +22,9 @@ from msgspec import Struct
 
 from stardraftd import atomic
 from stardraftd.atomic import write_json
-from stardraftd.engine.gguf import Header, read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import Header, read_header
 from stardraftd.models.catalogue import KNOWN
 from stardraftd.paths import models_dir, tilde
 
@@ -32,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _UNFINISHED = ".unfinished"
 # Left free on the disk: a full disk hurts more than a missing model.
 SPARE_BYTES = 500_000_000
+MAX_RECORD_BYTES = 1_000_000
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -235,8 +236,8 @@ class Store:
     def _record(self, path: Path, size_bytes: int) -> Record | None:
         """The record of this very file: of another one that was put in its place it says nothing."""
         try:
-            record = msgspec.json.decode(atomic.read(self._record_path(path)), type=Record)
-        except (OSError, msgspec.DecodeError):
+            record = msgspec.json.decode(atomic.read(self._record_path(path), MAX_RECORD_BYTES), type=Record)
+        except (OSError, ValueError, RecursionError):  # msgspec's own are ValueErrors
             return None
         return record if record.size_bytes == size_bytes else None
 

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
-from stardraftd.activation import LAUNCHD_SOCKET
 from stardraftd.setup.service import DAEMON, Settings
+from stardraftd.transport.activation import LAUNCHD_SOCKET
 
 LABEL = "stardraft.daemon"
 ASK_TIMEOUT_S = 10.0

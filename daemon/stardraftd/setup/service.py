@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from stardraftd import config_schema, paths
+from stardraftd import paths
+from stardraftd.config import schema as config_schema
 from stardraftd.setup import installation
 from stardraftd.setup.plain import plain
 

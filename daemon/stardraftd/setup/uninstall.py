@@ -15,9 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from stardraftd import paths
+from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import StardraftError
 from stardraftd.models.store import Store
 from stardraftd.setup import record
+from stardraftd.setup.engine.places import cache_root
 
 RECORDS = "records of what was set up"
 
@@ -92,7 +94,7 @@ def parts(*, purge: bool) -> list[Part]:
 
     The folder of the socket need not be safe to use for being removed from.
     """
-    found = [_runtime(), *_state()]
+    found = [_runtime(), *_state(), _engines(), _built()]
     if purge:
         found += [_models(), _configuration()]
     # On some systems these lie in one folder: what is another part's is not foreign.
@@ -155,6 +157,21 @@ def _state() -> list[Part]:
         setups.part(RECORDS),
         rest.part("statistics of suggestions, licences agreed to"),
     ]
+
+
+def _engines() -> Part:
+    folder = engine_build.engines_dir()
+    ours = _Ours(folder)
+    ours.take(folder, r"lock", whole=r"builds|chosen|libraries-\d+\.\d+|unfinished-\w+")
+    return ours.part("engines built for this computer")
+
+
+def _built() -> Part:
+    """The cache of builds; its folder has nothing else in it."""
+    root = cache_root()
+    ours = _Ours(root)
+    ours.take(root, whole="engine")
+    return ours.part("what engines were built from")
 
 
 def _models() -> Part:

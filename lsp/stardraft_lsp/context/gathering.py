@@ -154,17 +154,17 @@ class Gatherer:
         """The cursor is there, or the document was focused."""
         self._recent.viewed(uri, line, self._clock())
 
-    def edited(self, uri: str, text: str, edit: Edit | None) -> None:
-        """edit: None when the whole text is new."""
+    def edited(self, uri: str, text: str, edits: Sequence[Edit] | None) -> None:
+        """edits: None when the whole text is new."""
         document = self._documents.get(uri)
         if document is None:
             return
         document.text = text
         document.changed_at = self._clock()
         document.is_indexed = False
-        if edit is None:
+        if edits is None:
             self._recent.forget(uri)
-        else:
+        for edit in edits or ():
             self._recent.edited(uri, edit.line, edit.n_old, edit.n_new, document.changed_at)
 
     def closed(self, uri: str) -> None:

@@ -8,7 +8,7 @@ from stardraft_lsp.context.allowed import Reason, why_no_suggestions_in
 from stardraft_lsp.context.placing import Reuse
 from stardraftd.privacy.names import is_secret_name
 from stardraftd.privacy.uris import paths_in
-from stardraftd.protocol import ContextChunk
+from stardraftd.protocol.completion import ContextChunk
 
 # Why a document gets no suggestions. "checking": its folder's ignore files are not read yet.
 WhyNot = Literal[Reason, "checking"]

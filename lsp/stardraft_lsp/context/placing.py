@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from stardraft_lsp.context.ranking import longest_run, shared_lines, telling_lines
-from stardraftd.protocol import ContextChunk
+from stardraftd.protocol.completion import ContextChunk
 
 Kind = Literal["similar", "definition", "recent"]
 # In this order new chunks are placed: what changes least comes first, what matters most stands last.

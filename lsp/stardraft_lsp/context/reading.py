@@ -10,17 +10,15 @@ here (allowed.py).
 
 import os
 import queue
-import re
 import stat
-import sys
 import threading
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+
+from stardraft_lsp.uris import split_uri
 
 T = TypeVar("T")
 
-_WINDOWS_DRIVE = re.compile(r"/[A-Za-z]:")
 # Threads left behind in hanging calls; after these the disk is not asked any more.
 MAX_HANGING = 8
 MAX_LISTED = 50_000  # names of one folder
@@ -190,10 +188,5 @@ class _Worker:
 
 def local_path(uri: str) -> str:
     """The path of a `file:` document on this machine; "" for all others."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        return ""
-    path = unquote(parts.path)
-    if sys.platform == "win32" and _WINDOWS_DRIVE.match(path):
-        path = path[1:]
-    return os.path.normpath(path) if path else ""
+    found = split_uri(uri)
+    return os.path.normpath(found.path) if found.is_local and found.path else ""

@@ -18,7 +18,7 @@ from stardraft_lsp.context.known import ContextStatus, Edit, Known, WhyNot
 from stardraft_lsp.context.reading import Disk, Filesystem, PatientDisk, local_path
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.watching import Watching
-from stardraftd.protocol import ContextChunk
+from stardraftd.protocol.completion import ContextChunk
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +96,10 @@ class ContextSource:
         self._known.add(uri, text)
         self._send(lambda: self._gatherer.opened(uri, path, text))
 
-    def document_changed(self, uri: str, text: str, edit: Edit | None = None) -> None:
-        """edit: what changed; None when the whole text is new."""
+    def document_changed(self, uri: str, text: str, edits: Sequence[Edit] | None = None) -> None:
+        """edits: what changed, in its order; None when the whole text is new."""
         self._known.look_for_key(uri, text)
-        self._send(lambda: self._gatherer.edited(uri, text, edit))
+        self._send(lambda: self._gatherer.edited(uri, text, edits))
 
     def document_viewed(self, uri: str, line: int) -> None:
         """The cursor is there, or the document was focused."""

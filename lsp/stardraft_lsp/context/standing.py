@@ -7,7 +7,7 @@ placing.py has kept its promise, and the engine need not read them anew.
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from stardraftd.protocol import ContextChunk
+from stardraftd.protocol.completion import ContextChunk
 
 MAX_DOCUMENTS = 64
 

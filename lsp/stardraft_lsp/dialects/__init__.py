@@ -1,10 +1,10 @@
 """What editors say beside the LSP: Copilot's notifications, llm-ls's requests, older kinds and ranges.
 
-Pure translation. `read_*` take a message's parameters as they came (plain JSON, or the objects that pygls
-makes of messages it does not know) and return small immutable values; `write_*` return plain JSON. A
-notification that says nothing usable is read as None; a request that cannot be answered raises `BadParams`.
+Pure translation. `read_*` take a message's parameters as they came, plain JSON, and return small immutable
+values; `write_*` return plain JSON. A notification that says nothing usable is read as None; a request that
+cannot be answered raises `BadParams`.
 
-    plain    objects of any make as dictionaries
+    plain    what stands in JSON, whatever was expected there
     shapes   positions, ranges and trigger kinds, old and new
     copilot  didShowCompletion, didPartiallyAcceptCompletion, didFocus; didChangeStatus
     llm_ls   getCompletions, acceptCompletion, rejectCompletion

@@ -13,7 +13,7 @@ else of it. Sources: the README of @github/copilot-language-server, and what cop
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stardraft_lsp.dialects.plain import count_of, plain_object, text_of
+from stardraft_lsp.dialects.plain import count_of, object_of, text_of
 from stardraft_lsp.dialects.shapes import read_range
 from stardraft_lsp.documents import Position
 from stardraft_lsp.status import StatusReport
@@ -47,16 +47,16 @@ def write_accept_command(identity: str) -> dict[str, Any]:
 
 def read_accept_command(params: Any) -> str | None:
     """The identity, from `workspace/executeCommand`; None for another command."""
-    return _identity(plain_object(params)) or None
+    return _identity(object_of(params)) or None
 
 
 def read_shown(params: Any) -> Item | None:
-    return _item(plain_object(params).get("item"))
+    return _item(object_of(params).get("item"))
 
 
 def read_partially_accepted(params: Any) -> PartlyAccepted | None:
     """None also for a length of nothing."""
-    found = plain_object(params)
+    found = object_of(params)
     item, length = _item(found.get("item")), count_of(found.get("acceptedLength"))
     return PartlyAccepted(item, length) if item is not None and length else None
 
@@ -65,7 +65,7 @@ def read_focus(params: Any) -> str | None:
     """The URI of the document that has the focus now; "" when none has, None when that is not said."""
     if params is None:
         return None
-    found = plain_object(params)
+    found = object_of(params)
     if "uri" in found:
         return text_of(found["uri"])
     document = found.get("textDocument")

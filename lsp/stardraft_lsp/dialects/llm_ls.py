@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stardraft_lsp.dialects.plain import count_of, plain_object, text_of
+from stardraft_lsp.dialects.plain import BadParams, count_of, object_of, text_of
 from stardraft_lsp.dialects.shapes import read_position
 from stardraft_lsp.documents import Position
-from stardraft_lsp.requests import BadParams
 
 _LINE_END = re.compile(r"\r\n?")
 _SNAKE_KEYS = frozenset({"request_params", "tokens_to_clear", "context_window", "tls_skip_verify_insecure"})
@@ -57,7 +56,7 @@ class LlmVerdict:
 
 def read_completions_request(params: Any) -> LlmRequest:
     """Raises BadParams when the document or the position is missing."""
-    found = plain_object(params)
+    found = object_of(params)
     place = _place(found)
     document = place.get("textDocument", place.get("text_document"))
     uri = text_of(document.get("uri")) if isinstance(document, dict) else ""
@@ -84,7 +83,7 @@ def write_completions(identity: str, texts: Sequence[str], *, wants_list: bool =
 
 def read_accepted(params: Any) -> LlmVerdict | None:
     """None when it does not say of which answer."""
-    found = plain_object(params)
+    found = object_of(params)
     identity = _identity(found)
     if not identity:
         return None
@@ -94,7 +93,7 @@ def read_accepted(params: Any) -> LlmVerdict | None:
 
 def read_rejected(params: Any) -> LlmVerdict | None:
     """None when it does not say of which answer."""
-    found = plain_object(params)
+    found = object_of(params)
     identity = _identity(found)
     return LlmVerdict(identity, None, _shown(found)) if identity else None
 

@@ -1,38 +1,20 @@
-"""Parameters of any make as plain JSON values: dictionaries, lists, texts, numbers.
+"""What stands in a message's JSON, whatever was expected there; and why a request cannot be answered."""
 
-pygls hands the parameters of a message that it does not know over as nested named tuples; others come as
-attrs classes of lsprotocol, or as namespaces. What none of these is becomes None.
-"""
-
-from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
-import attrs
 
-MAX_DEPTH = 32
-
-
-def plain(raw: Any, depth: int = 0) -> Any:
-    """`raw` as JSON values. What lies deeper than MAX_DEPTH is None."""
-    if raw is None or isinstance(raw, str | bool | int | float):
-        return raw
-    if depth >= MAX_DEPTH:
-        return None
-    if isinstance(raw, Mapping):
-        return {str(key): plain(value, depth + 1) for key, value in raw.items()}
-    fields = _fields(raw)
-    if fields is not None:
-        return {name: plain(value, depth + 1) for name, value in fields.items()}
-    if isinstance(raw, list | tuple):
-        return [plain(value, depth + 1) for value in raw]
-    return None
+class BadParams(Exception):  # noqa: N818 - becomes an InvalidParams answer
+    """What of the parameters cannot be used, in a sentence."""
 
 
-def plain_object(raw: Any) -> dict[str, Any]:
-    """`raw` as a dictionary; an empty one when it is none."""
-    found = plain(raw)
-    return found if isinstance(found, dict) else {}
+def object_of(raw: Any) -> dict[str, Any]:
+    """An object, or an empty one for anything else."""
+    return raw if isinstance(raw, dict) else {}
+
+
+def list_of(raw: Any) -> list[Any]:
+    """An array, or an empty one for anything else."""
+    return raw if isinstance(raw, list) else []
 
 
 def text_of(raw: Any) -> str:
@@ -47,18 +29,8 @@ def count_of(raw: Any) -> int | None:
     return raw if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0 else None
 
 
-def _fields(raw: Any) -> dict[str, Any] | None:
-    if isinstance(raw, SimpleNamespace):
-        return vars(raw)
-    if attrs.has(type(raw)):
-        return {_camel(field.name): getattr(raw, field.name) for field in attrs.fields(type(raw))}
-    names = getattr(raw, "_fields", None)
-    if isinstance(raw, tuple) and names is not None:
-        return dict(zip(names, raw, strict=True))
-    return None
-
-
-def _camel(name: str) -> str:
-    """lsprotocol's `text_document` is the protocol's `textDocument`."""
-    first, *others = name.rstrip("_").split("_")
-    return first + "".join(word.capitalize() for word in others)
+def within(raw: Any, *path: str) -> Any:
+    """What stands at a path of keys; None where it ends before."""
+    for key in path:
+        raw = object_of(raw).get(key)
+    return raw

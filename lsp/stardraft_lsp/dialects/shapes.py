@@ -7,26 +7,24 @@ from 1 (1 invoked, 2 automatic), and write a range as an array of two positions.
 
 from typing import Any
 
-from stardraft_lsp.dialects.plain import count_of, plain
+from stardraft_lsp.dialects.plain import count_of, object_of
 from stardraft_lsp.documents import Position
 
 
 def read_position(raw: Any) -> Position | None:
-    """{line, character}; None when it is no position."""
-    found = plain(raw)
-    if not isinstance(found, dict):
+    """{line, character}; None when it is no position. What is left out is 0: some leave zeros out."""
+    if not isinstance(raw, dict):
         return None
-    line, character = count_of(found.get("line")), count_of(found.get("character"))
+    line, character = (count_of(0 if raw.get(key) is None else raw[key]) for key in ("line", "character"))
     return None if line is None or character is None else Position(line, character)
 
 
 def read_range(raw: Any) -> tuple[Position, Position] | None:
     """{start, end} or [start, end], in order; None when it is neither."""
-    found = plain(raw)
-    if isinstance(found, list) and len(found) == 2:
-        start, end = read_position(found[0]), read_position(found[1])
-    elif isinstance(found, dict):
-        start, end = read_position(found.get("start")), read_position(found.get("end"))
+    if isinstance(raw, list) and len(raw) == 2:
+        start, end = read_position(raw[0]), read_position(raw[1])
+    elif isinstance(raw, dict):
+        start, end = read_position(raw.get("start")), read_position(raw.get("end"))
     else:
         return None
     if start is None or end is None:
@@ -37,8 +35,7 @@ def read_range(raw: Any) -> tuple[Position, Position] | None:
 
 def read_invoked(context: Any, *, counts_from_zero: bool) -> tuple[bool, bool]:
     """Whether a person asked, from a request's `context`; and whether this client counts kinds from 0."""
-    found = plain(context)
-    kind = found.get("triggerKind") if isinstance(found, dict) else None
+    kind = object_of(context).get("triggerKind")
     if isinstance(kind, str):  # some name it
         return kind.lower() in ("invoked", "invoke", "explicit"), counts_from_zero
     number = count_of(kind)

@@ -4,17 +4,19 @@ Only a bounded piece on both sides of the cursor is looked at: a window of 48 kB
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from stardraft_lsp.filters.brackets import Open, open_at_end
-from stardraftd.protocol import Mode
+from stardraftd.lexing.blocks import BlockPlace, block_place
+from stardraftd.lexing.columns import columns, leading, told_tab
+from stardraftd.lexing.names import language_of
+from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
+from stardraftd.protocol.completion import Mode
 
 N_ABOVE, N_BELOW = 14, 8  # lines with something on them
 SEEN_CHARACTERS = 4000  # of the text on either side
 # A line's white space; comments and lists have their own.
 _INDENTED = re.compile(r"^[ \t]*(?=[^\s*#/-])", re.MULTILINE)
-_CLOSERS = re.compile(r"[\s)\]}>\"'`]*")
 _DUST = frozenset(")]}>\"'`;,")
 
 
@@ -24,53 +26,74 @@ class Indentation:
 
     is_known: False for a text that does not show it; then nothing is indented anew.
     also:     other steps that the text takes more than once; they are let stand.
+    mixed:    columns for which a tab stands in a text whose levels are smaller: 8 in GNU's C; else 0.
+    widest:   columns of the widest indentation by spaces alone.
     """
 
     tabs: bool = False
     width: int = 4
     is_known: bool = True
     also: frozenset[int] = frozenset()
+    mixed: int = 0
+    widest: int = 0
+
+
+# Languages that are indented by tabs, whatever stands nearby. Make has its own rules, line by line.
+_TABBED = frozenset(["go"])
+_N_NEAR = 4  # indented lines above the cursor that decide, if they agree
+_MIXED_TAB = 8
 
 
 def indentation_of(text: str) -> Indentation:
     """The indentation that a text has: tabs or spaces by majority, the width by its steps inwards."""
     steps: dict[int, int] = {}
-    n_tabs = n_spaces = previous = 0
+    n_tabs = n_spaces = widest = 0
+    previous: int | None = None  # of the first line nobody knows what it is further in than
     for found in _INDENTED.finditer(text):
         white = found.group()
         if white[:1] == "\t":
             n_tabs += 1
             continue
         n_spaces += bool(white)
-        step = len(white) - previous
+        widest = max(widest, len(white))
+        step = len(white) - previous if previous is not None else 0
         previous = len(white)
         if step in (2, 3, 4, 8):
             steps[step] = steps.get(step, 0) + 1
-    if n_tabs > n_spaces:
-        return Indentation(tabs=True)
-    if not steps:
-        return Indentation(is_known=False)
     also = frozenset(step for step, n in steps.items() if n > 1)
-    return Indentation(width=max(steps, key=lambda step: (steps[step], -step)), also=also)
+    width = max(steps, key=lambda step: (steps[step], -step)) if steps else 4
+    is_mixed = n_tabs and 8 * min(n_tabs, n_spaces) >= n_tabs + n_spaces and widest < _MIXED_TAB
+    if is_mixed and told_tab(text) == _MIXED_TAB:
+        return Indentation(width=width, also=also, mixed=_MIXED_TAB, widest=widest)
+    if n_tabs > n_spaces:
+        return Indentation(tabs=True, width=told_tab(text) or 4)
+    if not steps:
+        return Indentation(is_known=False, widest=widest)
+    return Indentation(width=width, also=also, widest=widest)
 
 
-def columns(white: str, tab: int) -> int:
-    """Columns that leading white space takes when a tab goes to the next multiple of `tab`."""
-    width = 0
-    for char in white:
-        width = width // tab * tab + tab if char == "\t" else width + 1
-    return width
+def indentation_at(prefix: str, suffix: str, language: str) -> Indentation:
+    """The indentation at a cursor: the language's, else that of the lines just above, else the file's."""
+    # The cursor's own line counts, also when it is only indented so far.
+    before = prefix[-SEEN_CHARACTERS:] + "|"
+    found = indentation_of(before + suffix[:SEEN_CHARACTERS])
+    if language in _TABBED:
+        return found if found.tabs else Indentation(tabs=True)
+    if found.mixed:
+        return found
+    near = [white for line in before.split("\n") if line.strip() and (white := leading(line))][-_N_NEAR:]
+    has_tabs = {white[0] == "\t" for white in near}
+    is_sure = len(near) > 1 or before[before.rfind("\n") + 1] in " \t"
+    if len(has_tabs) == 1 and is_sure and has_tabs != {found.tabs}:
+        kind = "\t" if has_tabs.pop() else " "
+        return indentation_of("\n".join(line for line in before.split("\n") if line[:1] in (kind, "|", "}")))
+    return found
 
 
 @lru_cache(maxsize=512)
 def squeezed(line: str) -> str:
     """A line for comparison: without white space, one kind of quote, no comma or semicolon at its end."""
     return "".join(line.split()).replace("'", '"').rstrip(",;")
-
-
-def leading(line: str) -> str:
-    """The white space that a line begins with."""
-    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 @dataclass(frozen=True)
@@ -99,9 +122,8 @@ class Around:
         cls, prefix: str, suffix: str, *, language: str = "", path: str = "", mode: Mode = "line"
     ) -> "Around":
         """The place, with the indentation that the text near it has."""
-        # The cursor's own line counts, also when it is only indented so far.
-        near = prefix[-SEEN_CHARACTERS:] + "|" + suffix[:SEEN_CHARACTERS]
-        return cls(prefix, suffix, language, path, indentation_of(near), mode)
+        indentation = indentation_at(prefix, suffix, language_of(language, path))
+        return cls(prefix, suffix, language, path, indentation, mode)
 
     # --- the cursor's line --------------------------------------------------------------------------
 
@@ -129,24 +151,43 @@ class Around:
         return all(character in _DUST or character.isspace() for character in rest)
 
     @cached_property
-    def closers(self) -> str:
-        """The closers behind the cursor that a suggestion may write again."""
-        if self.auto_closed is not None:
-            return self.auto_closed
-        found = _CLOSERS.match(self.rest)
-        return found.group().rstrip() if found else ""
+    def lexis(self) -> str:
+        """The language's name in `stardraftd.lexing`."""
+        return language_of(self.language, self.path)
 
     @cached_property
-    def open_on_line(self) -> Open:
-        """What is open at the cursor, of what its line opened."""
-        return open_at_end(self.line_before[-SEEN_CHARACTERS:], self.language)
+    def line_frame(self) -> Frame | None:
+        """What is open where the cursor's line begins, as far as the text just before it shows."""
+        return line_frame(self.prefix, len(self.prefix) - len(self.line_before), self.lexis)
 
     @cached_property
-    def open_before(self) -> Open:
-        """What is open at the cursor, as far as the text just before it shows."""
-        start = max(len(self.prefix) - SEEN_CHARACTERS, 0)
-        start = self.prefix.find("\n", start) + 1 if start else 0
-        return open_at_end(self.prefix[start:], self.language)
+    def near_line(self) -> str:
+        """The cursor's line before the cursor, or its end where it is very long."""
+        return self.line_before[-SEEN_CHARACTERS:]
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """What is open at the cursor, the innermost first."""
+        return Scanner(self.lexis, self.near_line, 0, self.line_frame).to(len(self.near_line))
+
+    @cached_property
+    def n_open_on_line(self) -> int:
+        """How much of what is open at the cursor was opened on its line."""
+        known = {id(frame) for frame in frames(self.line_frame)}
+        return sum(id(frame) not in known for frame in frames(self.frame))
+
+    def scanner(self, text: str) -> Scanner:
+        """Reads a text as if it stood at the cursor; its places are counted from `len(near_line)` on."""
+        return Scanner(self.lexis, self.near_line + text, len(self.near_line), self.frame)
+
+    @cached_property
+    def in_comment(self) -> bool:
+        return any(frame.kind == "comment" for frame in frames(self.frame))
+
+    @cached_property
+    def block(self) -> BlockPlace:
+        """Where a block at the cursor is to stand. What closes it in the document already is for `below`."""
+        return replace(block_place(self.prefix, self.suffix, self.lexis), closer="")
 
     @cached_property
     def sees_beginning(self) -> bool:
@@ -188,9 +229,14 @@ class Around:
         """Columns of the cursor's line's indentation."""
         return self.columns(leading(self.line_before))
 
+    @cached_property
+    def tab(self) -> int | None:
+        """Columns of a tab, as far as the text shows it."""
+        return told_tab(self.prefix[-SEEN_CHARACTERS:] + self.suffix[:SEEN_CHARACTERS])
+
     def columns(self, white: str) -> int:
         """Columns of leading white space in this file."""
-        return columns(white, self.indentation.width if self.indentation.tabs else 8)
+        return columns(white, self.tab or (self.indentation.width if self.indentation.tabs else 8))
 
     def has(self, text: str) -> bool:
         """Whether the person's own text has this in it. Looks at all of it: ask seldom."""

@@ -6,8 +6,9 @@ another formatting of the same line is the same line.
 
 import re
 
-from stardraft_lsp.filters.around import Around, leading, squeezed
+from stardraft_lsp.filters.around import Around, squeezed
 from stardraft_lsp.filters.draft import Draft
+from stardraftd.lexing.columns import leading
 
 # Of a line that ends a suggestion by itself: visible characters. Shorter ones (`else:`) recur in honest code.
 MIN_LINE = 6

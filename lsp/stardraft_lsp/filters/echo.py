@@ -1,12 +1,12 @@
 """What a model says of its prompt before it goes on: the file's name, the line that stands there already."""
 
-import re
-
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 
-MIN_ECHO = 6  # visible characters of a line; shorter ones recur in honest code
-_DECORATION = re.compile(r"^[\s#/*;<!-]+|[\s*/>-]+$")
+# Characters. A shorter beginning of a word may begin the next one as well, so more has to speak for it.
+MIN_ECHO = 6
+MIN_WORD_ECHO = 3
+_DECORATION = " \t#/*;<!->"
 
 
 def path_echo(draft: Draft, around: Around) -> Draft:
@@ -14,7 +14,7 @@ def path_echo(draft: Draft, around: Around) -> Draft:
     if not around.path or not around.is_on_blank_line:
         return draft
     first, line_end, _ = draft.text.lstrip().partition("\n")
-    said = _DECORATION.sub("", first).removeprefix("file:").removeprefix("File:").strip()
+    said = first.strip(_DECORATION).removeprefix("file:").removeprefix("File:").strip()
     path = around.path.replace("\\", "/")
     names = (path, path.rpartition("/")[2], f"./{path}", f"/{path}")
     if line_end or draft.ended:
@@ -23,16 +23,80 @@ def path_echo(draft: Draft, around: Around) -> Draft:
 
 
 def line_echo(draft: Draft, around: Around) -> Draft:
-    """Without the beginning of the cursor's line, where the suggestion begins by saying it again."""
-    before = around.line_before.strip()
-    if len(before) < MIN_ECHO or not any(char.isalpha() for char in before):
-        return draft
+    """Without what stands before the cursor, where the suggestion begins by saying it again.
+
+    That is the whole of the line, or what the cursor stands right after: a word, or names joined by dots.
+    """
     text = draft.text.lstrip(" \t")
-    if text.startswith(before):
-        rest = text[len(before) :]
-        rest = rest.lstrip(" \t") if around.line_before.endswith((" ", "\t")) else rest
-        return draft.changed(rest, "echo_of_line")
-    return draft.held(0) if not draft.ended and before.startswith(text) else draft
+    growing = not draft.ended
+    for said in _sayable(around):
+        if text.startswith(said) and (len(text) > len(said) or not growing):
+            if not _is_echo(text, said, around):
+                continue
+            rest = text[len(said) :]
+            rest = rest.lstrip(" \t") if around.line_before.endswith((" ", "\t")) else rest
+            return draft.changed(rest, "echo_of_line")
+        if growing and said.startswith(text):
+            return draft.held(0)
+    return draft
+
+
+def _sayable(around: Around) -> tuple[str, ...]:
+    """What a suggestion may begin by saying again, the longest first."""
+    line = around.near_line
+    whole = line.strip() if len(line) == len(around.line_before) else ""
+    if line[-1:].isspace():
+        return (whole,) if any(char.isalpha() for char in whole) else ()
+    names = _names_before(line)
+    return tuple(
+        said for said in dict.fromkeys((whole, names, _word_before(names))) if any(map(str.isalpha, said))
+    )
+
+
+def _names_before(line: str) -> str:
+    """The names at a line's end, with what joins them: `self.shop.na`, `std::`, `this->`."""
+    start = len(line)
+    while start > 0:
+        sign = line[start - 1]
+        joins = (
+            sign in ".:"
+            or (sign == ">" and line[start - 2 : start - 1] == "-")
+            or (sign == "-" and line[start : start + 1] == ">")
+        )
+        if not joins and not _is_word(sign):
+            break
+        start -= 1
+    return line[start:].lstrip(".:->")
+
+
+def _word_before(names: str) -> str:
+    start = len(names)
+    while start > 0 and _is_word(names[start - 1]):
+        start -= 1
+    return names[start:]
+
+
+def _is_echo(text: str, said: str, around: Around) -> bool:
+    """Whether a beginning of the text is what stands there said again, and not the next word by chance."""
+    if said[0].isdigit():
+        return False
+    following = text[len(said) : len(said) + 1]
+    if around.line_before[-1:].isspace():
+        return not (_is_word(said[-1]) and _is_word(following))
+    if len(said) >= MIN_ECHO or not _is_word(said[-1]):
+        return True
+    end = len(said)
+    while end < len(text) and _is_word(text[end]):
+        end += 1
+    word = _word_before(text[:end])
+    # `s` before `self`: that is `self` if the file has that word, and not the other one.
+    return len(said) >= MIN_WORD_ECHO or (
+        around.has(word) and not around.has(said + word) and end > len(said)
+    )
+
+
+def _is_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"
 
 
 def doubled_space(draft: Draft, around: Around) -> Draft:

@@ -3,14 +3,16 @@
 What is taken back here is taken back at the end of a generation only.
 """
 
-from stardraft_lsp.filters.around import Around, leading
+from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
+from stardraftd.lexing.columns import leading
+from stardraftd.lexing.lines import last_word
 from stardraftd.patterns import linear
 
 MIN_VISIBLE = 2  # accepting costs one key: a single character is typed as quickly
-_HALF = linear(r"(?:\w+|[^\w\s]*[(\[{,=+*/<>&|.:!-]+)\s*$")
-_MARKS = linear(r"[^\w\s)\]}\"'`;]+\s*$")
-_OPENERS = linear(r"(?:[{(\[:]|\b(?:do|then)|=>|->)\s*$")
+_JOINS = "([{,=+*/<>&|.:!-"  # what cannot be a text's end
+_ENDS = "_)]}\"'`;"  # what a whole part of a line may end with, but for words
+_OPENING_WORDS = ("do", "then")
 _STATEMENT = linear(
     r"\s*(?:if|for|while|with|def|class|else|elif|try|switch|match|fn|func|function|impl|struct|enum|unless|until|case"
     r"|catch|except|finally|do|begin|async|public|private|protected|static|interface|namespace|module|describe|it)\b"
@@ -25,15 +27,30 @@ def half_word(draft: Draft, _around: Around) -> Draft:
     end = text.rfind("\n")
     if end >= 0 and text[:end].strip():
         return draft.trimmed(len(text[:end].rstrip()), "half_word")
-    found = _HALF.search(text)
-    if found is None:
-        return draft
-    before = text[: found.start()]
-    # `foo.ba` goes back to `foo`, not to `foo.`
-    again = _MARKS.search(before)
-    if found.group()[0].isalnum() or found.group()[0] == "_":
-        before = before[: again.start()] if again and not text[: again.start()].isspace() else before
-    return draft.trimmed(len(before.rstrip()), "half_word")
+    kept = text.rstrip()
+    whole = kept.rstrip(_JOINS) if kept[-1:] in _JOINS else _without_word(kept)
+    return draft.trimmed(len(whole.rstrip()), "half_word") if len(whole) < len(kept) else draft
+
+
+def _without_word(text: str) -> str:
+    """A text without its last word, and without what joined that to the one before: `foo` of `foo.ba`."""
+    before = text[: len(text) - _n_word_characters(text)]
+    if before == text:
+        return text
+    joined = before.rstrip()
+    start = len(joined)
+    while start > 0 and not (
+        joined[start - 1].isalnum() or joined[start - 1].isspace() or joined[start - 1] in _ENDS
+    ):
+        start -= 1
+    return joined[:start] if start < len(joined) and joined[:start].strip() else before
+
+
+def _n_word_characters(text: str) -> int:
+    n = 0
+    while n < len(text) and (text[-1 - n].isalnum() or text[-1 - n] == "_"):
+        n += 1
+    return n
 
 
 def dangling(draft: Draft, around: Around) -> Draft:
@@ -45,7 +62,7 @@ def dangling(draft: Draft, around: Around) -> Draft:
     while "\n" in kept:
         start = kept.rfind("\n") + 1
         last = kept[start:]
-        if not _OPENERS.search(last) or not (_STATEMENT.match(last) or last.rstrip().endswith("{")):
+        if not _is_opened(last) or not (_STATEMENT.match(last) or last.rstrip().endswith("{")):
             break
         below = around.below[0] if around.below else ""
         if around.columns(leading(below)) > around.columns(leading(last)):
@@ -55,6 +72,12 @@ def dangling(draft: Draft, around: Around) -> Draft:
             break
         kept = above
     return draft if kept == text.rstrip() else draft.trimmed(len(kept), "dangling")
+
+
+def _is_opened(line: str) -> bool:
+    """Whether a line ends with what opens a block."""
+    code = line.rstrip()
+    return code.endswith(("{", "(", "[", ":", "=>", "->")) or last_word(code) in _OPENING_WORDS
 
 
 def trailing_space(draft: Draft, around: Around) -> Draft:

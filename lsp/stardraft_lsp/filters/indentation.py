@@ -1,22 +1,24 @@
 """Lines are indented as the file is: its tabs or spaces, its width, and not twice where the cursor is.
 
-The model's own width is read from its first step inwards behind an opener, so it is known as soon as that
-line begins and does not change with what follows.
+The model's own width is read from its first step inwards behind an opener, and what a tab of its is from its
+first tab, so both are known as soon as that line begins and do not change with what follows.
 """
 
 import re
 
-from stardraft_lsp.filters.around import Around, columns, leading
+from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
+from stardraft_lsp.filters.recipes import recipes
+from stardraftd.lexing.columns import columns, fitting_tab, leading
 
 _OPENERS = ("{", "(", "[", ":", "=>", "->", " do", " then", "|")
 # Behind the others, lines are aligned as often as indented.
 _BLOCK_OPENERS = ("{", ":", " do", " then")
-_INDENT = re.compile(r"\n([ \t]+)")
+_INDENT = re.compile(r"(?:\n|\A)[ \t]")
 
 
 def own_indentation(draft: Draft, around: Around) -> Draft:
-    """Every line but the first gets the file's indentation; the first one's is not doubled."""
+    """Every line gets the file's indentation; that of the cursor's is not doubled."""
     draft = _first_line(draft, around)
     text = draft.text
     if not draft.ended:
@@ -25,26 +27,40 @@ def own_indentation(draft: Draft, around: Around) -> Draft:
         if line_start and not text[line_start:].strip():
             text = text[: line_start - 1]
             draft = draft.held(len(text))
-    if not around.indentation.is_known or not _INDENT.search(text):
+    if not _INDENT.search(text):
         return draft
     lines = text.split("\n")
-    step = _step(lines, around)
-    new = [lines[0], *(_indented(line, step, around) for line in lines[1:])]
+    if around.lexis == "makefile":
+        new = recipes(lines, around)
+    elif not around.indentation.is_known:
+        return draft
+    else:
+        tab = _tab(lines, around)
+        step = _step(lines, around, tab)
+        is_whole_line = around.is_on_blank_line and not around.line_before
+        first = _indented(lines[0], step, tab, around) if is_whole_line else lines[0]
+        new = [first, *(_indented(line, step, tab, around) for line in lines[1:])]
     changed = "\n".join(new)
     return draft if changed == text else draft.changed(changed, "indentation")
 
 
 def _first_line(draft: Draft, around: Around) -> Draft:
-    """On a line that is indented already, the model's own indentation of it is too much."""
+    """On a line that is indented already, the model's own indentation is too much, or becomes the file's."""
     text = draft.text
-    if not around.is_on_blank_line or not around.line_before or text[:1] not in (" ", "\t"):
+    if not around.is_on_blank_line or text[:1] not in (" ", "\t"):
         return draft
     white = leading(text)
     if white == text:
         return draft if draft.ended else draft.held(0)
-    if text[len(white)] == "\n" or around.indent < _expected(around):
+    if not around.line_before or text[len(white)] == "\n":
         return draft
-    return draft.changed(text[len(white) :], "indentation")
+    if around.indent >= _expected(around) or around.lexis == "makefile":
+        return draft.changed(text[len(white) :], "indentation")
+    own = around.indentation
+    whole = _rendered(around.columns(around.line_before) + columns(white, own.width), around)
+    if own.is_known and whole.startswith(around.line_before) and whole != around.line_before + white:
+        return draft.changed(whole[len(around.line_before) :] + text[len(white) :], "indentation")
+    return draft
 
 
 def _expected(around: Around) -> int:
@@ -54,36 +70,67 @@ def _expected(around: Around) -> int:
     return own + around.indentation.width if above.endswith(_OPENERS) else own
 
 
-def _step(lines: list[str], around: Around) -> int:
-    """Columns of the model's own level: its first step inwards behind an opener; else the file's."""
+def _tab(lines: list[str], around: Around) -> int:
+    """How wide a tab of the model's is: as the file has it, else so that its first tab fits."""
     own = around.indentation
-    white = around.line_before + leading(lines[0]) if around.is_on_blank_line else leading(around.line_before)
-    previous = columns(leading(white), own.width)
+    if own.mixed or own.tabs:
+        return own.mixed or own.width
+    if around.tab:
+        return around.tab
+    previous = columns(leading(around.line_before), own.width)
     opens = (around.line_before + lines[0]).rstrip().endswith(_BLOCK_OPENERS)
     for line in lines[1:]:
         if not line.strip():
             continue
         white = leading(line)
-        width = columns(white, own.width)
+        if "\t" in white:
+            return fitting_tab(white, previous, is_deeper=opens, step=own.width)
+        previous, opens = len(white), line.rstrip().endswith(_BLOCK_OPENERS)
+    return own.width
+
+
+def _step(lines: list[str], around: Around, tab: int) -> int:
+    """Columns of the model's own level: its first step inwards behind an opener; else the file's."""
+    own = around.indentation
+    white = around.line_before + leading(lines[0]) if around.is_on_blank_line else leading(around.line_before)
+    previous, n_levels = columns(leading(white), tab), white.count("\t")
+    opens = (around.line_before + lines[0]).rstrip().endswith(_BLOCK_OPENERS)
+    for line in lines[1:]:
+        if not line.strip():
+            continue
+        white = leading(line)
+        width = columns(white, tab)
+        step, odd = divmod(width, n_levels + 1)
+        if opens and own.tabs and "\t" not in white and step in (2, 3, 4, 8) and not odd:
+            return step
         if opens and width > previous and "\t" not in white:
             step = width - previous
             return step if step in (2, 3, 4, 8) and step not in own.also else own.width
         previous, opens = width, line.rstrip().endswith(_BLOCK_OPENERS)
+        n_levels = white.count("\t")
     return own.width
 
 
-def _indented(line: str, step: int, around: Around) -> str:
+def _indented(line: str, step: int, tab: int, around: Around) -> str:
     white = leading(line)
     if not white or white == line:
         return line
     own, base = around.indentation, around.columns(leading(around.line_before))
+    width = columns(white, tab)
     if own.tabs:
-        width = columns(white, own.width)
         levels, odd = divmod(width, own.width)
         if step != own.width and " " in white and "\t" not in white:
             levels, odd = divmod(width, step)
         return "\t" * levels + " " * odd + line[len(white) :]
-    width = columns(white, own.width)
+    if "\t" in white and tab > own.width and own.widest < tab:
+        return line  # GNU's way, of which a file that is not indented so far says nothing
     if step != own.width and width > base and (width - base) % step == 0:
         width = base + (width - base) // step * own.width
-    return " " * width + line[len(white) :]
+    return _rendered(width, around) + line[len(white) :]
+
+
+def _rendered(width: int, around: Around) -> str:
+    """So many columns of white space, as the file has them."""
+    own = around.indentation
+    tab = own.width if own.tabs else own.mixed
+    return "\t" * (width // tab) + " " * (width % tab) if tab else " " * width

@@ -6,7 +6,6 @@ Only in comments, and not where the person is writing one.
 import re
 
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.brackets import comment_marks
 from stardraft_lsp.filters.draft import Draft
 
 _NOTICE = re.compile(
@@ -58,7 +57,7 @@ def licence(draft: Draft, around: Around) -> Draft:
 
 def _is_comment(line: str, is_first: bool, around: Around) -> bool:
     code = (around.line_before + line if is_first else line).lstrip()
-    return code.startswith((*_OPENERS, *comment_marks(around.language)))
+    return code.startswith(_OPENERS)
 
 
 def _in_block(text: str, at: int, around: Around) -> bool:

@@ -1,9 +1,10 @@
-"""What is no text of a file: a model's sentinels, control characters, line ends other than LF, broken UTF-8.
+"""What is no text of a file: sentinels, invisible characters, line ends other than LF, broken UTF-8.
 
-A person's own file may have any of the sentinels in it (the source of a tokenizer has); then they are text.
+Your own file may have any of the first two in it (the source of a tokenizer has); then they are text.
 """
 
 import re
+import unicodedata
 
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
@@ -30,13 +31,20 @@ SENTINELS = (
 )
 _SENTINEL = re.compile("|".join(re.escape(text) for text in SENTINELS))
 _LONGEST = max(map(len, SENTINELS))
-# C0 but tab and LF, DEL, C1, marks that turn the direction of writing (CVE-2021-42574), BOM, no characters.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+# What nobody sees: C0 but tab and LF, DEL, C1, soft hyphens and joiners, spaces without width, line and
+# paragraph separators, marks that turn the direction of writing (CVE-2021-42574), fillers, what selects a
+# variant, tags, BOM, no characters.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]"
+)
+_JOINERS = "\u200c\u200d"
+_BLACK_FLAG = "\U0001f3f4"
 _LINE_END = re.compile(r"\r\n?")
 _BROKEN = "\ufffd"
 
 
-def only_text(draft: Draft, _around: Around) -> Draft:
+def only_text(draft: Draft, around: Around) -> Draft:
     """Line ends are LF; what no source text has is taken out; the text ends where the bytes were no UTF-8."""
     text = draft.text
     if not draft.ended and text.endswith("\r"):
@@ -50,9 +58,48 @@ def only_text(draft: Draft, _around: Around) -> Draft:
         growing = not draft.ended and not text[broken:].strip(_BROKEN)
         draft = draft.held(broken) if growing else draft.cut(broken, "not_text", "cut")
         text = draft.text
-    if not text.isprintable() and _CONTROL.search(text):
-        return draft.changed(_CONTROL.sub("", text), "control_characters")
+    if not draft.ended and text[-1:] and _INVISIBLE.match(text[-1]):
+        text = text[:-1]  # what follows may say that it belongs there
+        draft = draft.held(len(text))
+    if not (text.isascii() and text.isprintable()) and _INVISIBLE.search(text):
+        seen = _without_invisible(text, around)
+        return draft.changed(seen, "control_characters") if seen != text else draft.held(len(text))
     return draft.held(len(text))
+
+
+def _without_invisible(text: str, around: Around) -> str:
+    """Without what nobody sees, but for what the file has too, and what makes up another character."""
+    kept: list[str] = []
+    known: dict[str, bool] = {}
+    for i, char in enumerate(text):
+        if _INVISIBLE.match(char) is None or _is_part(text, i, kept):
+            kept.append(char)
+        elif known.setdefault(char, False) or around.has(char):
+            known[char] = True
+            kept.append(char)
+    return "".join(kept)
+
+
+def _is_part(text: str, at: int, before: list[str]) -> bool:
+    """Whether an invisible character makes its neighbours what they are: emoji, scripts that join letters."""
+    char, previous = text[at], before[-1] if before else ""
+    if char in _JOINERS:
+        following = text[at + 1 : at + 2]
+        return _joins(previous) and (_joins(following) or char == _JOINERS[0])
+    if "\ufe00" <= char <= "\ufe0f":
+        return _is_symbol(previous) or previous in "#*0123456789" if previous else False
+    if "\U000e0020" <= char <= "\U000e007f":  # the flags of Scotland and its like
+        return previous == _BLACK_FLAG or "\U000e0020" <= previous <= "\U000e007f"
+    return False
+
+
+def _joins(char: str) -> bool:
+    """Whether joiners mean something beside a character: emoji, and the scripts from Arabic to Khmer."""
+    return _is_symbol(char) or "\u0600" <= char <= "\u17ff" or char == "\ufe0f"
+
+
+def _is_symbol(char: str) -> bool:
+    return bool(char) and (unicodedata.category(char) in ("So", "Sk", "Sm") or char in "\u203c\u2049")
 
 
 def without_sentinels(draft: Draft, around: Around) -> Draft:

@@ -1,9 +1,9 @@
 """The filters in their order, for a suggestion that grows.
 
     text      marks, echo, confidence     what is no text of this file, and what the model was not sure of
-    shape     indentation, scope, lines   how far it goes, and how it is indented (and where the block ends by
-                                          the document's syntax, where the caller gives a filter for that)
-    fit       below, rest, closers        what stands behind the cursor already
+    shape     indentation, scope, lines   how far it goes, and how it is indented
+    fit       below, rest, closers        what stands after the cursor already
+              strings                     a string of several lines is whole, or not shown
     sense     above, loops, licence       what nobody wants, known only when it is complete
     end       half words, dangling, short how it ends
 
@@ -35,7 +35,8 @@ from stardraft_lsp.filters.marks import only_text, without_sentinels
 from stardraft_lsp.filters.repeats import line_loop, repeats_above, word_loop
 from stardraft_lsp.filters.rest import rest_of_line, unopened_closer
 from stardraft_lsp.filters.scope import max_lines, one_line, scope
-from stardraftd.protocol import FinishReason
+from stardraft_lsp.filters.strings import whole_strings
+from stardraftd.protocol.completion import FinishReason
 
 Filter = Callable[[Draft, Around], Draft]
 
@@ -53,7 +54,7 @@ class FilterSettings:
 
 
 _TEXT: tuple[Filter, ...] = (only_text, without_sentinels, path_echo, line_echo, doubled_space)
-_SHAPE: tuple[Filter, ...] = (own_indentation, one_line, scope)
+_SHAPE: tuple[Filter, ...] = (own_indentation, one_line)
 _SENSE: tuple[Filter, ...] = (repeats_above, line_loop, word_loop)
 _END: tuple[Filter, ...] = (half_word, trailing_space, dangling, worth_a_key)
 
@@ -61,7 +62,7 @@ _END: tuple[Filter, ...] = (half_word, trailing_space, dangling, worth_a_key)
 class Pipeline:
     """The filters for one question. It keeps nothing between calls.
 
-    block_end: one filter more, between those of shape, for a caller who knows the document's syntax.
+    block_end: in place of `scope`, for a caller who knows the document's syntax.
     """
 
     def __init__(
@@ -76,11 +77,12 @@ class Pipeline:
         self._filters: tuple[Filter, ...] = (
             *_TEXT,
             *_SHAPE,
-            *((block_end,) if block_end is not None else ()),
+            block_end or scope,
             max_lines,
             repeats_below,
-            rest,
             unopened_closer,
+            rest,
+            whole_strings,
             *_SENSE,
             *(() if self._settings.licences else (licence,)),
             *_END,

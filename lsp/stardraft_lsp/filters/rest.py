@@ -9,91 +9,121 @@ Three ways, in this order:
 The second wants a client that replaces a range; for another one the text ends where it would go on.
 """
 
+from collections.abc import Iterator
+from itertools import islice
+
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.brackets import CLOSES, in_comment, open_at_end, outer_closers
+from stardraft_lsp.filters.brackets import Rest, outer_closers, rest_from
 from stardraft_lsp.filters.draft import Draft
+from stardraftd.lexing.scanner import Frame
 
 MIN_OVERLAP = 2  # characters, for an overlap with words
-_QUOTES = "\"'`"
+_MAX_OVERLAP = 2000  # characters; what repeats more than this does not repeat by chance
+_MAX_CLOSERS = 32  # of the cursor's line that are looked at
+_CLOSING = ")]}>\"'`"
 
 
 def rest_of_line(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
     """Nothing of what follows on the cursor's line is there twice."""
     if not around.rest or not draft.text:
         return draft
+    now = rest_from(around, around.frame)
     if around.rest_is_dust and around.rest.strip():
-        return _before_closers(draft, around, can_replace=can_replace)
+        return _before_closers(draft, around, now, can_replace=can_replace)
+    if (
+        now.closers
+        and around.rest.lstrip()[0] in _CLOSING
+        and any(True for _ in outer_closers(draft.text, around))
+    ):
+        return _before_closers(draft, around, now, can_replace=can_replace)
     return _before_code(draft, around, can_replace=can_replace)
 
 
 # --- closers, quotes, separators -----------------------------------------------------------------
 
 
-def _before_closers(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
+def _before_closers(draft: Draft, around: Around, now: Rest, *, can_replace: bool) -> Draft:
+    """now: what the rest of the line does as it stands now."""
     text, rest = draft.text, around.rest
-    line, _, more = text.partition("\n")
-    doubled = _doubled_closers(text, around)
-    if not doubled:
-        return _before_separators(draft, around, line, more)
-    first = doubled[0]
+    at = _doubled(text, around, now)
+    if at is None:
+        held = None if draft.ended else _doubled_so_far(text, around, now)
+        if held is None:
+            return _before_separators(draft, around)
+        return draft if can_replace and _covers(text[held:], rest, now.closers) else draft.held(held)
+    said, _, below = text[at:].partition("\n")
+    same, wanted = "".join(said.split()), "".join(rest.split())
     # The end of it is what follows: insert what is before.
-    if rest.lstrip().startswith("".join(text[first:].split())) or _same(text[first:], rest):
-        return draft.trimmed(first, "repeats_rest") if draft.ended else draft.held(first)
-    covers = _covered(text, doubled, rest) == len(rest)
-    opens = _opens_for(text[first + 1 :], around)
-    if opens and (draft.ended or (covers and can_replace)):
-        return draft  # what it opened last is closed by what stands there: `cache[n`, `][m`, `]`
-    if covers and can_replace:
+    if wanted.startswith(same) and (not below.strip() or same == wanted):
+        return draft.trimmed(at, "repeats_rest") if draft.ended else draft.held(at)
+    covers = _covers(said, rest, now.closers)
+    is_known = bool(draft.ended) or below or same.startswith(wanted) or not _signs_of(rest)
+    if covers and can_replace and is_known:
         return draft.covering(len(rest), "covers_rest")
-    if not draft.ended:
-        return draft.held(first)
+    if not is_known or not draft.ended:
+        return draft.held(at)
     # Inserted, it would close twice; and so would what is left of closers of which only some come again.
-    return draft.cut(first, "covers_rest" if covers else "repeats_rest")
+    return draft.cut(at, "covers_rest" if covers else "repeats_rest")
 
 
-def _opens_for(text: str, around: Around) -> bool:
-    """Whether the first closer behind the cursor closes what a text opened last."""
-    opened = open_at_end(text, around.language)
-    closer = around.rest.lstrip()[:1]
-    return closer == opened.quote if opened.quote else CLOSES.get(closer, "\0") == opened.brackets[-1:]
+def _doubled(text: str, around: Around, now: Rest) -> int | None:
+    """Where a text closes what the rest of the line closes; None where both fit together.
+
+    They do when the rest, read after the text, closes the same as it does now, or has less wrong with it. Of
+    the closers of what was opened on the cursor's line the last one after which that is so is the text's own,
+    and the next one is the rest's.
+    """
+    after = around.scanner(text).to(len(around.near_line) + len(text))
+    if _fits(around, after, now):
+        return None
+    for at, frame in reversed(_own_closers(text, around)):
+        if rest_from(around, frame).closers == now.closers:
+            return at
+    return None
 
 
-def _same(text: str, rest: str) -> bool:
-    return "".join(text.split()) == "".join(rest.split())
+def _doubled_so_far(text: str, around: Around, now: Rest) -> int | None:
+    """Where a text that grows closed what the rest closes, and has opened the like again since."""
+    for at, frame in _own_closers(text, around):
+        if not _fits(around, frame.outer, now):
+            return _doubled(text[: at + len(frame.end)], around, now)
+    return None
 
 
-def _doubled_closers(text: str, around: Around) -> list[int]:
-    """Where the text closes what the closers behind the cursor close already."""
-    closers = [char for char in around.rest if char in CLOSES or char in _QUOTES]
-    opened = around.open_on_line
-    found = list(outer_closers(text, opened.quote, around.language))
-    # Brackets of the line that nothing behind the cursor closes are the suggestion's to close, the outermost.
-    missing = max(len(opened) - len(closers), 0)
-    wanted: list[int] = []
-    expected = iter(closers)
-    want = next(expected, "")
-    for at, closer in found[missing:]:
-        if closer[:1] != want:
-            continue
-        wanted.append(at)
-        want = next(expected, "")
-        if not want:
-            break
-    return wanted
+def _own_closers(text: str, around: Around) -> list[tuple[int, Frame]]:
+    """Where a text closes what was opened on the cursor's line, or, if nothing was, the innermost bracket."""
+    return list(islice(outer_closers(text, around), min(max(around.n_open_on_line, 1), _MAX_CLOSERS)))
 
 
-def _covered(text: str, doubled: list[int], rest: str) -> int:
-    """How many characters of the rest of the line the text says again, with what separates them."""
-    n = 0
-    for at in doubled:
-        n = rest.find(text[at], n) + 1
-    behind = rest[n:]
-    # A separator that follows the closers may be said again too.
-    return len(rest) if not behind or behind.strip() in text[doubled[-1] :] else n
+def _fits(around: Around, frame: Frame | None, now: Rest) -> bool:
+    after = rest_from(around, frame)
+    return after.closers == now.closers or after.n_wrong < now.n_wrong
 
 
-def _before_separators(draft: Draft, around: Around, line: str, more: str) -> Draft:
+def _covers(text: str, rest: str, closers: tuple[str, ...]) -> bool:
+    """Whether a line says all of the rest again, its closers apart by other things, its end at the end."""
+    wanted, code = "".join(rest.split()), "".join(text.partition("\n")[0].split())
+    end = n = 0
+    while end < len(wanted) and n < len(closers):
+        n += wanted[end] in _CLOSING
+        end += 1
+    tail = wanted[end:]
+    if code.startswith(wanted):
+        return True  # and goes on after it
+    if not code.endswith(tail) and not (tail.strip(";,") == "" and tail in code):
+        return False
+    signs = iter(code[: len(code) - len(tail)] if code.endswith(tail) else code)
+    return all(sign in signs for sign in wanted[:end])
+
+
+def _signs_of(rest: str) -> str:
+    """What stands after the closers that a rest of a line begins with."""
+    return rest.lstrip(" \t" + _CLOSING)
+
+
+def _before_separators(draft: Draft, around: Around) -> Draft:
     """`;`, `,` or a lone closer at the end, that stands there already."""
+    line, _, more = draft.text.partition("\n")
     rest = around.rest.lstrip()
     end = len(line.rstrip())
     if not more and end and rest[0] in ";,:" and line[end - 1] == rest[0]:
@@ -106,7 +136,7 @@ def _before_separators(draft: Draft, around: Around, line: str, more: str) -> Dr
 
 def _before_code(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
     line, rest = draft.text.partition("\n")[0], around.rest
-    same = _covers(line, rest)
+    same = _end_of_rest(line, rest)
     if same is not None:
         behind = line[same:]
         if not behind.strip():
@@ -120,7 +150,7 @@ def _before_code(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
     return draft
 
 
-def _covers(line: str, rest: str) -> int | None:
+def _end_of_rest(line: str, rest: str) -> int | None:
     """Where the line goes on behind the whole rest of the line that it begins with; None if it does not."""
     if sum(char.isalnum() for char in rest) < 3:
         return None
@@ -142,32 +172,42 @@ def _overlap(line: str, rest: str, *, growing: bool) -> int:
     growing: more will follow, and may make it an overlap.
     """
     stripped = line.rstrip()
-    for n in range(min(len(stripped), len(rest) + 8), 0, -1):
-        tail = stripped[-n:]
-        if tail[0].isspace():
-            continue
-        n_rest = _prefix_of(tail, rest)
-        if not n_rest:
-            continue
-        if growing or _is_no_chance(stripped, n, rest, n_rest):
-            return len(line) - len(stripped) + n
+    said, places = _squeezed(stripped[-_MAX_OVERLAP:])
+    wanted, rest_places = _squeezed(rest[:_MAX_OVERLAP])
+    offset = max(len(stripped) - _MAX_OVERLAP, 0)
+    for n in _common_ends(said, wanted):
+        n_line = len(stripped) - offset - places[len(said) - n]
+        if growing or _is_no_chance(stripped, n_line, rest, rest_places[n - 1] + 1):
+            return len(line) - len(stripped) + n_line
     return 0
 
 
-def _prefix_of(tail: str, rest: str) -> int:
-    """How much of `rest` the tail is, white space apart; 0 if it is not its beginning."""
-    if tail[0] != rest.lstrip()[:1]:
-        return 0
-    i = len(rest) - len(rest.lstrip())
-    for char in tail:
-        if char.isspace():
-            continue
-        while i < len(rest) and rest[i].isspace():
-            i += 1
-        if i >= len(rest) or rest[i] != char:
-            return 0
-        i += 1
-    return i
+def _squeezed(text: str) -> tuple[str, list[int]]:
+    """A text without its white space, and where its characters stood."""
+    places = [i for i, char in enumerate(text) if not char.isspace()]
+    return "".join(text[i] for i in places), places
+
+
+def _common_ends(said: str, wanted: str) -> Iterator[int]:
+    """How many characters the end of one text and the beginning of another have in common, the most first.
+
+    By the failure function of Knuth, Morris and Pratt: linear in both.
+    """
+    failure = [0] * (len(wanted) + 1)
+    n = 0
+    for i in range(1, len(wanted)):
+        while n and wanted[i] != wanted[n]:
+            n = failure[n]
+        n += wanted[i] == wanted[n]
+        failure[i + 1] = n
+    n = 0
+    for char in said:
+        while n and (n == len(wanted) or char != wanted[n]):
+            n = failure[n]
+        n += bool(wanted) and char == wanted[n]
+    while n:
+        yield n
+        n = failure[n]
 
 
 def _is_no_chance(line: str, n: int, rest: str, n_rest: int) -> bool:
@@ -192,21 +232,15 @@ def _is_word(char: str) -> bool:
 def unopened_closer(draft: Draft, around: Around) -> Draft:
     """The text ends before a bracket for which nothing is open, as far as the text before it is seen."""
     text = draft.text
-    if not any(closer in text for closer in CLOSES) or in_comment(around.line_before, around.language):
+    if not any(closer in text for closer in ")]}") or around.in_comment:
         return draft
-    opened = around.open_before
-    if opened.quote in ('"""', "'''", "`"):
-        return draft  # prose, or somebody else's code
-    left = list(opened.brackets)
-    for at, closer in outer_closers(text, opened.quote, around.language):
-        bracket = CLOSES.get(closer)
-        if bracket is None:
-            continue
-        if bracket not in left:
+    start = len(around.near_line)
+    for event in around.scanner(text).read():
+        if event.kind == "lone":
+            at = event.start - start
             # Far from the file's beginning a block's opener may be out of sight; a line's is not.
-            if around.sees_beginning or "\n" not in text[:at]:
+            is_of_line = "\n" not in text[:at] and not around.is_on_blank_line
+            if around.sees_beginning or is_of_line:
                 return draft.cut(len(text[:at].rstrip()) if "\n" in text[:at] else at, "unopened_closer")
             return draft
-        while left and left.pop() != bracket:
-            pass
     return draft

@@ -1,10 +1,8 @@
 """The settings in force for a document, put together from all layers, and why there may be no suggestions."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +12,7 @@ from stardraft_lsp.settings import project_file
 from stardraft_lsp.settings.editor_settings import read_editor_settings
 from stardraft_lsp.settings.layer import EMPTY, Layer
 from stardraft_lsp.settings.policy import PROJECT_RULES, narrowed
+from stardraft_lsp.uris import split_uri
 from stardraftd.config import EditorConfig
 from stardraftd.errors import ConfigError
 
@@ -159,12 +158,5 @@ class Settings:
 
 def path_of(uri: str) -> Path | None:
     """A file's path on this computer; None for what is no file here."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        return None
-    path = unquote(parts.path)
-    if "\0" in path or not path.startswith("/"):
-        return None
-    if sys.platform == "win32" and path[2:3] == ":":
-        path = path[1:]
-    return Path(path)
+    found = split_uri(uri)
+    return Path(found.path) if found.is_local and Path(found.path).is_absolute() else None

@@ -30,7 +30,7 @@ def check_chart(file: Path) -> None:
     except ImportError as error:
         raise StardraftError(
             f"A chart needs matplotlib, which is not installed: {error}.",
-            how_to_add("engine,bench"),
+            how_to_add("bench"),
         ) from error
 
 

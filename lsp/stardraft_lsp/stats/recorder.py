@@ -17,7 +17,7 @@ from stardraft_lsp.stats.kept import LOOKS_S, Kept
 from stardraft_lsp.stats.suggestion import Suggestion
 from stardraft_lsp.stats.writer import Writer
 from stardraftd.errors import StardraftError
-from stardraftd.protocol import Figures
+from stardraftd.protocol.completion import Figures
 
 # Identities that an editor may still speak of, and costs of generations that may still be shown.
 MAX_KNOWN = 256

@@ -28,6 +28,7 @@ needed: tree-sitter with the first tree, a grammar with its first document.
     languages       ids and suffixes to grammars            rules, outline_rules   data per language
     trees, measure  incremental trees; bytes and points     lexing, lines          text only
     place           the cursor's surroundings               amount, gates          judgement
-    scope_end       where a block ends                      check                  what breaks a file
+    scope_end       where a block ends, by its tree (by its text: stardraftd.lexing.blocks)
+    check           what breaks a file
     outline, imports, chunks                                what is in a file
 """

@@ -9,9 +9,11 @@ from typing import Literal
 
 from stardraft_lsp.syntax.gates import Gate
 from stardraft_lsp.syntax.lexing import lexer_of
-from stardraft_lsp.syntax.lines import indent_of, opener_of, unmatched_closers
+from stardraft_lsp.syntax.lines import opener_of
 from stardraft_lsp.syntax.place import Place
-from stardraft_lsp.syntax.rules import rules_of
+from stardraftd.lexing.columns import indent_of
+from stardraftd.lexing.lines import unmatched_closers
+from stardraftd.lexing.words import words_of
 
 Amount = Literal["line", "block", "nothing"]
 Reason = Literal[
@@ -103,7 +105,7 @@ def _judged_begun(place: Place) -> tuple[Amount, Reason]:
 
 def _judged_blank(place: Place) -> tuple[Amount, Reason]:
     # Where indentation is the scope, a cursor that is not indented has left it.
-    is_below = place.indent > place.indent_above or not rules_of(place.language).is_indented
+    is_below = place.indent > place.indent_above or not words_of(place.language).is_indented
     if place.opener_above and is_below:
         return "block", "below_opener"
     if place.blank_behind and place.in_scope:
@@ -114,12 +116,12 @@ def _judged_blank(place: Place) -> tuple[Amount, Reason]:
 def _closes_scope(place: Place, first_line: str) -> bool:
     """Whether the line closes what it did not open, on a line of its own: the block is over with it."""
     code = lexer_of(place.language).code_of(first_line).strip()
-    words = rules_of(place.language).closing_words
+    words = words_of(place.language).closing_words
     return (place.blank_before and code.rstrip(";,") in words) or "}" in unmatched_closers(code)
 
 
 def _leaves_scope(place: Place, whole: str, first_line: str) -> bool:
     """Whether, where indentation ends a block, the line is not indented as the block's would be."""
-    if not rules_of(place.language).is_indented or not place.blank_before or not first_line.strip():
+    if not words_of(place.language).is_indented or not place.blank_before or not first_line.strip():
         return False
-    return place.scope is not None and indent_of(whole) <= place.scope.indent
+    return place.scope is not None and indent_of(whole, place.tab) <= place.scope.indent

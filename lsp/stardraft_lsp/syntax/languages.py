@@ -9,11 +9,14 @@ import importlib
 import logging
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from stardraftd.lexing.names import language_of
 
 if TYPE_CHECKING:
     from tree_sitter import Language
+
+__all__ = ["GRAMMARS", "Grammar", "grammar_of", "keywords_of", "language_of"]
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ class Grammar:
     function: str = "language"
 
 
-# The names on the left are this folder's own; LSP's ids are mapped to them below.
+# The names on the left are those of `stardraftd.lexing.names`, which has languages without a grammar too.
 GRAMMARS: dict[str, Grammar] = {
     "python": Grammar("tree_sitter_python"),
     "javascript": Grammar("tree_sitter_javascript"),
@@ -43,96 +46,6 @@ GRAMMARS: dict[str, Grammar] = {
     "lua": Grammar("tree_sitter_lua"),
     "shell": Grammar("tree_sitter_bash"),
 }
-
-_BY_ID = {
-    "javascriptreact": "javascript",
-    "typescriptreact": "tsx",
-    "shellscript": "shell",
-    "bash": "shell",
-    "sh": "shell",
-    "zsh": "shell",
-    "c++": "cpp",
-    "cuda-cpp": "cpp",
-    "c#": "csharp",
-    "cs": "csharp",
-    "py": "python",
-    "js": "javascript",
-    "jsx": "javascript",
-    "ts": "typescript",
-}
-
-_BY_SUFFIX = {
-    ".py": "python",
-    ".pyi": "python",
-    ".pyw": "python",
-    ".js": "javascript",
-    ".cjs": "javascript",
-    ".mjs": "javascript",
-    ".jsx": "javascript",
-    ".ts": "typescript",
-    ".cts": "typescript",
-    ".mts": "typescript",
-    ".tsx": "tsx",
-    ".go": "go",
-    ".rs": "rust",
-    ".java": "java",
-    ".c": "c",
-    ".h": "c",
-    ".cc": "cpp",
-    ".cpp": "cpp",
-    ".cxx": "cpp",
-    ".hh": "cpp",
-    ".hpp": "cpp",
-    ".hxx": "cpp",
-    ".cu": "cpp",
-    ".cs": "csharp",
-    ".rb": "ruby",
-    ".rake": "ruby",
-    ".php": "php",
-    ".lua": "lua",
-    ".sh": "shell",
-    ".bash": "shell",
-    ".zsh": "shell",
-}
-
-# Languages that have rules over text only; `rules` has what there is to know of them.
-_TEXT_BY_SUFFIX = {
-    ".kt": "kotlin",
-    ".kts": "kotlin",
-    ".swift": "swift",
-    ".scala": "scala",
-    ".dart": "dart",
-    ".sql": "sql",
-    ".css": "css",
-    ".scss": "scss",
-    ".html": "html",
-    ".xml": "xml",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".toml": "toml",
-    ".json": "json",
-    ".hs": "haskell",
-    ".ex": "elixir",
-    ".exs": "elixir",
-    ".pl": "perl",
-    ".r": "r",
-    ".jl": "julia",
-    ".zig": "zig",
-    ".md": "markdown",
-}
-
-
-def language_of(language_id: str, path: str = "") -> str:
-    """The name under which this folder knows a language; the id in small letters where it knows none.
-
-    language_id: the editor's, as LSP lists them; "" and "plaintext" let the path's suffix decide.
-    """
-    name = language_id.lower()
-    name = _BY_ID.get(name, name)
-    if name in GRAMMARS or name not in ("", "plaintext", "text"):
-        return name
-    suffix = PurePosixPath(path.replace("\\", "/")).suffix.lower()
-    return _BY_SUFFIX.get(suffix) or _TEXT_BY_SUFFIX.get(suffix, name)
 
 
 @cache

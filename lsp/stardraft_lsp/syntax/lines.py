@@ -3,22 +3,17 @@
 Text only, and the rules of a language; no tree.
 """
 
-import re
 from dataclasses import dataclass
 
 from stardraft_lsp.syntax.lexing import lexer_of
-from stardraft_lsp.syntax.rules import LanguageRules, rules_of
-from stardraftd.patterns import linear
+from stardraftd.lexing import lines
+from stardraftd.lexing.lines import depth, unmatched_closers
+from stardraftd.lexing.words import words_of
 
-TAB_COLUMNS = 4
 # How many lines above are looked at for the last one with code in it.
 _LOOK_UP = 50
-_CLOSERS = linear(r"""(?:[\s)\]}>"'`;,]|\(\)|</[\w.:-]*>|/>|\*/|"#)*[:{]?\s*""")
-_FIRST_WORD = re.compile(r"[^\W\d]\w*")
-_LAST_WORD = re.compile(r"(?<![\w.])[^\W\d]\w*$")
-_RUBY_BLOCK = linear(r"(?:\bdo|\{)\s*\|[^|]*\|$")
-_FUNCTION = linear(r"\bfunction\b[^()]*\([^()]*\)$")
-_PAIRS = {")": "(", "]": "[", "}": "{"}
+_CLOSING = frozenset(" \t\r\f\v)]}>\"'`;,")
+_CLOSING_PAIRS = ("()", "/>", "*/", '"#')
 
 
 @dataclass(frozen=True)
@@ -52,16 +47,6 @@ def line_at(text: str, offset: int) -> Line:
     return Line(start, text[start:offset], behind)
 
 
-def columns(indentation: str) -> int:
-    """How wide a line's beginning is, in columns; a tab reaches the next multiple of four."""
-    return len(indentation.expandtabs(TAB_COLUMNS)) if "\t" in indentation else len(indentation)
-
-
-def indent_of(line: str) -> int:
-    """How far a line is indented, in columns."""
-    return columns(line[: len(line) - len(line.lstrip())])
-
-
 def last_code_line(text: str, start: int, language: str) -> tuple[str, int]:
     """The last line above `start` with code in it, without comments, and its offset; ("", 0): none."""
     lexer = lexer_of(language)
@@ -76,71 +61,34 @@ def last_code_line(text: str, start: int, language: str) -> tuple[str, int]:
     return "", 0
 
 
-def opener_of(code: str, language: str, *, is_whole: bool) -> str:
-    """What a line ends with that opens a block or a bracket; "" for none.
-
-    code: the line without comments, as `lexing.Lexer.code_of` gives it. is_whole: the cursor is on another
-    line, so nothing more will come on this one.
-    """
-    code = code.rstrip()
-    if not code:
-        return ""
-    rules = rules_of(language)
-    if code[-1] in "([{":
-        return code[-1]
-    arrow = next((arrow for arrow in rules.arrows if code.endswith(arrow)), "")
-    return arrow or _colon(code, rules) or _word(code, rules, is_whole=is_whole)
-
-
-def _colon(code: str, rules: LanguageRules) -> str:
-    if not code.endswith(":") or not rules.header_words or rules.opens_by_header:
-        return ""
-    first = _FIRST_WORD.match(code.strip())
-    is_header = first is not None and first.group() in rules.header_words
-    # The end of a header over several lines.
-    is_end = rules.is_indented and code.lstrip()[0] in ")]}"
-    return ":" if (is_header and depth(code) <= 0) or is_end else ""
-
-
-def _word(code: str, rules: LanguageRules, *, is_whole: bool) -> str:
-    last = _LAST_WORD.search(code)
-    if last is not None and last.group() in rules.block_words:
-        return last.group()
-    if "end" not in rules.closing_words:
-        return ""
-    if _RUBY_BLOCK.search(code):
-        return "do"
-    if "function" in rules.header_words and _FUNCTION.search(code):
-        return "function"
-    first = _FIRST_WORD.match(code.strip())
-    if rules.opens_by_header and is_whole and first is not None and first.group() in rules.header_words:
-        return first.group() if not (last is not None and last.group() == "end") else ""
-    return ""
-
-
-def depth(code: str) -> int:
-    """How many brackets a line leaves open; below 0 when it closes more than it opens."""
-    return sum(code.count(opener) for opener in "([{") - sum(code.count(closer) for closer in ")]}")
-
-
-def unmatched_closers(code: str) -> str:
-    """The closers of a line that have no opener on it, in order."""
-    open_ones: list[str] = []
-    unmatched = []
-    for character in code:
-        if character in "([{":
-            open_ones.append(character)
-        elif character in _PAIRS:
-            if open_ones and open_ones[-1] == _PAIRS[character]:
-                open_ones.pop()
-            else:
-                unmatched.append(character)
-    return "".join(unmatched)
-
-
 def is_only_closers(behind: str) -> bool:
     """Whether the rest of a line is nothing but what editors close by themselves, or a statement's end."""
-    return _CLOSERS.fullmatch(behind) is not None
+    rest = behind.rstrip()
+    rest = rest.removesuffix(":") if rest.endswith(":") else rest.removesuffix("{")
+    at = 0
+    while at < len(rest):
+        pair = rest[at : at + 2]
+        if pair == "</":
+            end = rest.find(">", at)
+            if end < 0 or not all(_is_in_tag(one) for one in rest[at + 2 : end]):
+                return False
+            at = end + 1
+        elif pair in _CLOSING_PAIRS:
+            at += 2
+        elif rest[at] in _CLOSING or rest[at].isspace():
+            at += 1
+        else:
+            return False
+    return True
+
+
+def _is_in_tag(character: str) -> bool:
+    return character.isalnum() or character in "_.:-"
+
+
+def opener_of(code: str, language: str, *, is_whole: bool) -> str:
+    """What a line ends with that opens a block or a bracket; "" for none. See `stardraftd.lexing.lines`."""
+    return lines.opener_of(code, words_of(language), is_whole=is_whole)
 
 
 def is_word_character(character: str) -> bool:
@@ -150,7 +98,7 @@ def is_word_character(character: str) -> bool:
 
 def is_complete(code: str, language: str) -> bool:
     """Whether a line's statement is complete, so that nothing can follow on it."""
-    rules = rules_of(language)
+    rules = words_of(language)
     code = code.rstrip()
     if not code:
         return False

@@ -155,7 +155,7 @@ def _definition(node: "Node", container: _Container, rules: OutlineRules, source
     name = _name(node, source) if kind is not None else ""
     if kind is None or not name:
         return None
-    kind = _refined(node, kind, container)
+    kind = _refined(node, kind, container, source)
     if kind is None or (kind == "variable" and not name.isidentifier()):
         return None
     outer = node.parent if node.parent is not None and node.parent.type in _WRAPPERS else node
@@ -186,7 +186,9 @@ _STATEMENTS = frozenset(
 )
 
 
-def _refined(node: "Node", kind: DefinitionKind, container: _Container) -> DefinitionKind | None:
+def _refined(
+    node: "Node", kind: DefinitionKind, container: _Container, source: bytes
+) -> DefinitionKind | None:
     """The kind, where the node's type alone does not say it; None when it is no definition after all."""
     value = node.child_by_field_name("value") or node.child_by_field_name("type")
     is_one = True
@@ -203,7 +205,7 @@ def _refined(node: "Node", kind: DefinitionKind, container: _Container) -> Defin
         case "struct_specifier" | "union_specifier" | "enum_specifier" | "class_specifier":
             is_one = node.child_by_field_name("body") is not None
         case "assignment_statement":
-            is_one = b"function" in (node.text or b"")
+            is_one = source.find(b"function", node.start_byte, node.end_byte) >= 0
     return kind if is_one else None
 
 
@@ -227,7 +229,9 @@ def _name(node: "Node", source: bytes) -> str:
         named = (function or node).child_by_field_name("declarator")
     if named is None and node.type == "assignment_statement" and node.named_children:
         named = node.named_children[0]
-    return _text(named, source, 200) if named is not None and b"\n" not in (named.text or b"") else ""
+    if named is None or source.find(b"\n", named.start_byte, named.end_byte) >= 0:
+        return ""
+    return _text(named, source, 200)
 
 
 def _signature(node: "Node", kind: DefinitionKind, rules: OutlineRules, source: bytes) -> str:

@@ -5,14 +5,12 @@ breaks the tree around it, and there, as in languages without grammar, the lexer
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from stardraft_lsp.syntax.lexing import Token, lexer_of, token_near
+from stardraft_lsp.syntax.lexing import Token, has_lexis, is_code_in_string, lexer_of, token_near
 from stardraft_lsp.syntax.lines import (
     Line,
-    columns,
-    indent_of,
     is_complete,
     is_only_closers,
     is_word_character,
@@ -22,6 +20,8 @@ from stardraft_lsp.syntax.lines import (
 )
 from stardraft_lsp.syntax.rules import LanguageRules, ScopeKind, rules_of
 from stardraft_lsp.syntax.trees import DocumentTree
+from stardraftd.lexing.columns import columns, indent_of, tab_width
+from stardraftd.lexing.words import words_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree
@@ -30,6 +30,8 @@ Kind = Literal["code", "comment", "string", "docstring", "unknown"]
 Source = Literal["tree", "stale_tree", "text"]
 
 _NUMBER = re.compile(r"(?<![\w.])\d[\w.]*$")
+# Of the text on either side of a cursor, to see how wide its tabs are.
+_NEAR = 4000
 _DOC_QUOTES = ('"""', "'''")
 
 
@@ -59,6 +61,7 @@ class Place:
     is_complete: the statement before the cursor needs nothing more on its line.
     scopes: around the cursor, the innermost first; of the tree, so none without one.
     has_error: the tree has an error around the place (within the outermost scope or statement).
+    tab: how many columns a tab is in this document. text: the document's.
     """
 
     offset: int
@@ -80,6 +83,8 @@ class Place:
     is_complete: bool
     scopes: tuple[Scope, ...] = ()
     has_error: bool = False
+    tab: int = 8
+    text: str = field(default="", repr=False, compare=False)
 
     @property
     def blank_before(self) -> bool:
@@ -99,7 +104,7 @@ class Place:
     @property
     def in_scope(self) -> bool:
         """Whether the place is inside a scope, or, without a tree, indented as if it were."""
-        is_below = bool(self.opener_above) and not rules_of(self.language).is_indented
+        is_below = bool(self.opener_above) and not words_of(self.language).is_indented
         return bool(self.scopes) or is_below or self.indent > 0
 
 
@@ -113,7 +118,8 @@ def place_at(text: str, offset: int, language: str, tree: DocumentTree | None = 
     seen = _seen(tree, offset, rules)
     kind, code_before = _kind_and_code(text, line, language, seen)
     above, above_start = last_code_line(text, line.start, language) if not line.before.strip() else ("", 0)
-    indent = columns(line.indentation)
+    tab = tab_width(text[max(line.start - _NEAR, 0) : offset + _NEAR])
+    indent = columns(line.indentation, tab)
     return Place(
         offset=offset,
         language=language,
@@ -129,11 +135,13 @@ def place_at(text: str, offset: int, language: str, tree: DocumentTree | None = 
         indent=indent,
         opener=opener_of(code_before, language, is_whole=False) if kind == "code" else "",
         opener_above=opener_of(above, language, is_whole=True),
-        indent_above=indent_of(line_at(text, above_start).text) if above else 0,
+        indent_above=indent_of(line_at(text, above_start).text, tab) if above else 0,
         closers_behind=is_only_closers(line.behind),
         is_complete=kind == "code" and is_complete(code_before, language),
-        scopes=_scopes(text, line, rules, seen) if seen is not None else (),
+        scopes=_scopes(text, line, seen, language, tab) if seen is not None else (),
         has_error=seen is not None and seen.has_error,
+        tab=tab,
+        text=text,
     )
 
 
@@ -184,12 +192,11 @@ def _kind_and_code(text: str, line: Line, language: str, seen: _Seen | None) -> 
     lexer = lexer_of(language)
     code = lexer.code_of(line.before)
     if seen is None:
-        rules = rules_of(language)
-        if not (rules.line_comments or rules.block_comments or rules.quotes):
+        if not has_lexis(language):
             return "unknown", line.before
         return _lexed_kind(text, token_near(text, line.start + len(line.before), language)), code
     rules = rules_of(language)
-    kind = _tree_kind(seen, rules)
+    kind = _tree_kind(text, seen, rules, language)
     if kind is not None:
         return kind, code
     is_sure = seen.source == "tree" and not seen.tree.root_node.has_error
@@ -199,25 +206,34 @@ def _kind_and_code(text: str, line: Line, language: str, seen: _Seen | None) -> 
     return "code", code
 
 
-def _tree_kind(seen: _Seen, rules: LanguageRules) -> Kind | None:
+def _tree_kind(text: str, seen: _Seen, rules: LanguageRules, language: str) -> Kind | None:
     """The tree's verdict; None for code."""
     for index in range(len(seen.at) - 1, -1, -1):
         node = seen.at[index]
         if node.type in rules.code_in_strings and node.start_byte < seen.byte:
             return None
         if node.start_byte < seen.byte and node.type in rules.strings:
+            if _is_in_hole(text, seen, node, language):
+                return None
             return "docstring" if _is_docstring(seen.at, index) else "string"
         if node.start_byte < seen.byte and node.type in rules.comments:
             return "comment"
     for node in reversed(seen.before):
         if node.type in rules.comments:
-            starts = tuple(begin.encode() for begin in rules.line_comments)
-            begins = seen.document.measure.source[node.start_byte : node.start_byte + 3]
-            is_block = any(begins.startswith(begin.encode()) for begin, _end in rules.block_comments)
-            # A line comment may hold its line end; behind that is the next line.
-            same_line = seen.document.measure.source.find(b"\n", node.start_byte, seen.byte) < 0
-            return "comment" if begins.startswith(starts) and not is_block and same_line else None
+            # A line comment goes on where it ends; after a line end, or the end of a block comment, is code.
+            source = seen.document.measure.source[node.start_byte : seen.byte].decode("utf-8", "replace")
+            return (
+                "comment" if lexer_of(language).token_at(source, 0, len(source)).kind == "comment" else None
+            )
     return None
+
+
+def _is_in_hole(text: str, seen: _Seen, node: "Node", language: str) -> bool:
+    """Whether the cursor is in code within a string that the tree has as nothing but a string: `f"{|}"`."""
+    start = seen.document.measure.offset(node.start_byte)
+    if language == "rust":  # whether a string is a format is said by the macro before it
+        start = text.rfind("\n", 0, start) + 1
+    return is_code_in_string(text[start : seen.document.measure.offset(seen.byte)], language)
 
 
 def _interpolated(seen: _Seen, rules: LanguageRules) -> bool:
@@ -244,34 +260,38 @@ def _lexed_kind(text: str, token: Token) -> Kind:
     return token.kind
 
 
-def _scopes(text: str, line: Line, rules: LanguageRules, seen: _Seen) -> tuple[Scope, ...]:
+def _scopes(text: str, line: Line, seen: _Seen, language: str, tab: int) -> tuple[Scope, ...]:
     """The scopes around the cursor, the innermost first.
 
     A scope that indentation ends does so for the tree at its last statement. So a blank line takes the scopes
     of what is above it, as far as they are indented less than the cursor.
     """
-    if not rules.is_indented:
+    rules = rules_of(language)
+    if not words_of(language).is_indented:
         path = [node for node in seen.at if node.start_byte < seen.byte]
-        return _as_scopes(text, path, rules, seen)
-    indent = columns(line.indentation)
+        return _as_scopes(text, path, rules, seen, tab)
+    indent = columns(line.indentation, tab)
     if line.before.strip():
-        return _as_scopes(text, [node for node in seen.before if node.start_byte < seen.byte], rules, seen)
+        path = [node for node in seen.before if node.start_byte < seen.byte]
+        return _as_scopes(text, path, rules, seen, tab)
     end = len(text[max(line.start - 4000, 0) : line.start].rstrip()) + max(line.start - 4000, 0)
     if end == 0 or line.behind.strip():
         path = seen.at
     else:
         path = path_to(seen.tree, seen.document.measure.byte(end - 1))
-    found = _as_scopes(text, path, rules, seen)
+    found = _as_scopes(text, path, rules, seen, tab)
     return tuple(scope for scope in found if scope.indent < indent)
 
 
-def _as_scopes(text: str, path: "list[Node]", rules: LanguageRules, seen: _Seen) -> tuple[Scope, ...]:
+def _as_scopes(
+    text: str, path: "list[Node]", rules: LanguageRules, seen: _Seen, tab: int
+) -> tuple[Scope, ...]:
     measure = seen.document.measure
     found = []
     for node in reversed(path):
         kind = rules.scopes.get(node.type)
         if kind is not None:
             start = measure.offset(node.start_byte)
-            indent = indent_of(line_at(text, start).text)
+            indent = indent_of(line_at(text, start).text, tab)
             found.append(Scope(kind, start, measure.offset(node.end_byte), indent, node.type))
     return tuple(found)

@@ -1,28 +1,22 @@
 """Where a generated block ends: where its scope does, by indentation and by the syntax tree.
 
 The model goes on into the next function gladly. What is kept ends with the scope that the cursor stood in or
-had just opened. Indentation is asked first, because it can be while text still comes; the tree of the whole
-then has the last word, where it has no error.
+had just opened. The ruler over text is asked first (`stardraftd.lexing.blocks`), because it can be while text
+still comes; the tree of the whole then has the last word, where it has no error: it can end a block earlier.
 """
 
-from dataclasses import dataclass
-
 from stardraft_lsp.syntax.check import n_errors
-from stardraft_lsp.syntax.lexing import lexer_of
-from stardraft_lsp.syntax.lines import columns, indent_of
 from stardraft_lsp.syntax.place import Place, path_to
-from stardraft_lsp.syntax.rules import LanguageRules, rules_of
+from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
+from stardraftd.lexing.blocks import BlockExtent, BlockPlace, block_end, block_place
+from stardraftd.lexing.lines import first_word
+from stardraftd.lexing.words import Words, words_of
 
 _CLOSERS = ")]}"
-
-
-@dataclass(frozen=True)
-class ScopeEnd:
-    """How many characters of the generated text to keep; is_final: what comes behind cannot change that."""
-
-    n_characters: int
-    is_final: bool
+_OPENERS = ("(", "[", "{")
+# So much of the text before the cursor is handed to the ruler, in characters; it looks at less.
+_LOOK_BACK = 20_000
 
 
 def scope_end(
@@ -52,150 +46,19 @@ def end_so_far(
     return _by_tree(place, generated, tree, budget_ms, is_strict=True)
 
 
-def by_indentation(place: Place, generated: str, suffix: str = "", *, is_whole: bool = False) -> ScopeEnd:
-    """The same by indentation and brackets alone, for text that still comes.
+def by_indentation(place: Place, generated: str, suffix: str = "", *, is_whole: bool = False) -> BlockExtent:
+    """The same by its text alone, for text that still comes: `stardraftd.lexing.blocks` rules.
 
-    The text's last line is judged only when the text is whole: there may be more of it.
+    The text's last line is judged as far as it is known, unless the text is whole.
     """
-    rules = rules_of(place.language)
-    lines = generated.split("\n")
-    floor, is_body = _floor(place)
-    kept = len(lines[0])
-    at = len(lines[0]) + 1
-    state = _Reading(place, rules, floor, is_body, suffix)
-    state.begin(lines[0])
-    judged = lines[1:] if is_whole else lines[1:-1]
-    for line in judged:
-        verdict = state.read(line)
-        if verdict == "end":
-            return ScopeEnd(kept, is_final=True)
-        if line.strip():
-            kept = at + len(line)
-        if verdict == "last":
-            return ScopeEnd(kept, is_final=True)
-        at += len(line) + 1
-    if is_whole:
-        return ScopeEnd(kept, is_final=True)
-    return ScopeEnd(len(generated), is_final=False)
+    return block_end(block_at(place, suffix), generated, is_whole=is_whole)
 
 
-def _floor(place: Place) -> tuple[int, bool]:
-    """The indentation at which a line does not belong to the block, and whether a body was just opened."""
-    if place.opener:
-        return place.indent, True
-    if place.opener_above and place.blank_before and place.indent > place.indent_above:
-        return place.indent_above, True
-    return place.indent - 1, False
-
-
-class _Reading:
-    """Line by line through a generated block. `floor`: lines indented no more than this are not in it."""
-
-    def __init__(self, place: Place, rules: LanguageRules, floor: int, is_body: bool, suffix: str) -> None:
-        self._place = place
-        self._rules = rules
-        self._floor = floor
-        self._is_body = is_body
-        self._lexer = lexer_of(place.language)
-        self._suffix_closer, self._suffix_indent = _closer_behind(place, suffix)
-        self._was_blank = False
-        self._n_read = 0
-        self._depth = 0
-        self._in_string = ""
-        self._first_indent = place.indent
-
-    def begin(self, first: str) -> None:
-        """The first line: what stands behind the cursor on its line."""
-        whole = self._place.line_before + first
-        self._track_string(whole)
-        if first.strip():
-            self._n_read = 1
-            code = self._lexer.code_of(first)
-            self._depth = code.count("{") - code.count("}")
-
-    def read(self, line: str) -> str:
-        """ "in", "end" before this line, or "last" with it."""
-        if self._in_string:
-            self._track_string(line)
-            return "in"
-        if not line.strip():
-            self._was_blank = True
-            return "in"
-        verdict = self._judge(line)
-        self._track_string(line)
-        self._n_read += 1
-        self._was_blank = False
-        return verdict
-
-    def _judge(self, line: str) -> str:
-        indent = indent_of(line)
-        code = self._lexer.code_of(line).strip()
-        self._depth += code.count("{") - code.count("}")
-        if indent > self._floor:
-            if self._depth < 0 and code.startswith(tuple(_CLOSERS)):
-                return self._at_closer(code, indent)
-            return "end" if self._starts_anew(code, indent) else "in"
-        if self._is_body and indent == self._floor:
-            return "in" if self._continues(code) else self._at_closer(code, indent)
-        return "end"
-
-    def _starts_anew(self, code: str, indent: int) -> bool:
-        """On an empty line in a scope one paragraph, or one definition with its body, is enough."""
-        is_next = not self._is_body and self._was_blank and self._n_read > 0
-        return is_next and indent <= self._first_indent and not self._closes(code)
-
-    def _at_closer(self, code: str, indent: int) -> str:
-        """The line that closes the scope is kept, unless the document has it behind the cursor already."""
-        if not self._closes(code) or self._stands_behind(code, indent):
-            return "end"
-        self._depth = 0
-        return "in" if self._goes_on(code) else "last"
-
-    def _closes(self, code: str) -> bool:
-        first = code.split(" ", maxsplit=1)[0].rstrip(";,()")
-        return code[:1] in ("}", ")", "]") or first in self._rules.closing_words
-
-    def _continues(self, code: str) -> bool:
-        first = code.partition(" ")[0].rstrip(":{(")
-        return self._n_read > 0 and first in self._rules.continuing_words
-
-    def _goes_on(self, code: str) -> bool:
-        """`} else {`: the statement whose block ended goes on with another."""
-        rest = code.lstrip(_CLOSERS + " ")
-        return bool(rest) and rest.partition(" ")[0].rstrip("{(") in self._rules.continuing_words
-
-    def _stands_behind(self, code: str, indent: int) -> bool:
-        """Whether the document has this closer behind the cursor already."""
-        return (
-            bool(self._suffix_closer)
-            and code.startswith(self._suffix_closer)
-            and self._suffix_indent == indent
-        )
-
-    def _track_string(self, line: str) -> None:
-        """Whether a string over several lines is open behind this line; its lines have no indentation."""
-        if self._in_string:
-            end = next((q.end for q in self._rules.quotes if q.begin == self._in_string), self._in_string)
-            if end in line:
-                self._in_string = ""
-            return
-        token = self._lexer.token_at(line, 0, len(line))
-        if token.kind == "string" and any(
-            q.is_multiline for q in self._rules.quotes if q.begin == token.begin
-        ):
-            self._in_string = token.begin
-
-
-def _closer_behind(place: Place, suffix: str) -> tuple[str, int]:
-    """The closer that stands behind the cursor next, and how far its line is indented; "" for none."""
-    stripped = suffix[:2000].lstrip()
-    behind = suffix[: len(suffix[:2000]) - len(stripped)]
-    line_start = behind.rfind("\n") + 1
-    indent = columns(behind[line_start:]) if line_start else place.indent
-    if stripped and stripped[0] in _CLOSERS:
-        return stripped[0], indent
-    word = stripped.split(None, 1)[0].rstrip(";,()") if stripped else ""
-    return (word if word in rules_of(place.language).closing_words else ""), indent
+def block_at(place: Place, suffix: str) -> BlockPlace:
+    """The place as the ruler over text takes it."""
+    start = max(place.offset - _LOOK_BACK, 0)
+    prefix = place.text[start : place.offset].replace("\r\n", "\n").replace("\r", "\n")
+    return block_place(prefix, suffix, place.language)
 
 
 def _by_tree(
@@ -221,11 +84,11 @@ def _by_tree(
             continue
         if node.has_error or node.start_byte >= start + lead:
             return None
-        return _with_rest_of_line(new, node.end_byte - start, rules)
+        return _with_rest_of_line(new, node.end_byte - start, words_of(place.language))
     return None
 
 
-def _with_rest_of_line(new: bytes, end: int, rules: LanguageRules) -> int | None:
+def _with_rest_of_line(new: bytes, end: int, words: Words) -> int | None:
     """A scope's end in characters, with the closers behind it on its line; None when more stands there."""
     if not 0 < end < len(new):
         return None
@@ -233,6 +96,11 @@ def _with_rest_of_line(new: bytes, end: int, rules: LanguageRules) -> int | None
     line_end = len(new) if line_end < 0 else line_end
     rest = new[end:line_end].decode("utf-8", "ignore").strip()
     if rest.strip(_CLOSERS + ";,"):
+        if rest[0] in _CLOSERS and rest.endswith(_OPENERS):
+            return None  # `}).catch(() => {`: the statement goes on with another block
         first = rest.lstrip(_CLOSERS + " ").partition(" ")[0].rstrip("{(")
-        return None if first in rules.continuing_words else len(new[:end].decode("utf-8", "ignore"))
+        return None if first in words.continuing_words else len(new[:end].decode("utf-8", "ignore"))
+    below = new[line_end:].decode("utf-8", "ignore").lstrip()
+    if first_word(below) in words.continuing_words:
+        return None  # `else` on a line of its own
     return len(new[:line_end].decode("utf-8", "ignore"))

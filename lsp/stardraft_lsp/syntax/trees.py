@@ -12,6 +12,7 @@ Nothing here is safe to use from two threads at once. Parsing holds the GIL, but
 so, as Python code does.
 """
 
+import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ MAX_SOURCE_BYTES = 500_000
 # Of all trees together: a tree takes about 20 times its source's bytes (measured: 100 kB of Python, 2.1 MB).
 MAX_KEPT_BYTES = 800_000
 
-_CHUNK_BYTES = 8192
+_CHUNK_BYTES = 8192  # a power of two
 # So many parses in a row are begun anew because of what was typed, before one is finished regardless.
 _MAX_GIVEN_UP = 8
 Edit = tuple[int, int, int, tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -49,11 +50,19 @@ class _Parse:
         gives_way: other threads may have the GIL at every step, and do not wait for the interpreter's own
         switch, which comes after 5 ms.
         """
-        source = self.source
-        is_late = False
+        source, chunks = self.source, _chunks.of_size
+        is_late, is_parsing = False, True
 
-        def read(byte: int, _point: "Point") -> bytes:
-            return source[byte : byte + _CHUNK_BYTES]
+        def read(byte: int, _point: "Point") -> bytes | bytearray:
+            if not is_parsing:  # `Node.text` reads here too, and takes bytes only
+                return source[byte : byte + _CHUNK_BYTES]
+            n_bytes = min(len(source) - byte, _CHUNK_BYTES)
+            if n_bytes <= 0:
+                return b""
+            size = 1 << (n_bytes.bit_length() - 1)
+            chunk = chunks[size]
+            chunk[:] = source[byte : byte + size]
+            return chunk
 
         def progress(_byte: int, _has_error: bool) -> bool:
             nonlocal is_late
@@ -70,6 +79,24 @@ class _Parse:
             if is_late:
                 return None  # the parser keeps where it stood
             raise
+        finally:
+            is_parsing = False
+
+
+class _Chunks(threading.local):
+    """What a parser reads its source from, piece by piece: of each thread the same few buffers, forever.
+
+    py-tree-sitter keeps a reference to whatever a read callback returns (0.25 and 0.26 do), so slices of the
+    source would stay in memory, one or more for each key; `parse(bytes)` keeps nothing, but cannot be
+    interrupted. The parser needs a buffer until it reads the next.
+    """
+
+    def __init__(self) -> None:
+        sizes = (1 << bit for bit in range(_CHUNK_BYTES.bit_length()))
+        self.of_size = {size: bytearray(size) for size in sizes}
+
+
+_chunks = _Chunks()
 
 
 def parse_source(language: "Language", source: bytes, budget_ms: float) -> "Tree | None":

@@ -76,7 +76,7 @@ export class Installer {
         detail:
           "A Python environment is made in this editor's storage. The packages that the server needs come from " +
           "your package index, over the network. The engine, llama.cpp, is built on this computer: that takes a " +
-          "C++ compiler and about five minutes. Without the engine there are suggestions only if a stardraft " +
+          "C++ compiler and a few minutes. Without the engine there are suggestions only if a stardraft " +
           "daemon from elsewhere runs.",
       },
       WITH_ENGINE,

@@ -50,12 +50,15 @@ function attempt(python: string, withEngine = true, signal = new AbortController
 const server = (): string => path.join(root, "server");
 
 describe("installing the server", () => {
-  it("makes an environment, installs the wheel with the engine, tries it, and has it count", async () => {
+  it("makes an environment, installs the wheel, tries it, has the engine built, and has it count", async () => {
     const interpreter = await attempt(fakePython(MAKES_ITSELF));
     assert.equal(managedInterpreter(server(), "linux"), interpreter);
     assert.ok(hasManagedEngine(server()));
     const calls = fs.readFileSync(path.join(root, "calls"), "utf8");
-    assert.match(calls, /-m pip install --no-input \/w\/stardraft-0\.1\.0\.whl\[engine\]\n-P -m stardraftd --version/);
+    assert.match(
+      calls,
+      /pip install --no-input \/w\/stardraft-0\.1\.0\.whl\n-P -m stardraftd --version\n-P -m stardraftd setup engine --yes/,
+    );
   });
 
   it("leaves the engine out when that is wanted", async () => {
@@ -70,6 +73,17 @@ describe("installing the server", () => {
     await assert.rejects(attempt(broken), (error: InstallError) => error.sentence === "The disk is full.");
     assert.equal(managedInterpreter(server(), "linux"), old);
     assert.equal(fs.readdirSync(server()).length, 2, "one environment and the file that names it");
+  });
+
+  it("says in stardraft's own words why the engine could not be built, and keeps nothing", async () => {
+    const words = "Building\nstardraft: No C++ compiler is here.\n  Debian, Ubuntu: sudo apt install g++";
+    const python = fakePython(`${MAKES_ITSELF}\ncase "$4" in setup) printf '${words.replaceAll("\n", "\\n")}' >&2; exit 1;; esac`);
+    await assert.rejects(attempt(python), (error: InstallError) => {
+      assert.equal(error.sentence, "No C++ compiler is here.");
+      assert.match(error.hint, /sudo apt install g\+\+/);
+      return true;
+    });
+    assert.equal(managedInterpreter(server(), "linux"), "");
   });
 
   it("says that it was cancelled", async () => {
@@ -122,7 +136,6 @@ describe("finding a Python", () => {
 describe("a failure", () => {
   const cases: readonly [string, RegExp][] = [
     ["The virtual environment was not created successfully because ensurepip is not available.", /python3-venv/],
-    ["CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage", /C\+\+ compiler/],
     ["Temporary failure in name resolution", /network/],
     ["[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", /PIP_CERT/],
     ["something unheard of", /pip could not install/],

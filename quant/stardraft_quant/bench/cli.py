@@ -241,7 +241,7 @@ def _measured_model(
     except ImportError as error:
         raise ModelError(
             f"Making a synthetic model needs more than the base installation: {error}.",
-            how_to_add("engine,quant"),
+            how_to_add("quant"),
         ) from error
     from stardraft_quant.tokenizer_source import built_in_model
     from stardraftd.models.shapes import SHAPES

@@ -104,7 +104,7 @@ class LlamaBench:
         return "-fa", choice
 
     def _mapping(self, *, mapped: bool) -> tuple[str, str]:
-        """As `stardraftd.engine.loading` does it: weights are mapped only for a GPU."""
+        """As `stardraftd.engine.native.loading` does it: weights are mapped only for a GPU."""
         if "--load-mode" in self._help:
             return "-lm", "mmap" if mapped else "none"
         return "-mmp", str(int(mapped))

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 from msgspec import Struct
 
-from stardraftd.engine.messages import EngineSettings, ModelInfo
 from stardraftd.errors import EngineError, EngineLoadError, StardraftError
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
-    from stardraftd.engine.llama import AbortFlag, DecodeClock
-    from stardraftd.engine.loading import LoadedModel
+    from stardraftd.engine.native.llama import AbortFlag, DecodeClock
+    from stardraftd.engine.native.loading import LoadedModel
 
 SEQUENCE = 0
 N_TO_WAKE = 32  # tokens
@@ -152,7 +153,7 @@ def _serve(questions: BinaryIO, send: Callable[[Answer], None]) -> None:
     started_bytes = _resident_bytes()
     _check_memory(settings)
     loaded = _load(settings, requests.abort, send)
-    from stardraftd.engine.llama import timed_decodes
+    from stardraftd.engine.native.llama import timed_decodes
 
     with timed_decodes() as clock:
         bench = Bench(loaded, clock)
@@ -163,7 +164,7 @@ def _serve(questions: BinaryIO, send: Callable[[Answer], None]) -> None:
 
 
 def _load(settings: EngineSettings, abort: "AbortFlag", send: Callable[[Answer], None]) -> "LoadedModel":
-    from stardraftd.engine.loading import load
+    from stardraftd.engine.native.loading import load
 
     told = -1.0
 
@@ -180,7 +181,7 @@ def _check_memory(settings: EngineSettings) -> None:
     """Raises EngineLoadError if the file cannot fit: the system would end the process, without a reason."""
     import psutil
 
-    from stardraftd.engine.devices import offload_devices
+    from stardraftd.engine.native.devices import offload_devices
 
     if settings.gpu_layers != 0 and offload_devices():
         return  # its memory is llama.cpp's to look at
@@ -236,7 +237,7 @@ class Bench:
 
     def answer(self, question: Question) -> Answer:
         """Raises EngineError when llama.cpp refuses a decode."""
-        from stardraftd.engine.llama import DecodeError
+        from stardraftd.engine.native.llama import DecodeError
 
         try:
             match question:
@@ -300,7 +301,7 @@ class Bench:
 
     def _decode_once(self, question: Decode) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The engine's own steps for one token after the other: a decode, and the greedy choice after it."""
-        from stardraftd.engine.llama import Sampler
+        from stardraftd.engine.native.llama import Sampler
 
         whole_ms, native_ms = array("d"), array("d")
         ids = self._tokens(1)

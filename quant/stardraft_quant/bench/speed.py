@@ -17,10 +17,10 @@ from stardraft_quant.bench.llama_bench import BenchSettings, FlashAttention, Lla
 from stardraft_quant.bench.measuring import Decode, Prefill, Ready
 from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
-from stardraftd.engine.messages import EngineSettings
-from stardraftd.engine.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
+from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
 from stardraftd.prose import counted
+from stardraftd.protocol.engine import EngineSettings
 
 DEFAULT_DEPTHS = (0, 256, 1024, 2048)
 N_PREFILLS = (512, 64)

@@ -26,9 +26,9 @@ from stardraft_quant.bench.measuring import (
     answer_decoder,
     line,
 )
-from stardraftd.engine.messages import EngineSettings
+from stardraftd.builds.child import MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineLoadError, error_from_code
-from stardraftd.native_child import MemoryKills, ending, native_environment
+from stardraftd.protocol.engine import EngineSettings
 
 DEATH_TIMEOUT_S = 3.0
 

@@ -30,7 +30,8 @@ from stardraft_quant.bench.traces import Event, Trace, bundled_traces, load_trac
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError, StardraftError
 from stardraftd.prose import counted
-from stardraftd.protocol import ModelInfo, Status
+from stardraftd.protocol.completion import ModelInfo
+from stardraftd.protocol.http import Status
 from stardraftd.tables import FittedTable
 
 Mode = Literal["stepwise", "realtime"]

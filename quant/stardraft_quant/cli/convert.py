@@ -57,7 +57,7 @@ def convert(
     except ImportError as error:
         raise ModelError(
             f"Making model files needs more than the base installation: {error}.",
-            how_to_add("engine,quant"),
+            how_to_add("quant"),
         ) from error
     import msgspec
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn

@@ -71,7 +71,7 @@ def imatrix(
     except ImportError as error:
         raise ModelError(
             f"Computing an importance matrix needs more than the base installation: {error}.",
-            how_to_add("engine,quant"),
+            how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

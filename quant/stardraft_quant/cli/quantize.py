@@ -101,7 +101,7 @@ def quantize(
     except ImportError as error:
         raise ModelError(
             f"Quantising needs more than the base installation: {error}.",
-            how_to_add("engine,quant"),
+            how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

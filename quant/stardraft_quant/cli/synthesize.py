@@ -38,7 +38,7 @@ def synthesize(
     except ImportError as error:
         raise ModelError(
             f"Making model files needs more than the base installation: {error}.",
-            how_to_add("engine,quant"),
+            how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 

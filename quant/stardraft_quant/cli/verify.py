@@ -104,7 +104,7 @@ def verify(
     except ImportError as error:
         raise ModelError(
             f"Verifying model files needs more than the base installation: {error}.",
-            how_to_add("engine,quant"),
+            how_to_add("quant"),
         ) from error
     _check_outputs(json, chart)
     models, places = _told_apart(files)

@@ -26,9 +26,9 @@ from stardraft_quant.convert.metadata import (
 from stardraft_quant.convert.partial import Partial
 from stardraft_quant.convert.tokenizer import read_vocabulary
 from stardraft_quant.convert.values import Oddities, converted
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelNotFoundError, RequestError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 
 FileType = Literal["F16", "BF16", "F32"]
 FILE_TYPES: dict[FileType, gguf.LlamaFileType] = {

@@ -15,22 +15,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from stardraft_quant.evaluate.tasks import Answer, Arm, Task
-from stardraftd.engine.messages import (
+from stardraftd.errors import EngineError, EngineMissingError
+from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
     Done,
-    EngineSettings,
     FinishReason,
     Mode,
     ModelInfo,
     Plan,
     Text,
 )
-from stardraftd.errors import EngineError, EngineMissingError
-from stardraftd.installed import how_to_add
+from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
-    from stardraftd.engine.loading import LoadedModel
+    from stardraftd.engine.native.loading import LoadedModel
 
 MAX_WINDOW = 4096  # tokens: what StarCoder2 was trained with
 
@@ -49,8 +48,8 @@ class Answerer:
 
     def __init__(self, loaded: "LoadedModel", settings: EngineSettings, window: int, *, plans: bool) -> None:
         from stardraftd.engine.core import Engine
-        from stardraftd.engine.loading import N_SEQUENCES
-        from stardraftd.engine.speeds import SpeedModel
+        from stardraftd.engine.native.loading import N_SEQUENCES
+        from stardraftd.engine.plan.speeds import SpeedModel
 
         # Without "auto" nothing is planned, so nothing has to be measured.
         speeds = None if plans else SpeedModel(((1, 1.0),), cell_us=0.0)
@@ -103,12 +102,12 @@ def opened(
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         os.environ.setdefault("KMP_BLOCKTIME", "1")
     try:
-        from stardraftd.engine import llama
-        from stardraftd.engine.loading import load
+        from stardraftd.engine.native import llama
+        from stardraftd.engine.native.loading import load
     except ImportError as error:
         raise EngineMissingError(
             f"A model is run with llama.cpp, which is not installed: {error}.",
-            how_to_add("engine"),
+            "Have it built: stardraft setup engine",
         ) from error
     llama.open_backend()
     settings = EngineSettings(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from stardraft_quant.train.corpus import Document
-from stardraftd.engine.messages import ContextChunk
+from stardraftd.protocol.completion import ContextChunk
 
 WINDOW_LINES = 40
 N_CHUNKS = 4

@@ -9,8 +9,8 @@ from stardraft_quant.evaluate.generate import Answerer
 from stardraft_quant.evaluate.sandbox import Sandbox
 from stardraft_quant.evaluate.scores import score
 from stardraft_quant.evaluate.tasks import Answer, Arm, Context, Item, Program, Task, Verdict
-from stardraftd.engine.messages import LayoutChoice, Mode
 from stardraftd.errors import RequestError
+from stardraftd.protocol.completion import LayoutChoice, Mode
 
 LAYOUTS: dict[str, tuple[LayoutChoice, ...]] = {
     "auto": ("auto",),

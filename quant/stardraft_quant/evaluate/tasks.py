@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from stardraftd.engine.messages import (
+from stardraftd.protocol.completion import (
     ContextChunk,
     FinishReason,
     Layout,

@@ -40,7 +40,7 @@ def _need(*modules: str) -> None:
         except ImportError as error:
             raise ModelError(
                 f"This needs {module}, which cannot be imported: {error}.",
-                how_to_add("engine,quant"),
+                how_to_add("quant"),
             ) from error
 
 

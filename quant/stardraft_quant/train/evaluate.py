@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Encode, Examples, Layout, Task, rest_of_line_tasks
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import EngineMissingError
-from stardraftd.installed import how_to_add
+from stardraftd.gguf.fim_tokens import FimTokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -82,11 +81,11 @@ class EngineRunner:
 
     def __init__(self, path: Path, *, n_cells: int = 2048, n_threads: int = 1) -> None:
         try:
-            from stardraftd.engine import llama
+            from stardraftd.engine.native import llama
         except ImportError as error:
             raise EngineMissingError(
                 f"A GGUF is evaluated with llama.cpp, which is not installed: {error}.",
-                how_to_add("engine"),
+                "Have it built: stardraft setup engine",
             ) from error
         llama.open_backend()
         self._model = llama.Model(path)

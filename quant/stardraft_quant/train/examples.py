@@ -5,8 +5,8 @@
 
 `files` is nothing, or [<repo_name> name] [<file_sep> another file's text] <file_sep>; `end` is <|endoftext|>,
 or after files sometimes <file_sep>. Every part is split at characters and tokenised apart, as the engine
-does with what is before and behind a cursor (stardraftd.engine.prompt), so the model meets in use the token
-boundaries that it met here.
+does with what is before and behind a cursor (stardraftd.engine.plan.prompt), so the model meets in use the
+token boundaries that it met here.
 
 A batch is a function of the seed and its number alone. That is all there is to resuming a run.
 """
@@ -19,8 +19,8 @@ from typing import Literal
 from msgspec import Struct
 
 from stardraft_quant.train.corpus import Document
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import ModelUnsupportedError, RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 
 Encode = Callable[[str], list[int]]
 Layout = Literal["psm", "spm"]

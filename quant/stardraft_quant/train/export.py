@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from stardraft_quant.synthesize import TOKENIZER_PREFIX, copy_field, tensors, write_shape
 from stardraft_quant.tokenizer_source import built_in_model
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import fim_tokens
 from stardraftd.errors import ModelError, ModelFormatError
+from stardraftd.gguf.fim_tokens import fim_tokens
+from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import Shape
 
 ExportType = Literal["F16", "Q8_0"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stardraft_quant.tokenizer_source import built_in_model
-from stardraftd.engine.gguf import read_header
-from stardraftd.engine.vocabulary import FimTokens, fim_tokens
 from stardraftd.errors import ModelUnsupportedError
+from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
+from stardraftd.gguf.reading import read_header
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

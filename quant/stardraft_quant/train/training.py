@@ -24,8 +24,8 @@ from torch.nn import functional
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Encode, Examples
 from stardraft_quant.train.model import TINY, Starcoder2
-from stardraftd.engine.vocabulary import FimTokens
 from stardraftd.errors import ModelFormatError, RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 from stardraftd.models.shapes import Shape
 from stardraftd.prose import counted
 

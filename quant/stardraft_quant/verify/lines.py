@@ -11,8 +11,8 @@ from stardraft_quant.train.examples import Examples, Layout, rest_of_line_tasks
 from stardraft_quant.verify.measure import Estimate, estimate
 from stardraft_quant.verify.rows import PsmExamples
 from stardraft_quant.verify.running import LoadedModel
-from stardraftd.engine import llama
-from stardraftd.engine.vocabulary import FimTokens
+from stardraftd.engine.native import llama
+from stardraftd.gguf.fim_tokens import FimTokens
 
 # A prompt has up to 1,800 characters and a path; almost always these are some 600 tokens.
 N_POSITIONS = 4096

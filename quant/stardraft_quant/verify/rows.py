@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from stardraft_quant.train.corpus import Document
 from stardraft_quant.train.examples import Cut, Encode, Examples, Layout
-from stardraftd.engine import llama
-from stardraftd.engine.vocabulary import FimTokens
+from stardraftd.engine.native import llama
 from stardraftd.errors import PathError, RequestError
+from stardraftd.gguf.fim_tokens import FimTokens
 from stardraftd.prose import counted
 
 Rows = list[list[int]]

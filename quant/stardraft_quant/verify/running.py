@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stardraft_quant.train.evaluate import Stop
-from stardraftd.engine import llama
-from stardraftd.engine.devices import offload_devices, physical_cores
-from stardraftd.engine.gguf import Header
+from stardraftd.engine.native import llama
+from stardraftd.engine.native.devices import offload_devices, physical_cores
 from stardraftd.errors import EngineLoadError, ModelError
+from stardraftd.gguf.reading import Header
 
 # Tokens in one call of llama.cpp. A call is not interrupted: on a CPU, Ctrl-C waits for so many.
 _CPU_BATCH, _GPU_BATCH = 128, 512

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from stardraftd.errors import EngineError, error_from_code
-from stardraftd.native_child import MemoryKills, ending, native_environment
+from stardraftd.builds.child import MemoryKills, ending, native_environment
+from stardraftd.errors import DaemonHungError, EngineError, error_from_code
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
-    from stardraftd.protocol import Status
-    from stardraftd.verdict import Verdict
+    from stardraftd.proof.verdict import Verdict
+    from stardraftd.protocol.http import Status
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -64,14 +64,26 @@ class Facts:
 
         return Path(self.config.model.path) if self.config.model.path else builtin_model_path()
 
-    @cached_property
+    @property
     def status(self) -> "Status | None":
-        """The running daemon's status, None when none runs."""
+        """The running daemon's status; None when none runs, or it does not answer (`hung`)."""
+        return None if isinstance(self._asked, DaemonHungError) else self._asked
+
+    @property
+    def hung(self) -> DaemonHungError | None:
+        """What there is to tell of a daemon that does not answer."""
+        return self._asked if isinstance(self._asked, DaemonHungError) else None
+
+    @cached_property
+    def _asked(self) -> "Status | DaemonHungError | None":
         import asyncio
 
         from stardraftd.cli.running import running_status
 
-        return asyncio.run(running_status())
+        try:
+            return asyncio.run(running_status())
+        except DaemonHungError as error:
+            return error
 
     @cached_property
     def verdict(self) -> "Verdict":
@@ -82,7 +94,7 @@ class Facts:
 
     @cached_property
     def _proved(self) -> "Verdict":
-        from stardraftd.verdict import prove
+        from stardraftd.proof.verdict import prove
 
         return prove(again=True)
 

@@ -1,21 +1,23 @@
 """Checks of what is installed: Python, stardraft, and llama.cpp with its instruction sets.
 
-The GPUs are in gpus.py; which commands mend this installation, in stardraftd/installed.py.
+The GPUs are in gpus.py.
 """
 
+import os
 import platform
 import re
 import sys
 from pathlib import Path
 
 from stardraftd import __version__
+from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.checks import Check
-from stardraftd.cli.checks.compilers import compiler_hint
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.checks.gpus import built_for
-from stardraftd.errors import EngineError, EngineMissingError
+from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError
 from stardraftd.installed import installation
 from stardraftd.prose import counted
+from stardraftd.setup.engine.sources import VERSION
 
 MINIMUM_PYTHON = (3, 11)
 CPUINFO = Path("/proc/cpuinfo")
@@ -61,7 +63,7 @@ def engine(facts: Facts) -> Check:
     try:
         verdict = facts.verdict
     except EngineMissingError as error:
-        hint = "\n".join(filter(None, (compiler_hint(), error.hint)))
+        hint = "\n".join(filter(None, (_compiler_hint(), error.hint)))
         return Check("engine", "problem", error.message, hint)
     if not verdict.ok:
         return Check("engine", "warning" if verdict.undecided else "problem", verdict.failure, verdict.hint)
@@ -69,8 +71,9 @@ def engine(facts: Facts) -> Check:
     kind = " and ".join([*built_for(probe), "the CPU"])
     checks = counted(len(verdict.checks), "check")
     proved = f"{checks} of what it computes here passed in {verdict.ms / 1000:.1f} s."
-    built = f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}"
-    return Check("engine", "ok", built, proved)
+    other = f"This stardraft was tested with {VERSION}. To have that one built: {REPAIR}"
+    hint = proved if probe.llama_cpp_version == VERSION else f"{proved}\n{other}"
+    return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}", hint)
 
 
 def backends(facts: Facts) -> Check | list[Check]:
@@ -90,11 +93,22 @@ def backends(facts: Facts) -> Check | list[Check]:
             "warning",
             f"llama.cpp was built without {', '.join(essential)}, which this processor has: it is "
             "several times slower than it could be.",
-            "A SOURCE_DATE_EPOCH in the environment of the build turns them off. Build it again:\n"
-            f"env -u SOURCE_DATE_EPOCH {installation().command_for_rebuild('-DGGML_NATIVE=ON')}",
+            f"A SOURCE_DATE_EPOCH in the environment of the build turns them off. Have it built "
+            f"again: {REPAIR}",
         )
     note = f"Not used, though the processor has it: {', '.join(missing)}." if missing else ""
     return Check("backends", "ok", f"built with {listed}", note)
+
+
+def _compiler_hint() -> str:
+    """What to install before llama.cpp can be built; "" when nothing is missing."""
+    from stardraftd.setup.engine import building
+
+    try:
+        building.require_compiler(os.environ)
+    except EngineBuildError as error:
+        return f"{error.message} First: {error.hint}"
+    return ""
 
 
 def built_features(system_info: str) -> set[str]:

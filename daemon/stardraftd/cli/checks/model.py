@@ -10,8 +10,8 @@ ENGINE_OVERHEAD_BYTES = 250_000_000
 
 
 def model(facts: Facts) -> Check:
-    from stardraftd.engine.gguf import read_header
-    from stardraftd.engine.vocabulary import fim_tokens
+    from stardraftd.gguf.fim_tokens import fim_tokens
+    from stardraftd.gguf.reading import read_header
     from stardraftd.paths import tilde
 
     path = facts.model_path

@@ -31,12 +31,14 @@ def runtime_folder(_facts: Facts) -> Check:
 
 
 def socket(facts: Facts) -> Check:
-    from stardraftd.endpoint import find
     from stardraftd.setup.service import state
+    from stardraftd.transport.endpoint import find
 
     endpoint = find()
     if endpoint is None:
         return Check("socket", "ok", "none: no daemon is running")
+    if facts.hung is not None:
+        return Check("socket", "warning", f"{endpoint}: its daemon does not answer.")
     if facts.status is None and (service := state()) is not None and service.is_on:
         return Check("socket", "ok", f"{endpoint}: {service.title} listens, no daemon is running")
     if facts.status is None:

@@ -35,6 +35,8 @@ export interface Python {
   readonly version: Version;
 }
 
+type Step = "venv" | "pip" | "try" | "engine";
+
 interface Current {
   readonly folder: string;
   readonly hasEngine: boolean;
@@ -106,12 +108,15 @@ export async function install(python: Python, wanted: Wanted, run: Run): Promise
   try {
     wanted.onStep("Making a Python environment");
     check(await run(python.command, [...python.args, "-m", "venv", folder], how), "venv", wanted.signal);
-    wanted.onStep(wanted.withEngine ? "Installing, and building llama.cpp: about five minutes" : "Installing");
-    const what = wanted.withEngine ? `${wanted.wheel}[engine]` : wanted.wheel;
-    check(await run(interpreter, ["-P", "-m", "pip", "install", "--no-input", what], how), "pip", wanted.signal);
+    wanted.onStep("Installing");
+    check(await run(interpreter, ["-P", "-m", "pip", "install", "--no-input", wanted.wheel], how), "pip", wanted.signal);
     wanted.onStep("Trying it");
     const tried = await run(interpreter, ["-P", "-m", "stardraftd", "--version"], { ...how, timeoutMs: 60_000 });
     check(tried, "try", wanted.signal);
+    if (wanted.withEngine) {
+      wanted.onStep("Building llama.cpp for this computer: a few minutes");
+      check(await run(interpreter, ["-P", "-m", "stardraftd", "setup", "engine", "--yes"], how), "engine", wanted.signal);
+    }
     writeCurrent(wanted.root, { folder: path.basename(folder), hasEngine: wanted.withEngine });
     return interpreter;
   } catch (error) {
@@ -148,7 +153,7 @@ function newFolder(root: string): string {
   }
 }
 
-function check(ran: Ran, what: "venv" | "pip" | "try", signal: AbortSignal): void {
+function check(ran: Ran, what: Step, signal: AbortSignal): void {
   if (signal.aborted) {
     throw new InstallError("The installation was cancelled.", "Nothing was kept.");
   }
@@ -157,6 +162,9 @@ function check(ran: Ran, what: "venv" | "pip" | "try", signal: AbortSignal): voi
   }
 }
 
+/** stardraft's own words for its last error: a sentence behind its name, and below it, indented, what to do. */
+const OWN_WORDS = /^stardraft: (.+)((?:\n {2}.+)*)/m;
+
 /** What a failure means, from what the programs wrote. The first line that fits wins; the likeliest stand first. */
 const CAUSES: readonly (readonly [RegExp, string, string])[] = [
   [/No space left on device|ENOSPC/i, "The disk is full.", "Make room, and install again."],
@@ -164,11 +172,6 @@ const CAUSES: readonly (readonly [RegExp, string, string])[] = [
     /ensurepip is not available|No module named (?:venv|ensurepip)/,
     "This Python cannot make environments.",
     "On Debian and Ubuntu install python3-venv; otherwise install Python from its own site, or name another one in stardraft.interpreter.",
-  ],
-  [
-    /CMAKE_C(?:XX)?_COMPILER|No CMAKE_CXX_COMPILER|No such file or directory: '(?:g\+\+|c\+\+|clang)'|Microsoft Visual C\+\+ .* required/,
-    "There is no C++ compiler, and llama.cpp is built from source.",
-    "Install one (Debian and Ubuntu: build-essential; macOS: xcode-select --install; Windows: the C++ build tools), or install without the engine.",
   ],
   [
     /name resolution|nodename nor servname|Network is unreachable|Connection refused|Failed to establish a new connection|ConnectTimeoutError|Read timed out|ProxyError|getaddrinfo failed/i,
@@ -186,14 +189,14 @@ const CAUSES: readonly (readonly [RegExp, string, string])[] = [
     "A package that the server needs is not to be had for this Python.",
     "Name another Python, 3.11 to 3.14, in stardraft.interpreter.",
   ],
-  [
-    /Failed building wheel for llama.cpp.python|Building wheel for llama.cpp.python .*error/i,
-    "llama.cpp could not be built.",
-    "The log has the compiler's words; without the engine the rest can be installed.",
-  ],
 ];
 
-export function explain(what: "venv" | "pip" | "try", log: string): InstallError {
+export function explain(what: Step, log: string): InstallError {
+  const own = what === "engine" ? OWN_WORDS.exec(log) : null;
+  if (own !== null) {
+    const hint = (own[2] ?? "").split("\n").map((line) => line.trim()).filter((line) => line !== "");
+    return new InstallError(own[1] ?? "", [...hint, "Without the engine the rest can be installed."].join(" "));
+  }
   for (const [pattern, sentence, hint] of CAUSES) {
     if (pattern.test(log)) {
       return new InstallError(sentence, hint);
@@ -203,6 +206,7 @@ export function explain(what: "venv" | "pip" | "try", log: string): InstallError
     venv: "The Python environment could not be made.",
     pip: "pip could not install the server.",
     try: "The server was installed and does not start.",
+    engine: "llama.cpp could not be built.",
   };
   return new InstallError(sentences[what], "The log says why.");
 }

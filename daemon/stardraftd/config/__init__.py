@@ -1,0 +1,21 @@
+"""The configuration: its schema, loading it with line and key, watching, editing, and the reference
+page.
+"""
+
+from stardraftd.config.loading import (
+    COMMAND_LINE,
+    CompletionConfig,
+    Config,
+    EditorConfig,
+    ModelConfig,
+    load_config,
+)
+
+__all__ = [
+    "COMMAND_LINE",
+    "CompletionConfig",
+    "Config",
+    "EditorConfig",
+    "ModelConfig",
+    "load_config",
+]

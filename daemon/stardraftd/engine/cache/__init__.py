@@ -1,0 +1,1 @@
+"""The KV cache: which tokens stand in which sequence, what was generated, and sequences on disk."""

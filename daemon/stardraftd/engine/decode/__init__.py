@@ -1,0 +1,1 @@
+"""Logits to text: decoding, speculation, and where a completion ends."""
