@@ -118,7 +118,7 @@ def _draw(summary: "Summary", file: Path) -> None:
 
     kind = file.suffix.lower()[1:]
     if kind == "html":
-        content = page(summary, picture(summary, "svg").decode()).encode()
+        content = page(summary, picture(summary, "svg", with_title=False).decode()).encode()
     else:
         content = picture(summary, kind)
     try:

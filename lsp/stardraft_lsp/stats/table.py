@@ -40,6 +40,15 @@ def headline(summary: Summary) -> str:
     return f"{counted(group.shown, 'suggestion')} shown{since}, {percent(group.acceptance)} of them accepted"
 
 
+# Reasons that are about the bookkeeping, in words; all others say it by their name.
+_REASONS = {"unseen": "generated, never shown", "again": "generated again for one already shown"}
+
+
+def reason_words(reason: str) -> str:
+    """A reason why nothing was shown, for a table or a chart; docs/stats.md explains those two."""
+    return _REASONS.get(reason, reason.replace("_", " "))
+
+
 def percent(value: float | None) -> str:
     if value is None:
         return "-"
@@ -126,5 +135,5 @@ def _groups(title: str, groups: Sequence[Group]) -> "FittedTable":
 def _silences(group: Group) -> "FittedTable":
     table = _table("Why none was shown", "times")
     for reason, number in list(group.silences.items())[:_TOP]:
-        table.add_row(reason.replace("_", " "), f"{number:,}")
+        table.add_row(reason_words(reason), f"{number:,}")
     return table
