@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("time").add_argument("--as-pip-does", action="store_true")
-    commands.add_parser("ladder").add_argument("--quick", action="store_true", help="without optimisation")
+    commands.add_parser("ladder").add_argument("--quick", action="store_true", help="without optimization")
     commands.add_parser("portable").add_argument("wheel", type=Path)
     commands.add_parser("inside")
     asked = parser.parse_args()

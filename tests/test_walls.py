@@ -32,7 +32,9 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.patterns",
     "stardraftd.privacy",
     "stardraftd.printable",
+    "stardraftd.prose",
     "stardraftd.protocol",
+    "stardraftd.tables",
 }
 # Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.
 BESIDE_THE_ENGINE = {"stardraft_quant.imatrix_process", "stardraft_quant.quantize_process"}

@@ -156,7 +156,7 @@ def _from_environment(variable: str) -> Path | None:
         return Path(value).expanduser().absolute()
     except (RuntimeError, ValueError, OSError) as error:
         raise PathError(
-            f'The environment variable {variable} is "{value}", which is no path: {error}.',
+            f'The environment variable {variable} is "{value}", which is not a path: {error}.',
             f"Set {variable} to an absolute path, or unset it.",
         ) from error
 

@@ -234,7 +234,7 @@ def _tokenize_text(model: llama.Model, text: bytes) -> "array[int]":
     ids = (ctypes.c_int32 * (len(text) + 2))()
     n = llama_cpp.llama_tokenize(model.vocab, text, len(text), ids, len(ids), True, False)
     if n < 0:
-        raise ModelError("llama.cpp could not tokenise the text.", "Give another one.")
+        raise ModelError("llama.cpp could not tokenize the text.", "Give another one.")
     return array("i", ids[:n])
 
 

@@ -163,10 +163,10 @@ def _check_whole(source: Path, header: Header, *, allow_requantize: bool) -> lis
     types = ", ".join(quantised)
     if not allow_requantize:
         raise ModelError(
-            f"{source} is quantised already ({types}): quantised again it would lose more than once.",
+            f"{source} is quantized already ({types}): quantized again it would lose more than once.",
             "Start from the F16, BF16 or F32 file; --allow-requantize does it all the same.",
         )
-    return [f"{source} is quantised already ({types}): the result is worse than one made from F16."]
+    return [f"{source} is quantized already ({types}): the result is worse than one made from F16."]
 
 
 def check_fits(matrix: ImportanceMatrix, path: Path, header: Header) -> None:
@@ -197,7 +197,7 @@ def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress
     with NativeProcess(
         "stardraft_quant.quantize_process",
         job,
-        doing=f"that quantised {job.source}",
+        doing=f"that quantized {job.source}",
         hint="Nothing was written.",
     ) as process:
         try:

@@ -61,7 +61,7 @@ def test_a_command_of_another_package_is_listed_and_runs(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("absent", "AttributeError"), ("NOT_A_COMMAND", "is no command")]
+    ("name", "reason"), [("absent", "AttributeError"), ("NOT_A_COMMAND", "is not a command")]
 )
 def test_a_broken_command_of_another_package_is_a_sentence(
     announce: Callable[[str], None], capsys: pytest.CaptureFixture[str], name: str, reason: str

@@ -53,7 +53,7 @@ def test_an_editor_that_is_not_known_is_answered_with_those_that_are(
 ) -> None:
     answer = setup("ed")
     assert answer.returncode == 2
-    assert '"ed" is no editor' in answer.stderr
+    assert '"ed" is not an editor' in answer.stderr
     assert all(editor in answer.stderr for editor in [*EDITORS, "vscode", "service"])
     assert setup("neovim", "--print").returncode == 0
 

@@ -135,7 +135,7 @@ def _loaded(entry: "EntryPoint") -> Parsed:
         return get_command(with_pages(found))
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
     if not callable(found):
-        found = _broken(entry, f"{entry.value} is no command")
+        found = _broken(entry, f"{entry.value} is not a command")
     app.command(entry.name)(found)
     return get_command(with_pages(app))
 

@@ -56,7 +56,9 @@ def read_text(file: str) -> str:
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if file == STDIN else _read(file)
     name = "stdin" if file == STDIN else file
     if len(data) > MAX_FILE_BYTES:
-        raise RequestError(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB; that is no source file.")
+        raise RequestError(
+            f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB; that is not a source file."
+        )
     if b"\0" in data:
         raise RequestError(f"{name} is not text: there is a NUL byte at offset {data.index(0)}.")
     try:
@@ -159,4 +161,4 @@ def _why_no_location(text: str) -> str:
     if _exists(text):
         name = "stdin" if text == STDIN else text
         return f"Where in {name}? The line is missing."
-    return f'"{text}" is no location: a file, a colon and a line number are needed.'
+    return f'"{text}" is not a location: a file, a colon and a line number are needed.'

@@ -131,7 +131,7 @@ def info(
     """Show what a model is and where it came from.
 
     All of it is read from the file, and from the record that `stardraft model pull` keeps beside it: source,
-    revision, checksum, licence.
+    revision, checksum, license.
     """
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.licences import agreements
@@ -152,9 +152,13 @@ def info(
         facts["licence"] = f"{facts['licence']} (accepted {agreements()[record.licence].accepted_at[:10]})"
     for label, value in facts.items():
         told = f"{value:,}" if isinstance(value, int) else str(value)
-        row(out(), label.replace("_", " "), told, label_width=14, style="bold")
+        row(out(), _LABELS.get(label, label.replace("_", " ")), told, label_width=14, style="bold")
     if any(path.name.startswith(known) for known in KNOWN):
         write(out(), "\nWhat it needs here: stardraft model plan", "dim")
+
+
+# The record's own names for these are older than the spelling.
+_LABELS = {"quantisation": "quantization", "licence": "license"}
 
 
 def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def remove(
 def license_(
     accept: Annotated[bool, typer.Option("--accept", help="Accept it; this is asked for once.")] = False,
 ) -> None:
-    """Show the StarCoder2 models' licence.
+    """Show the StarCoder2 models' license.
 
     In short, with where to read it whole, and whether you have accepted it. Before the first download it has
     to be accepted once, here or when it is asked for.
@@ -260,7 +264,7 @@ def _origin(entry: "Entry") -> str:
         return f"cannot be used: {entry.problem}"
     record = entry.record
     if record is None:
-        return "put there by hand"
+        return "put there by you"
     if record.how == "quantised":
         return f"made here from {record.source}"
     return f"from {record.source}"

@@ -72,7 +72,7 @@ def plan(
 ) -> None:
     """See which model fits here, and how fast it can be.
 
-    For each model and quantisation: the file, the memory for it, for its KV cache and for the buffers to
+    For each model and quantization: the file, the memory for it, for its KV cache and for the buffers to
     compute in, against what is free now; and the one to take, with the reason. Nothing is downloaded. What
     a running engine holds counts as free, for another model would replace it.
 
@@ -131,7 +131,7 @@ def _candidates(models: list[str] | None) -> "list[Candidate]":
             found.append(local(path.absolute()))
         else:
             raise ModelNotFoundError(
-                f"{text} is no model that is known here, and no file.",
+                f"{text} is not a model that is known here, and no file.",
                 f"Give one of {', '.join(SHAPES)}, or the path of a GGUF file.",
             )
     return found

@@ -42,14 +42,14 @@ def pull(
     ] = "Q4_K_M",
     from_source: Annotated[
         bool,
-        typer.Option("--from-source", help="Take the original weights and quantise them on this computer."),
+        typer.Option("--from-source", help="Take the original weights and quantize them on this computer."),
     ] = False,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Keep it under this name.", show_default=False)
     ] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Get it again although it is here.")] = False,
     accept_license: Annotated[
-        bool, typer.Option("--accept-license", help="Accept the model's licence without being asked.")
+        bool, typer.Option("--accept-license", help="Accept the model's license without being asked.")
     ] = False,
     use: Annotated[bool, typer.Option("--use", help="Choose it when it is here.")] = False,
     json: Annotated[
@@ -59,7 +59,7 @@ def pull(
     """Get a model, and keep it in the folder of models.
 
     A ready GGUF is downloaded, and its checksum compared. Where there is none, or with --from-source, the
-    original weights are downloaded (6 GB for StarCoder2-3B) and quantised here. An interrupted download goes
+    original weights are downloaded (6 GB for StarCoder2-3B) and quantized here. An interrupted download goes
     on where it stopped. HF_TOKEN, HF_ENDPOINT, HTTPS_PROXY and HF_HUB_OFFLINE are respected.
     """
     from stardraftd.models.catalogue import read_name
@@ -104,7 +104,7 @@ def pull(
 
 
 def show_licence(licence: "Licence") -> None:
-    """The licence in short, and where to read it, on stdout."""
+    """The license in short, and where to read it, on stdout."""
     tell(f"{licence.name}, in short and in our own words:\n")
     for point in licence.points:
         tell(f"  - {point}")
@@ -133,7 +133,7 @@ class _Terminal:
         show_licence(licence)
         if not sys.stdin.isatty():
             raise LicenceError(
-                f"The {licence.name} licence has to be accepted first, and nobody is there to ask.",
+                f"The {licence.name} license has to be accepted first, and nobody is there to ask.",
                 "Read it with `stardraft model license`, then give --accept-license.",
             )
         return typer.confirm("\nDo you accept it?")

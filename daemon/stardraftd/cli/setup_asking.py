@@ -80,7 +80,7 @@ def take_back(name: str, manner: Manner, path: Path | None = None) -> bool:
 
 
 def show_diff(changes: Sequence["Change"]) -> None:
-    """The changes as a diff, in colour on a terminal."""
+    """The changes as a diff, in color on a terminal."""
     for one in changes:
         for line in one.diff().splitlines():
             write(out(), line, _COLOURS.get(line[:1], ""))
@@ -97,7 +97,7 @@ def agreed(manner: Manner, question: str) -> bool:
         return True
     if not sys.stdin.isatty():
         raise RequestError(
-            "Nothing was changed: this is no terminal, so nobody can be asked.", "To have it done: --yes"
+            "Nothing was changed: this is not a terminal, so nobody can be asked.", "To have it done: --yes"
         )
     if not typer.confirm(question):
         tell("Nothing was changed.")

@@ -38,7 +38,7 @@ class JsonView:
 class TextView:
     """For a person: the suggestion on stdout, everything else on stderr.
 
-    On a terminal the suggestion stands in colour between the file's own lines, dimmed. In a pipe it is
+    On a terminal the suggestion stands in color between the file's own lines, dimmed. In a pipe it is
     alone, and ends with a line end.
     """
 

@@ -50,7 +50,7 @@ def raw_out() -> BinaryIO:
 def write(
     to: "Console", text: str, style: "StyleType" = "", end: str = "\n", *, raw_in_pipe: bool = False
 ) -> None:
-    """Writes `text` as it stands: no markup, wrapping or cropping, tabs kept; in colour if there is.
+    """Writes `text` as it stands: no markup, wrapping or cropping, tabs kept; in color if there is.
 
     raw_in_pipe: a program that reads it gets it unchanged.
     """

@@ -39,7 +39,7 @@ def uninstall(
     if not _list(purge=purge):
         tell("There is nothing of stardraft on this computer but its package.")
     elif not yes and not sys.stdin.isatty():
-        tell("\nNothing was removed: this is no terminal, so nobody can be asked. To have it done: --yes")
+        tell("\nNothing was removed: this is not a terminal, so nobody can be asked. To have it done: --yes")
         return
     elif not yes and not typer.confirm("\nRemove all of this? Editors that are open should be closed first"):
         tell("Nothing was removed.")

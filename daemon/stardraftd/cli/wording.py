@@ -6,7 +6,7 @@ from stardraftd.protocol.completion import Figures, FinishReason, PlanKind
 NOTHING: dict[FinishReason, str] = {
     "end": "The model ends here: it suggests nothing.",
     "boundary": "Nothing is suggested before the end of the line or block.",
-    "repeats_suffix": "The model would only repeat what stands behind the cursor.",
+    "repeats_suffix": "The model would only repeat what stands after the cursor.",
     "max_tokens": "The model wrote nothing that can be shown within --max-tokens.",
     "context_full": "The context is full: there was no room for a suggestion.",
     "cancelled": "The completion was cancelled.",

@@ -97,7 +97,7 @@ def pull(wish: Wish, store: Store, report: Report, accepts: Callable[[Licence], 
     store.path_of(name)
     if isinstance(wish.model, Known) and wish.quantisation not in FILE_TYPES.values():
         raise RequestError(
-            f"There is no quantisation {wish.quantisation}.", "Q4_K_M is small and good, Q8_0 nearly exact."
+            f"There is no quantization {wish.quantisation}.", "Q4_K_M is small and good, Q8_0 nearly exact."
         )
 
     def wait() -> None:
@@ -189,12 +189,12 @@ class _Pull:
         """Asks for agreement where it is needed and not given yet. Raises LicenceError when it is refused."""
         licence = LICENCES.get(key)
         if licence is None:
-            said = f"is under the licence {key!r}, as its page says" if key else "does not say its licence"
+            said = f"is under the license {key!r}, as its page says" if key else "does not say its license"
             self.report.notice(f"{model} {said}. Whether you may use it is yours to find out.")
         elif licence.key not in agreements():
             if not self.accepts(licence):
                 raise LicenceError(
-                    f"{model} is under the {licence.name} licence, which has not been accepted.",
+                    f"{model} is under the {licence.name} license, which has not been accepted.",
                     "Read it with `stardraft model license`, then accept it there or with --accept-license.",
                 )
             agree(licence, model)

@@ -155,7 +155,7 @@ def _state() -> list[Part]:
         engine.part("what the model has read of open files, measured speeds, the engine's tests"),
         logs.part("logs"),
         setups.part(RECORDS),
-        rest.part("statistics of suggestions, licences agreed to"),
+        rest.part("statistics of suggestions, licenses agreed to"),
     ]
 
 

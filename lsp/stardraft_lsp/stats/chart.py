@@ -87,9 +87,7 @@ def _draw_shares(
 def _draw_silences(axes: "Axes", group: Group) -> None:
     reasons = list(group.silences.items())[:_TOP]
     axes.barh(range(len(reasons)), [number for _, number in reasons], height=0.6, color=_LIGHT)
-    axes.set_yticks(
-        range(len(reasons)), [_plain(reason_words(reason)) for reason, _ in reasons], fontsize=8
-    )
+    axes.set_yticks(range(len(reasons)), [_plain(reason_words(reason)) for reason, _ in reasons], fontsize=8)
     axes.set_ylim(max(len(reasons), 4) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(lambda value, _place: _short(value))
     _finish(axes, "Why none was shown", "", grid="x")

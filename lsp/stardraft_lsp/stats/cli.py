@@ -96,7 +96,7 @@ def since_when(text: str, now_s: float) -> float:
         return max(0.0, datetime.fromisoformat(text).astimezone().timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise RequestError(
-            f"--since {text!r} is no time.", "Examples: 12h, 30d, 8w, 6m, 1y, 2026-01-31"
+            f"--since {text!r} is not a time.", "Examples: 12h, 30d, 8w, 6m, 1y, 2026-01-31"
         ) from error
 
 

@@ -10,7 +10,8 @@ from stardraftd.patterns import linear
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
-svg { width: 100%; height: auto } .wide { overflow-x: auto } table { border-collapse: collapse; margin: 1.5rem 0 }
+svg { width: 100%; height: auto } .wide { overflow-x: auto }
+table { border-collapse: collapse; margin: 1.5rem 0 }
 td, th { padding: .2rem .9rem .2rem 0; text-align: right } td:first-child, th:first-child { text-align: left }
 td, th { white-space: nowrap }
 @media (max-width: 44rem) { .wide svg { width: 55rem; max-width: none } }

@@ -273,7 +273,7 @@ def fitting_depths(asked: Sequence[int], ready: Ready) -> tuple[int, ...]:
         if cells < window:
             limit, hint = f"the KV cache has {counted(cells, 'token')}", ", or more --context-tokens"
         raise RequestError(
-            f"A depth of {too_deep[0]:,} and {ROOM} tokens to measure behind it do not fit: {limit}.",
+            f"A depth of {too_deep[0]:,} and {ROOM} tokens to measure after it do not fit: {limit}.",
             f"Give --depths of at most {greatest:,}{hint}.",
         )
     return tuple(sorted(set(asked or (depth for depth in DEFAULT_DEPTHS if depth <= greatest))))

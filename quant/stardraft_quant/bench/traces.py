@@ -149,7 +149,7 @@ def check_trace(trace: Trace, place: str) -> None:
     if _sha256(text) != trace.sha256:
         raise TraceError(
             f"{place}: after its last event the text is not the recorded one (sha256 differs).",
-            "The trace was changed by hand or is damaged; make it again.",
+            "The trace was edited or is damaged; make it again.",
         )
 
 

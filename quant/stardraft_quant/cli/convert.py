@@ -25,7 +25,7 @@ def convert(
     file_type: Annotated[
         Literal["F16", "BF16", "F32"],
         typer.Option(
-            "--type", help="How weights are stored: F16 to quantise or to run, BF16 to keep every bit."
+            "--type", help="How weights are stored: F16 to quantize or to run, BF16 to keep every bit."
         ),
     ] = "F16",
     source: Annotated[
@@ -35,7 +35,10 @@ def convert(
         str, typer.Option("--revision", metavar="COMMIT", help="The 40 digits of its commit there.")
     ] = "",
     licence: Annotated[
-        str, typer.Option("--licence", metavar="ID", help="Its licence, where the model card does not say.")
+        str,
+        typer.Option(
+            "--license", "--licence", metavar="ID", help="Its license, where the model card does not say."
+        ),
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.gguf if it is there.")] = False,
     restart: Annotated[

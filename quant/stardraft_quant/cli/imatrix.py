@@ -51,7 +51,7 @@ def imatrix(
         bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")
     ] = False,
 ) -> None:
-    """Find out which of a model's inputs matter most on your own code, so that quantising keeps those.
+    """Find out which of a model's inputs matter most on your own code, so that quantizing keeps those.
 
     The code is read as the model meets it in use: with a gap to fill in. The result is a file for
     `stardraft quant quantize --imatrix`; llama.cpp's llama-quantize reads it too. It has sums in it and the

@@ -79,7 +79,7 @@ def quantize(
     ] = None,
     allow_requantize: Annotated[
         bool,
-        typer.Option("--allow-requantize", help="Take a source that is quantised already: it gets worse."),
+        typer.Option("--allow-requantize", help="Take a source that is quantized already: it gets worse."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.gguf if it is there.")] = False,
     as_json: Annotated[
@@ -100,13 +100,13 @@ def quantize(
         from stardraft_quant import quantize as quantizing
     except ImportError as error:
         raise ModelError(
-            f"Quantising needs more than the base installation: {error}.",
+            f"Quantizing needs more than the base installation: {error}.",
             how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("quantising"),
+        TextColumn("quantizing"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -154,5 +154,5 @@ def _show(report: "QuantizationReport") -> None:
     if report.imatrix_datasets:
         tell(f"Importance matrix: {report.imatrix_datasets[0]} ({counted(report.imatrix_chunks, 'chunk')}).")
     if report.n_unimportant > 1:
-        tell(f"It says nothing of {report.n_unimportant} of the tensors that were quantised.")
+        tell(f"It says nothing of {report.n_unimportant} of the tensors that were quantized.")
     tell(f"To use it: stardraft daemon restart --model {report.path}")

@@ -1,4 +1,4 @@
-"""`stardraft quant verify`: what quantisation lost."""
+"""`stardraft quant verify`: what quantization lost."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def verify(
         list[Path],
         typer.Argument(
             metavar="FILES",
-            help="The quantised files, which end in .gguf; and folders or files of source code.",
+            help="The quantized files, which end in .gguf; and folders or files of source code.",
             show_default=False,
         ),
     ],
@@ -89,7 +89,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Measure what quantised files lost, against the file that they were made from.
+    """Measure what quantized files lost, against the file that they were made from.
 
     Both predict the same tokens of your own code, in fill-in-the-middle form. Shown are the KL divergence
     between their predictions, how often their likeliest token is the same, and perplexity. One model is in

@@ -195,7 +195,7 @@ def _stored(path: Path, name: str, entry: Any, data_offset: int, file_bytes: int
         raise ModelUnsupportedError(
             f"{path}: the tensor '{name[:80]}' is stored as {str(dtype)[:20]}; "
             f"{', '.join(TYPES)} can be converted.",
-            "Use the checkpoint as its authors published it, not one that was quantised since.",
+            "Use the checkpoint as its authors published it, not one that was quantized since.",
         )
     if math.prod(shape) * TYPES[dtype] != end - begin or data_offset + end > file_bytes:
         raise ModelFormatError(

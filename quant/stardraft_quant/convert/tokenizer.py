@@ -111,7 +111,7 @@ def _from_tokenizer_json(folder: Path) -> _Files:
     ):
         raise _other_kind(path, "marks the parts of words or falls back to bytes")
     if content.get("normalizer") is not None:
-        raise _other_kind(path, "normalises texts first")
+        raise _other_kind(path, "normalizes texts first")
     if not _splits_as_starcoder(content.get("pre_tokenizer")):
         raise _other_kind(path, "splits texts in another way than StarCoder2's")
     return _Files(

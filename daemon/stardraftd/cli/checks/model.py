@@ -41,6 +41,6 @@ def memory(facts: Facts) -> Check:
             "memory",
             "warning",
             f"The model needs about {size(needed)}, but only {size(available)} of memory are available.",
-            "Close some programs, or use a smaller model or quantisation.",
+            "Close some programs, or use a smaller model or quantization.",
         )
     return Check("memory", "ok", f"{size(available)} available; the model needs about {size(needed)}")

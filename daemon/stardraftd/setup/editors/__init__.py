@@ -45,7 +45,7 @@ def editor(name: str) -> Editor:
     found = EDITORS.get(_ALSO.get(name.lower(), name.lower()))
     if found is None:
         raise RequestError(
-            f'"{name}" is no editor that stardraft can set up.',
+            f'"{name}" is not an editor that stardraft can set up.',
             f"There are: {', '.join(EDITORS)}, and service.\n"
             "For another editor with a client for language servers: the command is `stardraft lsp`.",
         )
