@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from stardraftd.backends.llama_process import EngineProcess
 from stardraftd.client import DaemonClient
-from stardraftd.engine_process import EngineProcess
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.completion import Completion, Done, Figures, Plan, Text
 from stardraftd.protocol.engine import EngineSettings
@@ -98,7 +98,9 @@ async def measure_keys(client: DaemonClient, home: dict[str, str], n_functions: 
         print(f"of it not the engine's        {spread(own_ms)} ms (language server, HTTP, daemon, pipes)")
         for process in processes_of(home):
             command = " ".join(process.cmdline())
-            name = next((n for n in ("stardraftd.engine", "stardraftd.main", "lsp") if n in command), "")
+            name = next(
+                (n for n in ("stardraftd.engine", "stardraftd.serving.process", "lsp") if n in command), ""
+            )
             if name:
                 print(f"resident, {name:<20}{process.memory_info().rss / 1e6:.0f} MB")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stardraft_quant.code_files import code_files
+from stardraft_quant.code.files import code_files
 from stardraft_quant.evaluate.holes import punch
 from stardraft_quant.evaluate.tasks import Task
 from tests.support.editor import Editor, editing

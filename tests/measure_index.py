@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from stardraft_lsp.context.report import sentence
 from stardraft_lsp.context.source import ContextSource
-from stardraft_lsp.context.telling import sentence
 
 PER_FOLDER = 100
 TICK_S = 0.005

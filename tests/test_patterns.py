@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_lsp.context.definitions import PlainOutliner, agreement
-from stardraft_lsp.context.kinds import has_generated_name, is_generated
+from stardraft_lsp.context.access.kinds import has_generated_name, is_generated
+from stardraft_lsp.context.index.definitions import PlainOutliner, agreement
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 from stardraft_lsp.filters.ends import half_word
@@ -32,7 +32,7 @@ USES = {"compile", "search", "match", "fullmatch", "findall", "finditer", "split
 MADE_AT_RUN_TIME = {
     "stardraftd.lexing.scanner": "a prefix of lexing/lexis.py's texts; tried below",
     "stardraftd.lexing.patterns": "of the tables of lexing/lexis.py; tried below",
-    "stardraft_lsp.declarations": "one escaped word",
+    "stardraft_lsp.ahead.declarations": "one escaped word",
     "stardraftd.builds.library": "of fixed words around a file's name",
     "stardraftd.models.catalogue": "two parts of a bounded class",
     "stardraftd.setup.uninstall": "patterns of this program's own file names",

@@ -26,6 +26,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.config",
     "stardraftd.config.watching",
     "stardraftd.errors",
+    "stardraftd.installed",
     "stardraftd.lexing",
     "stardraftd.logs",
     "stardraftd.paths",
@@ -37,7 +38,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.tables",
 }
 # Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.
-BESIDE_THE_ENGINE = {"stardraft_quant.imatrix_process", "stardraft_quant.quantize_process"}
+BESIDE_THE_ENGINE = {"stardraft_quant.imatrix.process", "stardraft_quant.quantize.process"}
 # Libraries of the extras: an installation without them is a sound one.
 OPTIONAL = {"gguf", "llama_cpp", "numpy", "safetensors", "tokenizers", "torch", "transformers"}
 

@@ -42,7 +42,8 @@ MAX_ID = 2**63 - 1
 # Each takes its turn at every decode, so more of them make every one slower.
 MAX_SIDE_BY_SIDE = 4
 # Requests whose pause is not over beside those: they wait for the next key and decode nothing. Each makes the
-# engine look away for 2 ms a turn (engine/decode/run.py), so they are few; others wait in the daemon, which is free.
+# engine look away for 2 ms a turn (engine/decode/run.py), so they are few; others wait in
+# the daemon, which is free.
 MAX_PAUSING = 4
 
 

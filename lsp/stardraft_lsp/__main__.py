@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from stardraft_lsp.program import LEVELS, run
+from stardraft_lsp.server.program import LEVELS, run
 
 
 def main() -> int:

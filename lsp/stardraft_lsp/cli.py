@@ -29,7 +29,7 @@ def lsp(
 
     Example, Neovim 0.12: vim.lsp.config("stardraft", {cmd = {"stardraft", "lsp"}})
     """
-    from stardraft_lsp.program import LEVELS, run
+    from stardraft_lsp.server.program import LEVELS, run
 
     if log_level not in LEVELS:
         raise typer.BadParameter(f"{log_level!r} is none of {', '.join(LEVELS)}", param_hint="--log-level")

@@ -19,7 +19,7 @@ from gguf import GGMLQuantizationType as Type
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from stardraft_quant.unfinished import check_room, finish, unfinished
+from stardraft_quant.shared.unfinished import check_room, finish, unfinished
 from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import Shape
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stardraftd.cli.wording import toy_sentence
+from stardraftd.cli.output.wording import toy_sentence
 from tests.cli.program import COMMAND, DEMO, TIMEOUT_S, running, stardraft
 from tests.support.processes import exit_status
 from tests.support.waiting import wait_until

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.cli.location import Location, parse_location, read_text, split, window
+from stardraftd.cli.complete.location import Location, parse_location, read_text, split, window
 from stardraftd.errors import RequestError
 
 

@@ -16,8 +16,8 @@ from tests.support.tiny_models import write_hybrid_model
 PROGRAM = """
 import sys
 import typer
-from stardraftd.cli.model_plan import EXAMPLES, plan
-from stardraftd.cli.telling import show
+from stardraftd.cli.model.plan import EXAMPLES, plan
+from stardraftd.cli.output.errors import show
 from stardraftd.errors import StardraftError
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 app.command("plan", epilog=EXAMPLES)(plan)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraftd.cli.origin import Origin, origin_of
+from stardraftd.cli.complete.origin import Origin, origin_of
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 
 from stardraftd.errors import PathError
 from stardraftd.setup.editors.editor import quoted
-from stardraftd.setup.launchd import Launchd, agent
 from stardraftd.setup.service import Settings
-from stardraftd.setup.systemd import Systemd, service_unit, socket_unit
+from stardraftd.setup.service.launchd import Launchd, agent
+from stardraftd.setup.service.systemd import Systemd, service_unit, socket_unit
 from tests.cli.program import stardraft
 from tests.support.processes import run_to_end
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from stardraftd.cli.status_table import rows
-from stardraftd.cli.wording import plan_line
+from stardraftd.cli.daemon.status_table import rows
+from stardraftd.cli.output.wording import plan_line
 from stardraftd.protocol.completion import Figures, PlanKind, Speeds
 from stardraftd.protocol.http import BackgroundState, Status
 

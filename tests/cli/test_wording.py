@@ -2,7 +2,7 @@
 
 import pytest
 
-from stardraftd.cli.wording import duration, figures_line, milliseconds, size
+from stardraftd.cli.output.wording import duration, figures_line, milliseconds, size
 from stardraftd.printable import visible
 from stardraftd.protocol.completion import Figures
 

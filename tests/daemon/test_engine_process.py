@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from stardraftd.engine_process import EngineProcess
+from stardraftd.backends.llama_process import EngineProcess
 from stardraftd.errors import EngineLoadError
 from stardraftd.protocol.engine import EngineSettings
 

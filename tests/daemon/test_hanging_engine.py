@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager, suppress
 import psutil
 import pytest
 
+from stardraftd.backends.llama_process import EngineProcess
+from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
 from stardraftd.config import Config
-from stardraftd.engine_process import EngineProcess
 from stardraftd.errors import (
     DaemonUnreachableError,
     EngineCrashedError,
@@ -28,14 +29,13 @@ from stardraftd.errors import (
 from stardraftd.limits import Patience
 from stardraftd.logs import LogHandler
 from stardraftd.paths import builtin_model_path
-from stardraftd.power import Power
-from stardraftd.prefetch import Prefetcher
 from stardraftd.protocol.completion import Completion, Done, Failed, Loading
 from stardraftd.protocol.engine import EngineSettings
 from stardraftd.protocol.http import StreamEvent
-from stardraftd.scheduler import Scheduler
-from stardraftd.service import Service
-from stardraftd.supervisor import Supervisor
+from stardraftd.serving.power import Power
+from stardraftd.serving.prefetch import Prefetcher
+from stardraftd.serving.scheduler import Scheduler
+from stardraftd.serving.service import Service
 from tests.support.streams import collect
 from tests.support.waiting import wait_until_async
 

@@ -21,7 +21,7 @@ from stardraftd.limits import (
 from stardraftd.protocol.completion import Completion
 from stardraftd.protocol.engine import Complete, command_decoder, frame
 from stardraftd.protocol.http import CompletionRequest, request_decoder
-from stardraftd.service import completion_of
+from stardraftd.serving.service import completion_of
 
 NUMBERS = ("max_tokens", "temperature", "top_k", "top_p", "seed", "n_candidates", "target_ms", "pause_ms")
 WRONG = (

@@ -401,7 +401,7 @@ def test_a_rendered_line_is_for_people() -> None:
         {
             "time": "2025-01-31T09:30:00.123Z",
             "level": "warning",
-            "logger": "stardraftd.server",
+            "logger": "stardraftd.api.app",
             "event": "slow",
             "ms": 12,
             "what": "a b",
@@ -409,7 +409,7 @@ def test_a_rendered_line_is_for_people() -> None:
         }
     )
     head, *trace = logs.render(line).splitlines()
-    assert head.endswith(":00.123 warning stardraftd.server: slow  ms=12  what=a b")
+    assert head.endswith(":00.123 warning stardraftd.api.app: slow  ms=12  what=a b")
     assert trace == ["    Traceback:", "      x", "    ValueError: y"]
 
 

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from stardraftd.power import ASK_AGAIN_AFTER_S, Power
+from stardraftd.serving.power import ASK_AGAIN_AFTER_S, Power
 
 
 class Battery:

@@ -7,10 +7,10 @@ import pytest
 
 from stardraftd.broadcast import Broadcast
 from stardraftd.errors import EngineCrashedError, EngineError
-from stardraftd.power import Power
-from stardraftd.prefetch import MAX_DOCUMENTS, Policy, Prefetcher
 from stardraftd.protocol.completion import Completion
 from stardraftd.protocol.engine import Warmed
+from stardraftd.serving.power import Power
+from stardraftd.serving.prefetch import MAX_DOCUMENTS, Policy, Prefetcher
 
 
 class Worker:

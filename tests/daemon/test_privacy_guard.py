@@ -7,6 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from stardraftd.api.app import build_app
 from stardraftd.config import Config
 from stardraftd.errors import SecretError, error_from_code
 from stardraftd.logs import handler as logs
@@ -14,8 +15,7 @@ from stardraftd.privacy.guard import refuse_chunks, refuse_document
 from stardraftd.privacy.uris import path_in, paths_in
 from stardraftd.protocol.completion import ContextChunk
 from stardraftd.protocol.http import CompletionRequest
-from stardraftd.server import build_app
-from stardraftd.service import Service
+from stardraftd.serving.service import Service
 from stardraftd.transport.endpoint import Endpoint
 
 KEY = "-----BEGIN " + "RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0123456789abcdefghijklmnopqrstuvwxyz\n"

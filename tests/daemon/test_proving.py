@@ -12,10 +12,10 @@ import msgspec
 import psutil
 import pytest
 
+from stardraftd.backends.proving import EngineProof
 from stardraftd.errors import EngineBrokenError
 from stardraftd.proof.identity import build_id, processor_id
 from stardraftd.proof.verdict import Verdict
-from stardraftd.proving import EngineProof
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")

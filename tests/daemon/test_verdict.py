@@ -294,5 +294,8 @@ def test_one_line_tells_what_was_found(proved: Verdict) -> None:
 
 
 def test_the_verdict_needs_no_llama_cpp_in_its_own_process() -> None:
-    code = "import sys, stardraftd.proving; sys.exit(not {'llama_cpp', 'numpy'}.isdisjoint(sys.modules))"
+    code = (
+        "import sys, stardraftd.backends.proving\n"
+        "sys.exit(not {'llama_cpp', 'numpy'}.isdisjoint(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

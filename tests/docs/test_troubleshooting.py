@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from stardraft_lsp.status import SILENCE_TEXTS, Silence, State
-from stardraftd.cli.telling import FAILED, INTERRUPTED, NOT_RUNNING, WRONG_INPUT
+from stardraftd.cli.output.errors import FAILED, INTERRUPTED, NOT_RUNNING, WRONG_INPUT
 from stardraftd.errors import StardraftError
 from tests.docs.documents import ROOT
 

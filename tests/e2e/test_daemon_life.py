@@ -37,9 +37,9 @@ asyncio.run(main())
 """
 
 OLD_DAEMON = """
-import stardraftd, stardraftd.service as service
+import stardraftd, stardraftd.serving.service as service
 stardraftd.__version__ = service.__version__ = "0.0.1"
-from stardraftd.main import run
+from stardraftd.serving.process import run
 raise SystemExit(run([], foreground=False))
 """
 
@@ -58,7 +58,7 @@ def test_fifty_front_ends_at_once_share_one_daemon(home: dict[str, str]) -> None
 
 async def test_losing_the_race_for_the_socket_is_success(client: DaemonClient, home: dict[str, str]) -> None:
     winner = await client.hello()
-    loser = run_to_end([sys.executable, "-m", "stardraftd.main"], env=home, idle_s=60)
+    loser = run_to_end([sys.executable, "-m", "stardraftd.serving.process"], env=home, idle_s=60)
     assert loser.returncode == 0
     assert msgspec.json.decode(loser.stdout, type=StartReport).outcome == "already_running"
     assert (await client.hello()).pid == winner.pid

@@ -108,7 +108,7 @@ async def test_a_daemon_that_lost_a_file_is_found_and_makes_it_again(
     await wait_until_async(lambda: all(file.exists() for file in files) and recorded() is not None)
     assert f"pid {pid}" in stardraft(in_home, "status").stdout
     loser = subprocess.run(
-        [sys.executable, "-m", "stardraftd.main"],
+        [sys.executable, "-m", "stardraftd.serving.process"],
         env=in_home,
         capture_output=True,
         timeout=seconds(60),
@@ -142,7 +142,7 @@ def test_a_daemon_a_part_of_which_ended_ends_too_and_says_so(home: dict[str, str
     program = (
         f"import stardraftd.{module} as module\n"
         "from stardraftd.errors import StardraftError\n"
-        "from stardraftd.main import run\n"
+        "from stardraftd.serving.process import run\n"
         f"module.{kind}.{method} = lambda self: 1 / 0\n"
         "try:\n"
         "    run([])\n"
@@ -165,10 +165,10 @@ def test_a_daemon_a_part_of_which_ended_ends_too_and_says_so(home: dict[str, str
 
 BROKEN_ELSEWHERE = """
 import sys
-import stardraftd.service as service
+import stardraftd.serving.service as service
 sys.prefix = "/another/installation"
 service.Service.can_load = property(lambda self: %s)
-from stardraftd.main import run
+from stardraftd.serving.process import run
 raise SystemExit(run([], foreground=False))
 """
 

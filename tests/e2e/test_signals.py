@@ -35,11 +35,11 @@ def test_a_daemon_and_an_engine_begin_with_plain_signals_whoever_started_them(ho
     command = [*COMMAND, "complete", f"{DEMO}:54:15"]
     run_to_end(command, env=home, preexec_fn=_as_a_strange_parent_starts_its_children, check=True, idle_s=90)
     running = {process.cmdline()[3]: process.pid for process in processes_of(home)}
-    assert set(running) == {"stardraftd.main", "stardraftd.engine"}
+    assert set(running) == {"stardraftd.serving.process", "stardraftd.engine"}
     for module, pid in running.items():
         assert not signals_of(pid, "SigIgn"), module
         assert not signals_of(pid, "SigBlk"), module
-    os.kill(running["stardraftd.main"], signal.SIGTERM)
+    os.kill(running["stardraftd.serving.process"], signal.SIGTERM)
     for pid in running.values():
         wait_until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
 

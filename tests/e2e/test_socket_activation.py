@@ -32,9 +32,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets
 SYSTEMDS_OWN = shutil.which("systemd-socket-activate")
 DAEMON = [sys.executable, "-P", "-m", "stardraftd", "daemon", "run"]
 OLD_DAEMON = """
-import stardraftd, stardraftd.service as service
+import stardraftd, stardraftd.serving.service as service
 stardraftd.__version__ = service.__version__ = "0.0.1"
-from stardraftd.main import run
+from stardraftd.serving.process import run
 raise SystemExit(run())
 """
 
@@ -163,7 +163,7 @@ async def test_nothing_takes_the_managers_place_while_it_listens(
     by_hand = await asyncio.to_thread(stardraft, in_home, "daemon", "run")
     assert by_hand.returncode == 1
     assert "A service listens" in by_hand.stderr
-    command = [sys.executable, "-P", "-m", "stardraftd.main"]
+    command = [sys.executable, "-P", "-m", "stardraftd.serving.process"]
     by_a_front_end = await asyncio.to_thread(run_to_end, command, env=in_home, idle_s=60)
     assert by_a_front_end.returncode == 0
     assert b"already_running" in by_a_front_end.stdout

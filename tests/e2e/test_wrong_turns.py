@@ -236,9 +236,9 @@ def test_a_port_that_another_program_has_taken_since_is_left_to_it(home: dict[st
 
 
 DAEMON_OF_VERSION = """
-import sys, stardraftd, stardraftd.service as service
+import sys, stardraftd, stardraftd.serving.service as service
 stardraftd.__version__ = service.__version__ = sys.argv.pop()
-from stardraftd.main import run
+from stardraftd.serving.process import run
 raise SystemExit(run([], foreground=False))
 """
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from stardraft_lsp.context.git_index import read_tracked
-from stardraft_lsp.context.ignore import IgnoreRules
-from stardraft_lsp.context.ignore_lines import read_lines
+from stardraft_lsp.context.access.git_index import read_tracked
+from stardraft_lsp.context.access.ignore import IgnoreRules
+from stardraft_lsp.context.access.ignore_lines import read_lines
 from tests.fuzz import Deadline, Report
 
 _NAMES = ["a", "b", "ab", "a.py", "b.py", "a.log", "build", "src", "x.y", "[a]", "a-b", "A", "ééé"]

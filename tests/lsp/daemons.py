@@ -14,7 +14,7 @@ def daemons(home: dict[str, str]) -> list[int]:
     found = []
     for process in processes_of(home):
         with suppress(psutil.Error):  # it ended while it was looked at
-            if "stardraftd.main" in process.cmdline():
+            if "stardraftd.serving.process" in process.cmdline():
                 found.append(process.pid)
     return found
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.question import SUPERSEDED, Answer
 from stardraft_lsp.server import Ask
+from stardraft_lsp.session.question import SUPERSEDED, Answer
 from tests.support.in_process import InProcess, serving
 
 URI = "file:///shop/shelf.py"

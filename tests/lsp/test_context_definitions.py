@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.context.definitions import Imported, PlainOutliner, agreement, names_near
-from stardraft_lsp.context.kinds import family_of
-from stardraft_lsp.context.outlining import SyntaxOutliner
+from stardraft_lsp.context.access.kinds import family_of
+from stardraft_lsp.context.index.definitions import Imported, PlainOutliner, agreement, names_near
+from stardraft_lsp.context.index.outlining import SyntaxOutliner
 
 CASES = tomllib.loads(
     (Path(__file__).parent.parent / "data" / "lsp" / "context" / "definitions.toml").read_text(

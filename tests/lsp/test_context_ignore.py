@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_lsp.context.ignore import IgnoreRules
+from stardraft_lsp.context.access.ignore import IgnoreRules
 
 NAMES = """
     a.py a.log keep.log build/x.py build/keep.py src/a.py src/build/x.py src/gen/out.py src/gen/keep.py

@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stardraft_lsp.context.chunking import LineChunker
 from stardraft_lsp.context.index import Index, Piece
-from stardraft_lsp.context.scan import finish
-from stardraft_lsp.context.syntax_chunking import SyntaxChunker
+from stardraft_lsp.context.index.chunking import LineChunker
+from stardraft_lsp.context.index.scan import finish
+from stardraft_lsp.context.index.syntax_chunking import SyntaxChunker
 
 ROOM = 1 << 30
 Files = dict[str, list[set[int]]]

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stardraft_lsp.context.placing import MAX_SHARED, Candidate, Kind, Placement
-from stardraft_lsp.context.ranking import shared_lines, telling_lines
+from stardraft_lsp.context.choice.placing import MAX_SHARED, Candidate, Kind, Placement
+from stardraft_lsp.context.choice.ranking import shared_lines, telling_lines
 
 CALM_S, UNWANTED_S = 20.0, 300.0
 

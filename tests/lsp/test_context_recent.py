@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraft_lsp.context.recent import MOST_LINES, REACH_LINES, Recent, region_text
+from stardraft_lsp.context.choice.recent import MOST_LINES, REACH_LINES, Recent, region_text
 
 A, B = "file:///a.py", "file:///b.py"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.client_info import read_initialize
-from stardraft_lsp.context.finding import Declared
-from stardraft_lsp.declarations import METHOD, names_around, read_declarations
+from stardraft_lsp.ahead.declarations import METHOD, names_around, read_declarations
+from stardraft_lsp.context.choice.candidates import Declared
+from stardraft_lsp.protocol.client_info import read_initialize
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, NEVER, Editor, editing
 from tests.support.home import write_config

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraft_lsp import dialects
-from stardraft_lsp.documents import Position
-from stardraft_lsp.requests import BadParams
+from stardraft_lsp.protocol import dialects
+from stardraft_lsp.protocol.requests import BadParams
 from stardraft_lsp.status import StatusReport
+from stardraft_lsp.text.documents import Position
 
 MESSAGES = json.loads(Path("tests/data/lsp/dialects/messages.json").read_text(encoding="utf-8"))
 READERS: dict[str, Callable[[Any], Any]] = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraft_lsp.documents import Change, Document, Position
-from stardraft_lsp.positions import Encoding, index_of_unit, units
+from stardraft_lsp.text.documents import Change, Document, Position
+from stardraft_lsp.text.positions import Encoding, index_of_unit, units
 
 ENCODINGS: list[Encoding] = ["utf-8", "utf-16", "utf-32"]
 # Form feed, vertical tab and U+2028 end lines for Python, but neither in LSP nor in editors.

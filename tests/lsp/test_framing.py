@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.framing import MAX_BODY_BYTES, Framing, Lost, Value
+from stardraft_lsp.protocol.framing import MAX_BODY_BYTES, Framing, Lost, Value
 
 ONE, OTHER = {"id": 1, "text": 'é😀 "\\r\\n"'}, {"id": 2}
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from stardraft_lsp import results
-from stardraft_lsp.cache import MAX_DOCUMENTS, Made, SuggestionCache
 from stardraft_lsp.context.window import window
-from stardraft_lsp.documents import Document, Position
-from stardraft_lsp.folders import Folders, Place
-from stardraft_lsp.options import checked, overrides
-from stardraft_lsp.requests import BadParams, read_inline_params
+from stardraft_lsp.protocol import results
+from stardraft_lsp.protocol.requests import BadParams, read_inline_params
+from stardraft_lsp.session.cache import MAX_DOCUMENTS, Made, SuggestionCache
+from stardraft_lsp.settings.options import checked, overrides
+from stardraft_lsp.text.documents import Document, Position
+from stardraft_lsp.text.folders import Folders, Place
 from stardraftd.config import load_config
 from stardraftd.errors import ConfigError
 

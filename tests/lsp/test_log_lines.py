@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stardraft_lsp.log_lines import ALIKE_S, MAX_ALIKE, FewAlike, OneLine, log_uncaught
+from stardraft_lsp.server.log_lines import ALIKE_S, MAX_ALIKE, FewAlike, OneLine, log_uncaught
 
 SECRET = "password = 'hunter2'\nmore = 1"
 

@@ -201,7 +201,7 @@ def test_the_server_imports_nothing_of_a_command_line() -> None:
     code = (
         "import sys; from stardraft_lsp import program; import stardraft_lsp.__main__\n"
         "sys.modules.setdefault('httpx._main', None)\n"
-        "from stardraft_lsp.handlers import build_server; build_server()\n"
+        "from stardraft_lsp.server.handlers import build_server; build_server()\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
-from stardraft_lsp.client_info import read_initialize
+from stardraft_lsp.protocol.client_info import read_initialize
 from tests.support.in_process import QUIET, InProcess, serving
 from tests.support.specification import MISSING, WRONG, changed, example, paths
 from tests.support.waiting import wait_until_async
@@ -285,7 +285,7 @@ async def test_an_address_that_is_none_is_served_without_a_trace(
 
 def test_quiet_options_are_options() -> None:
     """What the in-process server is started with has to be understood, or a daemon would be started."""
-    from stardraft_lsp.options import overrides
+    from stardraft_lsp.settings.options import overrides
 
     assert len(overrides(QUIET)) == len(QUIET)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraft_lsp import pieces
-from stardraft_lsp.documents import Change, Document, Position
-from stardraft_lsp.pieces import Pieces
-from stardraft_lsp.positions import Encoding, index_of_unit, units
+from stardraft_lsp.text import pieces
+from stardraft_lsp.text.documents import Change, Document, Position
+from stardraft_lsp.text.pieces import Pieces
+from stardraft_lsp.text.positions import Encoding, index_of_unit, units
 
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 TEXT = st.text("ab\n\r\x0cé\u2028😀", max_size=60)

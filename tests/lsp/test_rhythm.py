@@ -2,7 +2,7 @@
 
 import pytest
 
-from stardraft_lsp.rhythm import MAX_PAUSE_MS, STEP_MS, Rhythm
+from stardraft_lsp.session.rhythm import MAX_PAUSE_MS, STEP_MS, Rhythm
 
 
 def typed(intervals_ms: list[float], appears_ms: float | None) -> Rhythm:

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraft_lsp.folders import Folders
 from stardraft_lsp.settings import PROJECT_FILE, PROJECT_RULES, Layer, Settings, read_editor_settings
 from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.settings.globs import glob
 from stardraft_lsp.settings.layer import as_toml
 from stardraft_lsp.settings.policy import narrowed
 from stardraft_lsp.settings.project_file import MAX_FILE_BYTES
+from stardraft_lsp.text.folders import Folders
 from stardraftd.config import EditorConfig
 from stardraftd.errors import ConfigError
 

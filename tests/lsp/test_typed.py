@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from stardraft_lsp.cache import Made, SuggestionCache
-from stardraft_lsp.typed import Typed, possibly_typed, typed_between
+from stardraft_lsp.session.cache import Made, SuggestionCache
+from stardraft_lsp.session.typed import Typed, possibly_typed, typed_between
 
 TEXTS = st.text("ab(){}'\n", max_size=12)
 

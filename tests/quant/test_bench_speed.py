@@ -31,8 +31,8 @@ from stardraft_quant.bench.speed import (
 )
 from stardraft_quant.bench.speed_process import Measurer
 from stardraft_quant.bench.speed_table import printable, render
-from stardraft_quant.chart_file import check_chart
-from stardraft_quant.tokenizer_source import built_in_model
+from stardraft_quant.shared.chart_file import check_chart
+from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraftd.errors import (
     EngineCrashedError,
     EngineError,

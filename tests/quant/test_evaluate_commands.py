@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from stardraft_quant.chart_file import check_chart
 from stardraft_quant.evaluate import evaluate
 from stardraft_quant.evaluate.chart import draw
 from stardraft_quant.evaluate.cli import INTERRUPTED, _show
@@ -22,7 +21,8 @@ from stardraft_quant.evaluate.generate import Answerer, opened
 from stardraft_quant.evaluate.report import Report, render, report_of, to_json
 from stardraft_quant.evaluate.running import arms, measure
 from stardraft_quant.evaluate.tasks import Arm, Item, Run, Task
-from stardraft_quant.unfinished import write_whole
+from stardraft_quant.shared.chart_file import check_chart
+from stardraft_quant.shared.unfinished import write_whole
 from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.completion import ContextChunk

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_quant.code_files import code_files
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.files import code_files
 from stardraft_quant.evaluate.holes import MAX_HOLE_CHARS, MIN_PER_LANGUAGE, punch, shares
 from stardraft_quant.evaluate.tasks import Task
-from stardraft_quant.train.corpus import Document
 from stardraftd.errors import RequestError
 
 DAEMON = Path(__file__).parents[2] / "daemon/stardraftd/engine"

@@ -20,10 +20,10 @@ import gguf
 import msgspec
 import numpy as np
 
-from stardraft_quant.code_files import code_files
+from stardraft_quant.code.files import code_files
 from stardraft_quant.imatrix import Settings, imatrix_of_code, imatrix_of_text
-from stardraft_quant.imatrix_file import Entry, ImportanceMatrix, read_imatrix, write_imatrix
-from stardraft_quant.imatrix_rows import code_rows
+from stardraft_quant.imatrix.file import Entry, ImportanceMatrix, read_imatrix, write_imatrix
+from stardraft_quant.imatrix.rows import code_rows
 from stardraft_quant.quantize import quantize
 from stardraftd.errors import EngineCrashedError, ModelError, ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("gguf", reason='install it with pip install "stardraft[quant]"')
 
+from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraft_quant.synthesize import FILE_TYPES, FileType, synthesize, tensors
-from stardraft_quant.tokenizer_source import built_in_model
 from stardraftd.errors import ModelError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header

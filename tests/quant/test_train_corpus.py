@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_quant.train.corpus import folder, installed_packages, is_held_out, read_corpus, write_corpus
+from stardraft_quant.code.document import is_held_out
+from stardraft_quant.train.corpus import folder, installed_packages, read_corpus, write_corpus
 from stardraft_quant.train.licences import judge
 from stardraftd.errors import RequestError
 

@@ -10,10 +10,11 @@ pytest.importorskip("tokenizers", reason='install it with pip install "stardraft
 
 from tokenizers import Tokenizer
 
-from stardraft_quant.tokenizer_source import built_in_model
-from stardraft_quant.train.corpus import Document, standard_library
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.fim_examples import Examples, cut_at_cursor, rest_of_line_tasks
+from stardraft_quant.shared.tokenizer_source import built_in_model
+from stardraft_quant.train.corpus import standard_library
 from stardraft_quant.train.evaluate import encoder
-from stardraft_quant.train.examples import Examples, cut_at_cursor, rest_of_line_tasks
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens

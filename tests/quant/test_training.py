@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from msgspec.structs import replace
 
-from stardraft_quant.train.corpus import Document, standard_library
-from stardraft_quant.train.evaluate import EngineRunner, Stop, TorchRunner, encoder, line_stop
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.lines import Stop
+from stardraft_quant.train.corpus import standard_library
+from stardraft_quant.train.evaluate import EngineRunner, TorchRunner, encoder, line_stop
 from stardraft_quant.train.export import ExportType, export_checkpoint
 from stardraft_quant.train.model import TINY, Starcoder2
 from stardraft_quant.train.tokenizer import load_tokenizer, special_tokens
@@ -139,7 +141,7 @@ def test_the_learning_rate_warms_up_stays_and_falls_to_a_fiftieth() -> None:
 
 
 def test_the_default_shape_is_the_shipped_models() -> None:
-    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraft_quant.shared.tokenizer_source import built_in_model
 
     shipped = {tensor.name: tuple(tensor.shape) for tensor in read_header(built_in_model()).tensors}
     with torch.device("meta"):
@@ -191,7 +193,7 @@ def test_the_shipped_weights_write_the_same_text_in_torch_as_in_the_engine() -> 
     pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[engine]"')
     import gguf
 
-    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraft_quant.shared.tokenizer_source import built_in_model
 
     model = Starcoder2(TINY, 49_152)
     model.load_state_dict(

@@ -25,7 +25,7 @@ from hypothesis.extra.numpy import arrays
 from msgspec.structs import replace
 from rich.console import Console
 
-from stardraft_quant.code_files import code_files
+from stardraft_quant.code.files import code_files
 from stardraft_quant.verify.measure import Estimate, compare, estimate, join, summarise
 from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.report import VERDICTS, WORST, render, verdict, with_error

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.handlers import build_server
-from stardraft_lsp.stdio import take_messages
+from stardraft_lsp.server.handlers import build_server
+from stardraft_lsp.server.stdio import take_messages
 from tests.support.waiting import wait_until_async
 
 QUIET = {"enabled": False, "crossFile": False, "stats": False}

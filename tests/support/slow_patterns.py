@@ -22,7 +22,7 @@ N_CHARACTERS = 30_000
 LIMIT_S = 0.2  # of processor time for one text; a pass over it takes a fiftieth
 # What a pattern is never given more of, by the module that holds it; with this much one match must be
 # instant.
-AT_MOST = {"stardraft_lsp.context.definitions": 240, "stardraftd.models.store": 4096}
+AT_MOST = {"stardraft_lsp.context.index.definitions": 240, "stardraftd.models.store": 4096}
 SHORT_LIMIT_S = 0.02
 
 

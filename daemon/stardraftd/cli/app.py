@@ -13,9 +13,15 @@ import typer
 from typer.main import get_command
 
 from stardraftd import __version__
-from stardraftd.cli import complete, daemon, doctor, model, setup, status, uninstall
+from stardraftd.cli.checks import doctor
+from stardraftd.cli.complete import command as complete
+from stardraftd.cli.daemon import commands as daemon
+from stardraftd.cli.daemon import status
 from stardraftd.cli.help_page import Command, Group, with_pages
+from stardraftd.cli.model import commands as model
 from stardraftd.cli.options import examples
+from stardraftd.cli.setup import commands as setup
+from stardraftd.cli.setup import uninstall
 from stardraftd.errors import RequestError, StardraftError
 from stardraftd.printable import tell
 

@@ -12,8 +12,8 @@ from typing import cast
 
 import typer
 
-from stardraftd.cli.telling import FAILED, INTERRUPTED, WRONG_INPUT, say, show
-from stardraftd.cli.terminal import prepare_streams, silence_stdout
+from stardraftd.cli.output.errors import FAILED, INTERRUPTED, WRONG_INPUT, say, show
+from stardraftd.cli.output.terminal import prepare_streams, silence_stdout
 from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
 from stardraftd.printable import visible_line
 

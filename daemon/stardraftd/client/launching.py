@@ -71,7 +71,7 @@ def start_daemon(overrides: Sequence[str] = ()) -> StartReport:
     """
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "stardraftd.main", *overrides],
+            [sys.executable, "-P", "-m", "stardraftd.serving.process", *overrides],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -302,7 +302,8 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             ge=1,
             le=8,
-            description="How many different suggestions an explicit request makes; while typing it is always one.",
+            description="How many different suggestions an explicit request makes; "
+            "while typing it is always one.",
         ),
     ] = 1
     streaming: Annotated[

@@ -1,10 +1,10 @@
 """`python -m stardraftd.engine.selftest [--json]`: whether llama.cpp computes what it should here.
 
-It runs in the process with llama.cpp, so it may die of what it looks for: `stardraftd.proof.verdict` starts it, and
-says what its death means. The built-in model is evaluated in batches of several sizes, by one thread and by
-as many as the engine would use, on the CPU and on the GPU if there is one; it decodes, aborts, saves and
-restores. After that one tiny model for each type of weights (selftest_kernels.py). Logits are compared with
-those of the reference implementation, transformers' Starcoder2, in selftest_reference.npz, which
+It runs in the process with llama.cpp, so it may die of what it looks for: `stardraftd.proof.verdict` starts
+it, and says what its death means. The built-in model is evaluated in batches of several sizes, by one thread
+and by as many as the engine would use, on the CPU and on the GPU if there is one; it decodes, aborts, saves
+and restores. After that one tiny model for each type of weights (selftest_kernels.py). Logits are compared
+with those of the reference implementation, transformers' Starcoder2, in selftest_reference.npz, which
 `python -m tests.make_selftest_reference` makes.
 """
 

@@ -1,6 +1,6 @@
 """The daemon's log: one JSON object a line, in a file of limited size that is put aside when it is full.
 
-    {"time": "2025-01-31T09:30:00.123Z", "level": "info", "logger": "stardraftd.server",
+    {"time": "2025-01-31T09:30:00.123Z", "level": "info", "logger": "stardraftd.api.app",
      "event": "model loaded", "load_ms": 812, "exception": "Traceback ..."}
 
 Modules log through `logging.getLogger(__name__)`: the message is the event, `extra={...}` its fields. The

@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from stardraft_lsp.context.chunking import Chunker
-from stardraft_lsp.context.definitions import Outliner
-from stardraft_lsp.context.finding import Declared, QuestionPlace
-from stardraft_lsp.context.gathering import Gatherer
-from stardraft_lsp.context.known import ContextStatus, Edit, Known, WhyNot
-from stardraft_lsp.context.reading import Disk, Filesystem, PatientDisk, local_path
+from stardraft_lsp.context.access.disk import Disk, Filesystem, PatientDisk, local_path
+from stardraft_lsp.context.choice.candidates import Declared, QuestionPlace
+from stardraft_lsp.context.index.chunking import Chunker
+from stardraft_lsp.context.index.definitions import Outliner
+from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.watching import Watching
+from stardraft_lsp.context.shared import ContextStatus, Edit, Known, WhyNot
+from stardraft_lsp.context.worker import Gatherer
 from stardraftd.protocol.completion import ContextChunk
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from stardraft_lsp.folders import Folders
 from stardraft_lsp.settings import project_file
 from stardraft_lsp.settings.editor_settings import read_editor_settings
 from stardraft_lsp.settings.layer import EMPTY, Layer
 from stardraft_lsp.settings.policy import PROJECT_RULES, narrowed
-from stardraft_lsp.uris import split_uri
+from stardraft_lsp.text.folders import Folders
+from stardraft_lsp.text.uris import split_uri
 from stardraftd.config import EditorConfig
 from stardraftd.errors import ConfigError
 

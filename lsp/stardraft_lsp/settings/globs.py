@@ -8,7 +8,7 @@ Two dialects share the matcher, which takes steps in proportion to the path time
 - `glob`, for this program's own settings. A pattern without a slash fits a name at any depth; any other
   begins at the folder where it is written. One that fits a folder fits all that is in it. Upper and lower
   case differ.
-- the lines of ignore files (context/ignore_lines.py), with escapes and classes such as `[[:alpha:]]`.
+- the lines of ignore files (context/access/ignore_lines.py), with escapes and classes such as `[[:alpha:]]`.
 """
 
 import re

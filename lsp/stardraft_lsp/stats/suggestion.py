@@ -6,9 +6,9 @@ editor does say so, its word counts.
 
 from typing import Literal
 
-from stardraft_lsp.positions import index_of_unit
 from stardraft_lsp.stats.edits import Edit
 from stardraft_lsp.stats.facts import Cost, Outcome, PartKind
+from stardraft_lsp.text.positions import index_of_unit
 
 # What editors insert for one key.
 _PAIRS = frozenset({"()", "[]", "{}", "<>", '""', "''", "``"})

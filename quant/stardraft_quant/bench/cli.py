@@ -124,7 +124,7 @@ def speed(
     from stardraft_quant.bench.chart import draw
     from stardraft_quant.bench.speed import SpeedOptions, run_speed
     from stardraft_quant.bench.speed_table import render
-    from stardraft_quant.chart_file import check_chart
+    from stardraft_quant.shared.chart_file import check_chart
     from stardraftd.paths import engine_cache_dir
 
     if chart is not None:
@@ -243,7 +243,7 @@ def _measured_model(
             f"Making a synthetic model needs more than the base installation: {error}.",
             how_to_add("quant"),
         ) from error
-    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraft_quant.shared.tokenizer_source import built_in_model
     from stardraftd.models.shapes import SHAPES
     from stardraftd.models.store import Store
 
@@ -263,7 +263,7 @@ def _measured_model(
 
 def _model_path(model: str | None) -> Path:
     """Absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
-    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraft_quant.shared.tokenizer_source import built_in_model
     from stardraftd.errors import ModelNotFoundError
 
     path = built_in_model() if model in (None, BUILT_IN) else Path(str(model)).expanduser().absolute()

@@ -67,7 +67,7 @@ def imatrix(
     if out.exists() and not force:
         raise RequestError(f"{out} is there already.", "Name another file, or give --force to overwrite it.")
     try:
-        from stardraft_quant import imatrix as computing
+        from stardraft_quant.imatrix import compute as computing
     except ImportError as error:
         raise ModelError(
             f"Computing an importance matrix needs more than the base installation: {error}.",
@@ -75,7 +75,7 @@ def imatrix(
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from stardraft_quant.code_files import code_files
+    from stardraft_quant.code.files import code_files
 
     documents = code_files(code) if code else []
     settings = computing.Settings(

@@ -97,7 +97,7 @@ def quantize(
     if out.exists() and not force and not (source.exists() and out.samefile(source)):
         raise RequestError(f"{out} is there already.", "Name another file, or give --force to overwrite it.")
     try:
-        from stardraft_quant import quantize as quantizing
+        from stardraft_quant.quantize import quantizing
     except ImportError as error:
         raise ModelError(
             f"Quantizing needs more than the base installation: {error}.",

@@ -42,7 +42,7 @@ def synthesize(
         ) from error
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    from stardraft_quant.tokenizer_source import built_in_model
+    from stardraft_quant.shared.tokenizer_source import built_in_model
     from stardraftd.models.shapes import SHAPES
 
     with Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:

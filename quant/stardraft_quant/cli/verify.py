@@ -155,7 +155,7 @@ def _check_outputs(json: str | None, chart: Path | None) -> None:
     from stardraftd.errors import RequestError
 
     if chart is not None:
-        from stardraft_quant.chart_file import check_chart
+        from stardraft_quant.shared.chart_file import check_chart
 
         check_chart(chart)
     if json not in (None, "-") and not (folder := Path(str(json)).absolute().parent).is_dir():

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.chart_file import check_chart, save
 from stardraft_quant.evaluate.report import ENDED, Report, printable
+from stardraft_quant.shared.chart_file import check_chart, save
 from stardraftd.prose import counted
 
 if TYPE_CHECKING:

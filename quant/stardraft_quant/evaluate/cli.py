@@ -137,7 +137,7 @@ def holes(
     Half of the holes are the rest of a line behind a random place in it, half a whole line behind its
     indentation. What Git ignores is left out. The files are only read.
     """
-    from stardraft_quant.code_files import code_files
+    from stardraft_quant.code.files import code_files
     from stardraft_quant.evaluate.holes import punch
     from stardraft_quant.evaluate.running import arms
 
@@ -370,7 +370,7 @@ def _check_outputs(json: Path | None, chart: Path | None) -> None:
     from stardraftd.errors import RequestError
 
     if chart is not None:
-        from stardraft_quant.chart_file import check_chart
+        from stardraft_quant.shared.chart_file import check_chart
 
         check_chart(chart)
     for file in (json, chart):
@@ -396,7 +396,7 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
     """Table, JSON and chart. An interrupted run is shown, and leaves with 130."""
 
     from stardraft_quant.evaluate.report import render, report_of, to_json
-    from stardraft_quant.unfinished import write_whole
+    from stardraft_quant.shared.unfinished import write_whole
 
     report = report_of(run)
     if json is not None and str(json) == "-":

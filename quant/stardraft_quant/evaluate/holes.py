@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from stardraft_quant.code_files import language_of
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.files import language_of
 from stardraft_quant.evaluate.repository import Pieces
 from stardraft_quant.evaluate.tasks import Task, TaskKind
-from stardraft_quant.train.corpus import Document
 from stardraftd.errors import RequestError
 
 MIN_VISIBLE = 3  # of what is to be filled in

@@ -8,7 +8,7 @@ would be the answer. This is the measurement's own choice, so "repository contex
 import re
 from collections.abc import Sequence
 
-from stardraft_quant.train.corpus import Document
+from stardraft_quant.code.document import Document
 from stardraftd.protocol.completion import ContextChunk
 
 WINDOW_LINES = 40

@@ -17,10 +17,10 @@ from pathlib import Path, PurePath
 import msgspec
 from msgspec import Struct
 
+from stardraft_quant.code.document import HELD_OUT_ONE_IN, Document, is_held_out
 from stardraft_quant.train.licences import PERMISSIVE, judge
 from stardraftd.errors import RequestError
 
-HELD_OUT_ONE_IN = 50
 MIN_CHARS, MAX_CHARS, MAX_LINE_CHARS = 200, 200_000, 400
 # Tests, copies of other packages, and programs that are mostly data.
 _LEFT_OUT = frozenset(
@@ -44,22 +44,6 @@ class Refused(Struct, frozen=True):
     package: str
     version: str
     reason: str
-
-
-class Document(Struct, frozen=True):
-    """One file. `path` is the path to import it by, `text` is UTF-8 with "\\n" line ends."""
-
-    path: str
-    package: str
-    licence: str
-    sha256: str
-    held_out: bool
-    text: str
-
-
-def is_held_out(path: str) -> bool:
-    """Whether a file is kept for evaluation: one in fifty, decided by its path alone, so for ever."""
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") % HELD_OUT_ONE_IN == 0
 
 
 def standard_library() -> Source:

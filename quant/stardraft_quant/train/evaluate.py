@@ -14,15 +14,15 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.train.examples import Encode, Examples, Layout, Task, rest_of_line_tasks
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.fim_examples import Encode, Examples, Layout, Task, rest_of_line_tasks
+from stardraft_quant.code.lines import Stop
 from stardraftd.errors import EngineMissingError
 from stardraftd.gguf.fim_tokens import FimTokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MAX_LINE_TOKENS = 48
 LOSS_COLUMNS = 512
 
 
@@ -34,17 +34,6 @@ class Runner(Protocol):
 
     def greedy(self, ids: Sequence[int], stop: "Stop") -> list[int]:
         """The most probable continuation, up to but without the first token that `stop` ends at."""
-
-
-class Stop(Struct, frozen=True):
-    """Ends a line: at an end token, behind a token with a line end in it, or after `n_most` tokens."""
-
-    ends: frozenset[int]
-    line_ends: frozenset[int]
-    n_most: int = MAX_LINE_TOKENS
-
-    def __call__(self, generated: Sequence[int]) -> bool:
-        return len(generated) >= self.n_most or bool(generated and generated[-1] in self.line_ends)
 
 
 class TorchRunner:

@@ -16,8 +16,8 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
+from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraft_quant.synthesize import TOKENIZER_PREFIX, copy_field, tensors, write_shape
-from stardraft_quant.tokenizer_source import built_in_model
 from stardraftd.errors import ModelError, ModelFormatError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header

@@ -8,7 +8,7 @@ as in the engine, and sentinels are placed by id.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.tokenizer_source import built_in_model
+from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraftd.errors import ModelUnsupportedError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import read_header

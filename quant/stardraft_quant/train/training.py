@@ -21,8 +21,8 @@ from msgspec import Struct
 from torch import Tensor
 from torch.nn import functional
 
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.train.examples import Encode, Examples
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.fim_examples import Encode, Examples
 from stardraft_quant.train.model import TINY, Starcoder2
 from stardraftd.errors import ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stardraft_quant.bench.speed_table import printable
-from stardraft_quant.chart_file import check_chart, save
+from stardraft_quant.shared.chart_file import check_chart, save
 from stardraft_quant.verify.measure import QUANTILES
 from stardraft_quant.verify.report import VERDICTS
 from stardraft_quant.verify.verification import Report

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from msgspec import Struct
 
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.train.evaluate import MAX_LINE_TOKENS, Stop
-from stardraft_quant.train.examples import Examples, Layout, rest_of_line_tasks
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.fim_examples import Examples, Layout, rest_of_line_tasks
+from stardraft_quant.code.lines import MAX_LINE_TOKENS, Stop
 from stardraft_quant.verify.measure import Estimate, estimate
 from stardraft_quant.verify.rows import PsmExamples
 from stardraft_quant.verify.running import LoadedModel

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.train.examples import Cut, Encode, Examples, Layout
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.fim_examples import Cut, Encode, Examples, Layout
 from stardraftd.engine.native import llama
 from stardraftd.errors import PathError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stardraft_quant.train.evaluate import Stop
+from stardraft_quant.code.lines import Stop
 from stardraftd.engine.native import llama
 from stardraftd.engine.native.devices import offload_devices, physical_cores
 from stardraftd.errors import EngineLoadError, ModelError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from stardraft_quant.code_files import code_files
-from stardraft_quant.train.corpus import Document
-from stardraft_quant.train.examples import Layout
+from stardraft_quant.code.document import Document
+from stardraft_quant.code.files import code_files
+from stardraft_quant.code.fim_examples import Layout
 from stardraft_quant.verify.lines import N_POSITIONS, Lines
 from stardraft_quant.verify.measure import Divergence, Estimate, TokenScores, compare, join, summarise
 from stardraft_quant.verify.reference_file import ReferenceFile

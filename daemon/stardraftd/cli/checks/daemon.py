@@ -4,8 +4,8 @@ from stardraftd import __version__
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.editors import version_numbers
 from stardraftd.cli.checks.facts import Facts
+from stardraftd.cli.output.wording import duration
 from stardraftd.cli.running import other_installation
-from stardraftd.cli.wording import duration
 from stardraftd.prose import counted
 
 

@@ -5,7 +5,7 @@ import re
 from stardraftd.builds.chosen import REPAIR as SETUP
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Device, Facts, Probe
-from stardraftd.cli.wording import size
+from stardraftd.cli.output.wording import size
 from stardraftd.errors import EngineError
 from stardraftd.setup.engine.toolkits import candidates, gpu_makers
 

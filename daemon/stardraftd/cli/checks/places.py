@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
-from stardraftd.cli.wording import size
+from stardraftd.cli.output.wording import size
 
 MINIMUM_FREE_BYTES = 100_000_000
 

@@ -1,0 +1,1 @@
+"""HTTP: each file translates one API between bodies and the daemon. No policy."""

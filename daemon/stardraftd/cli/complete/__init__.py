@@ -1,0 +1,1 @@
+"""`stardraft complete`: one completion at a place in a file."""

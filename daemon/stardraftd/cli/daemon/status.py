@@ -1,0 +1,68 @@
+"""`stardraft status`: the daemon at this moment, for a person or a program."""
+
+from typing import Annotated
+
+import typer
+
+from stardraftd.cli.options import examples
+from stardraftd.cli.output.errors import FAILED, NOT_RUNNING
+from stardraftd.errors import DaemonHungError
+from stardraftd.printable import tell
+
+EXAMPLES = examples(
+    "stardraft status",
+    "stardraft status --json | jq .model.device",
+    "stardraft status > /dev/null || echo not running",
+)
+
+
+def status(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show whether the daemon runs, and what it is doing.
+
+    The model and the device it runs on, memory, the requests so far and how much of their prompts came from
+    the cache, and everything that should be fixed. It starts no daemon.
+
+    The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
+    {"running": false} alone. It is 1 when a daemon is there and does not answer: which process that is, and
+    the way out, are told (with --json as "problem" and "hint", beside "running": true).
+    """
+    import asyncio
+
+    from stardraftd.cli.running import running_status
+
+    try:
+        found = asyncio.run(running_status())
+    except DaemonHungError as error:
+        if json:
+            _write({"running": True, "problem": error.message, "hint": error.hint})
+            raise typer.Exit(FAILED) from None
+        raise
+    if json:
+        _print_json(found)
+    elif found is None:
+        tell(
+            "The daemon is not running.\n"
+            "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
+        )
+    else:
+        from stardraftd.cli.daemon.status_table import show
+
+        show(found)
+    if found is None:
+        raise typer.Exit(NOT_RUNNING)
+
+
+def _print_json(found: object) -> None:
+    import msgspec
+
+    _write({"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)})
+
+
+def _write(answer: dict[str, object]) -> None:
+    import msgspec
+
+    from stardraftd.cli.output.terminal import raw_out
+
+    raw_out().write(msgspec.json.encode(answer) + b"\n")

@@ -1,0 +1,1 @@
+"""`stardraft model ...`."""

@@ -1,0 +1,236 @@
+"""`stardraft model pull`: a model is brought to this computer, with progress for a person or a program."""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import published_models
+from stardraftd.errors import LicenceError
+from stardraftd.printable import tell, visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from stardraftd.models.licences import Licence
+
+EXAMPLES = examples(
+    "stardraft model pull starcoder2-3b",
+    "stardraft model pull starcoder2-3b --quant Q8_0",
+    "stardraft model pull second-state/StarCoder2-3B-GGUF:starcoder2-3b-Q5_K_M.gguf",
+    "stardraft model pull https://huggingface.co/OWNER/REPOSITORY/blob/main/FILE.gguf",
+    "stardraft model pull ~/Downloads/my-model.gguf --name mine",
+)
+
+
+def pull(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="starcoder2-3b, starcoder2-7b, starcoder2-15b; or OWNER/REPOSITORY:FILE.gguf[@REVISION] on "
+            "the Hugging Face Hub, or the address of the file's page there; or the path of a "
+            "GGUF, which is copied.",
+            autocompletion=published_models,
+        ),
+    ],
+    *,
+    quantisation: Annotated[
+        str, typer.Option("--quant", metavar="TYPE", help="How exactly the weights are stored.")
+    ] = "Q4_K_M",
+    from_source: Annotated[
+        bool,
+        typer.Option("--from-source", help="Take the original weights and quantize them on this computer."),
+    ] = False,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Keep it under this name.", show_default=False)
+    ] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Get it again although it is here.")] = False,
+    accept_license: Annotated[
+        bool, typer.Option("--accept-license", help="Accept the model's license without being asked.")
+    ] = False,
+    use: Annotated[bool, typer.Option("--use", help="Choose it when it is here.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line: progress, and the model at the end.")
+    ] = False,
+) -> None:
+    """Get a model, and keep it in the folder of models.
+
+    A ready GGUF is downloaded, and its checksum compared. Where there is none, or with --from-source, the
+    original weights are downloaded (6 GB for StarCoder2-3B) and quantized here. An interrupted download goes
+    on where it stopped. HF_TOKEN, HF_ENDPOINT, HTTPS_PROXY and HF_HUB_OFFLINE are respected.
+    """
+    from stardraftd.models.catalogue import read_name
+    from stardraftd.models.pull import Wish
+    from stardraftd.models.pull import pull as bring
+    from stardraftd.models.store import Store
+
+    if use:
+        from stardraftd.config import load_config
+
+        load_config()  # what cannot be chosen afterwards is said before gigabytes are here
+    wish = Wish(
+        model=read_name(model),
+        quantisation=quantisation.upper(),
+        from_source=from_source,
+        name=name,
+        replace=replace,
+    )
+    report = _JsonReport() if json else _Terminal()
+    with report:
+
+        def accepts(licence: "Licence") -> bool:
+            return accept_license or (not json and report.ask(licence))
+
+        try:
+            pulled = bring(wish, Store(), report, accepts)
+        except KeyboardInterrupt:
+            report.notice("Stopped. What has arrived is kept: the same command goes on from there.")
+            raise
+    entry = pulled.entry
+    if json:
+        report.say({"event": "done", "was_here": pulled.was_here, "model": entry})
+    else:
+        here = "is here already" if pulled.was_here else "is here"
+        tell(f"{entry.name} {here}: {entry.path}")
+    if use:
+        from stardraftd.cli.model.use import choose_and_wait
+
+        choose_and_wait(entry.name, quiet=json)
+    elif not json:
+        tell(f"To have it run: stardraft model use {entry.name}")
+
+
+def show_licence(licence: "Licence") -> None:
+    """The license in short, and where to read it, on stdout."""
+    tell(f"{licence.name}, in short and in our own words:\n")
+    for point in licence.points:
+        tell(f"  - {point}")
+    tell("\nThe agreement itself is what counts. Read it here:")
+    tell(f"  {licence.url}")
+    tell(f"Questions and answers about it: {licence.questions_url}")
+
+
+class _Terminal:
+    """Progress for a person: a bar on a terminal, a line a stage elsewhere."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def ask(self, licence: "Licence") -> bool:
+        self._stop()
+        show_licence(licence)
+        if not sys.stdin.isatty():
+            raise LicenceError(
+                f"The {licence.name} license has to be accepted first, and nobody is there to ask.",
+                "Read it with `stardraft model license`, then give --accept-license.",
+            )
+        return typer.confirm("\nDo you accept it?")
+
+    def stage(self, what: str, total_bytes: int) -> None:
+        from stardraftd.cli.output.terminal import err, write
+
+        if not err().is_terminal:
+            write(err(), what)
+            return
+        if self._progress is None:
+            self._progress = _bar()
+            self._progress.start()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(visible(what), total=total_bytes or None)
+
+    def advance(self, done_bytes: int) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done_bytes)
+
+    def notice(self, text: str) -> None:
+        from stardraftd.cli.output.terminal import err, paragraph
+
+        if self._progress is not None:
+            self._progress.console.print(visible(text))
+        else:
+            paragraph(err(), text)
+
+    def say(self, value: object) -> None:
+        """Nothing: what a program reads is the other report's."""
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = self._task = None
+
+
+class _JsonReport:
+    """Progress for a program: lines on stdout, at most one for each hundredth."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._told = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def ask(self, _licence: "Licence") -> bool:
+        return False
+
+    def stage(self, what: str, total_bytes: int) -> None:
+        self._total, self._told = total_bytes, -1
+        self.say({"event": "stage", "what": what, "total_bytes": total_bytes})
+
+    def advance(self, done_bytes: int) -> None:
+        hundredth = done_bytes * 100 // self._total if self._total else 0
+        if hundredth > self._told:
+            self._told = hundredth
+            self.say({"event": "progress", "done_bytes": done_bytes, "total_bytes": self._total})
+
+    def notice(self, text: str) -> None:
+        self.say({"event": "notice", "message": text})
+
+    def say(self, value: object) -> None:
+        import msgspec
+
+        from stardraftd.cli.output.terminal import raw_out
+
+        stream: Any = raw_out()
+        stream.write(msgspec.json.encode(value) + b"\n")
+        stream.flush()
+
+
+def _bar() -> "Progress":
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from stardraftd.cli.output.terminal import err
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=err(),
+        transient=True,
+    )

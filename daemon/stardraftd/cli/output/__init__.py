@@ -1,0 +1,1 @@
+"""What the commands print: terminals, words, errors, progress."""

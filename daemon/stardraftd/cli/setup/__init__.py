@@ -1,0 +1,1 @@
+"""`stardraft setup ...` and `stardraft uninstall`."""

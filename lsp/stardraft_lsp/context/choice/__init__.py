@@ -1,0 +1,1 @@
+"""Which chunks go into a prompt, and in which order they stand."""

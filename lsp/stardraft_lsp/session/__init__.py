@@ -1,0 +1,9 @@
+"""When to ask: one request per document, the newest wins, the cache first."""
+
+from stardraft_lsp.session.session import (
+    Session,
+)
+
+__all__ = [
+    "Session",
+]

@@ -1,0 +1,292 @@
+"""When to ask: one generation per document, newest wins, a pause for the next key, and a cache before it.
+
+This is the language server's judgement, without any of its protocol: documents and settings come in, a
+suggestion or the reason for its absence goes out.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from stardraft_lsp.context.choice.reuse import Standing
+from stardraft_lsp.filters import Shown
+from stardraft_lsp.session.cache import Made, SuggestionCache
+from stardraft_lsp.session.generation import Generation, Waiting
+from stardraft_lsp.session.judgement import Judge, Judged
+from stardraft_lsp.session.question import (
+    SUPERSEDED,
+    Answer,
+    Question,
+    n_candidates,
+    request_for,
+    wants_only_sure,
+    window_of,
+)
+from stardraft_lsp.session.rhythm import Rhythm
+from stardraft_lsp.session.streaming import Streamed, followed, stream
+from stardraft_lsp.stats.recorder import Recorder
+from stardraft_lsp.status import Silence, StatusBoard, reason_of
+from stardraft_lsp.syntax.languages import language_of
+from stardraftd.client import DaemonClient
+from stardraftd.errors import StardraftError
+from stardraftd.protocol.completion import Done
+from stardraftd.protocol.http import CompletionRequest
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """The questions of one editor.
+
+    on_daemon: called when a question goes to the daemon, and when its answer came.
+
+    Invariants: at most one generation of each document is with the daemon, that in `_running`; what left it
+    is cancelled. At most one question of each document waits, and what waits, waits for what runs.
+    """
+
+    def __init__(
+        self,
+        client: DaemonClient,
+        board: StatusBoard,
+        recorder: Recorder,
+        on_daemon: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client = client
+        self._board = board
+        self._on_daemon = on_daemon
+        self._cache = SuggestionCache()
+        self._judge = Judge()
+        self._rhythm = Rhythm()
+        self._running: dict[str, Generation] = {}
+        self._tasks: dict[Generation, asyncio.Task[None]] = {}
+        self._recorder = recorder
+        self._standing = Standing()
+
+    async def ask(self, question: Question, on_growth: Callable[[Answer], None] | None = None) -> Answer:
+        """The suggestion for a question. `on_growth` gets what can be shown so far, each time it grows.
+
+        An older question for the same document is answered SUPERSEDED. Cancelling this call cancels the
+        work down to the engine, unless a newer question waits for the same text by then.
+        """
+        known = self._known(question)
+        if known is not None:
+            self.supersede(question.uri)
+            self._board.note(known.reason)
+            return known
+        waiting = Waiting(question, on_growth)
+        running = self._running.get(question.uri)
+        if running is None or not running.attach(waiting):
+            self.supersede(question.uri)
+            self._begin(waiting)
+        try:
+            return await waiting.answered
+        except asyncio.CancelledError:
+            await self._leave(waiting)
+            raise
+
+    def changed(self, uri: str, text: str) -> None:
+        """The document changed: its question is gone, and so is what runs unless just that was typed."""
+        self._rhythm.key(time.monotonic())
+        running = self._running.get(uri)
+        if running is not None and running.goes_on_in(text):
+            running.release(SUPERSEDED)
+        else:
+            self.supersede(uri)
+
+    def catch_up(self, uri: str, language: str, text: str) -> bool:
+        """Reads a document's syntax while nobody waits; whether it is done. language: for its grammar."""
+        return self._judge.catch_up(uri, language, text)
+
+    def supersede(self, uri: str) -> None:
+        """What runs for this document is not wanted any more."""
+        generation = self._running.pop(uri, None)
+        if generation is not None:
+            self._tasks[generation].cancel()
+            generation.release(SUPERSEDED)
+
+    def is_at_work(self, uri: str) -> bool:
+        """Whether something is being generated for this document."""
+        return uri in self._running
+
+    async def finish(self) -> None:
+        """The editor leaves: nothing that runs is wanted any more. Returns when nothing runs."""
+        for uri in list(self._running):
+            self.supersede(uri)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()))
+
+    def close(self, uri: str) -> None:
+        """The document was closed."""
+        self.supersede(uri)
+        self._cache.forget(uri)
+        self._judge.close(uri)
+
+    def forget_suggestions(self) -> None:
+        """What was suggested under other settings or by another model is not shown any more."""
+        self._cache.clear()
+        for generation in self._tasks:
+            generation.is_current = False
+
+    def _known(self, question: Question) -> Answer | None:
+        """The answer that needs no daemon. Several suggestions are always asked for: one is remembered."""
+        if question.off:
+            return Answer(reason=question.off)
+        if n_candidates(question) > 1:
+            return None
+        around = window_of(question)
+        language = language_of(question.language, question.place.path)
+        made = self._cache.find(question.uri, around.prefix, around.suffix, language)
+        if made is None or (made.only_sure and not wants_only_sure(question)):
+            return None
+        return Answer(made.text, replaces=made.replaces, identity=made.identity)
+
+    def _begin(self, waiting: Waiting) -> None:
+        """Begins a generation for a question, or answers why there is none; none runs for its document."""
+        question = waiting.question
+        judged = self._judge.judge(question, question.settings)
+        if judged.gate is not None:
+            self._board.note(judged.gate.code)
+            waiting.answer(Answer(reason=judged.gate.code))
+            return
+        request = request_for(question, judged.mode)
+        wait_ms = 0
+        if not question.invoked:
+            if question.settings.debounce_ms == "auto":
+                request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
+            else:
+                wait_ms = question.settings.debounce_ms
+        generation = Generation(waiting, request, self._recorder.new_id())
+        task = asyncio.create_task(self._run(generation, judged, wait_ms))
+        self._running[question.uri] = generation
+        self._tasks[generation] = task
+        task.add_done_callback(lambda _task: self._tasks.pop(generation))
+        task.add_done_callback(generation.ended)
+
+    async def _leave(self, waiting: Waiting) -> None:
+        """The editor cancelled a question. What only it waited for ends, and has ended on return."""
+        generation = self._running.get(waiting.question.uri)
+        if generation is not None and generation.waiting is waiting:
+            task = self._tasks[generation]
+            self.supersede(generation.uri)
+            await asyncio.wait({task})
+
+    async def _run(self, generation: Generation, judged: Judged, wait_ms: int) -> None:
+        try:
+            if wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
+            answer = await self._ask_daemon(generation, judged)
+        finally:
+            is_newest = self._retire(generation)
+        if is_newest:
+            self._again(generation.finish(answer))
+
+    def _retire(self, generation: Generation) -> bool:
+        """Takes a generation out of `_running`; False when it was out, and nobody waits for it."""
+        is_newest = self._running.get(generation.uri) is generation
+        if is_newest:
+            del self._running[generation.uri]
+        return is_newest
+
+    def _again(self, waiting: Waiting | None) -> None:
+        """A question attached to what turned out to be another text: it is asked on its own."""
+        if waiting is not None:
+            self._begin(waiting)
+
+    async def _ask_daemon(self, generation: Generation, judged: Judged) -> Answer:
+        generation.is_sent = True
+        self._on_daemon()
+        self._board.begin()
+        try:
+            shown = await self._generate(generation, judged)
+        except asyncio.CancelledError:
+            self._board.end("superseded")
+            raise
+        except StardraftError as error:
+            self._board.fail(error)
+            return Answer(reason=reason_of(error))
+        self._on_daemon()
+        texts: dict[str, int] = {}
+        for one in shown:
+            if one.text.strip():
+                texts.setdefault(one.text, one.replaces)
+        if not texts:
+            reason: Silence = "not_worth_showing" if any(one.why for one in shown) else "nothing_to_suggest"
+            self._board.end(reason)
+            return Answer(reason=reason)
+        self._board.end("")
+        (text, replaces), *others = self._judge.ranked(generation.question, list(texts.items()))
+        if generation.is_current:
+            request = generation.request
+            only_sure = wants_only_sure(generation.question)
+            made = Made(request.prefix, request.suffix, text, replaces, generation.identity, only_sure)
+            self._cache.put(generation.uri, made)
+        return Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
+
+    async def _generate(self, generation: Generation, judged: Judged) -> list[Shown]:
+        """What is to be shown of the middles that the daemon made, the first of them as it streamed it.
+
+        A line that opens a block goes on: the block is asked for behind it. The engine has the line in its
+        cache, and has often begun with what follows; other lines cost nothing more.
+        """
+        question = generation.question
+        streamed = await self._stream(generation, question, judged, generation.request)
+        line, *others = streamed.shown
+        further = (
+            self._judge.goes_on(question, judged, line, question.settings) if streamed.is_whole else None
+        )
+        if further is None:
+            return [line, *others]
+        after, block = further
+        request = request_for(replace(after, invoked=False), block.mode)
+        try:
+            rest = (await self._stream(generation, after, block, request, line)).shown[0]
+        except StardraftError as error:
+            log.warning("a line's block was not made: %s", error.message)
+            return [line, *others]
+        return [followed(line, rest), *others]
+
+    async def _stream(
+        self,
+        generation: Generation,
+        question: Question,
+        judged: Judged,
+        request: CompletionRequest,
+        before: Shown | None = None,
+    ) -> Streamed:
+        """before: a line that is shown with what comes."""
+        pipeline = self._judge.pipeline(question, request, judged, self._board.model)
+
+        def grow(shown: Shown) -> None:
+            self._grow(generation, followed(before, shown) if before is not None else shown)
+
+        def begin(took_ms: float) -> None:
+            if before is None:
+                self._rhythm.appeared(max(0.0, took_ms - request.pause_ms))
+
+        streamed = await stream(self._client, request, pipeline, grow, begin)
+        if streamed.done is not None:
+            self._record(generation, request, streamed.done)
+        return streamed
+
+    def _record(self, generation: Generation, request: CompletionRequest, done: Done) -> None:
+        n_same = self._standing.take(generation.uri, request.chunks)
+        if done.figures is not None:
+            self._recorder.figures(
+                generation.identity,
+                done.figures,
+                language=generation.question.language,
+                n_chunks=len(request.chunks),
+                # An engine that had nothing of the prompt had nothing of them.
+                n_chunks_reused=n_same if done.figures.n_reused else 0,
+            )
+
+    def _grow(self, generation: Generation, shown: Shown) -> None:
+        astray = generation.show(shown.text, shown.replaces)
+        if astray is not None:
+            self._retire(generation)
+            self._again(astray)
+            raise asyncio.CancelledError  # nobody wants this one any more

@@ -1,0 +1,1 @@
+"""The editor's text kept equal: documents, positions in three encodings, folders."""
