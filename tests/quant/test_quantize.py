@@ -208,7 +208,7 @@ def test_a_crash_of_llama_cpp_is_one_sentence(models: dict[str, Path], tmp_path:
             if any("quantize_process" in part for part in child.cmdline()):
                 child.send_signal(signal.SIGSEGV)
 
-    with pytest.raises(EngineCrashedError, match=r"that quantised .* was ended by SIGSEGV \(11\)"):
+    with pytest.raises(EngineCrashedError, match=r"that quantized .* was ended by SIGSEGV \(11\)"):
         quantize(models["fitting"], tmp_path / "out.gguf", "IQ4_XS", n_threads=1, on_progress=crash)
     assert list(tmp_path.iterdir()) == []
 

@@ -134,7 +134,7 @@ def holes(
 ) -> None:
     """Take lines out of your own source files, and see how often the model writes them again.
 
-    Half of the holes are the rest of a line behind a random place in it, half a whole line behind its
+    Half of the holes are the rest of a line after a random place in it, half a whole line after its
     indentation. What Git ignores is left out. The files are only read.
     """
     from stardraft_quant.code.files import code_files

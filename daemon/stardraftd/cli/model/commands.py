@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stardraftd.models.store import Entry
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def commands() -> typer.Typer:

@@ -38,7 +38,7 @@ def pull(
     ],
     *,
     quantisation: Annotated[
-        str, typer.Option("--quant", metavar="TYPE", help="How exactly the weights are stored.")
+        str, typer.Option("--quant", metavar="TYPE", help="How precisely the weights are stored.")
     ] = "Q4_K_M",
     from_source: Annotated[
         bool,
@@ -47,11 +47,11 @@ def pull(
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Keep it under this name.", show_default=False)
     ] = "",
-    replace: Annotated[bool, typer.Option("--replace", help="Get it again although it is here.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Get it again even if it is here.")] = False,
     accept_license: Annotated[
         bool, typer.Option("--accept-license", help="Accept the model's license without being asked.")
     ] = False,
-    use: Annotated[bool, typer.Option("--use", help="Choose it when it is here.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Use it from then on.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line: progress, and the model at the end.")
     ] = False,

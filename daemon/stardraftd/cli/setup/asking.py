@@ -24,7 +24,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 Print = Annotated[
     bool, typer.Option("--print", help="Only show what would be done, as a diff; change and ask nothing.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take back exactly what was written.")]
 
 

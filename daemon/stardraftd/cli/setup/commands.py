@@ -39,7 +39,7 @@ EXAMPLES = examples(
 
 File = Annotated[
     Path | None,
-    typer.Option("--path", metavar="FILE", help="Another file than the usual one.", show_default=False),
+    typer.Option("--path", metavar="FILE", help="Use this file, not the usual one.", show_default=False),
 ]
 Plugin = Annotated[
     bool,

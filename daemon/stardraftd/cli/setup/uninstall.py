@@ -25,7 +25,7 @@ def uninstall(
     purge: Annotated[
         bool, typer.Option("--purge", help="Remove the models and the configuration as well.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Remove what stardraft has put on this computer.
 

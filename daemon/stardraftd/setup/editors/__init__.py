@@ -38,9 +38,9 @@ def editor(name: str) -> Editor:
     """The editor of that name. Raises RequestError, which names those that there are."""
     if name.lower() in _VIMS:
         raise RequestError(
-            "Vim is not supported: it has no client for language servers, and its plugins show no inline "
-            "suggestions from one.",
-            "For Neovim, which is another program: stardraft setup nvim",
+            "Vim is not supported: there is no set-up for it, and it was not tested.",
+            "For Neovim, which is another program: stardraft setup nvim\n"
+            "If your Vim has a client for language servers: the command is `stardraft lsp`.",
         )
     found = EDITORS.get(_ALSO.get(name.lower(), name.lower()))
     if found is None:
