@@ -3,9 +3,9 @@
 import codecs
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from stardraftd.engine.decode.boundary import Boundary
+from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.lexing.names import language_of
 from stardraftd.protocol.completion import (
@@ -19,14 +19,6 @@ from stardraftd.protocol.completion import (
     Text,
     Token,
 )
-
-
-class Interrupt(Protocol):
-    """Tells whether the running request is still wanted."""
-
-    @property
-    def reason(self) -> FinishReason | None:
-        """None while it is; else why it ends."""
 
 
 class Middle:
