@@ -194,7 +194,7 @@ def test_a_daemon_that_has_other_settings_is_warned_of_with_the_command_to_chang
     assert status(home)["model"]["context_tokens"] == 1024
     result = stardraft(home, "complete", "--context-tokens", "2048", PLACE)
     assert result.returncode == 0
-    assert "its context is 1024 tokens" in result.stderr
+    assert "its context is 1,024 tokens" in result.stderr
     assert "stardraft daemon restart --context-tokens 2048" in result.stderr
     assert result.stderr.count("warning") == 1
 

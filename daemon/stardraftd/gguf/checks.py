@@ -235,11 +235,11 @@ def _check_together(header: Header, path: Path) -> None:
     elif n_groups and (not n_experts or n_experts % n_groups):
         wrong = f"{n_experts:,} experts in {n_groups:,} groups"
     elif n_predicting >= header.n_layers:
-        wrong = f"{n_predicting:,} of {counted(header.n_layers, 'layer')} predict further tokens"
+        wrong = f"layers that predict further tokens: {n_predicting:,} of {header.n_layers:,}"
     elif header.integer(f"{prefix}.leading_dense_block_count") > header.n_layers:
         wrong = "there are more leading dense layers than layers"
     elif n_rotated > head_size or n_rotated % 2:
-        wrong = f"{n_rotated:,} of {counted(head_size, 'dimension')} of a head are rotated"
+        wrong = f"rotated dimensions of a head: {n_rotated:,} of {head_size:,}"
     if wrong:
         raise ModelFormatError(f"{path}: the numbers do not fit together: {wrong}.", CONVERT_AGAIN)
     scaling = header.metadata.get(f"{prefix}.rope.scaling.type", "none")
