@@ -14,6 +14,7 @@ from stardraft_lsp.stats.cli import since_when, stats
 from stardraft_lsp.stats.facts import Cost, Fate, Look, Outcome, Silence
 from stardraft_lsp.stats.store import Store
 from stardraft_lsp.stats.summary import percentile, summarise
+from stardraft_lsp.stats.table import reason_words
 from stardraftd.errors import RequestError
 
 NOW_S = int(time.time())
@@ -169,6 +170,22 @@ def test_the_page_loads_nothing_and_runs_nothing(filled: Store, tmp_path: Path) 
     assert not addresses
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
+
+
+def test_the_page_says_its_headline_once_and_fits_a_phone(filled: Store, tmp_path: Path) -> None:
+    file = tmp_path / "figures.html"
+    assert CliRunner().invoke(APP, ["--chart", str(file)]).exit_code == 0
+    page = file.read_text(encoding="utf-8")
+    assert len(re.findall(r"suggestions? shown", page)) == 1
+    assert '<meta name="viewport" content="width=device-width' in page
+    assert page.count('<div class="wide">') == 1 + page.count("<table>")
+
+
+def test_reasons_of_the_bookkeeping_are_told_in_words_that_the_documents_explain() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "stats.md").read_text(encoding="utf-8")
+    for reason in ("unseen", "again"):
+        assert f"| {reason_words(reason)} | `{reason}` |" in text
+    assert reason_words("not_worth_showing") == "not worth showing"
 
 
 def test_a_picture_of_nothing_is_not_drawn(state: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
 from stardraftd.errors import DaemonUnreachableError, EngineCrashedError, StardraftError
 from stardraftd.limits import MAX_PAUSING, MAX_SIDE_BY_SIDE
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
@@ -302,7 +303,8 @@ class Scheduler:
         if self._crashes[fingerprint] >= 2:
             return Failed(
                 error.code,
-                f"{error.message} It was run {self._crashes[fingerprint]} times, with the same end.",
+                f"{error.message} It was run {counted(self._crashes[fingerprint], 'time')}, with the same "
+                "end.",
                 error.hint,
             )
         return Failed(error.code, error.message, error.hint)

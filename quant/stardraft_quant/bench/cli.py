@@ -11,6 +11,7 @@ import typer
 
 from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _measured_model(
     except ImportError as error:
         raise ModelError(
             f"Making a synthetic model needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[engine,quant]"`.',
+            how_to_add("quant"),
         ) from error
     from stardraft_quant.shared.tokenizer_source import built_in_model
     from stardraftd.models.shapes import SHAPES
@@ -321,12 +322,9 @@ def _telling() -> Iterator[Tell]:
 
 
 def _show(report: "RenderableType") -> None:
-    """A report; a pipe or a file gets its full width."""
+    """A report."""
 
-    console = printable.console()
-    if not console.is_terminal:
-        console = printable.console(width=200)
-    console.print(report)
+    printable.console().print(report)
 
 
 def _write_json(report: object) -> None:

@@ -39,6 +39,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.errors import StardraftError
+from stardraftd.prose import counted
 
 Kind = Literal["key", "newline", "delete", "jump", "accept", "paste"]
 
@@ -147,7 +148,7 @@ def check_trace(trace: Trace, place: str) -> None:
     if text_sha256(text) != trace.sha256:
         raise TraceError(
             f"{place}: after its last event the text is not the recorded one (sha256 differs).",
-            "The trace was changed by hand or is damaged; make it again.",
+            "The trace was edited or is damaged; make it again.",
         )
 
 
@@ -156,9 +157,15 @@ def _wrong(event: Event, text: str, t_ms: int) -> str:
     size_after = len(text) - event.remove + len(event.insert)
     checks = (
         (event.t_ms < t_ms, f"is at {event.t_ms} ms, before the one before it ({t_ms} ms)"),
-        (not 0 <= event.at <= len(text), f"is at {event.at}, but the text has {len(text)} characters"),
+        (
+            not 0 <= event.at <= len(text),
+            f"is at {event.at}, but the text has {counted(len(text), 'character')}",
+        ),
         (event.remove < 0, "removes less than nothing"),
-        (event.at + event.remove > len(text), f"removes {event.remove} characters, more than there are"),
+        (
+            event.at + event.remove > len(text),
+            f"removes {counted(event.remove, 'character')}, more than there are",
+        ),
         ("\r" in event.insert, "inserts a CR"),
         (
             event.cursor is not None and not 0 <= event.cursor <= size_after,

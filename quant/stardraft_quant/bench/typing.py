@@ -27,6 +27,7 @@ from stardraft_quant.bench.typing_replay import Seat, Side, replay_trace
 from stardraft_quant.bench.typing_sides import our_side, peer_side
 from stardraftd.errors import RequestError
 from stardraftd.processor import machine
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo
 
 
@@ -88,7 +89,7 @@ def _check(options: TypingOptions) -> None:
     if len(options.peers) > 1:
         raise RequestError(f"{LLAMA_SERVER} is given twice.", "Measure one build at a time.")
     if options.runs < 1:
-        raise RequestError(f"{options.runs} runs measure nothing.", "Give --runs 1 or more.")
+        raise RequestError(f"{counted(options.runs, 'run')} measure nothing.", "Give --runs 1 or more.")
     if not options.pace > 0:
         raise RequestError(f"The pace {options.pace} is not above 0.", "1 is real time, 10 ten times faster.")
 

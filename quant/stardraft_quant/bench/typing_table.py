@@ -1,11 +1,11 @@
 """A typing report for a person to read in a terminal: one row a figure."""
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench.typing import TypingReport
 from stardraft_quant.bench.typing_records import OURS, Mode, Unit
+from stardraftd.tables import FittedTable
 
 TURNS: dict[Mode, str] = {
     "stepwise": "the sides take turns at each event",
@@ -16,7 +16,7 @@ TURNS: dict[Mode, str] = {
 def render(report: TypingReport) -> RenderableType:
     """The report for a person: one row a figure."""
     sides = list(report.figures[0].values) if report.figures else [OURS]
-    table = Table(box=None, pad_edge=False)
+    table = FittedTable(box=None, pad_edge=False)
     table.add_column("")
     for side in sides:
         table.add_column(side, justify="right")

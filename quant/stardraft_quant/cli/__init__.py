@@ -18,7 +18,7 @@ quant = typer.Typer(
 def _quant(context: typer.Context) -> None:
     """Make model files.
 
-    Needs `pip install "stardraft[quant]"`.
+    Needs what the extra `quant` installs: the documentation of the installation has the command.
     """
     context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
