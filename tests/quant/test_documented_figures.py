@@ -19,6 +19,7 @@ from stardraftd.models.shapes import Shape
 from tests.support.home import isolated_home
 from tests.support.llama_bench import StandIn
 from tests.support.llama_server import write_program
+from tests.support.waiting import seconds
 
 ROOT = Path(__file__).parents[2]
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
@@ -60,7 +61,7 @@ def run(words: list[str], places: dict[str, Path]) -> str:
             env={**home, "COLUMNS": "200"},
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=seconds(120),
             check=False,
         )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from stardraftd import __version__
-from stardraftd.cli.checks import doctor
+from stardraftd.cli import doctor
 from stardraftd.cli.complete import command as complete
 from stardraftd.cli.daemon import commands as daemon
 from stardraftd.cli.daemon import status

@@ -14,6 +14,7 @@ from pathlib import Path
 from stardraft_quant.bench.traces import Trace, TraceError, encode_trace
 from stardraft_quant.bench.typist import differences, make_trace
 from stardraftd.errors import StardraftError
+from stardraftd.prose import counted
 
 MAX_TRACE_BYTES = 60_000  # of one that `--commits` writes
 
@@ -110,7 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
         for trace in _wanted(given):
             path = given.out / f"{trace.name}.json"
             path.write_bytes(encode_trace(trace))
-            print(f"{path}: {len(trace.events)} events on {len(trace.text.encode()):,} bytes")
+            print(
+                f"{path}: {counted(len(trace.events), 'event')} on {counted(len(trace.text.encode()), 'byte')}"
+            )
     except (StardraftError, OSError) as error:
         parser.exit(1, f"{error}\n{getattr(error, 'hint', '')}\n")
     return 0

@@ -5,6 +5,7 @@ from rich.text import Text
 
 from stardraft_quant.bench.typing import TypingReport
 from stardraft_quant.bench.typing_records import OURS, Mode, Unit
+from stardraftd.prose import counted
 from stardraftd.tables import FittedTable
 
 TURNS: dict[Mode, str] = {
@@ -34,8 +35,8 @@ def _headline(report: TypingReport) -> str:
     alternating = len({one.side for one in report.replays}) > 1
     n_events = sum(len(one.asks) for one in report.replays if one.side == OURS and one.run == 0)
     return (
-        f"{report.model} on {report.device}, {report.threads} threads; {report.machine}\n"
-        f"{len(report.traces)} traces, {n_events} events, runs: {report.runs}; {report.mode}, "
+        f"{report.model} on {report.device}, {counted(report.threads, 'thread')}; {report.machine}\n"
+        f"{counted(len(report.traces), 'trace')}, {counted(n_events, 'event')}, runs: {report.runs}; {report.mode}, "
         f"pace {report.pace:g}; {TURNS[report.mode] if alternating else 'one side'}\n"
         "a suggestion at every key: editor.confidence and model.speculation off; in comments, in strings and "
         "before text as well"
