@@ -36,8 +36,8 @@ def _headline(report: TypingReport) -> str:
     n_events = sum(len(one.asks) for one in report.replays if one.side == OURS and one.run == 0)
     return (
         f"{report.model} on {report.device}, {counted(report.threads, 'thread')}; {report.machine}\n"
-        f"{counted(len(report.traces), 'trace')}, {counted(n_events, 'event')}, runs: {report.runs}; {report.mode}, "
-        f"pace {report.pace:g}; {TURNS[report.mode] if alternating else 'one side'}\n"
+        f"{counted(len(report.traces), 'trace')}, {counted(n_events, 'event')}, runs: {report.runs}; "
+        f"{report.mode}, pace {report.pace:g}; {TURNS[report.mode] if alternating else 'one side'}\n"
         "a suggestion at every key: editor.confidence and model.speculation off; in comments, in strings and "
         "before text as well"
     )
