@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.server import EditorSession
+from stardraft_lsp.server.editor_session import EditorSession
 from stardraft_lsp.server.handlers import build_server
 from stardraft_lsp.server.stdio import take_messages
 from tests.support.waiting import wait_until_async
