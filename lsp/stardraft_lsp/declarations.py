@@ -19,8 +19,8 @@ from typing import Any
 from stardraft_lsp.context.definitions import names_near
 from stardraft_lsp.context.finding import Declared
 from stardraft_lsp.context.reading import local_path
-from stardraft_lsp.dialects import read_range
-from stardraft_lsp.dialects.plain import plain, plain_object, text_of
+from stardraft_lsp.dialects import has_extension, read_range
+from stardraft_lsp.dialects.plain import plain, text_of
 from stardraft_lsp.documents import Document
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,7 @@ _MAX_DOCUMENTS = 64
 
 def can_declare(capabilities: Any) -> bool:
     """Whether a client's `capabilities` say that it answers."""
-    experimental = plain_object(plain_object(capabilities).get("experimental"))
-    return plain_object(experimental.get("stardraft")).get("declarations") is True
+    return has_extension(capabilities, "declarations")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 TRIGGERS = " .([{=,:"
 LLM_TRIES = 3
 SNOOZE, SWITCH = "stardraft/snooze", "stardraft/switch"
+DISMISSED = "stardraft/didDismiss"
 
 
 def initialize(ls: StardraftServer, params: types.InitializeParams) -> None:
@@ -100,10 +101,19 @@ def did_partially_accept(ls: StardraftServer, params: Any) -> None:
 
 def did_focus(ls: StardraftServer, params: Any) -> None:
     ls.speaks_copilot = True
+    ls.switches.says_focus = True
     uri = dialects.read_focus(params)
     document = ls.documents.get(uri) if uri else None
     if document is not None:
+        ls.switches.enter(document.uri)
         ls.context.document_viewed(document.uri, 0)
+
+
+def dismissed(ls: StardraftServer, params: Any) -> None:
+    """`stardraft/didDismiss {item}`: the user has sent a suggestion away. Copilot has no word for that."""
+    item = dialects.read_shown(params)
+    if item is not None:
+        ls.recorder.rejected(item.identity)
 
 
 def accepted(ls: StardraftServer, identity: str = "") -> None:
@@ -245,8 +255,11 @@ async def inline_completion(ls: StardraftServer, raw: Any) -> types.InlineComple
 
 
 def status(ls: StardraftServer, _params: Any) -> dict[str, Any]:
+    """The report, the context's figures, and what the configuration says below the editor's switches."""
     report: dict[str, Any] = msgspec.to_builtins(ls.board.report)
-    return {**report, "index": figures(ls.context.status)}
+    below = ls.settings.config
+    configured = {"enabled": below.enabled, "languagesOff": list(below.languages_off)}
+    return {**report, "index": figures(ls.context.status), "configured": configured}
 
 
 async def completion(ls: StardraftServer, params: types.CompletionParams) -> types.CompletionList | None:
@@ -321,6 +334,7 @@ _HANDLERS: tuple[tuple[str, Any, Any], ...] = (
     ("textDocument/didShowCompletion", did_show, None),
     ("textDocument/didPartiallyAcceptCompletion", did_partially_accept, None),
     ("textDocument/didFocus", did_focus, None),
+    (DISMISSED, dismissed, None),
     ("llm-ls/getCompletions", llm_completions, None),
     ("llm-ls/acceptCompletion", llm_accepted, None),
     ("llm-ls/rejectCompletion", llm_rejected, None),

@@ -28,7 +28,7 @@ from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.context.syntax_chunking import SyntaxChunker
 from stardraft_lsp.context.telling import sentence
 from stardraft_lsp.declarations import Declarations, can_declare
-from stardraft_lsp.dialects import write_status
+from stardraft_lsp.dialects import has_extension, write_status
 from stardraft_lsp.documents import Document
 from stardraft_lsp.folders import Folders
 from stardraft_lsp.keeper import Keeper
@@ -41,6 +41,7 @@ from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard, StatusReport
+from stardraft_lsp.switches import Switches
 from stardraft_lsp.warming import Warmer
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
@@ -54,6 +55,8 @@ from stardraftd.protocol import Notice
 log = logging.getLogger(__name__)
 
 STATUS = "stardraft/status"
+# Where settings come from that may be wrong; a project's file is named by its path.
+_CONFIGURATION, _EDITOR_SETTINGS = "configuration", "editor"
 
 
 class StardraftServer(LanguageServer):
@@ -76,6 +79,7 @@ class StardraftServer(LanguageServer):
         self.was_shut_down = False
         self.speaks_copilot = False
         self.settings = Settings(EditorConfig(), self.folders)
+        self.switches = Switches(self.settings, self.board, self.documents, self._follow_daemon)
         self.recorder = Recorder(stats_path(), text_of=self._text_of, enabled=False)
         self.context = ContextSource(())
         self.session: Session | None = None
@@ -106,7 +110,7 @@ class StardraftServer(LanguageServer):
         try:
             config = load_config(overrides=self.overrides)
         except ConfigError as error:
-            self.board.trouble(error)
+            self._wrong(_CONFIGURATION, error)
             config = Config()
         self.settings.config = config.editor
         self._open_recorder(config.editor)
@@ -125,7 +129,7 @@ class StardraftServer(LanguageServer):
             soon=self.soon,
         )
         self._watch_config(config)
-        self._switch(config.editor.enabled)
+        self.switches.look()
 
     def _open_recorder(self, config: EditorConfig) -> None:
         loop = asyncio.get_running_loop()
@@ -213,16 +217,19 @@ class StardraftServer(LanguageServer):
     async def load_projects(self, uri: str) -> None:
         """Reads the project files above a document; what is wrong in them is told."""
         roots = tuple(Path(root) for root in self._roots())
-        for error in await asyncio.to_thread(self.settings.load_projects, uri, roots):
-            self.board.tell(error)
+        found = await asyncio.to_thread(self.settings.load_projects, uri, roots)
+        for folder, error in found.items():
+            self._wrong(str(folder), error)
+        self.switches.look()
 
     def take_editor_settings(self, raw: object) -> None:
         """The editor's own settings; wrong ones are told, and the old ones stay."""
         try:
             self.settings.take_editor(raw)
         except ConfigError as error:
-            self.board.tell(error)
+            self._wrong(_EDITOR_SETTINGS, error)
         else:
+            self._wrong(_EDITOR_SETTINGS, None)
             self._settings_changed()
 
     def switch_editor(self, *, is_on: bool) -> None:
@@ -240,6 +247,13 @@ class StardraftServer(LanguageServer):
         if self.session is not None:
             self.session.forget_suggestions()
         self.board.forgive()
+        self.switches.look()
+
+    def _wrong(self, source: str, error: ConfigError | None) -> None:
+        """A setting is wrong, or right again. An editor that does not show warnings gets a message."""
+        self.board.set_wrong(source, error)
+        if error is not None and not has_extension(self.client_capabilities, "warnings"):
+            self.board.tell(error)
 
     def _watch_config(self, config: Config) -> None:
         loop = asyncio.get_running_loop()
@@ -259,8 +273,9 @@ class StardraftServer(LanguageServer):
     def reconfigure(self, news: Config | ConfigError) -> None:
         """The configuration file changed. A wrong one is told, and the old one stays in force."""
         if isinstance(news, ConfigError):
-            self.board.tell(news)
+            self._wrong(_CONFIGURATION, news)
         else:
+            self._wrong(_CONFIGURATION, None)
             if news.editor.cross_file != self.settings.config.cross_file:
                 old = self.context
                 self._open_context(news.editor)
@@ -271,11 +286,9 @@ class StardraftServer(LanguageServer):
             self.settings.config = news.editor
             self.recorder.enabled = news.editor.stats
             self._settings_changed()
-            self._switch(news.editor.enabled)
 
-    def _switch(self, enabled: bool) -> None:
+    def _follow_daemon(self, enabled: bool) -> None:
         """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
-        self.board.switch(enabled)
         if enabled and self._keeping is None and self.keeper is not None:
             self._keeping = asyncio.create_task(self.keeper.run())
         elif not enabled and self._keeping is not None:
@@ -287,6 +300,7 @@ class StardraftServer(LanguageServer):
             await asyncio.to_thread(self._watcher.stop)
         if self.session is not None:
             await self.session.finish()
+        self.switches.close()
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
@@ -303,6 +317,7 @@ class StardraftServer(LanguageServer):
         """A document was opened, or opened again."""
         self.documents.pop(document.uri, None)  # it comes last
         self.documents[document.uri] = document
+        self.switches.opened(document.uri)
         self.context.document_opened(document.uri, document.text)
         if self.ahead is not None:
             self.ahead.opened(document)
@@ -311,6 +326,7 @@ class StardraftServer(LanguageServer):
     def forget_document(self, uri: str) -> None:
         """A document was closed."""
         self.documents.pop(uri, None)
+        self.switches.closed(uri)
         if self.ahead is not None:
             self.ahead.closed(uri)
         self.context.document_closed(uri)
@@ -322,6 +338,7 @@ class StardraftServer(LanguageServer):
         """Asks for a suggestion in `document` at `offset`."""
         if self.session is None or self.ahead is None:
             return SUPERSEDED
+        self.switches.enter(document.uri)
         self.ahead.asked(document.uri)
         version = document.version
         await checked(self.context, document.uri)

@@ -79,7 +79,7 @@ def test_without_other_servers_no_declaration_is_known(scripted: Open, tmp_path:
     (answer,) = wait_until(at.script.answers)
     assert answer["result"] == [None]
     capabilities = at.script.heard("initialize")[0]["capabilities"]
-    assert capabilities["experimental"] == {"stardraft": {"declarations": True}}
+    assert capabilities["experimental"] == {"stardraft": {"declarations": True, "warnings": True}}
     assert "inlineCompletion" in capabilities["textDocument"]
 
 

@@ -28,10 +28,11 @@ from stardraft_lsp.dialects.llm_ls import (
     read_rejected,
     write_completions,
 )
-from stardraft_lsp.dialects.shapes import read_invoked, read_position, read_range
+from stardraft_lsp.dialects.shapes import has_extension, read_invoked, read_position, read_range
 
 __all__ = [
     "ACCEPT_COMMAND",
+    "has_extension",
     "read_accept_command",
     "read_accepted",
     "read_completions_request",

@@ -7,7 +7,7 @@ from 1 (1 invoked, 2 automatic), and write a range as an array of two positions.
 
 from typing import Any
 
-from stardraft_lsp.dialects.plain import count_of, plain
+from stardraft_lsp.dialects.plain import count_of, plain, plain_object
 from stardraft_lsp.documents import Position
 
 
@@ -33,6 +33,15 @@ def read_range(raw: Any) -> tuple[Position, Position] | None:
         return None
     turned = (end.line, end.character) < (start.line, start.character)
     return (end, start) if turned else (start, end)
+
+
+def has_extension(capabilities: Any, name: str) -> bool:
+    """Whether a client's capabilities have `experimental.stardraft.<name>` set to true.
+
+    declarations: it answers `stardraft/declarations`. warnings: it shows the status's warning to the user.
+    """
+    experimental = plain_object(plain_object(capabilities).get("experimental"))
+    return plain_object(experimental.get("stardraft")).get(name) is True
 
 
 def read_invoked(context: Any, *, counts_from_zero: bool) -> tuple[bool, bool]:
