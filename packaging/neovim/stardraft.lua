@@ -7,6 +7,10 @@ local function say(sentence) -- in one line, which asks for no Enter
   vim.api.nvim_echo({ { vim.fn.strcharpart(sentence:gsub('%s+', ' '), 0, vim.v.echospace), 'WarningMsg' } }, false, {})
 end
 local warning = ''
+vim.api.nvim_create_autocmd('ModeChanged', {
+  pattern = 'i:*',
+  callback = function() say(warning) end, -- over which "-- INSERT --" was drawn
+})
 
 vim.lsp.config('stardraft', {
   cmd = { 'stardraft', 'lsp' },

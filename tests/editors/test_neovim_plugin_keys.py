@@ -130,6 +130,18 @@ def test_a_dismissed_suggestion_stays_away_until_something_is_typed(scripted: Op
 
 
 @both_versions
+@pytest.mark.parametrize("key", ["<C-]>", "<Esc>"])
+def test_what_is_sent_away_is_told_to_the_server(scripted: Open, key: str) -> None:
+    at = asked(scripted, "iva")
+    at.script.answer("lue")
+    at.sees("lue")
+    at.type("<C-o>l")  # one command of normal mode, and on: nothing was refused
+    at.type(key)
+    told = wait_until(lambda: at.script.heard("stardraft/didDismiss"), what="the server heard nothing")
+    assert [params["item"]["command"]["arguments"] for params in told] == [["id-1"]]
+
+
+@both_versions
 def test_candidates_are_cycled_through(scripted: Open) -> None:
     at = asked(scripted, "iva")
     at.script.answer("lue")

@@ -1,14 +1,18 @@
--- What is said while somebody types: one line, cut to what fits, so that Neovim never asks for Enter. All of it is in
+-- What is said while somebody types: one line above the status line, cut to what fits, which asks for no Enter and goes
+-- by itself. (The message line is no place for it: in insert mode "-- INSERT --" is drawn over it.) All of it is in
 -- :messages.
 
 local M = {}
 
 local api = vim.api
-local is_shown = false
+local SHOWN_MS = 8000
 
---- As much of a line as fits before the hit-enter prompt.
+local window ---@type integer?
+local n_said = 0
+
+--- As much of a line as fits into the screen.
 local function cut(line)
-  local room = vim.v.echospace
+  local room = vim.o.columns - 1
   if api.nvim_strwidth(line) <= room then
     return line
   end
@@ -19,20 +23,42 @@ local function cut(line)
   return vim.fn.strcharpart(line, 0, n) .. '…'
 end
 
----@param highlight string?
-function M.say(sentence, highlight)
-  local line = vim.trim((sentence:gsub('%s+', ' ')))
-  vim.cmd({ cmd = 'echomsg', args = { vim.fn.string(line) }, mods = { silent = true } })
-  api.nvim_echo({ { cut(line), highlight } }, false, {})
-  is_shown = true
-end
-
 --- What was said last is over.
 function M.clear()
-  if is_shown then
-    api.nvim_echo({ { '' } }, false, {})
-    is_shown = false
+  if window and api.nvim_win_is_valid(window) then
+    api.nvim_win_close(window, true)
   end
+  window = nil
+end
+
+---@param highlight string?
+function M.say(sentence, highlight)
+  M.clear()
+  local line = vim.trim((sentence:gsub('%s+', ' ')))
+  vim.cmd({ cmd = 'echomsg', args = { vim.fn.string(line) }, mods = { silent = true } })
+  local text = cut(line)
+  local bufnr = api.nvim_create_buf(false, true)
+  vim.bo[bufnr].bufhidden = 'wipe'
+  api.nvim_buf_set_lines(bufnr, 0, -1, false, { text })
+  window = api.nvim_open_win(bufnr, false, {
+    relative = 'editor',
+    anchor = 'SW',
+    row = vim.o.lines - vim.o.cmdheight - 1,
+    col = 0,
+    width = math.max(1, api.nvim_strwidth(text)),
+    height = 1,
+    style = 'minimal',
+    focusable = false,
+    noautocmd = true,
+  })
+  vim.wo[window].winhighlight = 'NormalFloat:' .. (highlight or 'NormalFloat')
+  n_said = n_said + 1
+  local said = n_said
+  vim.defer_fn(function()
+    if said == n_said then
+      M.clear()
+    end
+  end, SHOWN_MS)
 end
 
 --- The handler of `window/showMessage`: the server's errors, each in one line.
