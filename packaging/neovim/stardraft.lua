@@ -9,7 +9,11 @@ end
 local warning = ''
 vim.api.nvim_create_autocmd('ModeChanged', {
   pattern = 'i:*',
-  callback = function() say(warning) end, -- over which "-- INSERT --" was drawn
+  callback = vim.schedule_wrap(function() -- "-- INSERT --" was drawn over it
+    if warning ~= '' then
+      say(warning)
+    end
+  end),
 })
 
 vim.lsp.config('stardraft', {

@@ -114,6 +114,7 @@ def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_o
     with Terminal(find_neovim(), plain, tmp_path) as terminal:
         plain.keys("A")
         plain.lua(tell, report(warning))
+        wait_until(lambda: plain.lua("return vim.g.stardraft_status") == "ready")
         plain.keys("x")
         wait_until(lambda: plain.lines() == ["call()x"], what="it does not go on typing")
         plain.keys("<Esc>")
@@ -121,7 +122,6 @@ def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_o
         assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
         plain.lua(tell, report(""))
         wait_until(lambda: not any("settings.toml" in row for row in terminal.rows()))
-    assert plain.lua("return vim.g.stardraft_status") == "ready"
     said = plain.lua("return vim.api.nvim_exec2('StardraftStatus', { output = true }).output")
     assert said == "stardraft does not run for this buffer: :checkhealth vim.lsp"  # it answers no status
 
