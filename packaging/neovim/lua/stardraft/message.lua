@@ -40,7 +40,7 @@ function M.say(sentence, highlight)
   local bufnr = api.nvim_create_buf(false, true)
   vim.bo[bufnr].bufhidden = 'wipe'
   api.nvim_buf_set_lines(bufnr, 0, -1, false, { text })
-  window = api.nvim_open_win(bufnr, false, {
+  local is_open, opened = pcall(api.nvim_open_win, bufnr, false, {
     relative = 'editor',
     anchor = 'SW',
     row = vim.o.lines - vim.o.cmdheight - 1,
@@ -51,6 +51,11 @@ function M.say(sentence, highlight)
     focusable = false,
     noautocmd = true,
   })
+  if not is_open then -- where Neovim lets no window be opened, as in the command-line window
+    api.nvim_echo({ { cut(line), highlight } }, false, {})
+    return
+  end
+  window = opened
   vim.wo[window].winhighlight = 'NormalFloat:' .. (highlight or 'NormalFloat')
   n_said = n_said + 1
   local said = n_said
