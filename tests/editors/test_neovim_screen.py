@@ -101,6 +101,16 @@ def test_without_the_plugin_tab_is_what_it_was(plain: Neovim) -> None:
     wait_until(lambda: plain.lines() == ["call()(x, y)z\twhole"])
 
 
+def test_without_the_plugin_the_completion_menu_has_the_screen_and_tab(plain: Neovim) -> None:
+    plain.call("nvim_buf_set_lines", 0, 0, -1, True, ["calling", "called", "call"])
+    suggest(plain, "GA", GHOST)
+    plain.keys("<C-n>")
+    wait_until(lambda: plain.lua("return vim.fn.pumvisible()") == 1)
+    wait_until(lambda: plain.ghost() is None, what="the suggestion stands beside the menu")
+    plain.keys("<Tab>")
+    wait_until(lambda: plain.lines()[2].endswith("\t"), what=f"Tab took something: {plain.lines()}")
+
+
 def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_one_line(
     plain: Neovim, tmp_path: Path
 ) -> None:

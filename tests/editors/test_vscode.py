@@ -315,6 +315,21 @@ def test_what_escape_sends_away_is_counted_as_rejected(
     wait_until(lambda: rejected() == before + 1, what="it was not counted")
 
 
+def test_a_key_that_brings_nothing_says_why(window: Window, file: Path) -> None:
+    begin(window, file)
+    window.press("Alt+]")
+    wait_until(lambda: window.says("This is the only suggestion"), what="Alt+] was silent")
+    window.press("Escape")
+    window.command("stardraft: Snooze Suggestions...")
+    window.choose("5 minutes")
+    wait_until(lambda: window.status_icon() == "bell-slash")
+    window.type(" ")
+    window.press("Alt+\\")
+    wait_until(lambda: window.says("No suggestion: Suggestions are snoozed for"), what="Alt+\\ was silent")
+    window.command("stardraft: Switch Suggestions On or Off")  # back on, whatever put them off
+    wait_until(window.is_ready, what=f"not awake: {window.status()}")
+
+
 def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
     window.forget_frames()
     window.command("stardraft: Open an Example")

@@ -335,6 +335,11 @@ class Window:
         """What stardraft's item in the status bar says, as to a screen reader; empty before it is there."""
         return str(self._do("evaluate", "(it) => document.querySelector(it)?.ariaLabel ?? ''", STATUS_ITEM))
 
+    def says(self, text: str) -> bool:
+        """Whether this stands in the status bar, as what answers a key does for a while."""
+        shown = self._do("evaluate", "document.querySelector('.part.statusbar').textContent")
+        return text in str(shown).replace("\xa0", " ")
+
     def has_toast(self) -> bool:
         """Whether a notification stands in the window's corner."""
         return self._exists(".notifications-toasts .notification-toast")
