@@ -3,10 +3,10 @@
 
 assert(vim.fn.has('nvim-0.12') == 1, 'this needs Neovim 0.12; the plugin needs 0.10: stardraft setup nvim --plugin')
 
+local warning = ''
 local function say(sentence) -- in one line, which asks for no Enter
   vim.api.nvim_echo({ { vim.fn.strcharpart(sentence:gsub('%s+', ' '), 0, vim.v.echospace), 'WarningMsg' } }, false, {})
 end
-local warning = ''
 vim.api.nvim_create_autocmd('ModeChanged', {
   pattern = 'i:*',
   callback = vim.schedule_wrap(function() -- "-- INSERT --" was drawn over it
@@ -21,7 +21,6 @@ vim.lsp.config('stardraft', {
   root_markers = { '.git', 'pyproject.toml', 'package.json', 'Cargo.toml', 'go.mod' },
   capabilities = { experimental = { stardraft = { warnings = true } } },
   handlers = {
-    ['window/showMessage'] = function(_, message) say(message.message) end,
     ['stardraft/status'] = function(_, report)
       vim.g.stardraft_status = report.state -- for a status line: %{get(g:, 'stardraft_status', '')}
       if report.warning ~= warning then -- a wrong setting; "" when it is corrected

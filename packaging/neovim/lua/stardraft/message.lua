@@ -1,6 +1,6 @@
 -- What is said while somebody types: one line above the status line, cut to what fits, which asks for no Enter and goes
--- by itself. (The message line is no place for it: in insert mode "-- INSERT --" is drawn over it.) All of it is in
--- :messages.
+-- by itself. (The message line is no place for it: in insert mode "-- INSERT --" is drawn over it.) It is in :messages,
+-- too, and `:Stardraft status` has all of it.
 
 local M = {}
 
@@ -10,9 +10,8 @@ local SHOWN_MS = 8000
 local window ---@type integer?
 local n_said = 0
 
---- As much of a line as fits into the screen.
-local function cut(line)
-  local room = vim.o.columns - 1
+--- As much of a line as fits into so many columns.
+local function cut(line, room)
   if api.nvim_strwidth(line) <= room then
     return line
   end
@@ -35,8 +34,8 @@ end
 function M.say(sentence, highlight)
   M.clear()
   local line = vim.trim((sentence:gsub('%s+', ' ')))
-  vim.cmd({ cmd = 'echomsg', args = { vim.fn.string(line) }, mods = { silent = true } })
-  local text = cut(line)
+  api.nvim_echo({ { cut(line, vim.v.echospace), highlight } }, true, {})
+  local text = cut(line, vim.o.columns - 1)
   local bufnr = api.nvim_create_buf(false, true)
   vim.bo[bufnr].bufhidden = 'wipe'
   api.nvim_buf_set_lines(bufnr, 0, -1, false, { text })
@@ -51,8 +50,7 @@ function M.say(sentence, highlight)
     focusable = false,
     noautocmd = true,
   })
-  if not is_open then -- where Neovim lets no window be opened, as in the command-line window
-    api.nvim_echo({ { cut(line), highlight } }, false, {})
+  if not is_open then -- none can be opened here, as in the command-line window
     return
   end
   window = opened
