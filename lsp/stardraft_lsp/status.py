@@ -1,22 +1,25 @@
 """What is happening and, when there is no suggestion, why: one state, told to the editor when it changes.
 
 `stardraft/status` goes out as a notification and answers a request, with the same fields: state, message,
-reason and model. The state is derived anew from what is known each time, so that it cannot contradict it:
+reason, model and warning. The state is derived anew from what is known each time, so that it cannot
+contradict it:
 
-    off       suggestions are switched off, altogether or for the language that was asked for last
+    off       suggestions are switched off, altogether or for the document that the user is in
     error     the last attempt failed; message and reason say how
     loading   the model is being loaded
     busy      a suggestion is being made
     idle      no model is in memory, or no daemon runs; the next request brings it back
     ready     a request would be served at once
     starting  nothing is known yet
+
+A warning is a wrong setting, in one line: what was set before holds until it is corrected. Then it is gone.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
@@ -97,10 +100,12 @@ class StatusReport(Struct, frozen=True):
     message: str = ""
     reason: Silence = ""
     model: str = ""
+    warning: str = ""
 
     def __post_init__(self) -> None:
         force_setattr(self, "message", visible(self.message))
         force_setattr(self, "model", visible_line(self.model))
+        force_setattr(self, "warning", visible_line(self.warning))
 
 
 class StatusBoard:
@@ -112,7 +117,8 @@ class StatusBoard:
         self._notify = notify
         self._alert = alert
         self._alerted: set[str] = set()
-        self._enabled = True
+        self._blocked: tuple[Silence, str] = ("", "")
+        self._wrong: dict[str, StardraftError] = {}
         self._daemon: Status | None = None
         self._seen = False
         self._n_running = 0
@@ -120,9 +126,19 @@ class StatusBoard:
         self._error: StardraftError | None = None
         self.report = self._derived()
 
-    def switch(self, enabled: bool) -> None:
-        """Suggestions were switched on or off."""
-        self._enabled = enabled
+    def block(self, reason: Silence, message: str = "") -> None:
+        """Why there are no suggestions where the user is; "" when there are. message: not the usual one."""
+        self._blocked = (reason, message or SILENCE_TEXTS.get(reason, ""))
+        if self._silence in OFF_TEXTS:
+            self._silence = ""
+        self._update()
+
+    def set_wrong(self, source: str, error: StardraftError | None) -> None:
+        """What is wrong in the settings of one source, such as a file; None when it is right (again)."""
+        if error is None:
+            self._wrong.pop(source, None)
+        else:
+            self._wrong[source] = error
         self._update()
 
     def daemon(self, status: Status) -> None:
@@ -190,6 +206,8 @@ class StatusBoard:
 
     def _update(self) -> None:
         report = self._derived()
+        if self._wrong:
+            report = replace(report, warning=" ".join(error.message for error in self._wrong.values()))
         if report != self.report:
             self.report = report
             self._notify(report)
@@ -198,8 +216,9 @@ class StatusBoard:
         return self._off() or self._failing() or self._working() or self._resting()
 
     def _off(self) -> StatusReport | None:
-        if not self._enabled:
-            return StatusReport("off", SILENCE_TEXTS["disabled"], "disabled", self.model)
+        reason, message = self._blocked
+        if reason:
+            return StatusReport("off", message, reason, self.model)
         if self._silence in _OFF and self._error is None:
             return StatusReport("off", SILENCE_TEXTS[self._silence], self._silence, self.model)
         return None

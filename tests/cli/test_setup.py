@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,13 @@ def test_kate_keeps_the_server_that_a_language_has(person: dict[str, str], setup
     assert settings["servers"]["python"]["command"][-1] == "lsp"
 
 
+def extension(file: Path, name: str, version: str) -> None:
+    publisher, _, own = name.partition(".")
+    with zipfile.ZipFile(file, "w") as package:
+        manifest = {"publisher": publisher, "name": own, "version": version}
+        package.writestr("extension/package.json", json.dumps(manifest))
+
+
 def test_vs_code_installs_the_extension_by_its_own_command(
     person: dict[str, str], setup: Stardraft, tmp_path: Path
 ) -> None:
@@ -313,7 +321,7 @@ def test_vs_code_installs_the_extension_by_its_own_command(
         person,
         "code",
         f'case "$1" in --list-extensions) cat "{installed}" 2>/dev/null;; '
-        f'--install-extension) test -f "$2" && echo Stardraft.stardraft > "{installed}";; '
+        f'--install-extension) echo "Stardraft.stardraft@$(cat {tmp_path}/version)" > "{installed}";; '
         f'--uninstall-extension) rm "{installed}";; esac; exit 0',
     )
     answer = setup("vscode", "--yes")
@@ -322,9 +330,17 @@ def test_vs_code_installs_the_extension_by_its_own_command(
     package = tmp_path / "stardraft.vsix"
     assert "There is no file" in setup("vscode", "--yes", "--path", str(package)).stderr
     package.write_bytes(b"PK")
+    assert "is not an extension of VS Code" in setup("vscode", "--yes", "--path", str(package)).stderr
+    extension(package, "somebody.else", "9.9.9")
+    assert "is another extension" in setup("vscode", "--yes", "--path", str(package)).stderr
     assert not installed.exists()
-    assert setup("vscode", "--yes", "--path", str(package)).returncode == 0
-    assert installed.exists()
-    assert "already set up" in setup("vscode", "--path", str(package)).stdout
+    for version in ("0.1.0", "0.2.0", "0.1.1"):  # a newer one takes its place, and so does an older one
+        extension(package, "stardraft.stardraft", version)
+        (tmp_path / "version").write_text(version)
+        assert setup("vscode", "--yes", "--path", str(package)).returncode == 0
+        assert installed.read_text().strip().endswith(f"@{version}")
+        again = setup("vscode", "--path", str(package)).stdout
+        assert "already set up" in again
+        assert "--force" in again, "another build of the same version has a way, too"
     assert setup("vscode", "--undo", "--yes").returncode == 0
     assert not installed.exists()

@@ -4,6 +4,7 @@ Neovim is set up by packaging/neovim/stardraft.lua, the file that its users copy
 writes is its own affair; what is promised here is that a person sees it, and gets what they saw.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -176,7 +177,7 @@ def test_the_next_suggestion_comes_after_the_daemon_was_killed(
 def test_the_readme_shows_the_file_that_is_tested_here() -> None:
     blocks = (CONFIG.parent / "README.md").read_text(encoding="utf-8").split("```lua\n")[1:]
     lines = CONFIG.read_text(encoding="utf-8").splitlines()
-    code = "\n".join(line for line in lines if not line.startswith("--"))
+    code = "\n".join(itertools.dropwhile(lambda line: line.startswith("--"), lines))
     assert blocks[0].split("```")[0].strip() == code.strip()
 
 

@@ -19,6 +19,8 @@ from tests.editors.neovim_plugin import (
 )
 from tests.support.waiting import wait_until
 
+READY = {"state": "ready", "message": "", "reason": "", "model": "tiny", "warning": ""}
+
 
 @both_versions
 def test_switching_off_and_resting_are_told_to_the_server(scripted: Open) -> None:
@@ -31,6 +33,55 @@ def test_switching_off_and_resting_are_told_to_the_server(scripted: Open) -> Non
     at.editor.lua("vim.cmd.Stardraft('snooze', '15')")
     wait_until(lambda: at.script.heard("stardraft/snooze") == [{"minutes": 15}])
     assert at.script.heard("stardraft/switch") == [{"enabled": False}, {"enabled": True}]
+
+
+@both_versions
+def test_switches_are_seen_at_once_and_their_second_use_takes_the_first_back(scripted: Open) -> None:
+    at = scripted("")
+    status = "return require('stardraft').status()"
+    wait_until(lambda: at.script.heard("textDocument/didOpen"))
+    at.script.tell("stardraft/status", READY)
+    wait_until(lambda: at.editor.lua(status) == "stardraft")
+    at.editor.lua("vim.cmd.Stardraft('toggle', 'buffer')")
+    assert at.editor.lua(status) == "stardraft off"
+    at.editor.lua("vim.cmd.Stardraft('toggle', 'buffer')")
+    assert at.editor.lua(status) == "stardraft"
+    assert at.editor.lua("return vim.b.stardraft") is None
+    at.editor.lua("vim.cmd.Stardraft('snooze', '15')")
+    snoozed = {"state": "off", "reason": "snoozed", "message": "Suggestions are snoozed for 15 more minutes."}
+    at.script.tell("stardraft/status", {**READY, **snoozed})
+    wait_until(lambda: at.editor.lua(status) == "stardraft zz 15m")
+    at.editor.lua("vim.cmd.checkhealth('stardraft')")
+    health = "\n".join(at.editor.lines())
+    assert "WARNING Suggestions are off. Suggestions are snoozed for 15 more minutes." in health
+    at.editor.lua("vim.cmd.bdelete()")
+    at.editor.lua("vim.cmd.Stardraft('toggle')")  # back on, whatever put them off
+    wait_until(lambda: at.script.heard("stardraft/switch") == [{"enabled": True}])
+
+
+def test_a_server_that_comes_later_rests_as_the_others_do(scripted: Open) -> None:
+    at = scripted("")
+    at.editor.lua("vim.cmd.Stardraft('snooze', '15')")
+    wait_until(lambda: at.script.heard("stardraft/snooze"))
+    n_started = len(at.script.heard("initialize"))
+    at.editor.lua("vim.cmd.Stardraft('restart')")
+    wait_until(lambda: len(at.script.heard("initialize")) > n_started, what="the server did not come back")
+    told = wait_until(lambda: at.script.heard("stardraft/snooze")[1:], what="it was not told")
+    assert 14 < told[0]["minutes"] <= 15
+
+
+def test_the_server_hears_where_the_user_is(scripted: Open, tmp_path: Path) -> None:
+    at = scripted("")
+    other = tmp_path / "b.txt"
+    other.touch()
+    at.editor.open_file(other)
+    at.editor.lua("vim.cmd.edit('#')")
+
+    def is_told() -> bool:
+        focused = at.script.heard("textDocument/didFocus")
+        return bool(focused) and focused[-1]["textDocument"]["uri"].endswith("/a.txt")
+
+    wait_until(is_told)
 
 
 def test_the_status_is_what_the_server_says(scripted: Open) -> None:
@@ -79,7 +130,7 @@ def test_without_other_servers_no_declaration_is_known(scripted: Open, tmp_path:
     (answer,) = wait_until(at.script.answers)
     assert answer["result"] == [None]
     capabilities = at.script.heard("initialize")[0]["capabilities"]
-    assert capabilities["experimental"] == {"stardraft": {"declarations": True}}
+    assert capabilities["experimental"] == {"stardraft": {"declarations": True, "warnings": True}}
     assert "inlineCompletion" in capabilities["textDocument"]
 
 

@@ -130,6 +130,28 @@ def test_a_dismissed_suggestion_stays_away_until_something_is_typed(scripted: Op
 
 
 @both_versions
+@pytest.mark.parametrize("key", ["<C-]>", "<Esc>"])
+def test_what_is_sent_away_is_told_to_the_server(scripted: Open, key: str) -> None:
+    at = asked(scripted, "iva")
+    at.script.answer("lue")
+    at.sees("lue")
+    at.type(key)
+    told = wait_until(lambda: at.script.heard("stardraft/didDismiss"), what="the server heard nothing")
+    assert [params["item"]["command"]["arguments"] for params in told] == [["id-1"]]
+
+
+def test_one_command_of_normal_mode_refuses_nothing(scripted: Open) -> None:
+    at = asked(scripted, "iva")
+    at.script.answer("lue")
+    at.sees("lue")
+    at.type("<C-o>l")
+    at.sees("")
+    at.script.ask("workspace/configuration", {"items": []})
+    wait_until(at.script.answers)  # what came before it has been heard
+    assert at.script.heard("stardraft/didDismiss") == []
+
+
+@both_versions
 def test_candidates_are_cycled_through(scripted: Open) -> None:
     at = asked(scripted, "iva")
     at.script.answer("lue")

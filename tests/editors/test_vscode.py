@@ -6,6 +6,7 @@ sees it grow, and gets what they saw. Pictures are kept in the folder that STARD
 """
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -271,6 +272,69 @@ def test_snoozed_it_is_silent_until_it_is_woken(window: Window, file: Path) -> N
     window.press("Backspace")
     window.type("[")
     settled(window)
+
+
+def test_off_for_the_language_is_seen_at_once_and_the_second_use_leaves_nothing_behind(
+    window: Window, file: Path, code_server: CodeServer
+) -> None:
+    window.open_file(file, BEGINNING)
+    before = json.loads(code_server.settings_file.read_text())
+    window.command("stardraft: Switch Suggestions On or Off for This Language")
+    wait_until(lambda: "switched off for this language" in window.status(), what=window.status())
+    assert window.status_icon() == "circle-slash"
+    window.command("stardraft: Switch Suggestions On or Off for This Language")
+    wait_until(window.is_ready, what=f"not on again: {window.status()}")
+    left = json.loads(code_server.settings_file.read_text())
+    assert left.get("[python]", {}) == before.get("[python]", {})
+
+
+def test_a_wrong_setting_is_in_the_status_until_it_is_corrected(
+    window: Window, file: Path, home: dict[str, str]
+) -> None:
+    window.open_file(file, BEGINNING)
+    write_config(home, "[editor]\ndebounce_ms = 'soon'\n")
+    wait_until(lambda: "editor.debounce_ms" in window.status(), what=window.status())
+    assert window.status_icon() == "warning"
+    assert not window.has_toast()
+    write_config(home, SHOW_ALL)
+    wait_until(window.is_ready, what=f"the warning stayed: {window.status()}")
+
+
+def test_what_escape_sends_away_is_counted_as_rejected(
+    window: Window, file: Path, home: dict[str, str]
+) -> None:
+    def rejected() -> int:
+        command = [sys.executable, "-m", "stardraftd", "stats", "--json"]
+        said = subprocess.run(command, env=home, capture_output=True, check=True).stdout
+        return int(json.loads(said)["all"]["rejected"])
+
+    before = rejected()
+    begin(window, file)
+    window.press("Escape")
+    wait_until(lambda: window.ghost() is None, what="the suggestion stayed")
+    wait_until(lambda: rejected() == before + 1, what="it was not counted")
+
+
+def test_a_key_that_brings_nothing_says_why(window: Window, file: Path) -> None:
+    begin(window, file)
+    window.press("Alt+]")
+    wait_until(lambda: window.says("This is the only suggestion"), what="Alt+] was silent")
+    window.press("Escape")
+    window.command("stardraft: Snooze Suggestions...")
+    window.choose("5 minutes")
+    wait_until(lambda: window.status_icon() == "bell-slash")
+    window.type(" ")
+    window.press("Alt+\\")
+    wait_until(lambda: window.says("No suggestion: Suggestions are snoozed for"), what="Alt+\\ was silent")
+    window.command("stardraft: Switch Suggestions On or Off")  # back on, whatever put them off
+    wait_until(window.is_ready, what=f"not awake: {window.status()}")
+
+
+def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
+    window.forget_frames()
+    window.command("stardraft: Open an Example")
+    wait_until(window.ghost, what=f"no suggestion in the example: {window.status()}")
+    window.press("Escape")
 
 
 def test_the_language_server_was_killed_and_comes_back(

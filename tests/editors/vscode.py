@@ -327,6 +327,15 @@ class Window:
         """What stardraft's item in the status bar says, as to a screen reader; empty before it is there."""
         return str(self._do("evaluate", "(it) => document.querySelector(it)?.ariaLabel ?? ''", STATUS_ITEM))
 
+    def says(self, text: str) -> bool:
+        """Whether this stands in the status bar, as what answers a key does for a while."""
+        shown = self._do("evaluate", "document.querySelector('.part.statusbar').textContent")
+        return text in str(shown).replace("\xa0", " ")
+
+    def has_toast(self) -> bool:
+        """Whether a notification stands in the window's corner."""
+        return self._exists(".notifications-toasts .notification-toast")
+
     def point_at_status(self) -> None:
         """Moves the mouse over the status item, which brings up what it has to say."""
         self._do("hover", STATUS_ITEM)

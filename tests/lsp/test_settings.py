@@ -47,7 +47,8 @@ class Workspace:
 
     def load(self, document: str = "main.py") -> list[str]:
         """The errors' sentences."""
-        return [error.message for error in self.settings.load_projects(self.uri(document), (self.folder,))]
+        found = self.settings.load_projects(self.uri(document), (self.folder,)).values()
+        return [error.message for error in found if error is not None]
 
     def config(self, document: str = "main.py", language: str = "python") -> EditorConfig:
         return self.settings.for_document(self.uri(document), language, 0.0).config
@@ -133,7 +134,7 @@ def test_files_outside_the_workspace_are_not_read(app: Workspace) -> None:
     assert app.load() == []
     assert app.off() == ""
     other = (app.folder.parent / "other.py").as_uri()
-    assert app.settings.load_projects(other, (app.folder,)) == []
+    assert not any(app.settings.load_projects(other, (app.folder,)).values())
     assert app.settings.for_document(other, "python", 0.0).off == ""
 
 

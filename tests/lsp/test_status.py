@@ -82,13 +82,40 @@ def test_a_language_that_is_off_is_so_until_another_one_is_asked_for(told: Told)
 
 
 def test_switched_off_is_off_whatever_the_daemon_does(told: Told) -> None:
-    told.board.switch(False)
+    told.board.block("disabled")
     told.board.daemon(daemon())
     told.board.daemon_gone()
     assert told.states[-1] == "off"
     assert told.board.report.reason == "disabled"
-    told.board.switch(True)
+    told.board.block("")
     assert told.board.report.state == "idle"
+
+
+def test_a_switch_is_seen_at_once_in_the_words_that_it_comes_with(told: Told) -> None:
+    told.board.daemon(daemon())
+    told.board.note("language_off")
+    told.board.block("snoozed", "Suggestions are snoozed for 5 more minutes.")
+    told.board.block("snoozed", "Suggestions are snoozed for 4 more minutes.")
+    assert [report.message for report in told.reports[-2:]] == [
+        "Suggestions are snoozed for 5 more minutes.",
+        "Suggestions are snoozed for 4 more minutes.",
+    ]
+    told.board.block("")
+    assert told.board.report == StatusReport("ready", "", "", MODEL.name)
+
+
+def test_a_wrong_setting_is_one_line_until_that_source_is_right(told: Told) -> None:
+    told.board.daemon(daemon())
+    told.board.set_wrong(
+        "configuration", ConfigError("In config.toml, line 2:\neditor.mode is wrong.", "Hint.")
+    )
+    told.board.set_wrong("editor", None)
+    assert told.board.report.state == "ready"
+    assert "\n" not in told.board.report.warning
+    assert "editor.mode is wrong." in told.board.report.warning
+    assert not told.alerts
+    told.board.set_wrong("configuration", None)
+    assert told.board.report == StatusReport("ready", "", "", MODEL.name)
 
 
 def test_an_error_is_shown_once_until_it_is_over(told: Told) -> None:

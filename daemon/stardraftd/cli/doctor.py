@@ -17,7 +17,7 @@ EXAMPLES = examples(
     "stardraft doctor --json | jq '.checks[] | select(.state != \"ok\")'",
 )
 
-_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}
 _NAME_WIDTH = 15
 _STATE_WIDTH = 8
 

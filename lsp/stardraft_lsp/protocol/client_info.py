@@ -28,7 +28,8 @@ class ClientInfo:
 
     process_id: the process that is served and not to be outlived; None where the editor names none.
     has_inline_completion: it draws grey text. has_settings: it answers `workspace/configuration`.
-    declares: it answers `stardraft/declarations`. options: `initializationOptions`, as they came.
+    declares: it answers `stardraft/declarations`. shows_warnings: it shows the status's warning.
+    options: `initializationOptions`, as they came.
     """
 
     name: str = "editor"
@@ -39,6 +40,7 @@ class ClientInfo:
     has_settings: bool = False
     shows_progress: bool = False
     declares: bool = False
+    shows_warnings: bool = False
     options: Any = None
 
 
@@ -56,6 +58,7 @@ def read_initialize(raw: Any) -> ClientInfo:
         has_settings=within(can, "workspace", "configuration") is True,
         shows_progress=within(can, "window", "workDoneProgress") is True,
         declares=within(can, "experimental", "stardraft", "declarations") is True,
+        shows_warnings=within(can, "experimental", "stardraft", "warnings") is True,
         options=params.get("initializationOptions"),
     )
 

@@ -33,6 +33,7 @@ from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard
+from stardraft_lsp.switches import Switches
 from stardraft_lsp.text.documents import Change, Document
 from stardraft_lsp.text.folders import Folders
 from stardraftd.client import DaemonClient
@@ -42,6 +43,9 @@ from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path
 from stardraftd.printable import visible
 from stardraftd.protocol.http import Notice
+
+# Where settings come from that may be wrong; a project's file is named by its path.
+_CONFIGURATION, _EDITOR_SETTINGS = "configuration", "editor"
 
 
 class EditorSession:
@@ -89,6 +93,7 @@ class EditorSession:
         self._config_error: ConfigError | None = None
         config = self._read_config()
         self.settings = Settings(config.editor, self.folders)
+        self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
         self.context = self._new_context(config.editor)
         self.keeper = Keeper(client, board, new_progress, show_notice, self._loaded)
@@ -117,13 +122,13 @@ class EditorSession:
             return False
         self.is_started = True
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
-            self.board.trouble(self._config_error)
+            self._wrong(_CONFIGURATION, self._config_error)
         self._start_context()
         try:
             self._watcher.start()
         except ConfigError as error:
             self.board.tell(error)
-        self._follow_daemon(self.settings.config.enabled)
+        self.switches.look()
         return True
 
     @property
@@ -211,8 +216,10 @@ class EditorSession:
     async def load_projects(self, uri: str) -> None:
         """Reads the project files above a document; what is wrong in them is told."""
         roots = tuple(Path(root) for root in self._roots())
-        for error in await asyncio.to_thread(self.settings.load_projects, uri, roots):
-            self.board.tell(error)
+        found = await asyncio.to_thread(self.settings.load_projects, uri, roots)
+        for folder, error in found.items():
+            self._wrong(str(folder), error)
+        self.switches.look()
 
     async def ask_settings(self) -> None:
         """Asks the editor for its settings, if it can be asked."""
@@ -229,8 +236,9 @@ class EditorSession:
         try:
             self.settings.take_editor(raw)
         except ConfigError as error:
-            self.board.tell(error)
+            self._wrong(_EDITOR_SETTINGS, error)
         else:
+            self._wrong(_EDITOR_SETTINGS, None)
             self._settings_changed()
 
     def switch(self, *, is_on: bool) -> None:
@@ -247,12 +255,20 @@ class EditorSession:
     def _settings_changed(self) -> None:
         self.session.forget_suggestions()
         self.board.forgive()
+        self.switches.look()
+
+    def _wrong(self, source: str, error: ConfigError | None) -> None:
+        """A setting is wrong, or right again. An editor that does not show warnings gets a message."""
+        self.board.set_wrong(source, error)
+        if error is not None and not self.client.shows_warnings:
+            self.board.tell(error)
 
     def reconfigure(self, news: Config | ConfigError) -> None:
         """The configuration file changed. A wrong one is told, and the old one stays in force."""
         if isinstance(news, ConfigError):
-            self.board.tell(news)
+            self._wrong(_CONFIGURATION, news)
         else:
+            self._wrong(_CONFIGURATION, None)
             if news.editor.cross_file != self.settings.config.cross_file:
                 old = self.context
                 self.context = self.ahead.context = self._new_context(news.editor)
@@ -262,11 +278,9 @@ class EditorSession:
             self.settings.config = news.editor
             self.recorder.enabled = news.editor.stats
             self._settings_changed()
-            self._follow_daemon(news.editor.enabled)
 
     def _follow_daemon(self, enabled: bool) -> None:
         """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
-        self.board.switch(enabled)
         if enabled and self._keeping is None:
             self._keeping = asyncio.create_task(self.keeper.run())
         elif not enabled and self._keeping is not None:
@@ -277,6 +291,7 @@ class EditorSession:
         """Ends all that works for the editor. May be called again."""
         await asyncio.to_thread(self._watcher.stop)
         await self.session.finish()
+        self.switches.close()
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
@@ -292,6 +307,7 @@ class EditorSession:
         """A document was opened, or opened again."""
         self.documents.pop(document.uri, None)  # it comes last
         self.documents[document.uri] = document
+        self.switches.opened(document.uri)
         self.context.document_opened(document.uri, document.text)
         self.ahead.opened(document)
         self.create_task(self.load_projects(document.uri))
@@ -310,6 +326,7 @@ class EditorSession:
     def forget_document(self, uri: str) -> None:
         """A document was closed."""
         self.documents.pop(uri, None)
+        self.switches.closed(uri)
         self.ahead.closed(uri)
         self.context.document_closed(uri)
         self.recorder.closed(uri)
@@ -317,6 +334,7 @@ class EditorSession:
 
     async def suggest(self, document: Document, offset: int, ask: Ask) -> Answer:
         """Asks for a suggestion in `document` at `offset`."""
+        self.switches.enter(document.uri)
         self.ahead.asked(document.uri)
         version = document.version
         await checked(self.context, document.uri)

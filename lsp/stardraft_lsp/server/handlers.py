@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 TRIGGERS = " .([{=,:"
 LLM_TRIES = 3
 SNOOZE, SWITCH = "stardraft/snooze", "stardraft/switch"
+DISMISSED = "stardraft/didDismiss"
 
 
 def initialize(ls: StardraftServer, client: ClientInfo) -> None:
@@ -98,10 +99,19 @@ def did_partially_accept(editor: EditorSession, params: Any) -> None:
 
 def did_focus(editor: EditorSession, params: Any) -> None:
     editor.speaks_copilot = True
+    editor.switches.says_focus = True
     uri = dialects.read_focus(params)
     document = editor.documents.get(uri) if uri else None
     if document is not None:
+        editor.switches.enter(document.uri)
         editor.context.document_viewed(document.uri, 0)
+
+
+def dismissed(editor: EditorSession, params: Any) -> None:
+    """`stardraft/didDismiss {item}`: the user has sent a suggestion away. Copilot has no word for that."""
+    item = dialects.read_shown(params)
+    if item is not None:
+        editor.recorder.rejected(item.identity)
 
 
 def execute_command(editor: EditorSession, params: Any) -> None:
@@ -213,8 +223,11 @@ async def inline_completion(editor: EditorSession, raw: Any) -> types.InlineComp
 
 
 def status(editor: EditorSession, _params: Any) -> dict[str, Any]:
+    """The report, the context's figures, and what the configuration says below the editor's switches."""
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
-    return {**report, "index": figures(editor.context.status)}
+    below = editor.settings.config
+    configured = {"enabled": below.enabled, "languagesOff": list(below.languages_off)}
+    return {**report, "index": figures(editor.context.status), "configured": configured}
 
 
 async def completion(editor: EditorSession, params: Any) -> types.CompletionList | None:
@@ -276,6 +289,7 @@ _HANDLERS: tuple[tuple[str, Any, Any], ...] = (
     ("textDocument/didShowCompletion", did_show, None),
     ("textDocument/didPartiallyAcceptCompletion", did_partially_accept, None),
     ("textDocument/didFocus", did_focus, None),
+    (DISMISSED, dismissed, None),
     ("llm-ls/getCompletions", llm_completions, None),
     ("llm-ls/acceptCompletion", llm_accepted, None),
     ("llm-ls/rejectCompletion", llm_rejected, None),

@@ -10,8 +10,8 @@ The way of the data:
     settings = Settings(config.editor, folders)
     settings.config = news.editor                                the configuration changed
     settings.take_editor(raw)                                    raises ConfigError, the old ones stay
-    errors = await asyncio.to_thread(settings.load_projects, uri, roots)   a document was opened, or such a
-                                                                           file saved
+    errors = await asyncio.to_thread(settings.load_projects, uri, roots)   by folder; a document was opened,
+                                                                           or such a file saved
     settings.snooze(until_s); settings.wake(); settings.switch(False)
     found = settings.for_document(uri, language, now_s)          on every request: found.config, or found.off
 

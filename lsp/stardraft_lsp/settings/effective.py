@@ -1,5 +1,6 @@
 """The settings in force for a document, put together from all layers, and why there may be no suggestions."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -30,10 +31,14 @@ MAX_CACHED = 1024
 
 
 class Effective(Struct, frozen=True):
-    """config: what holds for the document. off: why there are no suggestions in it; "" when there are."""
+    """config: what holds for the document. off: why there are no suggestions in it; "" when there are.
+
+    until_s: when that ends by itself, in the time that `for_document` gets.
+    """
 
     config: EditorConfig
     off: OffReason = ""
+    until_s: float = math.inf
 
     @property
     def why(self) -> str:
@@ -87,12 +92,13 @@ class Settings:
         """Something that settings depend on changed, such as the workspace's folders."""
         self._cache = {}
 
-    def load_projects(self, uri: str, roots: tuple[Path, ...]) -> list[ConfigError]:
+    def load_projects(self, uri: str, roots: tuple[Path, ...]) -> dict[Path, ConfigError | None]:
         """Reads the project files above a document anew. `roots`: the workspace's folders.
 
-        The errors are for the person; what a wrong file said before stays in force.
+        Each folder that was looked into comes with what is wrong in its file, None when nothing is. What a
+        wrong file said before stays in force.
         """
-        errors: list[ConfigError] = []
+        errors: dict[Path, ConfigError | None] = {}
         document = path_of(uri)
         if document is None:
             return errors
@@ -101,8 +107,9 @@ class Settings:
             try:
                 layer = project_file.load(folder)
             except ConfigError as error:
-                errors.append(error)
+                errors[folder] = error
                 continue
+            errors[folder] = None
             if layer is None:
                 projects.pop(folder, None)
             else:
@@ -126,7 +133,7 @@ class Settings:
         if not self._is_on:
             return Effective(found.config, "disabled")
         if now_s < self._snoozed_until_s:
-            return Effective(found.config, "snoozed")
+            return Effective(found.config, "snoozed", self._snoozed_until_s)
         return found
 
     def _made(self, uri: str, language: str) -> Effective:

@@ -7,7 +7,12 @@ import type { GhostText } from "./ghost_text.js";
 
 const EDITOR = "editor.action.inlineSuggest";
 
-export function acceptingCommands(ghost: GhostText, client: () => LanguageClient | undefined): vscode.Disposable[] {
+/** whyNothing: why a question brought nothing, in a sentence. */
+export function acceptingCommands(
+  ghost: GhostText,
+  client: () => LanguageClient | undefined,
+  whyNothing: () => string,
+): vscode.Disposable[] {
   const command = (name: string, work: () => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`stardraft.${name}`, work);
   const editor = (name: string): Thenable<unknown> => vscode.commands.executeCommand(`${EDITOR}.${name}`);
@@ -15,20 +20,41 @@ export function acceptingCommands(ghost: GhostText, client: () => LanguageClient
     if (!ghost.wasAskedByHand) {
       await ghost.askByHand(); // while typing only one is made
     }
+    if (ghost.nCandidates === 1) {
+      say("This is the only suggestion; the setting stardraft.candidates says how many are made.");
+    }
     await editor(name);
   };
   return [
-    command("trigger", () => ghost.askByHand()),
+    command("trigger", async () => {
+      const before = whereNow();
+      await ghost.askByHand();
+      if (ghost.hasNothing && whereNow() === before) {
+        say(`No suggestion: ${whyNothing()}`);
+      }
+    }),
     command("accept", () => editor("commit")),
     command("acceptWord", () => acceptPart(ghost, client(), () => editor("acceptNextWord"))),
     command("acceptLine", () => acceptPart(ghost, client(), () => editor("acceptNextLine"))),
     command("next", () => other("showNext")),
     command("previous", () => other("showPrevious")),
     command("hide", () => {
-      ghost.forget();
+      ghost.dismiss();
       return editor("hide");
     }),
   ];
+}
+
+/** For a while, in the status bar: what answers a key that was pressed must not have to be closed. */
+function say(sentence: string): void {
+  vscode.window.setStatusBarMessage(`stardraft: ${sentence}`, 8_000);
+}
+
+/** The cursor's place in its text: equal ones, nothing has happened. */
+function whereNow(): string {
+  const editor = vscode.window.activeTextEditor;
+  const at = editor?.selection.active;
+  return `${editor?.document.uri.toString()} ${editor?.document.version} ${at?.line} ${at?.character}`;
 }
 
 /**

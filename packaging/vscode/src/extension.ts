@@ -8,6 +8,7 @@ import { GhostText } from "./ghost_text.js";
 import { Installer } from "./installer.js";
 import { Locator } from "./locator.js";
 import { Quiet, toggle, toggleLanguage } from "./quiet.js";
+import { shownStatus } from "./pure/status_text.js";
 import { ServerLife } from "./server_life.js";
 import { StatusBar } from "./status_bar.js";
 import { toolCommands } from "./tools.js";
@@ -35,13 +36,14 @@ export function activate(context: vscode.ExtensionContext): void {
     ghost,
     quiet,
     bar,
-    ...acceptingCommands(ghost, client),
-    ...toolCommands(locator, log),
+    ...acceptingCommands(ghost, client, () => whyNothing(server)),
+    ...toolCommands(locator, log, () => askWhenReady(server, ghost)),
     command("menu", () => bar.menu()),
     command("snooze", (minutes?: number) => quiet.snooze(minutes)),
     command("wake", () => quiet.wake()),
-    command("toggle", toggle),
-    command("toggleLanguage", toggleLanguage),
+    // Who wants suggestions back has them back, whatever put them off.
+    command("toggle", () => (quiet.leftMs > 0 ? quiet.wake() : toggle(client()))),
+    command("toggleLanguage", () => toggleLanguage(client())),
     command("restartServer", () => server.restart()),
     command("installServer", () => installer.install()),
     command("removeServer", () => installer.remove()),
@@ -52,7 +54,10 @@ export function activate(context: vscode.ExtensionContext): void {
         void server.restart();
       }
     }),
-    server.onDidStart(() => void quiet.tell()),
+    server.onDidStart(() => {
+      void quiet.tell();
+      focused(server, vscode.window.activeTextEditor);
+    }),
     server.onDidChange(
       () => void vscode.commands.executeCommand("setContext", "stardraft.managed", installer.hasManaged),
     ),
@@ -71,6 +76,30 @@ async function configured(server: ServerLife, event: vscode.ConfigurationChangeE
     await server.restart();
   } else if (event.affectsConfiguration("stardraft")) {
     await server.settingsChanged();
+  }
+}
+
+/** Why a question brought nothing, in a sentence. */
+function whyNothing(server: ServerLife): string {
+  if (server.state.kind !== "running") {
+    return shownStatus({ server: server.state, report: undefined, quietMs: 0 }).lines.join(" ");
+  }
+  return server.report?.message || "The model has nothing to add here.";
+}
+
+/** Asks at the cursor, as soon as there is a server: nobody has to press a key to see what this is. */
+async function askWhenReady(server: ServerLife, ghost: GhostText): Promise<void> {
+  const document = vscode.window.activeTextEditor?.document;
+  if (server.client === undefined) {
+    await new Promise<void>((resolve) => {
+      const listening = server.onDidStart(() => {
+        listening.dispose();
+        resolve();
+      });
+    });
+  }
+  if (vscode.window.activeTextEditor?.document === document) {
+    await ghost.askByHand();
   }
 }
 

@@ -48,6 +48,8 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
   private lastToken = 0;
   private lastId = 0;
   private isShowing = false;
+  /** What the client has answered by itself, where nothing grows. */
+  private plain: vscode.InlineCompletionItem | undefined;
   private isGrowing = false;
 
   constructor(private readonly extensionId: string) {
@@ -68,7 +70,28 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
   /** What was asked for is not wanted any more: settings changed, or a person hid it. */
   forget(): void {
     this.grower.forget();
+    this.plain = undefined;
     this.setShowing(false);
+  }
+
+  /** The person has sent away what is shown: the server counts that. */
+  dismiss(): void {
+    const item = this.item ?? this.plain;
+    if (this.isShowing && item?.command !== undefined) {
+      void this.client?.sendNotification("stardraft/didDismiss", { item });
+    }
+    this.forget();
+  }
+
+  /** How many suggestions there are to choose from; undefined where that is not known. */
+  get nCandidates(): number | undefined {
+    return this.grower.current?.isDone === true ? this.grower.current.items.length : undefined;
+  }
+
+  /** Whether what was asked for last has ended with nothing to show. */
+  get hasNothing(): boolean {
+    const growth = this.grower.current;
+    return growth === undefined ? !this.isShowing : growth.isDone && growth.items.length === 0;
   }
 
   /** The item that the person sees, if it is one of ours. */
@@ -87,7 +110,9 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
   ): Promise<vscode.InlineCompletionItem[] | vscode.InlineCompletionList | null | undefined> => {
     if (this.client === undefined || !isStreaming(document)) {
       const plain = await next(document, position, context, token);
-      this.setShowing(plain !== undefined && plain !== null && (Array.isArray(plain) ? plain : plain.items).length > 0);
+      const [first] = Array.isArray(plain) ? plain : (plain?.items ?? []);
+      this.plain = first;
+      this.setShowing(first !== undefined);
       return plain;
     }
     return this.answer(this.client, document, position, context, token);

@@ -127,12 +127,22 @@ export class Installer {
 
   /** An extension without a wheel takes a file; it fetches no package by a name that anyone could have taken. */
   private async chosenWheel(): Promise<string | undefined> {
+    const how = "How to Install";
+    const again = "Look Again";
     const choose = "Choose a Wheel...";
     const answer = await vscode.window.showInformationMessage(
-      "This build of the extension has no server in it. Install stardraft as its documentation says, " +
-        "or choose a wheel that you have.",
+      "This build of the extension has no server in it. In the folder of stardraft's source, type " +
+        '`uv tool install ".[engine]"` (or pipx); it is found then. `stardraft setup engine` adds an engine later.',
+      how,
+      again,
       choose,
     );
+    if (answer === how) {
+      const page = vscode.Uri.joinPath(this.extension, "media", "walkthrough", "install.md");
+      await vscode.commands.executeCommand("markdown.showPreview", page);
+    } else if (answer === again) {
+      await this.restart();
+    }
     if (answer !== choose) {
       return undefined;
     }

@@ -3,6 +3,8 @@
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 
+import { type Change, type Layers, inGeneral, isOnFor, toggled, toggledFor } from "./pure/switching.js";
+
 const PERIODS: readonly { readonly label: string; readonly minutes: number }[] = [
   { label: "5 minutes", minutes: 5 },
   { label: "15 minutes", minutes: 15 },
@@ -77,41 +79,72 @@ function isPeriod(minutes: unknown): minutes is number {
   return typeof minutes === "number" && minutes > 0 && (minutes <= 10_080 || minutes === Number.POSITIVE_INFINITY);
 }
 
+/** What the configuration file says, where the editor's own settings say nothing. */
+interface Base {
+  readonly enabled: boolean;
+  readonly languagesOff: readonly string[];
+}
+
+async function baseOf(client: LanguageClient | undefined): Promise<Base> {
+  const answer = await client?.sendRequest<{ configured?: Base } | null>("stardraft/status", {}).catch(() => undefined);
+  return answer?.configured ?? { enabled: true, languagesOff: [] };
+}
+
+function layersOf<T>(key: string, base: T, language?: string): Layers<T> {
+  const scope = language === undefined ? undefined : { languageId: language };
+  const found = vscode.workspace.getConfiguration("stardraft", scope).inspect<T>(key);
+  return {
+    base,
+    global: found?.globalValue,
+    workspace: found?.workspaceValue,
+    globalLanguage: found?.globalLanguageValue,
+    workspaceLanguage: found?.workspaceLanguageValue,
+  };
+}
+
+async function write(changes: readonly Change[]): Promise<void> {
+  for (const { key, scope, language, value } of changes) {
+    const settings = vscode.workspace.getConfiguration(
+      "stardraft",
+      language === undefined ? undefined : { languageId: language },
+    );
+    const { Global, Workspace } = vscode.ConfigurationTarget;
+    await settings.update(key, value, scope === "global" ? Global : Workspace, language !== undefined);
+  }
+}
+
 /** Suggestions on or off, in the settings: where the setting stands now, else in the person's own. */
-export async function toggle(): Promise<void> {
-  const settings = vscode.workspace.getConfiguration("stardraft");
-  const isOn = settings.get<boolean>("enabled", true);
-  await settings.update("enabled", !isOn, targetOf(settings.inspect("enabled")?.workspaceValue));
+export async function toggle(client: LanguageClient | undefined): Promise<void> {
+  const base = await baseOf(client);
+  const ids = vscode.workspace.getConfiguration("stardraft").inspect("enabled")?.languageIds ?? [];
+  const languages = new Map(ids.map((id) => [id, layersOf("enabled", base.enabled, id)]));
+  await write(toggled(layersOf("enabled", base.enabled), languages));
 }
 
 /** The same for the language of the document that has the focus. */
-export async function toggleLanguage(): Promise<void> {
+export async function toggleLanguage(client: LanguageClient | undefined): Promise<void> {
   const language = vscode.window.activeTextEditor?.document.languageId;
   if (language === undefined) {
     await vscode.window.showInformationMessage("Open a file of the language first.");
     return;
   }
-  const settings = vscode.workspace.getConfiguration("stardraft", { languageId: language });
-  const off = settings.get<readonly string[]>("languagesOff", []);
-  const isListed = off.includes(language);
-  const isOn = settings.get<boolean>("enabled", true) && !isListed;
-  if (isListed) {
-    const rest = off.filter((one) => one !== language);
-    await settings.update("languagesOff", rest, targetOf(settings.inspect("languagesOff")?.workspaceValue));
-  }
-  if (!isListed || !settings.get<boolean>("enabled", true)) {
-    const target = targetOf(settings.inspect("enabled")?.workspaceLanguageValue);
-    await settings.update("enabled", !isOn, target, true);
-  }
-  const now = isOn ? "off" : "on";
+  const base = await baseOf(client);
+  const enabled = layersOf("enabled", base.enabled, language);
+  const off = layersOf("languagesOff", base.languagesOff);
+  await write(toggledFor(language, enabled, off));
+  const now = isOnFor(language, enabled, off) ? "off" : "on";
   vscode.window.setStatusBarMessage(`stardraft: suggestions are ${now} for ${language}`, 5_000);
 }
 
-export function isLanguageOn(language: string): boolean {
-  const settings = vscode.workspace.getConfiguration("stardraft", { languageId: language });
-  return settings.get<boolean>("enabled", true) && !settings.get<readonly string[]>("languagesOff", []).includes(language);
-}
-
-function targetOf(workspaceValue: unknown): vscode.ConfigurationTarget {
-  return workspaceValue === undefined ? vscode.ConfigurationTarget.Global : vscode.ConfigurationTarget.Workspace;
+/** Whether suggestions are on, in general and for a language. */
+export async function switchedOn(
+  client: LanguageClient | undefined,
+  language: string | undefined,
+): Promise<{ readonly all: boolean; readonly language: boolean }> {
+  const base = await baseOf(client);
+  const off = layersOf("languagesOff", base.languagesOff);
+  return {
+    all: inGeneral(layersOf("enabled", base.enabled)),
+    language: language !== undefined && isOnFor(language, layersOf("enabled", base.enabled, language), off),
+  };
 }

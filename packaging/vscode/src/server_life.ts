@@ -259,12 +259,12 @@ function answerConfiguration(params: ConfigurationParams): unknown[] {
   });
 }
 
-/** Tells the server at its start that it may ask for declarations. */
+/** Tells the server at its start that it may ask for declarations, and that wrong settings are shown in the status. */
 function declarationsFeature(): StaticFeature {
   return {
     fillClientCapabilities: (capabilities) => {
       const others = capabilities.experimental as Record<string, unknown> | undefined;
-      capabilities.experimental = { ...others, stardraft: { declarations: true } };
+      capabilities.experimental = { ...others, stardraft: { declarations: true, warnings: true } };
     },
     initialize: () => undefined,
     getState: () => ({ kind: "static" }),

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 
-import { type Quiet, isLanguageOn } from "./quiet.js";
+import { type Quiet, switchedOn } from "./quiet.js";
 import { shownStatus } from "./pure/status_text.js";
 import type { ServerLife } from "./server_life.js";
 
@@ -46,15 +46,15 @@ export class StatusBar implements vscode.Disposable {
   async menu(): Promise<void> {
     const shown = shownStatus(this.situation);
     const language = vscode.window.activeTextEditor?.document.languageId;
-    const isOn = vscode.workspace.getConfiguration("stardraft").get<boolean>("enabled", true);
+    const isOn = await switchedOn(this.life.client, language);
     const isRunning = this.life.state.kind === "running";
     const all: (readonly [string, string, boolean])[] = [
       ["$(cloud-download) Install the server for this editor...", "installServer", this.life.state.kind === "missing"],
       ["$(bell) Resume suggestions", "wake", this.quiet.leftMs > 0],
       ["$(bell-slash) Snooze...", "snooze", isRunning && this.quiet.leftMs === 0],
-      [`$(circle-slash) Switch suggestions ${isOn ? "off" : "on"}`, "toggle", true],
+      [`$(circle-slash) Switch suggestions ${isOn.all ? "off" : "on"}`, "toggle", this.quiet.leftMs === 0],
       [
-        `$(code) Switch suggestions ${language !== undefined && isLanguageOn(language) ? "off" : "on"} for ${language ?? ""}`,
+        `$(code) Switch suggestions ${isOn.language ? "off" : "on"} for ${language ?? ""}`,
         "toggleLanguage",
         language !== undefined,
       ],

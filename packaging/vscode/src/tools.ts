@@ -32,7 +32,11 @@ const IN_TERMINAL: Readonly<Record<string, readonly string[]>> = {
   restartDaemon: ["daemon", "restart"],
 };
 
-export function toolCommands(locator: Locator, log: vscode.LogOutputChannel): vscode.Disposable[] {
+export function toolCommands(
+  locator: Locator,
+  log: vscode.LogOutputChannel,
+  askWhenReady: () => Promise<void>,
+): vscode.Disposable[] {
   const command = (name: string, work: () => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`stardraft.${name}`, work);
   return [
@@ -45,7 +49,10 @@ export function toolCommands(locator: Locator, log: vscode.LogOutputChannel): vs
     command("openWalkthrough", () =>
       vscode.commands.executeCommand("workbench.action.openWalkthrough", "stardraft.stardraft#start", false),
     ),
-    command("openExample", openExample),
+    command("openExample", async () => {
+      await openExample();
+      await askWhenReady();
+    }),
   ];
 }
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { type Situation, type StatusReport, readReport, shownStatus } from "../src/pure/status_text.js";
 
-const READY: StatusReport = { state: "ready", message: "", reason: "", model: "stardraft-tiny" };
+const READY: StatusReport = { state: "ready", message: "", reason: "", model: "stardraft-tiny", warning: "" };
 
 function at(over: Partial<Situation> = {}): ReturnType<typeof shownStatus> {
   return shownStatus({ server: { kind: "running" }, report: READY, quietMs: 0, ...over });
@@ -17,6 +17,13 @@ describe("the status bar", () => {
   it("says why there was no suggestion", () => {
     const report = { ...READY, reason: "in_comment", message: "There are no suggestions in comments." };
     assert.ok(at({ report }).lines.includes("No suggestion the last time: There are no suggestions in comments."));
+  });
+
+  it("shows a wrong setting in one line, beside what the state is", () => {
+    const shown = at({ report: { ...READY, warning: "config.toml, line 2: editor.mode is wrong." } });
+    assert.equal(shown.severity, "warning");
+    assert.equal(shown.text, "$(warning) stardraft");
+    assert.deepEqual(shown.lines.slice(0, 2), ["config.toml, line 2: editor.mode is wrong.", "Ready."]);
   });
 
   it("shows an error as one", () => {
@@ -48,7 +55,13 @@ describe("the status bar", () => {
 
 describe("a report from the wire", () => {
   it("is taken with what it has", () => {
-    assert.deepEqual(readReport({ state: "idle", model: 3 }), { state: "idle", message: "", reason: "", model: "" });
+    assert.deepEqual(readReport({ state: "idle", model: 3 }), {
+      state: "idle",
+      message: "",
+      reason: "",
+      model: "",
+      warning: "",
+    });
   });
 
   it("is none without a state", () => {

@@ -111,9 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
         for trace in _wanted(given):
             path = given.out / f"{trace.name}.json"
             path.write_bytes(encode_trace(trace))
-            print(
-                f"{path}: {counted(len(trace.events), 'event')} on {counted(len(trace.text.encode()), 'byte')}"
-            )
+            size = counted(len(trace.text.encode()), "byte")
+            print(f"{path}: {counted(len(trace.events), 'event')} on {size}")
     except (StardraftError, OSError) as error:
         parser.exit(1, f"{error}\n{getattr(error, 'hint', '')}\n")
     return 0

@@ -8,7 +8,8 @@
     model          the model's file, and whether memory suffices for it
     editors        which editors there are, and whether they know of stardraft
 
-A check never stops the others: an error that it raises becomes its result.
+A check never stops the others: an error that it raises becomes its result. The same error again, as a wrong
+configuration is one for everything that needs it, is one problem: who meets it after the first is skipped.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from stardraftd.errors import StardraftError
 
 __all__ = ["Check", "CheckFunction", "Facts", "State", "every_check", "run"]
 
-State = Literal["ok", "warning", "problem"]
+State = Literal["ok", "warning", "problem", "skipped"]
 
 
 class Check(Struct, frozen=True):
@@ -52,12 +53,17 @@ def every_check() -> list[CheckFunction]:
 
 def run(facts: Facts, checks: Sequence[CheckFunction]) -> Iterator[Check]:
     """The results, one by one as they are found."""
+    told: dict[str, str] = {}
     for check in checks:
         name = check.__name__.replace("_", " ")
         try:
             found = check(facts)
         except StardraftError as error:
-            found = Check(name, "problem", error.message, error.hint)
+            if error.message in told:
+                found = Check(name, "skipped", f"This needs the {told[error.message]} to be in order.")
+            else:
+                told[error.message] = name
+                found = Check(name, "problem", error.message, error.hint)
         except Exception as error:  # noqa: BLE001 - one check's mistake must not hide what the others find
             found = Check(name, "problem", f"This check failed itself: {type(error).__name__}: {error}.")
         yield from found if isinstance(found, list) else [found]

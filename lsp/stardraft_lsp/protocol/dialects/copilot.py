@@ -3,6 +3,7 @@
     textDocument/didShowCompletion             {item}                  the item is on the screen
     textDocument/didPartiallyAcceptCompletion  {item, acceptedLength}  UTF-16 units of its insertText so far
     textDocument/didFocus                      {textDocument?: {uri}}  another document, or none
+    stardraft/didDismiss                       {item}                  it was sent away; a word of our own
     workspace/executeCommand                   item.command            after it was accepted
     didChangeStatus                            {busy, message, kind}   to the editor
 
@@ -74,14 +75,17 @@ def read_focus(params: Any) -> str | None:
 
 def write_status(report: StatusReport) -> dict[str, Any]:
     """`didChangeStatus` of the server's status: Inactive is "not here", Warning passes by itself."""
-    return {"busy": report.state in ("busy", "loading"), "message": report.message, "kind": _kind(report)}
+    busy = report.state in ("busy", "loading")
+    return {"busy": busy, "message": report.message or report.warning, "kind": _kind(report)}
 
 
 def _kind(report: StatusReport) -> Kind:
     if report.state == "error":
         # What the next request may mend is no error yet.
         return "Warning" if report.reason in ("failed", "daemon_unreachable") else "Error"
-    return "Inactive" if report.state == "off" else "Normal"
+    if report.state == "off":
+        return "Inactive"
+    return "Warning" if report.warning else "Normal"
 
 
 def _item(raw: Any) -> Item | None:

@@ -23,6 +23,13 @@ function M.tell_shown(question, item)
   end
 end
 
+--- The user has sent the item away.
+function M.tell_dismissed(question, item)
+  if item and item.raw.command then
+    client_of.notify(question.client, 'stardraft/didDismiss', { item = item.raw })
+  end
+end
+
 local function tell(question, item, typed, rest)
   local command = item.raw.command
   if not command then

@@ -53,12 +53,15 @@ function M.config()
     capabilities = vim.tbl_deep_extend('force', vim.lsp.protocol.make_client_capabilities(), {
       -- Without it the server would offer entries for the completion menu instead.
       textDocument = { inlineCompletion = { dynamicRegistration = false } },
-      experimental = { stardraft = { declarations = true } },
+      experimental = { stardraft = { declarations = true, warnings = true } },
     }),
     settings = { stardraft = next(settings.settings) and settings.settings or vim.empty_dict() },
     handlers = {
       ['$/progress'] = function(...)
         return require('stardraft.suggestion').on_progress(...)
+      end,
+      ['window/showMessage'] = function(...)
+        return require('stardraft.message').on_message(...)
       end,
       ['stardraft/status'] = function(...)
         return require('stardraft.status').on_status(...)
@@ -145,6 +148,14 @@ function M.cancel(client, number)
     client:cancel_request(number)
   else
     client.cancel_request(number)
+  end
+end
+
+--- The user is in this buffer: what the server says of switches is about it.
+function M.focus(bufnr)
+  local client = M.of(bufnr)
+  if client then
+    M.notify(client, 'textDocument/didFocus', { textDocument = { uri = vim.uri_from_bufnr(bufnr) } })
   end
 end
 

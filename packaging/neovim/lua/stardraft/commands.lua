@@ -117,7 +117,11 @@ local WORDS = {
   dismiss = { run = act('dismiss') },
   next = { run = act('next') },
   previous = { run = act('previous') },
-  trigger = { run = act('trigger') },
+  trigger = {
+    run = function()
+      stardraft.trigger() -- which says why not
+    end,
+  },
 }
 
 --- Runs `:Stardraft WORD ...`; alone it is `status`.

@@ -35,6 +35,7 @@ M.defaults = {
     ready = 'stardraft',
     busy = 'stardraft *',
     off = 'stardraft off',
+    snoozed = 'stardraft zz', -- and the minutes that are left
     error = 'stardraft !',
   },
 }
@@ -119,6 +120,8 @@ function M.is_wanted(bufnr)
   end
   if vim.b[bufnr].stardraft == false then
     return false, 'they are off in this buffer'
+  elseif vim.b[bufnr].stardraft == true then
+    return true, ''
   end
   local filetypes = M.get().filetypes
   local filetype = vim.bo[bufnr].filetype

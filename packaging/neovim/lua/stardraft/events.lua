@@ -5,6 +5,7 @@ local client_of = require('stardraft.client')
 local ghost = require('stardraft.ghost')
 local keys = require('stardraft.keys')
 local suggestion = require('stardraft.suggestion')
+local switches = require('stardraft.switches')
 
 local M = {}
 
@@ -24,11 +25,17 @@ function M.watch()
   end
   ghost.define_highlights()
   on('ColorScheme', ghost.define_highlights)
+  on('OptionSet', ghost.define_highlights, 'background')
   on({ 'FileType', 'BufReadPost', 'BufNewFile', 'BufFilePost', 'BufWritePost' }, function(event)
     client_of.attach(event.buf)
   end)
   on('LspAttach', function(event)
-    take_over(vim.lsp.get_client_by_id(event.data.client_id))
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    take_over(client)
+    if client and client.name == client_of.NAME then
+      switches.tell(client)
+      client_of.focus(api.nvim_get_current_buf())
+    end
     if event.buf == api.nvim_get_current_buf() and api.nvim_get_mode().mode == 'i' then
       suggestion.follow()
     end
@@ -45,7 +52,18 @@ function M.watch()
       suggestion.follow()
     end
   end)
-  on({ 'InsertLeave', 'BufLeave', 'WinLeave', 'RecordingEnter' }, function()
+  on('BufEnter', function(event)
+    client_of.focus(event.buf)
+  end)
+  on('InsertLeave', function()
+    -- CTRL-O leaves insert mode for one command; who goes on after it has refused nothing.
+    if vim.startswith(api.nvim_get_mode().mode, 'ni') then
+      suggestion.clear()
+    else
+      suggestion.leave()
+    end
+  end)
+  on({ 'BufLeave', 'WinLeave', 'RecordingEnter' }, function()
     suggestion.clear()
   end)
   on('ModeChanged', function()

@@ -12,9 +12,19 @@ local drawn ---@type integer? the buffer that has ghost text
 
 --- The colours, where nobody chose others.
 function M.define_highlights()
-  -- Neovim's own ComplHint is hard to read in its default colours.
-  api.nvim_set_hl(0, 'StardraftGhost', { default = true, link = 'Comment' })
+  -- Neovim's own ComplHint is hard to read in its default colours. Its Comment is not, but has a colour of its own only
+  -- where there are true colours: elsewhere bright black stands in, which shells use for the same.
+  local hint = api.nvim_get_hl(0, { name = 'Comment', link = false })
+  if not hint.ctermfg then
+    hint.ctermfg = 8
+  end
+  api.nvim_set_hl(0, 'StardraftHint', hint)
+  api.nvim_set_hl(0, 'StardraftGhost', { default = true, link = 'StardraftHint' })
   api.nvim_set_hl(0, 'StardraftReplaced', { default = true, strikethrough = true })
+end
+
+function M.is_drawn()
+  return drawn ~= nil
 end
 
 function M.clear()
@@ -48,13 +58,26 @@ local function draw_between(bufnr, row, column, line, replaced, start, tab_width
       mark(bufnr, row, column + offset, {
         virt_text = { { before, 'StardraftGhost' } },
         virt_text_pos = 'inline',
-        hl_mode = 'combine',
+        -- Combined, it would look like what it stands behind, such as a bracket that matchparen marks.
+        hl_mode = 'replace',
       })
     end
     local kept = i <= #places and replaced:sub(positions[i], (positions[i + 1] or #replaced + 1) - 1) or ''
     from = at + #kept
     width = width + api.nvim_strwidth(before) + api.nvim_strwidth(kept)
   end
+end
+
+--- How many of `n` lines below a row would be below the window's last one.
+local function n_below_window(row, n)
+  if n == 0 then
+    return 0
+  end
+  local info = vim.fn.getwininfo(api.nvim_get_current_win())[1]
+  local top = vim.fn.screenpos(info.winid, row + 1, 1).row - info.winrow - (info.winbar or 0)
+  local size = api.nvim_win_text_height(info.winid, { start_row = row, end_row = row })
+  local last = top < 0 and vim.fn.winline() - 1 or top + size.all - size.fill - 1
+  return math.max(0, math.min(n, n - (info.height - 1 - last)))
 end
 
 --- Draws `rest` at a place, in place of what was drawn before.
@@ -89,8 +112,12 @@ function M.draw(bufnr, row, column, rest, replaces, hint)
   else
     draw_between(bufnr, row, column, lines[1], line:sub(column + 1, column + replaces), start, tab_width)
   end
+  local n_hidden = n_below_window(row, #below)
   if #below > 0 then
     mark(bufnr, row, column, { virt_lines = below })
+  end
+  if n_hidden > 0 then
+    hint = ('%s +%d line%s'):format(hint or '', n_hidden, n_hidden == 1 and '' or 's')
   end
   if hint then
     mark(bufnr, row, column, { virt_text = { { hint, 'StardraftGhost' } }, virt_text_pos = 'eol', hl_mode = 'combine' })

@@ -2,6 +2,8 @@
 
 local client_of = require('stardraft.client')
 local config = require('stardraft.config')
+local status = require('stardraft.status')
+local suggestion = require('stardraft.suggestion')
 
 local M = {}
 
@@ -56,17 +58,17 @@ end
 
 local function check_daemon(path)
   local result, why = ask({ path, 'status', '--json' })
-  local is_read, status = pcall(vim.json.decode, result and result.stdout or '')
-  if not is_read or type(status) ~= 'table' then
+  local is_read, daemon = pcall(vim.json.decode, result and result.stdout or '')
+  if not is_read or type(daemon) ~= 'table' then
     vim.health.error('`stardraft status` failed: ' .. (why or vim.trim(result and result.stderr or '')), 'stardraft doctor')
     return
   end
-  if not status.running then
+  if not daemon.running then
     vim.health.info('The daemon does not run. It starts with the first request.')
     return
   end
-  vim.health.ok(('The daemon runs: process %s, version %s'):format(status.pid, status.version))
-  local model = type(status.model) == 'table' and status.model or nil
+  vim.health.ok(('The daemon runs: process %s, version %s'):format(daemon.pid, daemon.version))
+  local model = type(daemon.model) == 'table' and daemon.model or nil
   if model then
     vim.health.ok(('The model is %s on %s'):format(model.name, model.device))
     if model.toy then
@@ -75,7 +77,7 @@ local function check_daemon(path)
   else
     vim.health.info('No model is in memory. The next request loads it.')
   end
-  for _, problem in ipairs(status.problems or {}) do
+  for _, problem in ipairs(daemon.problems or {}) do
     vim.health.warn(problem)
   end
 end
@@ -88,6 +90,19 @@ local function check_editor()
   for _, client in ipairs(clients) do
     local n_buffers = vim.tbl_count(client.attached_buffers)
     vim.health.ok(('The language server serves %d %s, positions in %s'):format(n_buffers, n_buffers == 1 and 'buffer' or 'buffers', client.offset_encoding))
+  end
+  if not suggestion.is_on() then
+    vim.health.warn('Suggestions are switched off in Neovim.', ':Stardraft enable')
+  end
+  for _, report in ipairs(status.all()) do
+    if report.state == 'off' and suggestion.is_on() then
+      vim.health.warn('Suggestions are off. ' .. report.message, ':Stardraft enable, or what the sentence names.')
+    elseif report.state == 'error' then
+      vim.health.error(report.message)
+    end
+    if (report.warning or '') ~= '' then
+      vim.health.warn(report.warning)
+    end
   end
   if vim.lsp.inline_completion and vim.lsp.inline_completion.is_enabled() then
     vim.health.info("Neovim's own inline completion is on; for stardraft this plugin has taken over.")

@@ -2,13 +2,15 @@
 
 local client_of = require('stardraft.client')
 local config = require('stardraft.config')
+local message = require('stardraft.message')
 
 local M = {}
 
----@alias stardraft.Report {state: string, message: string, reason: string, model: string}
+---@alias stardraft.Report {state: string, message: string, reason: string, model: string, warning: string?}
 local reports = {} ---@type table<integer, stardraft.Report>
 
-local function announce()
+--- Something that is shown has changed.
+function M.announce()
   vim.api.nvim_exec_autocmds('User', { pattern = 'StardraftStatus', modeline = false })
   vim.cmd.redrawstatus({ bang = true })
 end
@@ -16,8 +18,15 @@ end
 --- The handler of `stardraft/status`.
 function M.on_status(_, report, context)
   if type(report) == 'table' then
+    local before = reports[context.client_id]
     reports[context.client_id] = report
-    announce()
+    local warning, said = report.warning or '', before and before.warning or ''
+    if warning ~= '' and warning ~= said then
+      message.say('stardraft: ' .. warning, 'WarningMsg')
+    elseif warning == '' and said ~= '' then
+      message.clear()
+    end
+    M.announce()
   end
 end
 
@@ -28,7 +37,7 @@ function M.forget(client_id, has_died)
   if has_died and vim.v.exiting == vim.NIL then
     vim.notify('stardraft: the language server died. `:Stardraft restart` starts it again.', vim.log.levels.WARN)
   end
-  announce()
+  M.announce()
 end
 
 --- The report for a buffer; nil where stardraft does not serve it.
@@ -51,7 +60,19 @@ function M.line(bufnr)
   if not report then
     return ''
   end
-  return config.get().status[report.state] or ('stardraft ' .. report.state)
+  local words = config.get().status
+  local n_minutes = report.reason == 'snoozed' and require('stardraft.switches').n_minutes_left() or 0
+  if n_minutes > 0 then
+    return ('%s %dm'):format(words.snoozed, n_minutes)
+  end
+  local state = report.state ~= 'off' and (report.warning or '') ~= '' and 'error' or report.state
+  return words[state] or ('stardraft ' .. state)
+end
+
+--- What each of the servers has said last.
+---@return stardraft.Report[]
+function M.all()
+  return vim.tbl_values(reports)
 end
 
 --- All of it, in sentences.
@@ -66,8 +87,9 @@ function M.sentence(bufnr)
     return ('There are no suggestions here: %s.'):format(why)
   end
   local model = report.model ~= '' and (' The model is %s.'):format(report.model) or ''
-  local message = report.message ~= '' and (' ' .. report.message) or ''
-  return ('stardraft is %s.%s%s'):format(report.state, message, model)
+  local said = report.message ~= '' and (' ' .. report.message) or ''
+  local warning = (report.warning or '') ~= '' and (' ' .. report.warning) or ''
+  return ('stardraft is %s.%s%s%s'):format(report.state, said, warning, model)
 end
 
 return M

@@ -7,6 +7,7 @@ local client_of = require('stardraft.client')
 local config = require('stardraft.config')
 local ghost = require('stardraft.ghost')
 local keys = require('stardraft.keys')
+local message = require('stardraft.message')
 local text = require('stardraft.text')
 
 local M = {}
@@ -159,6 +160,19 @@ local function keep_first(question)
   table.insert(question.items, 1, { text = first, replaces = item.replaces, raw = item.raw, lead = lead })
 end
 
+local function say_alone()
+  message.say('stardraft: this is the only suggestion (the setting `candidates` says how many are made).')
+end
+
+--- What was asked for by hand and brought nothing says why.
+local function say_nothing(question, err)
+  if question.invoked then
+    local report = require('stardraft.status').report(question.place.bufnr)
+    local why = err and err.message or report and report.message or ''
+    message.say('stardraft: ' .. (why ~= '' and why or 'there is nothing to suggest here.'))
+  end
+end
+
 --- The server's answer, or what of it is there so far.
 local function take_items(question, result, is_final)
   if question ~= asked then
@@ -174,6 +188,9 @@ local function take_items(question, result, is_final)
   end
   local items = read_items(question, result)
   if #items == 0 and shown ~= question and shown ~= nil and question.invoked then
+    if is_final then
+      say_alone()
+    end
     return -- no other candidates: the one that is shown stays
   end
   question.items = items
@@ -186,10 +203,16 @@ local function take_items(question, result, is_final)
   if #question.items == 0 then
     shown = nil
     hide()
+    if is_final then
+      say_nothing(question)
+    end
     return
   end
   local wanted = question.wants_next
   if wanted and is_final then
+    if #question.items == 1 then
+      say_alone()
+    end
     question.wants_next = nil
     question.index = (wanted % #question.items) + 1
   end
@@ -252,6 +275,7 @@ function M.ask(is_invoked, wants_next)
       take_items(question, result, true)
     elseif question == asked then
       asked = nil
+      say_nothing(question, err)
     end
   end, bufnr)
   if not question.number then
@@ -289,10 +313,15 @@ end
 --- Asks now. The candidates are several where the configuration says so.
 ---@return boolean
 function M.trigger()
-  if vim.api.nvim_get_mode().mode ~= 'i' or not config.is_wanted(vim.api.nvim_get_current_buf()) then
+  if vim.api.nvim_get_mode().mode ~= 'i' then
+    message.say('stardraft: a suggestion is asked for in insert mode.')
     return false
   end
-  return M.ask(true)
+  if config.is_wanted(vim.api.nvim_get_current_buf()) and M.ask(true) then
+    return true
+  end
+  message.say(require('stardraft.status').sentence(0))
+  return false
 end
 
 ---@return boolean
@@ -350,11 +379,21 @@ function M.accept_line()
   return take(text.first_line)
 end
 
+--- The user turns away from what is shown. Returns whether something was.
+---@return boolean
+function M.leave()
+  local was_visible = shown ~= nil and ghost.is_drawn()
+  if was_visible then
+    accepted.tell_dismissed(shown, shown.items[shown.index])
+  end
+  M.clear()
+  return was_visible
+end
+
 --- Takes the suggestion off the screen until something is typed.
 ---@return boolean
 function M.dismiss()
-  local was_visible = M.is_visible()
-  M.clear()
+  local was_visible = M.leave()
   last_look = vim.api.nvim_get_mode().mode == 'i' and buffer.look() or nil
   return was_visible
 end
@@ -364,6 +403,9 @@ local function cycle(step)
     return false
   end
   if shown.invoked and shown.is_final then
+    if #shown.items == 1 then
+      say_alone()
+    end
     shown.index = (shown.index - 1 + step) % #shown.items + 1
     show()
     return true

@@ -6,6 +6,8 @@ export interface StatusReport {
   readonly message: string;
   readonly reason: string;
   readonly model: string;
+  /** What is wrong in the settings, in one line; "" when nothing is. */
+  readonly warning: string;
 }
 
 /** The server as this extension sees it. */
@@ -30,7 +32,16 @@ export interface Shown {
 }
 
 export function shownStatus(situation: Situation): Shown {
-  return serverTrouble(situation.server) ?? silence(situation) ?? reported(situation.report);
+  const trouble = serverTrouble(situation.server);
+  if (trouble !== undefined) {
+    return trouble;
+  }
+  const found = silence(situation) ?? reported(situation.report);
+  const warning = situation.report?.warning;
+  // A wrong setting leaves the old one in force: what the state is, is still said.
+  return warning && found.severity === ""
+    ? shown("$(warning) stardraft", "warning", warning, ...found.lines)
+    : found;
 }
 
 function serverTrouble(server: ServerState): Shown | undefined {
@@ -116,5 +127,6 @@ export function readReport(raw: unknown): StatusReport | undefined {
     message: text(found.message),
     reason: text(found.reason),
     model: text(found.model),
+    warning: text(found.warning),
   };
 }

@@ -1,0 +1,76 @@
+-- What is said while somebody types: one line above the status line, cut to what fits, which asks for no Enter and goes
+-- by itself. (The message line is no place for it: in insert mode "-- INSERT --" is drawn over it.) It is in :messages,
+-- too, and `:Stardraft status` has all of it.
+
+local M = {}
+
+local api = vim.api
+local SHOWN_MS = 8000
+
+local window ---@type integer?
+local n_said = 0
+
+--- As much of a line as fits into so many columns.
+local function cut(line, room)
+  if api.nvim_strwidth(line) <= room then
+    return line
+  end
+  local n = vim.fn.strchars(line)
+  while n > 0 and api.nvim_strwidth(vim.fn.strcharpart(line, 0, n)) > room - 1 do
+    n = n - 1
+  end
+  return vim.fn.strcharpart(line, 0, n) .. '…'
+end
+
+--- What was said last is over.
+function M.clear()
+  if window and api.nvim_win_is_valid(window) then
+    api.nvim_win_close(window, true)
+  end
+  window = nil
+end
+
+---@param highlight string?
+function M.say(sentence, highlight)
+  M.clear()
+  local line = vim.trim((sentence:gsub('%s+', ' ')))
+  api.nvim_echo({ { cut(line, vim.v.echospace), highlight } }, true, {})
+  local text = cut(line, vim.o.columns - 1)
+  local bufnr = api.nvim_create_buf(false, true)
+  vim.bo[bufnr].bufhidden = 'wipe'
+  api.nvim_buf_set_lines(bufnr, 0, -1, false, { text })
+  local is_open, opened = pcall(api.nvim_open_win, bufnr, false, {
+    relative = 'editor',
+    anchor = 'SW',
+    row = vim.o.lines - vim.o.cmdheight - 1,
+    col = 0,
+    width = math.max(1, api.nvim_strwidth(text)),
+    height = 1,
+    style = 'minimal',
+    focusable = false,
+    noautocmd = true,
+  })
+  if not is_open then -- none can be opened here, as in the command-line window
+    return
+  end
+  window = opened
+  vim.wo[window].winhighlight = 'NormalFloat:' .. (highlight or 'NormalFloat')
+  n_said = n_said + 1
+  local said = n_said
+  vim.defer_fn(function()
+    if said == n_said then
+      M.clear()
+    end
+  end, SHOWN_MS)
+end
+
+--- The handler of `window/showMessage`: the server's errors, each in one line.
+function M.on_message(_, params)
+  if type(params) == 'table' and type(params.message) == 'string' then
+    local types = vim.lsp.protocol.MessageType
+    M.say(params.message, params.type == types.Error and 'ErrorMsg' or params.type == types.Warning and 'WarningMsg' or nil)
+  end
+  return params
+end
+
+return M

@@ -1,0 +1,183 @@
+"""What ghost text looks like on the screen of a real terminal: with the plugin and without it."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors.neovim import Neovim, find_neovim
+from tests.editors.neovim_plugin import FINDERS, SCRIPTED, Open, ask_again, asked, both_versions
+from tests.editors.neovim_screen import Terminal
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+GHOST = " + ghost"
+BRIGHT_BLACK = "90"
+SET = "vim.o.termguicolors, vim.o.cursorline, vim.o.background = ...; vim.cmd.redraw()"
+ANSWER = """
+vim.lsp.get_clients({ name = 'stardraft' })[1]:notify('test/answer', { items = { { text = ... } } })
+"""
+
+
+def looks_right(terminal: Terminal, editor: Neovim) -> None:
+    """In each setting: a colour of its own, nothing of the marked bracket, and the line's background."""
+    for colours, cursorline, background in itertools.product((True, False), (True, False), ("dark", "light")):
+        editor.lua(SET, colours, cursorline, background)
+
+        def is_right(*, colours: bool = colours) -> bool:
+            ghost, code, bracket = (terminal.look_of(text) for text in (GHOST, "call", ")"))
+            if len(ghost) != 1 or len(code) != 1 or len(bracket) != 1:
+                return False
+            (its,), (codes,), (brackets,) = ghost, code, bracket
+            is_coloured = its.foreground.startswith("2 ") if colours else its.foreground == BRIGHT_BLACK
+            is_marked = brackets != codes  # else there is nothing to tell apart
+            own = its.foreground != codes.foreground and not its.attributes
+            return is_coloured and is_marked and own and its.background == codes.background
+
+        setting = f"true colours {colours}, cursorline {cursorline}, {background}"
+        wait_until(is_right, 10, what=f"with {setting} it looks like {terminal.look_of(GHOST)}")
+
+
+@both_versions
+def test_ghost_text_behind_a_bracket_looks_like_ghost_text(
+    scripted: Open, version: str, tmp_path: Path
+) -> None:
+    at = asked(scripted, "A", "call()")
+    at.script.answer(GHOST)
+    at.sees(GHOST)
+    with Terminal(FINDERS[version](), at.editor, tmp_path) as terminal:
+        looks_right(terminal, at.editor)
+
+
+@pytest.fixture
+def plain(home: dict[str, str], tmp_path: Path) -> Iterator[Neovim]:
+    """Neovim without the plugin, where `stardraft` on the PATH is the scripted server."""
+    program = tmp_path / "bin" / "stardraft"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{SCRIPTED}" "{tmp_path}/messages.jsonl" utf-16\n'
+    )
+    program.chmod(0o755)
+    environment = home | {"PATH": f"{program.parent}:{home['PATH']}"}
+    with Neovim(find_neovim(), environment, tmp_path, ROOT / "packaging/neovim/stardraft.lua") as editor:
+        file = tmp_path / "a.txt"
+        file.write_text("call()\n")
+        editor.open(file)
+        yield editor
+
+
+def suggest(editor: Neovim, keys: str, text: str) -> None:
+    """Types, and has the server suggest `text` at the cursor."""
+    pending = "return #vim.tbl_values(vim.lsp.get_clients({ name = 'stardraft' })[1].requests) > 0"
+    editor.keys(keys)
+    wait_until(lambda: editor.lua(pending), what="nothing was asked")
+    editor.lua(ANSWER, text)
+    wait_until(lambda: (ghost := editor.ghost()) and ghost.text == text, what=f"{text!r} is not shown")
+
+
+def test_without_the_plugin_it_looks_the_same(plain: Neovim, tmp_path: Path) -> None:
+    suggest(plain, "A", GHOST)
+    with Terminal(find_neovim(), plain, tmp_path) as terminal:
+        looks_right(terminal, plain)
+
+
+def test_without_the_plugin_tab_is_what_it_was(plain: Neovim) -> None:
+    """Neovim's own jump through a snippet, else a tab; and a suggestion before either."""
+    plain.keys("A")
+    plain.lua("vim.snippet.expand('(${1:one}, ${2:two})$0')")
+    plain.keys("x<Tab>")
+    wait_until(lambda: plain.call("nvim_get_mode")["mode"] == "s", what="Tab did not jump")
+    plain.keys("y")
+    wait_until(lambda: plain.call("nvim_get_mode")["mode"] == "i")
+    plain.keys("<Tab>z")
+    wait_until(lambda: plain.lines() == ["call()(x, y)z"], what=f"Tab did not jump: {plain.lines()}")
+    plain.lua("vim.snippet.stop()")
+    plain.keys("<Tab>")
+    wait_until(lambda: plain.lines() == ["call()(x, y)z\t"])
+    suggest(plain, "w", "hole")
+    plain.keys("<Tab>")
+    wait_until(lambda: plain.lines() == ["call()(x, y)z\twhole"])
+
+
+def test_without_the_plugin_the_completion_menu_has_the_screen_and_tab(plain: Neovim) -> None:
+    plain.call("nvim_buf_set_lines", 0, 0, -1, True, ["calling", "called", "call"])
+    suggest(plain, "GA", GHOST)
+    plain.keys("<C-n>")
+    wait_until(lambda: plain.lua("return vim.fn.pumvisible()") == 1)
+    wait_until(lambda: plain.ghost() is None, what="the suggestion stands beside the menu")
+    plain.keys("<Tab>")
+    wait_until(lambda: plain.lines()[2].endswith("\t"), what=f"Tab took something: {plain.lines()}")
+
+
+def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_one_line(
+    plain: Neovim, tmp_path: Path
+) -> None:
+    tell = "vim.lsp.get_clients({ name = 'stardraft' })[1]:notify('test/tell', ...)"
+    warning = "settings.toml, line 2: " + "a long word " * 20
+
+    def report(warning: str) -> dict[str, object]:
+        params = {"state": "ready", "message": "", "reason": "", "model": "", "warning": warning}
+        return {"method": "stardraft/status", "params": params}
+
+    with Terminal(find_neovim(), plain, tmp_path) as terminal:
+        plain.keys("A")
+        plain.lua(tell, report(warning))
+        wait_until(lambda: plain.lua("return vim.g.stardraft_status") == "ready")
+        plain.keys("x")
+        wait_until(lambda: plain.lines() == ["call()x"], what="it does not go on typing")
+        plain.keys("<Esc>")
+        wait_until(lambda: any(row.startswith("settings.toml") for row in terminal.rows()))
+        assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
+        plain.lua(tell, report(""))
+        wait_until(lambda: not any("settings.toml" in row for row in terminal.rows()))
+    said = plain.lua("return vim.api.nvim_exec2('StardraftStatus', { output = true }).output")
+    assert said == "stardraft does not run for this buffer: :checkhealth vim.lsp"  # it answers no status
+
+
+@both_versions
+def test_lines_below_the_window_are_announced(scripted: Open) -> None:
+    """Nobody takes what they cannot know of."""
+    at = asked(scripted, "GA", "\n" * 30)
+    at.script.answer("one\ntwo\nthree")
+    at.sees("one +2 lines\ntwo\nthree")
+
+
+@both_versions
+def test_what_is_said_while_typing_is_one_line_that_goes_by_itself(
+    scripted: Open, version: str, tmp_path: Path
+) -> None:
+    """A wrong setting, until it is corrected; why a question brought nothing; that there is no other one."""
+    at = asked(scripted, "iva")
+    with Terminal(FINDERS[version](), at.editor, tmp_path) as terminal:
+
+        def says(text: str) -> bool:
+            return sum(text in row for row in terminal.rows()) == 1
+
+        report = {
+            "state": "ready",
+            "message": "The model has nothing to add here.",
+            "reason": "",
+            "model": "",
+        }
+        at.script.tell("stardraft/status", {**report, "warning": "settings.toml, line 2: mode " + "x" * 90})
+        wait_until(lambda: says("stardraft: settings.toml, line 2"), what="the warning is not seen")
+        assert at.editor.call("nvim_get_mode") == {"mode": "i", "blocking": False}
+        assert at.editor.lua("return require('stardraft').status()") == "stardraft !"
+        at.script.tell("stardraft/status", {**report, "warning": ""})
+        wait_until(lambda: not says("settings.toml"), what="the warning stayed")
+        n_questions = at.script.n_questions()
+        at.type("<M-\\>")
+        at.script.question(n_questions + 1)
+        at.script.answer()
+        wait_until(lambda: says("The model has nothing to add here."), what="a question by hand was silent")
+        at.type("l")
+        ask_again(at)
+        at.script.answer("ue")
+        at.sees("ue")
+        n_questions = at.script.n_questions()
+        at.type("<M-]>")
+        at.script.question(n_questions + 1)
+        at.script.answer("ue")
+        wait_until(lambda: says("this is the only suggestion"), what="the key for another one was silent")
