@@ -108,7 +108,7 @@ def test_the_status_of_a_daemon_fits(width: int, capsys: pytest.CaptureFixture[s
 
 
 def test_the_checks_of_doctor_fit(width: int, capsys: pytest.CaptureFixture[str]) -> None:
-    from stardraftd.cli.checks.doctor import _show
+    from stardraftd.cli.doctor import _show
 
     from stardraftd.cli.checks import Check
 
