@@ -1,6 +1,7 @@
 """The client against answers that a real daemon rarely gives; a small HTTP server of the test gives them."""
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,14 +47,11 @@ async def daemon(monkeypatch: pytest.MonkeyPatch, answer: Reply) -> AsyncIterato
                 writer.write(body(HELLO))
                 continue
             await answer(writer)
-            writer.close()
             return
 
     async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await serve(reader, writer)
-        except asyncio.IncompleteReadError:
-            writer.close()
 
     with FileLock(lock_path()):
         server = await asyncio.start_unix_server(quietly, folder / f"stardraft-{PROTOCOL}.sock")

@@ -204,5 +204,8 @@ def test_the_server_imports_nothing_of_a_command_line() -> None:
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    heavy = "typer click rich httpx httpx2 pydantic huggingface_hub numpy matplotlib pandas torch tree_sitter watchdog"
+    heavy = (
+        "typer click rich httpx httpx2 pydantic huggingface_hub numpy matplotlib pandas torch tree_sitter "
+        "watchdog"
+    )
     assert not set(heavy.split()) & set(found.split())
