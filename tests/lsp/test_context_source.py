@@ -18,8 +18,7 @@ from stardraft_lsp.context.access.disk import Disk, Entry, HangingError, Patient
 from stardraft_lsp.context.choice.candidates import QuestionPlace
 from stardraft_lsp.context.report import figures, sentence
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.shared import Known
-from stardraft_lsp.context.shared import ContextStatus, Edit
+from stardraft_lsp.context.shared import ContextStatus, Edit, Known
 from stardraft_lsp.context.source import ContextSource
 from tests.support.waiting import seconds, wait_until
 
