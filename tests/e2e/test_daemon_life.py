@@ -287,4 +287,4 @@ async def test_questions_cancelled_at_any_moment_leave_no_descriptor_on_either_s
         asking.cancel()
         await asyncio.wait({asking})
     assert (await done(shared_client, request())).text
-    await wait_until_async(lambda: all(now <= then for now, then in zip(n_open(), before, strict=True)))
+    await wait_until_async(lambda: all(now <= then for now, then in zip(n_open(), before, strict=True)), 5)
