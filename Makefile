@@ -41,12 +41,12 @@ test: python ## set up, and run all tests, on all processors; it says how long t
 
 check: python ## format, lint, types, import directions: seconds
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
-	@$(BIN)/ruff format --check --quiet . || { echo "make fmt mends the format of the files above"; exit 1; }
+	@$(BIN)/ruff format --check --quiet . || { echo "make fmt fixes the format of the files above"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-fmt: python ## format the code, and mend what the linter can mend
+fmt: python ## format the code, and fix what the linter can fix
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .

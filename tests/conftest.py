@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.home import isolated_home
+
+# No example is timed: a machine under load is slow, and that is no defect.
+settings.register_profile("stardraft", deadline=None)
+settings.load_profile("stardraft")
 
 pytest_plugins = ["tests.support.schedule", "tests.support.costs"]
 

@@ -60,8 +60,8 @@ async def measure_cancel(model: str, runs: int) -> None:
     async for event in engine.complete(
         Completion(document="t", prefix=document(80) + BEGUN, mode="free", max_tokens=64), lambda _id: None
     ):
-        if isinstance(event, Done) and event.figures and event.figures.n_generated > 1:
-            token_ms.append(event.figures.decode_ms / (event.figures.n_generated - 1))
+        if isinstance(event, Done) and event.figures and event.figures.n_decoded > 1:
+            token_ms.append(event.figures.decode_ms / (event.figures.n_decoded - 1))
     await engine.close()
     print(f"one token                     {token_ms[0]:.2f} ms" if token_ms else "one token: none generated")
     print(f"cancel in prefill to free     {spread(prefill)} ms ({len(prefill)} runs)")
@@ -115,6 +115,7 @@ def main() -> None:
     asyncio.run(measure_cancel(model, given.runs))
     with isolated_home() as home:
         home["STARDRAFT_MODEL_PATH"] = model
+        home["STARDRAFT_EDITOR_CONFIDENCE"] = "false"  # a suggestion that is cut at once costs nothing
         os.environ.update({name: value for name, value in home.items() if name.startswith("STARDRAFT_")})
 
         async def keys() -> None:

@@ -148,7 +148,9 @@ def _try_planted(folder: Path, environment: dict[str, str]) -> None:
     library = repository / "libggml-cpu-planted.so"
     compile_ = ["cc", "-shared", "-fPIC", f'-DWHERE="{evidence}"', str(source), "-o", str(library)]
     subprocess.run(compile_, check=True)
-    ours = "from stardraftd.engine import llama; llama.open_backend(); print(len(llama.system_info()) > 9)"
+    ours = (
+        "from stardraftd.engine.native import llama as l; l.open_backend(); print(len(l.system_info()) > 9)"
+    )
     theirs = "import stardraftd.engine, llama_cpp; llama_cpp.llama_backend_init()"
     for who, program in (("stardraft", ours), ("llama.cpp left to itself", theirs)):
         evidence.unlink(missing_ok=True)
@@ -191,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("time").add_argument("--as-pip-does", action="store_true")
-    commands.add_parser("ladder").add_argument("--quick", action="store_true", help="without optimisation")
+    commands.add_parser("ladder").add_argument("--quick", action="store_true", help="without optimization")
     commands.add_parser("portable").add_argument("wheel", type=Path)
     commands.add_parser("inside")
     asked = parser.parse_args()

@@ -50,7 +50,7 @@ def main() -> None:
             engine.complete(key, emit, Wanted())
             total_ms = (time.perf_counter() - started) * 1000
         figures = Asked(events).figures
-        between_ms = figures.decode_ms / max(figures.n_generated - 1, 1)
+        between_ms = figures.decode_ms / max(figures.n_decoded - 1, 1)
         n = figures.n_generated
         if n < N_TOKENS // 2:
             continue  # the model ended it: too few tokens to tell

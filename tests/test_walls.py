@@ -26,13 +26,16 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.config",
     "stardraftd.config.watching",
     "stardraftd.errors",
+    "stardraftd.installed",
     "stardraftd.lexing",
     "stardraftd.logs",
     "stardraftd.paths",
     "stardraftd.patterns",
     "stardraftd.privacy",
     "stardraftd.printable",
+    "stardraftd.prose",
     "stardraftd.protocol",
+    "stardraftd.tables",
 }
 # Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.
 BESIDE_THE_ENGINE = {"stardraft_quant.imatrix.process", "stardraft_quant.quantize.process"}

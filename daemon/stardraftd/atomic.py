@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from stardraftd.prose import counted
+
 MAX_BYTES = 16 * 1024 * 1024
 _SAFE_FLAGS = (
     getattr(os, "O_NONBLOCK", 0)  # who opens a pipe without it waits for its other end
@@ -62,7 +64,7 @@ def read(path: Path, max_bytes: int = MAX_BYTES, *, own: bool = False) -> bytes:
     with os.fdopen(open_file(path, os.O_RDONLY, own=own), "rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes", str(path))
+        raise OSError(errno.EFBIG, f"it has more than {counted(max_bytes, 'byte')}", str(path))
     return content
 
 

@@ -1,4 +1,4 @@
-"""How this stardraft was installed, and so which command removes it.
+"""How this stardraft was installed, and so which command removes it or adds an extra to it.
 
 What is looked at are the traces that installers leave: uv's receipt and pipx's metadata in the environment,
 Homebrew's Cellar, the Debian package's folder, and the INSTALLER file beside the package's metadata.
@@ -35,6 +35,20 @@ def installation() -> Installation:
     except (PackageNotFoundError, OSError):
         installed_by = None
     return Installation(installer_of(prefix, (installed_by or "").strip()), _shown(sys.executable))
+
+
+def how_to_add(extra: str) -> str:
+    """What to do where a package is missing that an extra of stardraft's installs: for an error's hint.
+
+    `extra` as in pyproject.toml. No package index has stardraft: an installer is given the source's folder.
+    """
+    found = installation()
+    command = {"uv tool": "uv tool install --force", "pipx": "pipx install --force"}.get(
+        found.installer, f"{found.python} -m pip install"
+    )
+    if found.installer == "uv pip":
+        command = f"uv pip install --python {found.python}"
+    return f'Type in the folder of stardraft\'s source: {command} ".[{extra}]"'
 
 
 def installer_of(prefix: Path, installed_by: str) -> Installer:

@@ -19,6 +19,7 @@ import platformdirs
 from stardraftd.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.errors import ModelNotFoundError, PathError
 from stardraftd.printable import visible_line
+from stardraftd.prose import counted
 from stardraftd.protocol.http import PROTOCOL
 
 __all__ = [
@@ -110,7 +111,8 @@ def socket_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_PATH_BYTES and sys.platform != "win32":
         raise PathError(
-            f"The path of the daemon's socket is too long: {path} has {size} bytes, and this system allows "
+            f"The path of the daemon's socket is too long: {path} has {counted(size, 'byte')}, and this "
+            "system allows "
             f"{MAX_SOCKET_PATH_BYTES}.",
             "Set STARDRAFT_RUNTIME_DIR to a folder with a shorter path.",
         )
@@ -154,7 +156,7 @@ def _from_environment(variable: str) -> Path | None:
         return Path(value).expanduser().absolute()
     except (RuntimeError, ValueError, OSError) as error:
         raise PathError(
-            f'The environment variable {variable} is "{value}", which is no path: {error}.',
+            f'The environment variable {variable} is "{value}", which is not a path: {error}.',
             f"Set {variable} to an absolute path, or unset it.",
         ) from error
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from stardraftd.prose import columns, fitted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,6 +26,10 @@ _HIDDEN = [
     *range(0xFFF0, 0xFFFC),
     *range(0xE0000, 0xE0100),  # tags: a whole alphabet that nobody sees
 ]
+
+
+# How wide a table may be where it is not on a terminal.
+IN_A_PIPE = 200
 
 
 def _written_out(code: int) -> str:
@@ -46,11 +52,14 @@ def visible_line(text: str) -> str:
     return text.translate(_ONE_LINE)
 
 
-def tell(text: str = "", *, to_stderr: bool = False) -> None:
-    """Writes a line for a person to stdout, at once. Raises OSError where that cannot be written."""
+def tell(text: str = "", *, to_stderr: bool = False, fit: bool = True) -> None:
+    """Writes a line for a reader to stdout, at once. Raises OSError where that cannot be written.
+
+    fit: a line longer than the terminal is broken between words; not so for what is data, as a log is.
+    """
     stream = sys.stderr if to_stderr else sys.stdout
     if stream is not None:  # there may be none: `command >&-`
-        stream.write(visible(text) + "\n")
+        stream.write(fitted(visible(text), columns(stream) if fit else None) + "\n")
         stream.flush()
 
 
@@ -61,6 +70,13 @@ def console(*, stderr: bool = False, width: int | None = None) -> "Console":
 
     class Visible(Console):
         """Every table, bar and line comes by `render`; rich's own control codes are marked as such."""
+
+        @property
+        def options(self) -> ConsoleOptions:
+            """A terminal's own; what goes into a pipe or a file has room, unless COLUMNS says otherwise."""
+            if width is not None or self.is_terminal:
+                return super().options
+            return super().options.update(width=columns(self.file) or IN_A_PIPE)
 
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -44,7 +44,7 @@ def lsp(
 
 
 def _try_to_write(file: Path) -> None:
-    """Raises OSError, also for a pipe that nobody reads, at which logging would wait for ever."""
+    """Raises OSError, also for a pipe that nobody reads, at which logging would wait forever."""
     import os
 
     os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))

@@ -83,6 +83,9 @@ SILENCE_TEXTS: Mapping[str, str] = {
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
 
+# What stands behind the name of the built-in model: whoever waits for good suggestions has to know.
+TOY = ", a toy (for a real one: stardraft model pull starcoder2-3b --use)"
+
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 # While these are the trouble, a running engine is the proof that it is over.
 _OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreachable"})
@@ -230,8 +233,11 @@ class StatusBoard:
 
     @property
     def model(self) -> str:
-        """The name of the loaded model; "" when none is."""
-        return self._daemon.model.name if self._daemon is not None and self._daemon.model is not None else ""
+        """The name of the loaded model, and of a toy that it is one; "" when none is."""
+        model = self._daemon.model if self._daemon is not None else None
+        if model is None:
+            return ""
+        return f"{model.name}{TOY}" if model.toy else model.name
 
     @property
     def _problems(self) -> str:

@@ -230,7 +230,7 @@ def to_svg(frames: Sequence[Frame], lasts_s: float) -> str:
     shape = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     pieces = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {shape} font-family="{MONOSPACE}" font-size="{FONT_PX}">',
-        "<title>A session in Neovim: the suggestion of stardraft grows in grey, Tab takes it</title>",
+        "<title>A session in Neovim: the suggestion of stardraft grows in gray, Tab takes it</title>",
         f'<rect width="100%" height="100%" rx="6" fill="{BACKGROUND}"/>',
     ]
     for number in range(ROWS):

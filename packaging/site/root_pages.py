@@ -28,7 +28,7 @@ ROOT_PAGES = {
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "LICENSE": "licence.md",
+    "LICENSE": "license.md",
     "daemon/stardraftd/models/README.md": "model-card.md",
 }
 # What the site has in place of the README, whose quick start is the first page.
@@ -47,7 +47,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, page in ROOT_PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         if not source.endswith(".md"):
-            text = f"# Licence\n\n```text\n{text.strip(chr(10))}\n```\n"
+            text = f"# License\n\n```text\n{text.strip(chr(10))}\n```\n"
         files.append(File.generated(config, page, content=text))
     return files
 

@@ -32,7 +32,7 @@ def build(
     known = get_args(FileType)
     if quantisation not in known:
         raise RequestError(
-            f"{quantisation} is no type that can be made here.", f"It can be one of: {', '.join(known)}."
+            f"{quantisation} is not a type that can be made here.", f"It can be one of: {', '.join(known)}."
         )
     whole = out.with_name(f"{out.stem}-F16.gguf")
     if not whole.exists():
@@ -54,7 +54,7 @@ def build(
             on_progress=converted,
         )
     size_bytes = whole.stat().st_size
-    on_stage(f"Quantising to {quantisation}", size_bytes)
+    on_stage(f"Quantizing to {quantisation}", size_bytes)
     quantize(
         whole,
         out,

@@ -5,13 +5,17 @@ deviation of 0.02), so nothing is quantised and nothing has to be in memory at o
 tensor by tensor. It predicts nonsense; its speed, memory and size are those of the real model, because which
 tensor gets which type is decided as llama.cpp's quantizer does (src/llama-quant.cpp, for a model with
 tied embeddings).
+
+It says nothing but six tokens, all of them two characters, and never that a text ends: the rows of all others
+in the embedding, which is the output matrix too, are small. So answers of equally many tokens are equally
+long, whoever asks, and nothing in them is a word or a bracket that an editor would cut or take back.
 """
 
 import contextlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import gguf
 import numpy as np
@@ -27,6 +31,9 @@ FileType = Literal["Q4_K_M", "Q8_0", "F16"]
 FILE_TYPES: dict[FileType, int] = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15}  # llama.h, enum llama_ftype
 WEIGHT_DEVIATION = 0.02
 NORM_EPSILON = 1e-5
+EMBEDDING = "token_embd.weight"
+SAID = frozenset(("Ġ$", "Ġ%", "Ġ?", "Ġ@", "Ġ^", "Ġ~"))  # as the vocabulary writes a space and a mark
+QUIET = 0.005
 # Kept when a tokenizer is copied from another model's file.
 TOKENIZER_PREFIX = "tokenizer."
 
@@ -65,7 +72,7 @@ def tensors(shape: Shape, n_vocab: int, file_type: FileType) -> Iterator[Tensor]
         yield Tensor(f"{name}.bias", (shape.hidden,), Type.F32)
 
     # The embedding is the output matrix too, and is kept more exactly for that.
-    yield Tensor("token_embd.weight", (n_vocab, shape.hidden), better)
+    yield Tensor(EMBEDDING, (n_vocab, shape.hidden), better)
     yield from norm("output_norm")
     for i in range(shape.layers):
         sensitive = better if _uses_more_bits(i, shape.layers) else plain
@@ -105,8 +112,8 @@ def synthesize(
         for name, field in gguf.GGUFReader(tokenizer_from).fields.items()
         if name.startswith(TOKENIZER_PREFIX)
     }
-    n_vocab = len(fields["tokenizer.ggml.tokens"].contents())
-    wanted = list(tensors(shape, n_vocab, file_type))
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    wanted = list(tensors(shape, len(tokens), file_type))
     total = sum(tensor.size_bytes for tensor in wanted)
     with unfinished(out) as temporary:
         check_room(out, total)
@@ -126,7 +133,10 @@ def synthesize(
             done = 0
             random = np.random.default_rng(seed)
             for tensor in wanted:
-                writer.write_tensor_data(_random(tensor, random))
+                data = _random(tensor, random)
+                if tensor.name == EMBEDDING:
+                    _quieten(data, tensor, [row for row, token in enumerate(tokens) if token not in SAID])
+                writer.write_tensor_data(data)
                 done += tensor.size_bytes
                 on_progress(done, total)
         finish(temporary, out)
@@ -171,6 +181,19 @@ def _f16(blocks: int, random: np.random.Generator) -> NDArray[np.generic]:
     return out
 
 
+def _quieten(data: NDArray[Any], tensor: Tensor, rows: list[int]) -> None:
+    """Scales these rows of the embedding by QUIET, in place. The first layer's norm takes that back."""
+    by_row = data.reshape(tensor.shape[0], -1)
+    if tensor.type == Type.F16:
+        by_row[rows] *= np.float16(QUIET)
+        return
+    block, n_bytes = gguf.GGML_QUANT_SIZES[tensor.type]
+    blocks = by_row.reshape(tensor.shape[0], tensor.shape[1] // block, n_bytes)
+    scale = _SCALES[tensor.type]
+    drawn = float(np.frombuffer(blocks[0, 0, scale].tobytes(), np.float16)[0])
+    blocks[rows, :, scale] = _half(drawn * QUIET)
+
+
 def _half(value: float) -> Blocks:
     return np.frombuffer(np.float16(value).tobytes(), np.uint8)
 
@@ -209,6 +232,8 @@ def _q6_k(blocks: int, random: np.random.Generator) -> Blocks:
     return out
 
 
+# Where a block of a quantised embedding has the half that its numbers are multiplied by.
+_SCALES = {Type.Q8_0: slice(0, 2), Type.Q6_K: slice(208, 210)}
 _BLOCKS: dict[Type, Callable[[int, np.random.Generator], NDArray[np.generic]]] = {
     Type.F16: _f16,
     Type.Q8_0: _q8_0,

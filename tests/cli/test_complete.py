@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from stardraftd.cli.output.wording import toy_sentence
 from tests.cli.program import COMMAND, DEMO, TIMEOUT_S, running, stardraft
 from tests.support.processes import exit_status
 from tests.support.waiting import wait_until
@@ -36,13 +37,20 @@ def test_in_a_pipe_stdout_is_the_suggestion_and_stderr_has_the_figures(
     suggestion = streamed[-1]["text"]
     assert suggestion.strip()
     assert result.stdout == suggestion + "\n"
-    figures, toy = result.stderr.splitlines()
+    figures, *_toy = result.stderr.splitlines()  # the second is for the first call of a day
     assert figures.startswith("stardraft-tiny on ")
     assert "evaluated" in figures
     assert "reused" in figures
     assert "first token after" in figures
-    assert "toy" in toy
-    assert "stardraft model pull starcoder2-3b" in toy
+
+
+def test_that_the_model_is_a_toy_is_said_in_one_line_once_a_day(shared_home: dict[str, str]) -> None:
+    said = Path(shared_home["STARDRAFT_STATE_DIR"]) / "said-toy"
+    said.unlink(missing_ok=True)
+    first, second = (stardraft(shared_home, "complete", PLACE).stderr.splitlines()[1:] for _ in range(2))
+    assert first == [toy_sentence()]
+    assert second == []
+    assert "stardraft model pull starcoder2-3b" in stardraft(shared_home, "status").stdout
 
 
 def test_for_programs_the_stream_is_ndjson(shared_home: dict[str, str]) -> None:
@@ -186,7 +194,7 @@ def test_a_daemon_that_has_other_settings_is_warned_of_with_the_command_to_chang
     assert status(home)["model"]["context_tokens"] == 1024
     result = stardraft(home, "complete", "--context-tokens", "2048", PLACE)
     assert result.returncode == 0
-    assert "its context is 1024 tokens" in result.stderr
+    assert "its context is 1,024 tokens" in result.stderr
     assert "stardraft daemon restart --context-tokens 2048" in result.stderr
     assert result.stderr.count("warning") == 1
 

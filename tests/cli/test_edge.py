@@ -61,7 +61,7 @@ def test_a_command_of_another_package_is_listed_and_runs(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("absent", "AttributeError"), ("NOT_A_COMMAND", "is no command")]
+    ("name", "reason"), [("absent", "AttributeError"), ("NOT_A_COMMAND", "is not a command")]
 )
 def test_a_broken_command_of_another_package_is_a_sentence(
     announce: Callable[[str], None], capsys: pytest.CaptureFixture[str], name: str, reason: str
@@ -139,3 +139,24 @@ def test_a_wrong_command_line_is_one_sentence_and_the_way_to_the_help(
     said = capsys.readouterr().err
     assert said.startswith(f"stardraft: {sentence}")
     assert len(said.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["model", "plan", "--kv", "x"], "'--kv': 'x' is not one of 'f16', 'q8_0'."),
+        (["complete", "--temperature", "hot", "a.py:1"], "'--temperature': it must be a valid number."),
+        (["complete", "--max-tokens", "many", "a.py:1"], "'--max-tokens': it must be a valid integer."),
+        (["complete", "--max-tokens", "9999", "a.py:1"], "'--max-tokens'"),
+        (["bench", "speed", "--runs", "x"], "'--runs': it must be a valid integer."),
+        (["model", "list", "--nope"], "No such option: --nope"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_a_wrong_value_is_told_in_our_words(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edge.run(arguments) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert not re.search(r"Value error|Input should|pydantic|b'", told)

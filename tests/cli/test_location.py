@@ -48,9 +48,9 @@ def test_a_file_without_such_an_ending_is_preferred(in_a_folder: Path) -> None:
     ("text", "sentence"),
     [
         ("", "The location is empty"),
-        ("app.py", '"app.py" is no location'),
-        ("app.py:", "no location"),
-        ("app.py:1:1.5", "no location"),
+        ("app.py", '"app.py" is not a location'),
+        ("app.py:", "not a location"),
+        ("app.py:1:1.5", "not a location"),
         ("-", "Where in stdin"),
         ("app.py:0:1", "lines count from 1"),
         ("app.py:1:0", "columns count from 1"),

@@ -115,7 +115,7 @@ def test_all_layers_are_all_that_the_model_has() -> None:
     [
         (Wanted(model="/m.gguf"), "its model is "),
         (Wanted(gpu_layers="2"), "it has 0 of 4 layers on the GPU"),
-        (Wanted(context_tokens=4096), "its context is 8192 tokens"),
+        (Wanted(context_tokens=4096), "its context is 8,192 tokens"),
         (Wanted(settings=("daemon.log_level=debug",)), "--set had no effect"),
     ],
 )

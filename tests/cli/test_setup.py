@@ -53,9 +53,18 @@ def test_an_editor_that_is_not_known_is_answered_with_those_that_are(
 ) -> None:
     answer = setup("ed")
     assert answer.returncode == 2
-    assert '"ed" is no editor' in answer.stderr
+    assert '"ed" is not an editor' in answer.stderr
     assert all(editor in answer.stderr for editor in [*EDITORS, "vscode", "service"])
     assert setup("neovim", "--print").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["vim", "Vim", "gvim", "vi"])
+def test_vim_is_not_taken_for_neovim(person: dict[str, str], setup: Stardraft, name: str) -> None:
+    answer = setup(name, "--yes")
+    assert answer.returncode == 2
+    assert "Vim is not supported" in answer.stderr
+    assert "stardraft setup nvim" in answer.stderr
+    assert not Path(person["HOME"]).exists()
 
 
 def test_without_a_terminal_nothing_is_written_unasked(person: dict[str, str], setup: Stardraft) -> None:

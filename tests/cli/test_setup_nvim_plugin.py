@@ -59,7 +59,7 @@ def test_neovim_has_its_commands_and_its_help(
         idle_s=60,
         check=True,
     ).stderr
-    assert "There are no suggestions here: this buffer is no file." in said
+    assert "There are no suggestions here: this buffer is not a file." in said
     assert "pack/stardraft/start/stardraft/doc/stardraft.txt" in said
     assert "Error" not in said
     assert setup("nvim", "--plugin", "--undo", "--yes").returncode == 0

@@ -109,6 +109,12 @@ def test_work_in_advance_is_told_with_what_it_came_to(state: BackgroundState, wo
     assert row("ahead", background=state) == (f"{words}5,678 tokens read and 90 generated in the background")
 
 
+def test_tokens_are_told_in_sums_of_their_parts() -> None:
+    assert row("tokens", tokens_recalled=3) == (
+        "prompts 300 (24 evaluated, 276 reused: 92%); 8 generated (3 from memory)"
+    )
+
+
 def test_the_last_plan_stands_below_the_last_completion() -> None:
     told = list(rows(STATUS))
     place = [label for label, _ in told].index("last")

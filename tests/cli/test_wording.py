@@ -1,5 +1,6 @@
 """Numbers as a person reads them, and text made harmless for a terminal."""
 
+import msgspec
 import pytest
 
 from stardraftd.cli.output.wording import duration, figures_line, milliseconds, size
@@ -62,6 +63,15 @@ def test_figures_tell_model_device_prompt_latency_and_speed() -> None:
 def test_one_token_has_no_speed_and_none_has_no_latency() -> None:
     assert figures_line(figures(1)).endswith("| first token after 34 ms | 1 token")
     assert figures_line(figures(0)).endswith("| no token, after 134 ms")
+
+
+def test_what_was_remembered_has_no_speed() -> None:
+    def told(**changes: float) -> str:
+        return figures_line(msgspec.structs.replace(figures(21), **changes)).rpartition(" | ")[2]
+
+    assert told(n_recalled=21, decode_ms=0.0) == "21 tokens from memory"
+    assert told(n_recalled=20, decode_ms=0.0) == "21 tokens (20 from memory)"
+    assert told(n_recalled=16) == "21 tokens (16 from memory), 5 at 40.0/s"
 
 
 def test_escape_sequences_and_turned_text_are_written_out() -> None:

@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from stardraftd.api import connections
-from stardraftd.api.app import _Guard
 from stardraftd.api.connections import limited_protocol
+from stardraftd.api.guard import Guard
 from stardraftd.logs import handler as logs
 from stardraftd.transport import peer
 from stardraftd.transport.endpoint import Endpoint
@@ -35,7 +35,7 @@ async def door(n_descriptors: int = 4096, bound: socket.socket | None = None) ->
     listening = bound or socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1] if bound is None else 0
     app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
-    guarded = _Guard(app, Endpoint(port=port, token=TOKEN)) if bound is None else app
+    guarded = Guard(app, Endpoint(port=port, token=TOKEN)) if bound is None else app
     server = uvicorn.Server(
         uvicorn.Config(
             guarded, http=limited_protocol(n_descriptors), ws="none", lifespan="off", log_config=None

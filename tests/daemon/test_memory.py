@@ -38,7 +38,7 @@ LOG = """
 import json, sys
 from collections import deque
 from pathlib import Path
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 
 llama._log_lines = deque(maxlen=100_000)
 llama.open_backend()

@@ -250,7 +250,7 @@ def test_the_built_in_model_is_advised_only_where_nothing_else_is_asked_about() 
 def test_the_command_gets_what_is_advised() -> None:
     assert (
         planned(THREE_B, with_ram(24), SLOW_RAM).command
-        == "stardraft model pull starcoder2-3b --quant Q4_K_M"
+        == "stardraft model pull starcoder2-3b --quant Q4_K_M --use"
     )
     toy = local(builtin_model_path())
     assert planned([toy], with_ram(24), SLOW_RAM).command == f"stardraft model use {builtin_model_path()}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stardraft_lsp.server import StardraftServer
+from stardraft_lsp.server.server import StardraftServer
 from stardraft_lsp.status import StatusReport
 from stardraftd import printable
 from stardraftd.cli.edge import run

@@ -1,8 +1,11 @@
 """The built site asks nobody for anything: no font, script, picture or counter comes from elsewhere.
 
+And on a phone it can be read.
+
 Needs the site: `make docs`, and STARDRAFT_DOCS=build/site for the tests.
 """
 
+import json
 import os
 import re
 import shutil
@@ -104,11 +107,16 @@ def trap() -> Iterator[tuple[int, list[str]]]:
         thread.join()
 
 
+def find_chromium() -> str:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs Chromium on the PATH")
+    return found
+
+
 def test_a_browser_asks_nobody(trap: tuple[int, list[str]], tmp_path: Path) -> None:
     """The real Chromium opens pages: what it wants from elsewhere would come to the trap."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("needs Chromium on the PATH")
+    chromium = find_chromium()
     port, asked = trap
 
     def open_page(page: Path) -> str:
@@ -142,3 +150,55 @@ def test_a_browser_asks_nobody(trap: tuple[int, list[str]], tmp_path: Path) -> N
     (tmp_path / "leak.html").write_text('<img src="http://elsewhere.invalid/counter.png">', encoding="utf-8")
     open_page(tmp_path / "leak.html")
     assert any("elsewhere.invalid" in line for line in asked), "the trap would not have seen it"
+
+
+PHONE = """<!doctype html><iframe id="page" src="{address}" width="390" height="3000"></iframe>
+<script>
+  document.getElementById("page").onload = () => setTimeout(() => {{
+    const page = document.getElementById("page").contentDocument;
+    const lines = (one) => new Set([...one.getClientRects()].map((box) => Math.round(box.top))).size;
+    const names = [...page.querySelectorAll("td:first-child code")];
+    const chopped = names.filter((one) => !one.textContent.includes(" ") && lines(one) > 1);
+    const charts = [...page.querySelectorAll('p > img[src$=".svg"]')].map((one) => one.width);
+    const found = {{ names: names.length, chopped: chopped.map((one) => one.textContent), charts,
+                     wide: page.documentElement.scrollWidth > 390 }};
+    const told = document.createElement("pre");
+    told.textContent = JSON.stringify(found);
+    document.body.append(told);
+  }}, 500);
+</script>"""
+
+
+@pytest.mark.parametrize(
+    "name", ["configuration.html", "performance.html", "troubleshooting.html", "index.html"]
+)
+def test_on_a_phone_no_name_is_chopped_and_no_chart_is_tiny(name: str, tmp_path: Path) -> None:
+    chromium = find_chromium()
+    frame = tmp_path / "phone.html"
+    frame.write_text(PHONE.format(address=(SITE / name).as_uri()), encoding="utf-8")
+    done = run_to_end(
+        [
+            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+            *("--allow-file-access-from-files", "--disable-web-security"),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            *("--virtual-time-budget=5000", "--dump-dom", frame.as_uri()),
+        ],
+        idle_s=60,
+        check=True,
+    )
+    told = re.search(r"<pre>(\{.*\})</pre>", done.stdout.decode())
+    assert told is not None, "the page was not measured"
+    found = json.loads(told[1])
+    assert not found["chopped"]
+    assert not found["wide"], "the page itself scrolls sideways"
+    assert all(width >= 500 for width in found["charts"])
+    assert found["names"] or name != "configuration.html", "there is nothing to be chopped"
+
+
+def test_the_first_page_shows_what_it_looks_like() -> None:
+    assert "images/vscode.png" in (SITE / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(SITE).as_posix())
+def test_a_page_has_one_title(page: Path) -> None:
+    assert len(re.findall(r"<h1\b", page.read_text(encoding="utf-8"))) == 1

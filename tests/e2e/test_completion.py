@@ -47,6 +47,23 @@ async def test_a_typed_character_costs_a_token_and_changes_nothing(client: Daemo
     assert warm.text == cold.text
 
 
+async def test_what_the_daemon_counts_is_the_sum_of_what_each_completion_was(client: DaemonClient) -> None:
+    """Also of one from memory, and one that goes on from there."""
+    before = await client.status()
+    first = await done(client, request())
+    recalled = await done(client, request(prefix=PREFIX + first.text[:1], max_tokens=2))
+    resumed = await done(client, request(prefix=PREFIX + first.text[:1], mode="free"))
+    told = [figures(one) for one in (first, recalled, resumed, await done(client, request(document="other")))]
+    for one in told:
+        assert one.n_prompt == one.n_evaluated + one.n_reused
+    assert figures(recalled).n_recalled > 0
+    after = await client.status()
+    assert after.tokens_evaluated - before.tokens_evaluated == sum(one.n_evaluated for one in told)
+    assert after.tokens_reused - before.tokens_reused == sum(one.n_reused for one in told)
+    assert after.tokens_generated - before.tokens_generated == sum(one.n_generated for one in told)
+    assert after.tokens_recalled - before.tokens_recalled == sum(one.n_recalled for one in told)
+
+
 async def test_what_another_document_begins_with_is_not_evaluated_again(client: DaemonClient) -> None:
     await done(client, request())
     other = await done(client, request(document="another document", prefix=PREFIX + "i"))

@@ -69,7 +69,7 @@ def test_a_configured_model_that_is_not_there(home: dict[str, str]) -> None:
     "command", [("complete", "--model", "starcoder2-3b", PLACE), ("model", "use", "nosuch")]
 )
 def test_a_model_that_was_never_got(home: dict[str, str], command: tuple[str, ...]) -> None:
-    told(stardraft(home, *command), "There is no model", "stardraft model ")
+    told(stardraft(home, *command), "There is no model", "stardraft model ", status=2)
 
 
 def test_a_model_that_nobody_knows(home: dict[str, str]) -> None:
@@ -90,9 +90,7 @@ def without_engine(home: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_missing_engine_is_told_with_the_command_that_adds_it(without_engine: dict[str, str]) -> None:
-    said = told(stardraft(without_engine, "complete", PLACE), "engine is not installed", "[engine]")
-    # The tests' environment was made by pip, so pip of that very environment it is.
-    assert f"{sys.executable} -m pip install " in said
+    told(stardraft(without_engine, "complete", PLACE), "engine is not installed", "stardraft setup engine")
 
 
 async def test_an_editor_is_told_once_that_the_engine_is_missing_and_how_to_add_it(
@@ -108,7 +106,7 @@ async def test_an_editor_is_told_once_that_the_engine_is_missing_and_how_to_add_
         (popped_up,) = editor.told("window/showMessage")
     for sentence in (status["message"], popped_up["message"]):
         assert "The engine is not installed" in sentence
-        assert f"{sys.executable} -m pip install " in sentence
+        assert "stardraft setup engine" in sentence
         assert "Traceback" not in sentence
 
 
@@ -122,7 +120,7 @@ def test_neovim_without_any_plugin_shows_that_the_engine_is_missing(
         neovim.keys("iclass Counter:")
         said = wait_until(lambda: neovim.call("nvim_exec2", "messages", {"output": True})["output"])
     assert "The engine is not installed" in said
-    assert f"{sys.executable} -m pip install " in said
+    assert "stardraft setup engine" in said
     assert "Traceback" not in said
 
 
@@ -144,12 +142,12 @@ def test_without_a_compiler_the_doctor_names_the_package_to_install(
 
 @posix_only
 def test_without_a_compiler_make_says_so_before_pip_is_started(tmp_path: Path) -> None:
-    program = "import sys; sys.path.insert(0, 'packaging'); import setup_venv; setup_venv.require_compiler()"
     environment = {name: value for name, value in os.environ.items() if name != "CXX"} | {
-        "PATH": str(tmp_path)
+        "PATH": str(tmp_path),
+        "STARDRAFT_CACHE_DIR": str(tmp_path / "cache"),
     }
     result = subprocess.run(
-        [sys.executable, "-B", "-c", program],
+        [sys.executable, "-B", "packaging/setup_venv.py", str(tmp_path / "venv"), "engine"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

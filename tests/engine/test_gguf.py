@@ -374,10 +374,10 @@ def _add_uint32s(**numbers: int) -> Callable[[gguf.GGUFWriter], object]:
         (lambda w: w.add_array("starcoder2.expert_used_count", [16]), "16 experts are used"),
         (_add_uint32s(expert_count=8, expert_used_count=2, expert_group_count=3), "8 experts in 3 groups"),
         (_add_uint32s(expert_group_count=4), "0 experts in 4 groups"),
-        (_add_uint32s(nextn_predict_layers=1), "1 of 1 layers predict further tokens"),
-        (_add_uint32s(nextn_predict_layers=300), "300 of 1 layers predict further tokens"),
+        (_add_uint32s(nextn_predict_layers=1), "layers that predict further tokens: 1 of 1"),
+        (_add_uint32s(nextn_predict_layers=300), "layers that predict further tokens: 300 of 1"),
         (_add_uint32s(leading_dense_block_count=2), "more leading dense layers than layers"),
-        (_add_uint32s(attention__key_length=8), "16 of 8 dimensions of a head are rotated"),
+        (_add_uint32s(attention__key_length=8), "rotated dimensions of a head: 16 of 8"),
         (_add_uint32s(ssm__group_count=0), "whole number from 1"),
         (lambda w: w.add_string("starcoder2.rope.scaling.type", "dynamic"), "has to be one of none, linear"),
         (lambda w: w.add_uint32("starcoder2.rope.scaling.type", 2), "has to be one of none, linear"),
@@ -543,7 +543,7 @@ def test_what_the_checks_let_pass_does_not_end_llama_cpp(small: Path, tmp_path: 
     program = """
 import sys
 from pathlib import Path
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import EngineLoadError
 llama.open_backend()
 for name in sys.argv[1:]:

@@ -78,7 +78,7 @@ _TEXTS = (
 _LOADER = """
 import sys
 from pathlib import Path
-from stardraftd.engine import llama
+from stardraftd.engine.native import llama
 from stardraftd.errors import EngineLoadError
 from tests.support.waiting import seconds
 llama.open_backend()

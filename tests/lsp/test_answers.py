@@ -114,18 +114,18 @@ async def test_the_server_goes_through_its_stages_once(
         assert (await server.answer("shutdown", None))["error"]["code"] == NOT_INITIALIZED
         server.notify("initialized", {})
         server.notify("textDocument/didOpen", {"textDocument": {"uri": URI, "text": ""}})
-        assert server.server.session is None
+        assert server.server.editor is None
         assert server.text(URI) is None
         server.initialize()
         n_before = threading.active_count()
         server.notify("initialized", {})
         n_opened = threading.active_count()
         assert n_opened > n_before
-        session = server.server.session
+        session = server.server.editor
         for _ in range(40):
             server.notify("initialized", {})
         assert threading.active_count() == n_opened
-        assert server.server.session is session
+        assert server.server.editor is session
         assert (await server.answer("shutdown", None))["result"] is None
         assert server.server.was_shut_down
         for method in ("shutdown", STATUS, "textDocument/inlineCompletion", "initialize", "no/such"):
@@ -139,7 +139,7 @@ async def test_the_server_goes_through_its_stages_once(
 
 async def test_a_client_that_never_says_initialized_is_served(server: InProcess) -> None:
     server.notify("textDocument/didOpen", {"textDocument": {"uri": URI, "text": "x = "}})
-    assert server.server.session is not None
+    assert server.editor.is_started
 
 
 async def test_a_request_whose_id_is_in_use_is_refused_and_the_first_is_answered(server: InProcess) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stardraft_lsp.server import Ask
+from stardraft_lsp.session import Ask
 from stardraft_lsp.session.question import SUPERSEDED, Answer
 from tests.support.in_process import InProcess, serving
 
@@ -36,7 +36,7 @@ def asked(server: InProcess, monkeypatch: pytest.MonkeyPatch) -> Asked:
         found.invoked.append(ask.invoked)
         return found.answer
 
-    monkeypatch.setattr(server.server, "suggest", suggest)
+    monkeypatch.setattr(server.editor, "suggest", suggest)
     return found
 
 

@@ -84,7 +84,7 @@ async def test_keys_and_questions_leave_nothing_in_the_server(server: InProcess,
         server.sent.clear()
         if key == N_FIRST:
             kept.start()
-    await asyncio.to_thread(server.server.context.wait_until_idle, 30)
+    await asyncio.to_thread(server.editor.context.wait_until_idle, 30)
     server.sent.clear()
     assert server.text(URI) == TEXT
     assert kept.n_bytes < MOST_KEPT_BYTES
@@ -102,8 +102,8 @@ async def test_documents_that_were_closed_leave_nothing_in_the_server(server: In
         await asyncio.sleep(0)
         server.sent.clear()
         if number == 50:
-            await asyncio.to_thread(server.server.context.wait_until_idle, 30)
+            await asyncio.to_thread(server.editor.context.wait_until_idle, 30)
             kept.start()
-    await asyncio.to_thread(server.server.context.wait_until_idle, 30)
+    await asyncio.to_thread(server.editor.context.wait_until_idle, 30)
     await asyncio.sleep(0.01)
     assert kept.n_bytes < 150 * 2_000, "a closed document's text is three kB"

@@ -172,11 +172,11 @@ async def test_a_change_is_taken_in_whatever_is_said_beside_it(
 ) -> None:
     server.initialize()
     server.notify("textDocument/didOpen", {"textDocument": {"uri": URI, "version": 1, "text": EMOJI}})
-    before = server.server.documents[URI].version
+    before = server.editor.documents[URI].version
     document = {"uri": URI} if version is MISSING else {"uri": URI, "version": version}
     server.notify("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
     assert server.text(URI) == text
-    assert server.server.documents[URI].version != before, "an answer for the old text would be taken"
+    assert server.editor.documents[URI].version != before, "an answer for the old text would be taken"
 
 
 @pytest.mark.parametrize(
@@ -294,11 +294,11 @@ async def test_what_is_about_the_whole_text_is_done_once_for_a_message(server: I
     server.initialize()
     text = "".join(f"value_{i} = {i}\n" for i in range(1000))
     server.notify("textDocument/didOpen", {"textDocument": {"uri": URI, "text": text}})
-    before = server.server.context._n_sent
+    before = server.editor.context._n_sent
     changes = [
         {"range": {"start": {"line": i, "character": 0}, "end": {"line": i, "character": 1}}, "text": "y"}
         for i in reversed(range(1000))
     ]
     server.notify("textDocument/didChange", {"textDocument": {"uri": URI}, "contentChanges": changes})
     assert server.text(URI) == text.replace("value", "yalue")
-    assert server.server.context._n_sent == before + 1
+    assert server.editor.context._n_sent == before + 1

@@ -246,10 +246,10 @@ def test_the_editors_settings_come_in_many_shapes(raw: Any) -> None:
         ({"maxPrefixBytes": 0}, "stardraft.maxPrefixBytes is 0; it must be a whole number from 1 to"),
         ({"mod": "line"}, "stardraft.mod: there is no such setting; did you mean mode?"),
         ({"languages": {"go": {"mode": 3}}}, 'stardraft.languages.go.mode is 3; it must be "auto"'),
-        ({"languages": {"go": True}}, "stardraft.languages.go is no object"),
+        ({"languages": {"go": True}}, "stardraft.languages.go is not an object"),
         ({"folders": {"..": {}}}, "a pattern names what is below its folder"),
-        ("text", "stardraft is no object"),
-        ([1], "stardraft is no object"),
+        ("text", "stardraft is not an object"),
+        ([1], "stardraft is not an object"),
     ],
 )
 def test_a_wrong_setting_of_the_editor_is_told_and_the_old_ones_stay(

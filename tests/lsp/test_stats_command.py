@@ -14,6 +14,7 @@ from stardraft_lsp.stats.cli import since_when, stats
 from stardraft_lsp.stats.facts import Cost, Fate, Look, Outcome, Silence
 from stardraft_lsp.stats.store import Store
 from stardraft_lsp.stats.summary import percentile, summarise
+from stardraft_lsp.stats.table import reason_words
 from stardraftd.errors import RequestError
 
 NOW_S = int(time.time())
@@ -81,6 +82,8 @@ def filled(state: Path) -> Store:
                 day=time.strftime("%Y-%m-%d", time.localtime(NOW_S)),
                 language="go",
                 reason="superseded",
+                n_evaluated=3,
+                n_reused=47,
                 n_generated=7,
             ),
         ]
@@ -97,7 +100,9 @@ def test_the_figures_are_those_of_the_rows(filled: Store) -> None:
     assert group.kept == {"30 s": 1.0, "120 s": None, "600 s": 0.5}
     assert group.latency["prefill_ms"].p50_ms == 30.0
     assert group.latency["prefill_ms"].p95_ms == 48.0
-    assert group.reuse == 0.9
+    assert group.tokens.prompt == 550, "also that of the one that was never shown"
+    assert group.tokens.prompt == group.tokens.evaluated + group.tokens.reused
+    assert group.reuse == pytest.approx(497 / 550)
     assert group.chunk_reuse == 0.75
     assert group.chunk_reuse == 0.75
     assert group.tokens.generated == 107
@@ -165,6 +170,22 @@ def test_the_page_loads_nothing_and_runs_nothing(filled: Store, tmp_path: Path) 
     assert not addresses
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
+
+
+def test_the_page_says_its_headline_once_and_fits_a_phone(filled: Store, tmp_path: Path) -> None:
+    file = tmp_path / "figures.html"
+    assert CliRunner().invoke(APP, ["--chart", str(file)]).exit_code == 0
+    page = file.read_text(encoding="utf-8")
+    assert len(re.findall(r"suggestions? shown", page)) == 1
+    assert '<meta name="viewport" content="width=device-width' in page
+    assert page.count('<div class="wide">') == 1 + page.count("<table>")
+
+
+def test_reasons_of_the_bookkeeping_are_told_in_words_that_the_documents_explain() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "stats.md").read_text(encoding="utf-8")
+    for reason in ("unseen", "again"):
+        assert f"| {reason_words(reason)} | `{reason}` |" in text
+    assert reason_words("not_worth_showing") == "not worth showing"
 
 
 def test_a_picture_of_nothing_is_not_drawn(state: Path, tmp_path: Path) -> None:

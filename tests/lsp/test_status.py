@@ -1,5 +1,6 @@
 """What an editor is told: one state, derived from what is known; no error twice, no news without a change."""
 
+import msgspec
 import pytest
 
 from stardraft_lsp.status import StatusBoard, StatusReport, reason_of
@@ -144,3 +145,12 @@ def test_what_the_daemon_complains_of_is_the_message_when_there_is_nothing_else(
 )
 def test_errors_are_reasons_for_silence(error: StardraftError, reason: str) -> None:
     assert reason_of(error) == reason
+
+
+def test_a_toy_is_never_named_without_saying_so() -> None:
+    board = StatusBoard(lambda _report: None, lambda _error: None)
+    board.daemon(daemon(model=msgspec.structs.replace(MODEL, toy=True)))
+    assert board.report.model.startswith("stand-in, a toy")
+    assert "stardraft model pull" in board.report.model
+    board.daemon(daemon(model=MODEL))
+    assert board.report.model == "stand-in"

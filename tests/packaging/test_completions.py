@@ -46,9 +46,18 @@ def test_the_files_are_as_the_program_gives_them() -> None:
         (["model", "pl"], ["plan"]),
         (["complete", "--max"], ["--max-tokens"]),
         (["complete", "--mode", ""], ["line", "block", "free"]),
+        (["model", "use", ""], ["built-in", "mine-Q8_0"]),
+        (["model", "remove", "m"], ["mine-Q8_0"]),
+        (["model", "pull", "starcoder2-1"], ["starcoder2-15b"]),
+        (["daemon", "start", "--model", "b"], ["built-in"]),
+        (["daemon", "start", "--set", "model.thr"], ["model.threads="]),
     ],
 )
 def test_bash_completes(home: dict[str, str], words: list[str], completed: list[str]) -> None:
+    models = Path(home["STARDRAFT_MODELS_DIR"])
+    models.mkdir()
+    for name in ("mine-Q8_0.gguf", ".unfinished.gguf", "notes.txt"):
+        (models / name).touch()
     asked = ["bash", "--norc", "-c", BASH, "bash", FOLDER / "stardraft.bash", "stardraft", *words]
     assert answer(home, *asked) == completed
 

@@ -1,8 +1,7 @@
-"""The typing replay: traces give exactly the text they say, every event is answered, the sums are sums."""
+"""The typing replay: every event is answered, sums are sums, and only what did the same is compared."""
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +12,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from rich.console import Console
 
 from stardraft_quant.bench.editor import Asked, has_whole_line, position
@@ -26,175 +23,22 @@ from stardraft_quant.bench.peer import (
     infill_request,
     running_server,
 )
-from stardraft_quant.bench.traces import (
-    Event,
-    Trace,
-    TraceError,
-    bundled_traces,
-    check_trace,
-    encode_trace,
-    load_trace,
-    main,
-    make_trace,
-    replay,
-)
-from stardraft_quant.bench.typing import (
-    OURS,
-    Ask,
-    Figure,
-    PeerSide,
-    Replay,
-    Totals,
-    TypingOptions,
-    TypingReport,
-    continuations,
-    figures,
-    n_decoded_in,
-    quantile,
-    render,
-    run_typing,
-)
+from stardraft_quant.bench.traces import encode_trace, load_trace
+from stardraft_quant.bench.typing import TypingOptions, TypingReport, run_typing
+from stardraft_quant.bench.typing_figures import Figure, figures, n_decoded_in, quantile, refusals
+from stardraft_quant.bench.typing_records import LLAMA_SERVER, OURS, Ask, Replay, Totals
+from stardraft_quant.bench.typing_replay import continuations
+from stardraft_quant.bench.typing_sides import PeerSide
+from stardraft_quant.bench.typing_table import render
+from stardraft_quant.bench.typist import make_trace
 from stardraftd.errors import RequestError
 from stardraftd.paths import builtin_model_path
 
-BEFORE = (
-    "import sys\n\n\ndef first(items):\n    return items[0]\n\n\ndef last(items):\n    return items[-1]\n"
-)
+BEFORE = "import sys\n\n\ndef first(items):\n    return items[0]\n"
 AFTER = (
-    "import sys\n\n\ndef first(items):\n    return items[0]\n\n\n"
-    "def names(items, upper=True):\n    found = [item.name for item in items]\n\n"
-    '    print("those that are named", len(found), file=sys.stderr)\n'
-    "    if upper:\n        found = [name.upper() for name in found]\n    return found\n\n\n"
-    "def last(items):\n    return items[len(items) - 1]\n"
+    BEFORE
+    + '\n\ndef names(items):\n    found = [item.name for item in items]\n    print("named", len(found))\n'
 )
-MAX_BUNDLED_BYTES = 60_000
-
-
-# --- traces --------------------------------------------------------------------------------------------
-
-# Of the characters that the editor and the typist have opinions about.
-CODE = st.text(alphabet="ab:_ \n()[]{}\"'\\,é𝔘", max_size=120)
-LINES = st.lists(
-    st.sampled_from(
-        [
-            "def f(a, b):\n",
-            "    return [a for a in b]\n",
-            "        x = call(\n",
-            "        )\n",
-            "\n",
-            "  odd = 'it''s'\n",
-            '    """Doc."""\n',
-            "    result = compute_total(items, key=lambda item: item.price)\n",
-            "tail",
-            "    \n",
-        ]
-    ),
-    max_size=12,
-).map("".join)
-
-
-@settings(deadline=None)
-@given(before=CODE | LINES, after=CODE | LINES, seed=st.integers(0, 99))
-def test_typing_an_edit_again_gives_exactly_the_edited_text(before: str, after: str, seed: int) -> None:
-    if before == after:
-        with pytest.raises(TraceError):
-            make_trace(before, after, "equal", seed)
-        return
-    trace = make_trace(before, after, "random", seed)
-    assert replay(trace) == after
-    times = [event.t_ms for event in trace.events]
-    assert times == sorted(times)
-    decoded = msgspec.json.decode(encode_trace(trace), type=Trace)
-    assert decoded == trace
-
-
-def test_the_seed_decides_a_trace() -> None:
-    one, same, other = (make_trace(BEFORE, AFTER, "t", seed) for seed in (1, 1, 2))
-    assert one == same != other
-    assert replay(other) == AFTER
-
-
-def test_brackets_are_closed_and_typed_over_and_lines_indented_as_the_editor_does() -> None:
-    trace = make_trace("", "if f(x):\n    y = 1\nz", "t", 3)
-    opened = next(event for event in trace.events if event.is_auto_closed)
-    assert (opened.insert, opened.cursor_after) == ("()", opened.at + 1)
-    typed_over = [event for event in trace.events if event.kind == "key" and event.remove]
-    assert [(event.remove, event.insert) for event in typed_over] == [(1, ")")]
-    first, second = [event for event in trace.events if event.kind == "newline"]
-    assert (first.insert, second.insert) == ("\n    ", "\n    ")  # the second is taken back by hand
-    after_second = trace.events[trace.events.index(second) + 1]
-    assert (after_second.kind, after_second.remove) == ("delete", 4)
-
-
-def test_bundled_traces_are_sound_and_one_is_of_about_a_thousand_tokens_with_all_kinds() -> None:
-    paths = bundled_traces()
-    assert 4 <= len(paths) <= 6
-    traces = [load_trace(path) for path in paths]  # its check compares the end with the recorded sum
-    assert all(path.stat().st_size <= MAX_BUNDLED_BYTES for path in paths)
-    small = [trace for trace in traces if 3500 <= len(trace.text.encode()) <= 4500]
-    assert small
-    assert {event.kind for event in small[0].events} >= {"key", "newline", "delete", "jump", "accept"}
-    assert any(event.is_auto_closed for event in small[0].events)
-
-
-@pytest.mark.parametrize(
-    ("event", "told"),
-    [
-        (Event(t_ms=20, kind="key", at=99, insert="x"), "event 1 (key) is at 99"),
-        (Event(t_ms=5, kind="key", at=0, insert="x"), "event 1 (key) is at 5 ms, before"),
-        (Event(t_ms=20, kind="delete", at=2, remove=5), "event 1 (delete) removes 5 characters"),
-        (Event(t_ms=20, kind="jump", at=0, insert="x"), "event 1 (jump) changes the text"),
-        (Event(t_ms=20, kind="newline", at=0, insert="x"), "does not insert a line end"),
-        (Event(t_ms=20, kind="key", at=0, insert="x", cursor=77), "leaves the cursor at 77"),
-        (Event(t_ms=20, kind="key", at=0, insert="y"), "sha256"),
-    ],
-)
-def test_a_wrong_event_is_named(event: Event, told: str) -> None:
-    sound = make_trace("abc", "abcx", "t", 0)
-    first = Event(t_ms=10, kind="jump", at=0)
-    with pytest.raises(TraceError) as raised:
-        check_trace(msgspec.structs.replace(sound, events=(first, event)), "t.json")
-    assert told in raised.value.message
-
-
-def test_a_file_that_is_no_trace_is_refused_with_its_name(tmp_path: Path) -> None:
-    path = tmp_path / "odd.json"
-    path.write_text('{"name": "t", "events": [{"t_ms": "soon"}]}')
-    for wrong in (path, tmp_path / "missing.json"):
-        with pytest.raises(TraceError, match=wrong.name):
-            load_trace(wrong)
-
-
-def test_the_command_makes_a_trace_of_two_files_and_of_a_function(tmp_path: Path) -> None:
-    before, after = tmp_path / "before.py", tmp_path / "after.py"
-    before.write_text(BEFORE)
-    after.write_text(AFTER)
-    assert main(["--out", str(tmp_path / "out"), str(before), str(after)]) == 0
-    assert replay(load_trace(tmp_path / "out" / "after.json")) == AFTER
-    assert main(["--out", str(tmp_path / "out"), "--retype", "names", str(after)]) == 0
-    retyped = load_trace(tmp_path / "out" / "after-names.json")
-    assert "def names" not in retyped.text
-    assert replay(retyped) == AFTER
-    with pytest.raises(SystemExit) as raised:
-        main(["--out", str(tmp_path / "out"), "--retype", "absent", str(after)])
-    assert raised.value.code == 1
-
-
-def test_commits_become_traces(tmp_path: Path) -> None:
-    def git(*arguments: str) -> None:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
-
-    git("init")
-    for text in (BEFORE, AFTER, AFTER + "\n"):  # the last commit has too little to type
-        (tmp_path / "shelf.py").write_text(text)
-        git("add", "shelf.py")
-        git("commit", "-m", "Names")
-    assert main(["--out", str(tmp_path / "out"), "--commits", str(tmp_path)]) == 0
-    (path,) = (tmp_path / "out").iterdir()
-    trace = load_trace(path)
-    assert (trace.text, replay(trace)) == (BEFORE, AFTER)
-    assert "Names" in trace.source
 
 
 # --- what is counted -------------------------------------------------------------------------------------
@@ -244,25 +88,61 @@ def test_tokens_of_the_background_and_of_superseded_requests_count_and_recalled_
     )
     totals = Totals(n_evaluated=9, n_generated=9, n_evaluated_in_background=21, n_generated_in_background=11)
     ours = Replay(side=OURS, trace="t", run=0, load_ms=1, asks=asks, totals=totals)
-    peers = msgspec.structs.replace(ours, side="llama-server", totals=Totals(n_evaluated=60, n_generated=10))
+    peers = msgspec.structs.replace(ours, side=LLAMA_SERVER, totals=Totals(n_evaluated=60, n_generated=10))
     assert n_decoded_in([ours]) == 9 + 11
-    rows = list(figures([ours, peers], ["llama-server"]))
+    rows = list(figures([ours, peers], [LLAMA_SERVER]))
     per_event = figure(rows, "evaluated in all, per event")
-    assert per_event.values == {OURS: 10.0, "llama-server": 20.0}
-    assert per_event.ratios == {"llama-server": 2.0}
+    assert per_event.values == {OURS: 10.0, LLAMA_SERVER: 20.0}
+    assert per_event.ratios == {LLAMA_SERVER: 2.0}
     assert figure(rows, "evaluated per typed key, mean").values[OURS] == 1.0
-    assert figure(rows, "decoded and never shown").values == {OURS: 50.0, "llama-server": 0.0}
-    assert figure(rows, "decoded and thrown away").values == {OURS: 75.0, "llama-server": 50.0}
+    assert figure(rows, "decoded and never shown").values == {OURS: 50.0, LLAMA_SERVER: 0.0}
+    assert figure(rows, "decoded and thrown away").values == {OURS: 75.0, LLAMA_SERVER: 50.0}
     assert figure(rows, "superseded before the answer").values[OURS] == pytest.approx(100 / 3)
-    assert figure(rows, "keys answered within 100 ms").values[OURS] == 0.0
-    assert figure(rows, "keys answered within 300 ms").values[OURS] == pytest.approx(200 / 3)
+    assert figure(rows, "keys with a line within 100 ms").values[OURS] == 0.0
+    assert figure(rows, "keys with a line within 300 ms").values[OURS] == pytest.approx(200 / 3)
+
+
+def a_replay(side: str, *asks: Ask) -> Replay:
+    return Replay(side=side, trace="t", run=0, load_ms=1, asks=asks, totals=Totals())
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ({"n_generated": 8, "n_shown": 31}, ""),
+        ({"n_generated": 8, "n_shown": 0}, "30.0 and 0.0 characters shown"),
+        ({"n_generated": 7, "n_shown": 30}, "8.0 and 7.0 tokens decoded"),
+        ({"is_answered": False, "n_generated": 8, "n_shown": 30}, "8.0 and no tokens decoded"),
+    ],
+    ids=["the same", "nothing shown", "fewer tokens", "no answers"],
+)
+def test_sides_whose_answers_differ_are_not_compared(theirs: dict[str, Any], told: str) -> None:
+    ours = a_replay(OURS, an_ask(n_generated=8, n_shown=30, n_evaluated=1))
+    replays = [ours, a_replay(LLAMA_SERVER, an_ask(n_evaluated=9, **theirs))]
+    ratios = {one.name: one.ratios[LLAMA_SERVER] for one in figures(replays, [LLAMA_SERVER])}
+    assert ratios["evaluated per typed key, median"] == (None if told else 9.0)
+    assert ratios["key to whole line, p50"] == (None if told else 1.0)
+    assert told in "".join(refusals(replays, [LLAMA_SERVER]))
+    assert bool(told) == bool(list(refusals(replays, [LLAMA_SERVER])))
+
+
+def test_no_line_is_there_before_its_first_text() -> None:
+    """What is answered with nothing is at once, and no line."""
+    silent = [an_ask(first_ms=None, line_ms=2.0, end_ms=2.0) for _ in range(3)]
+    shown = [an_ask(first_ms=15.0, line_ms=20.0, n_shown=5)]
+    rows = list(figures([a_replay(OURS, *silent, *shown)], []))
+    for quarter in ("p50", "p95"):
+        assert figure(rows, f"key to first text, {quarter}").values == {OURS: 15.0}
+        assert figure(rows, f"key to whole line, {quarter}").values == {OURS: 20.0}
+    assert figure(rows, "answered with nothing").values == {OURS: 75.0}
+    assert figure(rows, "keys with a line within 100 ms").values == {OURS: 25.0}
 
 
 # --- the real thing --------------------------------------------------------------------------------------
 
 
 def short_trace(tmp_path: Path) -> Path:
-    trace = make_trace(BEFORE, AFTER.replace("items[len(items) - 1]", "items[len(items)]"), "short", 3)
+    trace = make_trace(BEFORE, AFTER, "short", 3)
     path = tmp_path / "short.json"
     path.write_bytes(encode_trace(trace))
     return path
@@ -276,7 +156,7 @@ def test_every_event_is_asked_and_the_tokens_add_up(tmp_path: Path, mode: Any) -
     told: list[str] = []
     options = TypingOptions(model=builtin_model_path(), traces=(path,), pace=50.0, mode=mode)
     report = run_typing(options, told.append)
-    assert len(told) == 1
+    assert told == ["run 1 of 1: short, loading stardraft", "run 1 of 1: short"]
     (replayed,) = report.replays
     assert [ask.event for ask in replayed.asks] == list(range(-1, len(trace.events)))
     answered = [ask for ask in replayed.asks if ask.is_answered]

@@ -257,7 +257,7 @@ def test_without_a_tokenizer_nothing_is_converted(checkpoint: Path) -> None:
     [
         (lambda t: t["model"].update(type="Unigram"), ModelUnsupportedError, "not a BPE"),
         (lambda t: t["model"].update(byte_fallback=True), ModelUnsupportedError, "falls back"),
-        (lambda t: t.update(normalizer={"type": "NFC"}), ModelUnsupportedError, "normalises"),
+        (lambda t: t.update(normalizer={"type": "NFC"}), ModelUnsupportedError, "normalizes"),
         (lambda t: t.update(pre_tokenizer={"type": "ByteLevel"}), ModelUnsupportedError, "splits"),
         (lambda t: t.update(post_processor={"type": "TemplateProcessing"}), ModelUnsupportedError, "around"),
         (lambda t: t.update(added_tokens=[]), ModelUnsupportedError, "no <fim_prefix>"),

@@ -52,7 +52,7 @@ def test_where_there_is_no_ready_file_the_original_weights_are_quantised(
         assert any("is made here" in event.get("message", "") for event in events)
         stages = [event["what"] for event in events if event["event"] == "stage"]
         assert any(stage.startswith("Downloading model-00001-of-00002") for stage in stages)
-        assert "Quantising to Q8_0" in stages
+        assert "Quantizing to Q8_0" in stages
         assert hub.bytes_sent("big.bin") == 0
     header = read_header(Path(model["path"]))
     assert header.text("general.license") == "bigcode-openrail-m"

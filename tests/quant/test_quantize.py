@@ -159,7 +159,7 @@ def test_progress_goes_through_all_tensors(models: dict[str, Path], tmp_path: Pa
 
 def test_a_quantised_source_is_refused_unless_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "out.gguf"
-    with pytest.raises(ModelError, match="quantised already"):
+    with pytest.raises(ModelError, match="quantized already"):
         quantize(BUILT_IN, out, "Q4_K_M")
     assert not out.exists()
     report = quantize(BUILT_IN, out, "Q5_0", allow_requantize=True)
@@ -208,7 +208,7 @@ def test_a_crash_of_llama_cpp_is_one_sentence(models: dict[str, Path], tmp_path:
             if any("quantize_process" in part for part in child.cmdline()):
                 child.send_signal(signal.SIGSEGV)
 
-    with pytest.raises(EngineCrashedError, match=r"that quantised .* was ended by SIGSEGV \(11\)"):
+    with pytest.raises(EngineCrashedError, match=r"that quantized .* was ended by SIGSEGV \(11\)"):
         quantize(models["fitting"], tmp_path / "out.gguf", "IQ4_XS", n_threads=1, on_progress=crash)
     assert list(tmp_path.iterdir()) == []
 
@@ -291,7 +291,7 @@ def test_nothing_is_left_of_a_command_that_was_ended(
     assert running.returncode == (130 if number == signal.SIGINT else -number)
     assert b"Traceback" not in stderr
     wait_until(lambda: not list(tmp_path.iterdir()), what="the unfinished file is deleted")
-    wait_until(lambda: not child.is_running(), what="the quantising process has gone")
+    wait_until(lambda: not child.is_running(), what="the quantizing process has gone")
 
 
 def test_what_a_killed_run_left_is_deleted_and_a_running_ones_is_not(

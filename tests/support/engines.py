@@ -118,7 +118,7 @@ def cold_text(loaded: LoadedModel, generation: Generation) -> str:
     events: list[CompletionEvent] = []
     run = Run(generation.completion, events.append, Wanted())
     sequence = engine.cache.fork(Reuse(None, 0, 0), "cold", "fork")
-    for _ in engine.evaluate(sequence, generation.prompt, run):
+    for _ in engine.evaluator.evaluate(sequence, generation.prompt, run):
         pass
     decoder: Decoder = engine.decoder
     again = Generation(generation.completion, generation.prompt, generation.layout, generation.stale)

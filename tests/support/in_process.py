@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stardraft_lsp.server.editor_session import EditorSession
 from stardraft_lsp.server.handlers import build_server
 from stardraft_lsp.server.stdio import take_messages
 from tests.support.waiting import wait_until_async
@@ -70,9 +71,16 @@ class InProcess:
         (answer,) = self.answers(number)
         return answer
 
+    @property
+    def editor(self) -> EditorSession:
+        """The session with the editor, which `initialize` has opened."""
+        assert self.server.editor is not None
+        return self.server.editor
+
     def text(self, uri: str) -> str | None:
         """What the server takes for a document's text; None when it knows of none."""
-        document = self.server.documents.get(uri)
+        editor = self.server.editor
+        document = editor.documents.get(uri) if editor is not None else None
         return document.text if document is not None else None
 
     async def finish(self) -> None:

@@ -29,7 +29,7 @@ async def done(client: DaemonClient, request: CompletionRequest) -> Done:
     if last.figures:
         plans = only(Plan, events)
         assert [plan.n_prompt for plan in plans][-1:] == [last.figures.n_prompt]
-        assert last.figures.n_reused + plans[-1].n_evaluated == last.figures.n_prompt
+        assert last.figures.n_reused + last.figures.n_evaluated == last.figures.n_prompt
     return last
 
 

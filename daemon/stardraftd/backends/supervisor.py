@@ -39,6 +39,7 @@ from stardraftd.errors import (
 )
 from stardraftd.limits import Patience
 from stardraftd.proof.verdict import engine_build
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import Loading, ModelInfo, Speeds
 from stardraftd.protocol.engine import EngineSettings, Loaded
 from stardraftd.protocol.http import EngineState, Successor
@@ -452,7 +453,8 @@ class Supervisor:
             return
         if wait_s > PATIENCE_S:
             raise EngineCrashedError(
-                f"The engine died {self._crashes} times in a row; it is started again in {wait_s:.0f} s.",
+                f"The engine died {counted(self._crashes, 'time')} in a row; it is started again in "
+                f"{wait_s:.0f} s.",
                 "`stardraft daemon logs` tells how it died; `stardraft daemon restart` does not wait.",
             )
         self._changed.notify()

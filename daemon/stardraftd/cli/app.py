@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from stardraftd import __version__
-from stardraftd.cli.checks import doctor
+from stardraftd.cli import doctor
 from stardraftd.cli.complete import command as complete
 from stardraftd.cli.daemon import commands as daemon
 from stardraftd.cli.daemon import status
+from stardraftd.cli.help_page import Command, Group, with_pages
 from stardraftd.cli.model import commands as model
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup import commands as setup
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 GROUP = "stardraft.commands"
 
 # A parsed command. The parser's own class is nowhere public: its module moves between versions of typer.
-Command = Any
+Parsed = Any
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The top-level group: its own commands first, then the announced ones, each loaded when it is needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the group's own signature
@@ -47,7 +47,7 @@ class Commands(TyperGroup):
         return _loaded(entry) if entry is not None else None
 
 
-class StdinLocations(TyperCommand):
+class StdinLocations(Command):
     """A command that takes `-:12:5` as a location; the parser alone would take it as an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -58,7 +58,7 @@ class StdinLocations(TyperCommand):
 
 
 @cache
-def command() -> Command:
+def command() -> Parsed:
     """The whole command line."""
     app = typer.Typer(
         name="stardraft",
@@ -82,7 +82,7 @@ def command() -> Command:
     app.add_typer(daemon.commands(), name="daemon")
     app.add_typer(setup.commands(), name="setup")
     app.command("uninstall", epilog=uninstall.EXAMPLES)(uninstall.uninstall)
-    return get_command(app)
+    return get_command(with_pages(app))
 
 
 def _show_version(value: bool) -> None:
@@ -132,18 +132,18 @@ def _announced() -> "dict[str, EntryPoint]":
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def _loaded(entry: "EntryPoint") -> Command:
+def _loaded(entry: "EntryPoint") -> Parsed:
     try:
         found = entry.load()
     except Exception as error:  # noqa: BLE001 - another package's code: whatever it does, the others work
         found = _broken(entry, f"{type(error).__name__}: {error}")
     if isinstance(found, typer.Typer):
-        return get_command(found)
+        return get_command(with_pages(found))
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
     if not callable(found):
-        found = _broken(entry, f"{entry.value} is no command")
+        found = _broken(entry, f"{entry.value} is not a command")
     app.command(entry.name)(found)
-    return get_command(app)
+    return get_command(with_pages(app))
 
 
 def _broken(entry: "EntryPoint", reason: str) -> Any:

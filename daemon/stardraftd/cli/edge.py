@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -23,6 +24,10 @@ _OUTPUT_ERRORS = {
 
 # Which module holds the parser's errors differs between versions of typer; their family does not.
 _UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+
+# The parser's validator begins its own reasons so, and says twice what is wrong with a number.
+_VALIDATORS_WORDS = re.compile(r": (?:Value error|Assertion failed), ")
+_SHOULD_BE = re.compile(r": Input should be ([^,]+)(?:, .*)?$")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +108,8 @@ def _has_folder() -> bool:
 def _usage(error: typer.BadParameter) -> RequestError:
     context = error.ctx
     command = context.command_path if context is not None else "stardraft"
-    message = error.format_message()
+    message = _VALIDATORS_WORDS.sub(": ", error.format_message())
+    message = _SHOULD_BE.sub(r": it must be \1", message)
     return RequestError(
         message if message.endswith((".", "?")) else f"{message}.", f"{command} --help says what there is."
     )

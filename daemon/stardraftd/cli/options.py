@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from stardraftd.cli import shell_words
+from stardraftd.cli.shell_words import BUILT_IN
 from stardraftd.errors import ConfigError, RequestError
-
-BUILT_IN = "built-in"
 
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
         metavar="MODEL",
+        autocompletion=shell_words.models_here,
         help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
         "comes with stardraft.",
         show_default=False,
@@ -44,6 +45,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="SECTION.KEY=VALUE",
+        autocompletion=shell_words.settings,
         help="Any setting of the configuration, for a daemon that is started now. Can be repeated.",
         show_default=False,
     ),

@@ -5,6 +5,7 @@ import sys
 from stardraftd.cli.options import Wanted
 from stardraftd.errors import DaemonUnreachableError
 from stardraftd.proof.verdict import engine_build
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.http import Status
 
@@ -62,10 +63,10 @@ def _loaded_differently(wanted: Wanted, model: ModelInfo) -> list[str]:
     if wanted.gpu_layers not in (None, "auto"):
         layers = model.layers if wanted.gpu_layers in ("all", "-1") else int(str(wanted.gpu_layers))
         if min(layers, model.layers) != model.gpu_layers:
-            found.append(f"it has {model.gpu_layers} of {model.layers} layers on the GPU")
+            found.append(f"it has {model.gpu_layers} of {counted(model.layers, 'layer')} on the GPU")
     if wanted.context_tokens is not None and not 0 <= model.context_tokens - wanted.context_tokens < 256:
         # llama.cpp rounds up to a multiple of 256.
-        found.append(f"its context is {model.context_tokens} tokens")
+        found.append(f"its context is {counted(model.context_tokens, 'token')}")
     return found
 
 

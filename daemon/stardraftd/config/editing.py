@@ -53,7 +53,7 @@ def choose(model: Path | None) -> Path:
         except OSError as error:
             raise ConfigError(
                 f"{tilde(real)} cannot be written: {error.strerror}.",
-                "Make it writable, or set model.path in it by hand.",
+                "Make it writable, or set model.path in it yourself.",
             ) from error
     return file
 

@@ -175,7 +175,7 @@ def read_text(file: Path) -> str:
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise ConfigError(
-                f"{tilde(file)} is larger than {MAX_FILE_BYTES} bytes: that is no configuration."
+                f"{tilde(file)} is larger than {MAX_FILE_BYTES} bytes: that is not a configuration."
             ) from error
         reason = error.strerror or str(error)
         raise ConfigError(
@@ -193,7 +193,7 @@ def _parse(text: str, file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise ConfigError(f"{tilde(file)} is nested too deeply: that is no configuration.") from error
+        raise ConfigError(f"{tilde(file)} is nested too deeply: that is not a configuration.") from error
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(str(error), text, file) from error
     except ValueError as error:  # Python's own limit of int(), 4,300 digits
@@ -307,7 +307,7 @@ def _model_path(value: str, given: _Given, hint: str) -> str:
         return str((given.folder / Path(value).expanduser()).absolute())
     except (RuntimeError, ValueError, OSError) as error:  # no such user's home, no current folder
         raise ConfigError(
-            f"{given.subject} is {_cut(given.shown)}, which is no path: {error}.", hint
+            f"{given.subject} is {_cut(given.shown)}, which is not a path: {error}.", hint
         ) from error
 
 

@@ -34,7 +34,7 @@ def _lines() -> Iterator[str]:
         yield ""
         yield (SECTIONS[section].__doc__ or "").strip()
         yield ""
-        yield "| key | default | what it is | a value is |"
+        yield "| key | default | what it is | allowed values |"
         yield "|---|---|---|---|"
         for row in rows:
             cells = (f"`{row.key}`", f"`{row.default_shown}`", row.description, row.allowed)

@@ -95,7 +95,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Meta(
             ge=0,
             le=1_000_000,
-            description="Megabytes on disk for what the model has read of open files, so that they are warm "
+            description="Megabytes on disk for KV-cache snapshots of open files, so that they are warm "
             "when the model comes back. They hold your source, and are readable by you alone.",
             extra=_names(**{"0": "nothing is saved"}),
         ),
@@ -173,7 +173,7 @@ class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     background: Annotated[
         Literal["always", "on_mains", "never"],
         Meta(
-            description="When the model works ahead of the person: it reads the open file and prepares what "
+            description="When the model works ahead of you: it reads the open file and prepares what "
             "comes after a suggestion. `on_mains` does not while the computer runs on its battery.",
         ),
     ] = "always"
@@ -197,9 +197,7 @@ class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = "info"
     log_max_bytes: Annotated[
         int,
-        Meta(
-            ge=10_000, le=1_000_000_000, description="Size at which the log file is put aside and begun anew."
-        ),
+        Meta(ge=10_000, le=1_000_000_000, description="Size at which the log file is rotated."),
     ] = 5_000_000
     log_backups: Annotated[
         int,
@@ -264,7 +262,7 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool,
         Meta(
             description="Whether a suggestion is cut where the model becomes unsure of it. The limits were "
-            "calibrated by measurement; what you ask for by hand is shown whole.",
+            "calibrated by measurement; what you ask for explicitly is shown whole.",
         ),
     ] = True
     cross_file: Annotated[
@@ -297,15 +295,15 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 48_000
     max_suffix_bytes: Annotated[
         int,
-        Meta(ge=0, le=1_000_000, description="Bytes of text behind the cursor that are sent at most."),
+        Meta(ge=0, le=1_000_000, description="Bytes of text after the cursor that are sent at most."),
     ] = 24_000
     candidates: Annotated[
         int,
         Meta(
             ge=1,
             le=8,
-            description="How many different suggestions are made when one is asked for by hand; while typing "
-            "it is always one.",
+            description="How many different suggestions an explicit request makes; "
+            "while typing it is always one.",
         ),
     ] = 1
     streaming: Annotated[

@@ -10,19 +10,16 @@ Nothing here changes a text; it only changes what the next request has to wait f
 """
 
 from array import array
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
-from stardraftd.engine.cache.recall import Generation
-from stardraftd.engine.cache.sequences import CachedSequence, common_prefix
-from stardraftd.engine.decode.run import Interrupt
+from stardraftd.engine.cache.recall import Generation, Generations
+from stardraftd.engine.cache.sequences import CachedSequence, SequenceCache, common_prefix
+from stardraftd.engine.decode.decoding import Decoder
+from stardraftd.engine.evaluator import Evaluator
+from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.llama import Aborted
-from stardraftd.engine.plan.calibration import calibrate
-from stardraftd.engine.plan.planner import View
+from stardraftd.engine.plan.planner import Planner, View
 from stardraftd.protocol.completion import Completion
-
-if TYPE_CHECKING:
-    from stardraftd.engine.core import Engine
 
 # Tokens of a hot streak: about a line of code.
 MAX_STREAK = 24
@@ -43,14 +40,29 @@ class Work:
 class Background:
     """The engine's work in advance, on the cache that completions use."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        cache: SequenceCache,
+        *,
+        evaluator: Evaluator,
+        planner: Planner,
+        generations: Generations,
+        decoder: Decoder,
+        calibrate: Callable[[Interrupt], Iterator[None]],
+    ) -> None:
+        """`calibrate` measures what decodes cost, a decode at a time."""
+        self._cache = cache
+        self._evaluator = evaluator
+        self._planner = planner
+        self._generations = generations
+        self._decoder = decoder
+        self._calibrate = calibrate
         self._n_chunk = FIRST_CHUNK
 
     def steps(self, view: View, level: int, work: Work) -> Iterator[None]:
         """All the work of a level and of those below it, a decode at a time. Raises Aborted, DecodeError."""
         # Plain prompts share nothing with the file's sequence, and one that cannot be cut serves no fork.
-        uses_file = view.completion.layout == "auto" and self._engine.cache.can_cut
+        uses_file = view.completion.layout == "auto" and self._cache.can_cut
         yield from self._streak(view.completion, work)
         if uses_file:
             yield from self._splice(view, work)
@@ -60,37 +72,36 @@ class Background:
         if level >= 3 and uses_file:
             yield from self._renew(view, work)
         if level >= 3:
-            yield from self._calibrate(work)
+            yield from self._calibrate(work.interrupt)
 
     # --- level 1 ---------------------------------------------------------------------------------
 
     def _streak(self, completion: Completion, work: Work) -> Iterator[None]:
         """The line behind a suggestion that ended at its line's end: it is next when that one is accepted."""
-        generation = self._engine.generations.newest(completion.document)
+        generation = self._generations.newest(completion.document)
         if generation is None or generation.ended or generation.n_streak or not _ends_a_line(generation):
             return
         made_for = generation.completion
         if (made_for.prefix, made_for.suffix) != (completion.prefix, completion.suffix):
             return
         n_before = len(generation.tokens)
-        engine = self._engine
         try:
-            with engine.resumed(generation) as sequence:
+            with self._evaluator.resumed(generation) as sequence:
                 yield from self._evaluate(sequence, generation.ids, work)
-                yield from engine.decoder.go_on(sequence, generation, MAX_STREAK, work.interrupt)
+                yield from self._decoder.go_on(sequence, generation, MAX_STREAK, work.interrupt)
         finally:
             generation.n_streak = len(generation.tokens) - n_before
             work.n_generated += generation.n_streak
 
     def _splice(self, view: View, work: Work) -> Iterator[None]:
-        splice = self._engine.planner.splice(view)
+        splice = self._planner.splice(view)
         if splice is not None:
-            yield from self._engine.splice(view.completion.document, splice, work)
+            yield from self._evaluator.splice(view.completion.document, splice, work)
 
     def _extend(self, view: View, work: Work) -> Iterator[None]:
         """The file's own sequence, from where it is right to where the window ends."""
-        cache, document = self._engine.cache, view.completion.document
-        ids = self._engine.planner.file_ids(view)
+        cache, document = self._cache, view.completion.document
+        ids = self._planner.file_ids(view)
         held = cache.find(document, "file")
         if held and common_prefix(held[0].tokens, ids) == len(held[0].tokens):
             sequence = held[0]
@@ -106,7 +117,7 @@ class Background:
 
     def _settle(self, view: View, work: Work) -> Iterator[None]:
         """A fork that shows all that is wanted around the cursor, for the keys to come."""
-        planner, cache = self._engine.planner, self._engine.cache
+        planner, cache = self._planner, self._cache
         if planner.is_settled(view):
             return
         candidate = planner.at_rest(view)
@@ -118,8 +129,8 @@ class Background:
 
     def _renew(self, view: View, work: Work) -> Iterator[None]:
         """What is stale in the file's sequence, evaluated anew beside it, until it takes its place."""
-        cache, document = self._engine.cache, view.completion.document
-        ids = self._engine.planner.file_ids(view)
+        cache, document = self._cache, view.completion.document
+        ids = self._planner.file_ids(view)
         held = cache.find(document, "file")
         if not held or min(common_prefix(held[0].tokens, ids), held[0].n_exact) == len(ids):
             return
@@ -140,18 +151,13 @@ class Background:
             else:
                 cache.drop(renewed)
 
-    def _calibrate(self, work: Work) -> Iterator[None]:
-        for _ in calibrate(self._engine.loaded, self._engine.cache, self._engine.speeds, work.interrupt):
-            yield
-        self._engine.speeds_measured()
-
     # --- evaluating ------------------------------------------------------------------------------
 
     def _evaluate(self, sequence: CachedSequence, ids: "array[int]", work: Work) -> Iterator[None]:
         work.n_chunk = self._n_chunk
         n_before = work.n_evaluated
         try:
-            yield from self._engine.evaluate(sequence, ids, work)
+            yield from self._evaluator.evaluate(sequence, ids, work)
         except Aborted:
             self._n_chunk = max(self._n_chunk // 2, MIN_CHUNK)
             raise

@@ -5,11 +5,9 @@ so several editors' can take turns. Its events go out through `emit`; whether th
 comes in through `interrupt`, which also raises the abort flag inside a decode.
 """
 
-import contextlib
 import dataclasses
 import logging
-from array import array
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,17 +15,18 @@ import msgspec
 from stardraftd.engine.background import Background, Work
 from stardraftd.engine.cache.recall import Generation, Generations, Recall, growing
 from stardraftd.engine.cache.saved import SavedSequences, fingerprint
-from stardraftd.engine.cache.sequences import NO_ROOM, CachedSequence, Reuse, SequenceCache, common_prefix
+from stardraftd.engine.cache.sequences import NO_ROOM, Reuse, SequenceCache, common_prefix
 from stardraftd.engine.decode.decoding import Decoder
 from stardraftd.engine.decode.drafting import drafters
-from stardraftd.engine.decode.run import Interrupt, Run
+from stardraftd.engine.decode.run import Run
+from stardraftd.engine.evaluator import Evaluator
+from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.llama import Aborted, DecodeError
 from stardraftd.engine.native.loading import LoadedModel
-from stardraftd.engine.plan.calibration import keep_speeds, open_speeds
+from stardraftd.engine.plan.calibration import calibrate, keep_speeds, open_speeds
 from stardraftd.engine.plan.line_tokenizer import LineTokenizer
 from stardraftd.engine.plan.planner import Candidate, Planner, View
 from stardraftd.engine.plan.prompt import PromptBuilder
-from stardraftd.engine.plan.shapes import Splice
 from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.errors import EngineError
 from stardraftd.protocol.completion import Completion, CompletionEvent, Plan, Speeds
@@ -40,7 +39,6 @@ MIN_RESTORED = 64
 MIN_SAVED = 64
 # With layers on a GPU the most of a file that is shown; on a CPU it is what decoding can bear.
 GPU_WINDOW = 4096
-Evaluating = Run | Work
 
 
 class Engine:
@@ -60,7 +58,6 @@ class Engine:
         settings = settings or EngineSettings(model_path=loaded.info.path)
         tokenizer = LineTokenizer(loaded.model, loaded.pre_tokenizer)
         self.loaded = loaded
-        self.n_chunk = loaded.context.n_batch
         self.cache = SequenceCache(loaded.context, n_sequences, loaded.window)
         self.speeds = speeds or open_speeds(loaded, self.cache, settings)
         self.prompts = PromptBuilder(tokenizer, loaded.sentinels)
@@ -69,14 +66,22 @@ class Engine:
             self.cache,
             self.speeds,
             n_window=self._window(),
-            n_batch=self.n_chunk,
+            n_batch=loaded.context.n_batch,
             knows_spm=loaded.architecture == "starcoder2",
         )
         self.generations = Generations()
         self.decoder = Decoder(loaded, self.cache, self.speeds, tokenizer.piece, drafters(loaded, settings))
         self._settings = settings
         self._saved = _saved_sequences(loaded, settings)
-        self._background = Background(self)
+        self.evaluator = Evaluator(self.cache, loaded.context.n_batch)
+        self._background = Background(
+            self.cache,
+            evaluator=self.evaluator,
+            planner=self.planner,
+            generations=self.generations,
+            decoder=self.decoder,
+            calibrate=self._calibrated,
+        )
 
     # --- completions -----------------------------------------------------------------------------
 
@@ -149,8 +154,9 @@ class Engine:
         """How long the decode that llama.cpp is in takes, as measured; 0 outside of one. For any thread."""
         return self.speeds.decode_ms(self.cache.n_evaluating, self.loaded.context.n_cells) / 1000
 
-    def speeds_measured(self) -> None:
-        """More was measured: it is kept, and the window follows it."""
+    def _calibrated(self, interrupt: Interrupt) -> Iterator[None]:
+        """Measures what decodes cost that is not known yet. It is kept, and the window follows it."""
+        yield from calibrate(self.loaded, self.cache, self.speeds, interrupt)
         keep_speeds(self.loaded, self._settings, self.speeds)
         self.planner.n_window = self._window()
 
@@ -172,11 +178,12 @@ class Engine:
         plan = self.planner.plan(view, run.completion.max_tokens)
         run.planned(self._announcement(view, plan))
         if plan.splice is not None:
-            yield from self.splice(run.completion.document, plan.splice, run)
+            yield from self.evaluator.splice(run.completion.document, plan.splice, run)
             plan = dataclasses.replace(plan, reuse=self.cache.reuse(plan.ids))
         sequence = self.planner.take(plan, run.completion.document)
         with self.cache.pinned(sequence):
-            yield from self.evaluate(sequence, plan.ids, run)
+            run.begins_with(len(sequence.tokens))
+            yield from self.evaluator.evaluate(sequence, plan.ids, run)
             self.loaded.context.synchronize()
             run.prefilled()
             self.speeds.took(plan.predicted_ms, run.prefill_ms)
@@ -203,6 +210,7 @@ class Engine:
                 stale=generation.stale,
             )
         )
+        run.begins_with(n_prompt)
         run.prefilled()
         for token, piece in recall.rest():
             run.recalled(token, piece)
@@ -211,53 +219,10 @@ class Engine:
         if generation.ended:
             run.finish("end")
         else:
-            with growing(generation), self.resumed(generation) as sequence:
-                yield from self.evaluate(sequence, generation.ids, run)
+            with growing(generation), self.evaluator.resumed(generation) as sequence:
+                run.begins_with(len(sequence.tokens))
+                yield from self.evaluator.evaluate(sequence, generation.ids, run)
                 yield from self.decoder.decode(sequence, generation, run)
-
-    @contextlib.contextmanager
-    def resumed(self, generation: Generation) -> Generator[CachedSequence]:
-        """A fork that holds what of a generation is cached; not all, so there is a token to evaluate."""
-        document = generation.completion.document
-        reuse = self.cache.reuse(generation.ids)
-        donor = reuse.donor
-        if donor is not None and (donor.document, donor.role, donor.pins) == (document, "fork", 0):
-            sequence = donor
-            self.cache.continue_in(sequence, reuse)
-        else:
-            sequence = self.cache.fork(reuse, document, "fork")
-        with self.cache.pinned(sequence):
-            yield sequence
-
-    def splice(self, document: str, splice: Splice, work: Evaluating) -> Iterator[None]:
-        """Brings the file's sequence up to its changed text: evaluates the change, moves what follows."""
-        old = self.cache.find(document, "file")[0]
-        patched = self.cache.fork(
-            Reuse(old, splice.n_head, min(old.n_exact, splice.n_head)), document, "scratch"
-        )
-        try:
-            with self.cache.pinned(old), self.cache.pinned(patched):
-                target = old.tokens[: splice.n_head] + splice.changed
-                yield from self.evaluate(patched, target, work)
-        except BaseException:
-            self.cache.drop(patched)
-            raise
-        self.cache.splice(old, splice.n_head, splice.tail_start, patched)
-        patched.role = "file"
-
-    def evaluate(self, sequence: CachedSequence, ids: "array[int]", work: Evaluating) -> Iterator[None]:
-        """Evaluates `ids` from where `sequence` ends. Raises Aborted, DecodeError."""
-        n_chunk = min(work.n_chunk, self.n_chunk)
-        while len(sequence.tokens) < len(ids):
-            if work.interrupt.reason:
-                raise Aborted
-            start = len(sequence.tokens)
-            try:
-                self.cache.evaluate(sequence, ids[start : start + n_chunk])
-            finally:
-                work.n_evaluated += len(sequence.tokens) - start
-            if len(sequence.tokens) < len(ids):
-                yield
 
     def _announcement(self, view: View, plan: Candidate) -> Plan:
         held = self.cache.find(view.completion.document, "file")

@@ -3,8 +3,8 @@
 It runs in the process with llama.cpp, so it may die of what it looks for: `stardraftd.proof.verdict` starts
 it, and says what its death means. The built-in model is evaluated in batches of several sizes, by one thread
 and by as many as the engine would use, on the CPU and on the GPU if there is one; it decodes, aborts, saves
-and restores. After that one tiny model for each type of weights (selftest_kernels.py). Logits are compared with
-those of the reference implementation, transformers' Starcoder2, in selftest_reference.npz, which
+and restores. After that one tiny model for each type of weights (selftest_kernels.py). Logits are compared
+with those of the reference implementation, transformers' Starcoder2, in selftest_reference.npz, which
 `python -m tests.make_selftest_reference` makes.
 """
 
@@ -25,6 +25,7 @@ import msgspec
 
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import StardraftError
+from stardraftd.prose import counted
 from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class SelfTest:
                 self.checks.append(Check("offloading the built-in model", False, warning, 0.0, self.device))
                 return
             self.check("splitting text into tokens", lambda: _tokenises(loaded.model, expected))
-            self._evaluations(loaded.context, expected, _counted(loaded.context.n_threads, "thread"))
+            self._evaluations(loaded.context, expected, counted(loaded.context.n_threads, "thread"))
             self.check("choosing tokens", lambda: _chooses(loaded.context, expected))
             self.check("giving up", lambda: _gives_up(loaded.context, abort, expected, bool(gpu_layers)))
             self.check("saving and restoring", lambda: _restores(loaded.context, expected))
@@ -254,7 +255,7 @@ def read_expected() -> Expected:
 def _tokenises(model: "Model", expected: Expected) -> str:
     if model.tokenize(expected.text) != expected.ids:
         raise CheckError("the text was split into other tokens than StarCoder2's tokenizer makes of it")
-    return f"{len(expected.ids)} tokens"
+    return f"{counted(len(expected.ids), 'token')}"
 
 
 def _evaluates(context: "Context", ids: "array[int]", reference: Reference, coarse: float = 1.0) -> str:
@@ -316,7 +317,7 @@ def _chooses(context: "Context", expected: Expected) -> str:
             raise CheckError(f"token {n_same + 1} of the continuation is {got}; the reference's is {want}")
         n_same += 1
         context.decode(array("i", [got]), expected.n_read + n_same - 1, 0)
-    return f"{n_same} tokens as the reference chooses them"
+    return f"{counted(n_same, 'token')} as the reference chooses them"
 
 
 def _gives_up(context: "Context", abort: "AbortFlag", expected: Expected, on_gpu: bool) -> str:
@@ -358,11 +359,7 @@ def _restores(context: "Context", expected: Expected) -> str:
         raise CheckError("llama.cpp refuses the state of a sequence that it saved itself")
     context.decode(expected.ids[N_CACHED : N_CACHED + 1], N_CACHED, 0, all_logits=True)
     seen = _compare(context, N_CACHED, 1, expected.references["built_in"], COARSE)
-    return f"{len(state):,} bytes; {seen}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{counted(len(state), 'byte')}; {seen}"
 
 
 def _since(started: float) -> float:

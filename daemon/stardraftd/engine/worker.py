@@ -24,6 +24,7 @@ from stardraftd.builds.library import explain_load_error, libraries
 from stardraftd.errors import EngineMissingError, RequestError, StardraftError
 from stardraftd.heartbeat import AwakeTime
 from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     CompletionEvent,
     Failed,
@@ -164,7 +165,7 @@ def read_frame(stream: BinaryIO) -> bytes | None:
         if size <= MAX_FRAME_BYTES:
             body = stream.read(size)
             return body if len(body) == size else None
-        print(f"stardraft engine: skipped a frame of {size} bytes", file=sys.stderr, flush=True)
+        print(f"stardraft engine: skipped a frame of {counted(size, 'byte')}", file=sys.stderr, flush=True)
         while size > 0:
             skipped = len(stream.read(min(size, SKIPPED_BYTES)))
             if not skipped:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Never
 from stardraftd.errors import ModelFormatError
 from stardraftd.gguf.header import Scalar, ValueType
 from stardraftd.gguf.lookalikes import DOWNLOAD_AGAIN
+from stardraftd.prose import counted
 
 MAX_STRING_BYTES = 1024 * 1024
 MAX_HEADER_BYTES = 32 * 1024 * 1024  # twice that of the largest vocabularies, merges included
@@ -136,7 +137,8 @@ class ByteReader:
             length = unpack(self._window, self._position)[0]
             if length > limit:
                 self.fail(
-                    self.offset, f"a string's length is {length:,} bytes; at most {limit:,} are allowed"
+                    self.offset,
+                    f"a string's length is {counted(length, 'byte')}; at most {limit:,} are allowed",
                 )
             self._position += 8
             end = self._position + length
@@ -176,9 +178,9 @@ class ByteReader:
     def truncated(self, missing: int, *, exactly: bool = False) -> ModelFormatError:
         """The error for a file that ends `missing` bytes too early, or at least that many."""
         least = "" if exactly else "at least "
-        n = "1 byte is" if missing == 1 else f"{missing:,} bytes are"
+        n = f"{counted(missing, 'byte')} {'is' if missing == 1 else 'are'}"
         return ModelFormatError(
-            f"{self._path} is truncated: it ends after {self._size_bytes:,} bytes, in {self.where}; "
+            f"{self._path} is truncated: it ends after {counted(self._size_bytes, 'byte')}, in {self.where}; "
             f"{least}{n} missing.",
             "The download or copy stopped early. " + DOWNLOAD_AGAIN,
         )

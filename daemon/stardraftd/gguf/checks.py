@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
 from stardraftd.gguf.header import MERGES_KEY, SCORES_KEY, TOKEN_TYPES_KEY, TOKENS_KEY, Header
+from stardraftd.prose import counted
 
 # Architectures of models that were trained for fill-in-the-middle, by llama.cpp's names.
 ARCHITECTURES = frozenset(
@@ -109,7 +110,9 @@ def check_vocabulary(header: Header, path: Path, token_ids: Mapping[bytes, int])
         length = header.array_lengths.get(key, n)
         if length != n:
             raise ModelFormatError(
-                f"{path}: '{key}' has {length:,} entries for a vocabulary of {n:,} tokens.", CONVERT_AGAIN
+                f"{path}: '{key}' has {counted(length, 'entry', 'entries')} for a vocabulary of "
+                f"{counted(n, 'token')}.",
+                CONVERT_AGAIN,
             )
     if model == "gpt2" and MERGES_KEY not in header.array_lengths:
         raise ModelFormatError(f"{path}: the tokenizer's merges ('{MERGES_KEY}') are missing.", CONVERT_AGAIN)
@@ -144,7 +147,7 @@ def _check_tokens(header: Header, token_ids: Mapping[bytes, int], path: Path, *,
     longest = max(token_ids, key=len)
     if len(longest) > MAX_TOKEN_BYTES:
         raise ModelFormatError(
-            f"{path}: the token {token_ids[longest]:,} has {len(longest):,} bytes; the most are "
+            f"{path}: the token {token_ids[longest]:,} has {counted(len(longest), 'byte')}; the most are "
             f"{MAX_TOKEN_BYTES:,}.",
             CONVERT_AGAIN,
         )
@@ -169,7 +172,7 @@ def _check_kind(header: Header, path: Path) -> None:
         )
     if header.integer("split.count") > 1:
         raise ModelUnsupportedError(
-            f"{path} is one of {header.integer('split.count'):,} files of a split model; "
+            f"{path} is one of {counted(header.integer('split.count'), 'file')} of a split model; "
             "it cannot be loaded in parts.",
             "Join them first: `llama-gguf-split --merge FIRST-FILE OUTPUT.gguf`, then use the output.",
         )
@@ -232,11 +235,11 @@ def _check_together(header: Header, path: Path) -> None:
     elif n_groups and (not n_experts or n_experts % n_groups):
         wrong = f"{n_experts:,} experts in {n_groups:,} groups"
     elif n_predicting >= header.n_layers:
-        wrong = f"{n_predicting:,} of {header.n_layers:,} layers predict further tokens"
+        wrong = f"layers that predict further tokens: {n_predicting:,} of {header.n_layers:,}"
     elif header.integer(f"{prefix}.leading_dense_block_count") > header.n_layers:
         wrong = "there are more leading dense layers than layers"
     elif n_rotated > head_size or n_rotated % 2:
-        wrong = f"{n_rotated:,} of {head_size:,} dimensions of a head are rotated"
+        wrong = f"rotated dimensions of a head: {n_rotated:,} of {head_size:,}"
     if wrong:
         raise ModelFormatError(f"{path}: the numbers do not fit together: {wrong}.", CONVERT_AGAIN)
     scaling = header.metadata.get(f"{prefix}.rope.scaling.type", "none")
@@ -271,7 +274,7 @@ def _check_heads(header: Header, path: Path) -> None:
         if dimensions != width // heads:
             raise ModelFormatError(
                 f"{path}: the key 'starcoder2.{key}' is {dimensions}, "
-                f"but a head has {width // heads} dimensions.",
+                f"but a head has {counted(width // heads, 'dimension')}.",
                 CONVERT_AGAIN,
             )
 

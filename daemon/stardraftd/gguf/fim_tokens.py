@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
 from stardraftd.gguf.header import Header, SpecialToken, TokenType
+from stardraftd.prose import counted
 
 Role = Literal["prefix", "middle", "suffix", "pad", "repository", "separator", "end_of_text"]
 
@@ -112,7 +113,7 @@ def _by_key(header: Header, role: Role) -> int | None:
         if not 0 <= index < header.vocabulary_size:
             raise ModelFormatError(
                 f"{_model(header)}: the key '{key}' is {str(header.metadata.get(key, 'an array'))[:40]}, "
-                f"not an id in its vocabulary of {header.vocabulary_size:,} tokens.",
+                f"not an id in its vocabulary of {counted(header.vocabulary_size, 'token')}.",
                 NO_FIM_HINT,
             )
         _check_text(header, key, role, index)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from stardraftd.errors import ModelFormatError
+from stardraftd.prose import counted
 
 HEAD_BYTES = 1024
 
@@ -38,7 +39,8 @@ def not_a_gguf(path: Path, head: bytes, size_bytes: int) -> ModelFormatError:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
         return ModelFormatError(
-            f"{path} is not a GGUF but a web page ({size_bytes:,} bytes): the page about the model was saved "
+            f"{path} is not a GGUF but a web page ({counted(size_bytes, 'byte')}): the page about the "
+            "model was saved "
             "in place of the model.",
             'Download the file itself: on Hugging Face its address has "/resolve/" in it, not "/blob/".',
         )
@@ -48,16 +50,17 @@ def not_a_gguf(path: Path, head: bytes, size_bytes: int) -> ModelFormatError:
             "The download was refused; see what the message says, then download the model again.",
         )
     return ModelFormatError(
-        f"{path} is not a GGUF: it begins with {_shown(head)}{_kind(head)}, not with b'GGUF'.",
+        f"{path} is not a GGUF: it begins with {_shown(head)}{_kind(head)}, not with 'GGUF'.",
         "Set model.path to a .gguf file; weights in another format have to be converted to GGUF first.",
     )
 
 
 def _lfs_pointer(path: Path, head: bytes, size_bytes: int) -> ModelFormatError:
     size = re.search(rb"^size (\d{1,18})$", head, re.MULTILINE)
-    of = f" of {int(size[1]):,} bytes" if size else ""
+    of = f" of {counted(int(size[1]), 'byte')}" if size else ""
     return ModelFormatError(
-        f"{path} is not a GGUF but a Git LFS pointer ({size_bytes:,} bytes): it stands for a file{of} "
+        f"{path} is not a GGUF but a Git LFS pointer ({counted(size_bytes, 'byte')}): it stands for a "
+        f"file{of} "
         "which was never fetched.",
         "Run `git lfs install` and `git lfs pull` where it was cloned, or download the file itself.",
     )

@@ -30,6 +30,7 @@ from stardraftd.gguf.header import (
     ValueType,
 )
 from stardraftd.gguf.lookalikes import DOWNLOAD_AGAIN, HEAD_BYTES, not_a_gguf
+from stardraftd.prose import counted
 
 __all__ = ["Header", "SpecialToken", "TensorInfo", "TokenType", "read_header"]
 
@@ -260,7 +261,7 @@ class _HeaderReader:
             if tensor.offset != expected_offset:
                 self._bytes.fail(
                     start,
-                    f"its data is said to begin {tensor.offset:,} bytes into the weights, "
+                    f"its data is said to begin {counted(tensor.offset, 'byte')} into the weights, "
                     f"but the tensors before it end at {expected_offset:,}",
                 )
             expected_offset = _padded(tensor.offset + tensor.size_bytes, alignment)
@@ -274,7 +275,9 @@ class _HeaderReader:
         self._bytes.where = f"the description of tensor '{name}'"
         n_dimensions = self._bytes.u32()
         if not 1 <= n_dimensions <= MAX_DIMENSIONS:
-            self._bytes.fail(start, f"it has {n_dimensions:,} dimensions; 1 to {MAX_DIMENSIONS} are possible")
+            self._bytes.fail(
+                start, f"it has {counted(n_dimensions, 'dimension')}; 1 to {MAX_DIMENSIONS} are possible"
+            )
         shape = tuple(self._bytes.u64() for _ in range(n_dimensions))
         number = self._bytes.u32()
         offset = self._bytes.u64()

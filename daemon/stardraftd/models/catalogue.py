@@ -168,5 +168,5 @@ def _check_file(text: str, file: str) -> None:
     if re.search(r"-\d{5}-of-\d{5}\.gguf$", file):
         raise RequestError(
             f"{file} is one part of a model that is split over several files.",
-            "Take a quantisation that is in one file; the parts can be joined with llama-gguf-split.",
+            "Take a quantization that is in one file; the parts can be joined with llama-gguf-split.",
         )

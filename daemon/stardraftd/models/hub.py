@@ -323,7 +323,7 @@ def _refused(what: str, error: Any) -> StardraftError:
             "there is no such repository on the Hub, or it is private",
             f"Check the name. {log_in} if it is private.",
         ),
-        errors.RevisionNotFoundError: ("there is no such revision", "Check what is behind the @."),
+        errors.RevisionNotFoundError: ("there is no such revision", "Check what follows the @."),
         errors.EntryNotFoundError: ("there is no such file", "Check the file's name."),
     }
     if isinstance(error, errors.GatedRepoError):

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from stardraftd.errors import ModelDownloadError, StardraftError
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     import httpx2
@@ -124,7 +125,7 @@ def _limited(stream: Any, max_bytes: int, what: str, until: float | None) -> "ht
             for part in stream:
                 n_bytes += len(part)
                 if n_bytes > max_bytes:
-                    raise not_the_hub(what, f"its answer goes on after {max_bytes:,} bytes")
+                    raise not_the_hub(what, f"its answer goes on after {counted(max_bytes, 'byte')}")
                 if until is not None and time.monotonic() > until:
                     raise not_the_hub(what, f"its answer takes more than {ANSWER_TIMEOUT_S:.0f} s")
                 yield part

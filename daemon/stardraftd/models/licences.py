@@ -38,8 +38,8 @@ BIGCODE_OPENRAIL_M = Licence(
         "You may not use it to deceive people by posing as a human being.",
         "What you publish of its output must say that it is machine-generated.",
         "You may not let it decide by itself about people's rights, or use it for medical advice.",
-        "Whoever you give the model to, changed or quantised too, must be bound by the same restrictions.",
-        "The model can repeat code that it was trained on, and that code's licence may ask for attribution.",
+        "Whoever you give the model to, changed or quantized too, must be bound by the same restrictions.",
+        "The model can repeat code that it was trained on, and that code's license may ask for attribution.",
     ),
 )
 

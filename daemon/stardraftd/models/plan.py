@@ -375,7 +375,7 @@ def _like_default(fitting: Sequence[Row]) -> list[Row]:
 
 def _nothing(usable: Sequence[Row], room: Room) -> str:
     if not usable:
-        return "No quantisation that could be advised was asked about."
+        return "No quantization that could be advised was asked about."
     least = min(usable, key=lambda row: row.ram_bytes + row.vram_bytes)
     needed = (least.ram_bytes + least.vram_bytes) / 1e9
     return (
@@ -392,7 +392,7 @@ def command(row: Row) -> str:
     if row.path:
         words = ["stardraft", "model", "use", row.path]
     else:
-        words = ["stardraft", "model", "pull", row.model, "--quant", row.quantisation]
+        words = ["stardraft", "model", "pull", row.model, "--quant", row.quantisation, "--use"]
     return shlex.join(words)
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from stardraftd.atomic import now
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
 from stardraftd.gguf.header import FILE_TYPES
+from stardraftd.installed import how_to_add
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
@@ -96,7 +97,7 @@ def pull(wish: Wish, store: Store, report: Report, accepts: Callable[[Licence], 
     store.path_of(name)
     if isinstance(wish.model, Known) and wish.quantisation not in FILE_TYPES.values():
         raise RequestError(
-            f"There is no quantisation {wish.quantisation}.", "Q4_K_M is small and good, Q8_0 nearly exact."
+            f"There is no quantization {wish.quantisation}.", "Q4_K_M is small and good, Q8_0 nearly exact."
         )
 
     def wait() -> None:
@@ -188,12 +189,12 @@ class _Pull:
         """Asks for agreement where it is needed and not given yet. Raises LicenceError when it is refused."""
         licence = LICENCES.get(key)
         if licence is None:
-            said = f"is under the licence {key!r}, as its page says" if key else "does not say its licence"
+            said = f"is under the license {key!r}, as its page says" if key else "does not say its license"
             self.report.notice(f"{model} {said}. Whether you may use it is yours to find out.")
         elif licence.key not in agreements():
             if not self.accepts(licence):
                 raise LicenceError(
-                    f"{model} is under the {licence.name} licence, which has not been accepted.",
+                    f"{model} is under the {licence.name} license, which has not been accepted.",
                     "Read it with `stardraft model license`, then accept it there or with --accept-license.",
                 )
             agree(licence, model)
@@ -351,10 +352,10 @@ def _builder() -> Builder:
         except ImportError as error:
             raise ModelError(
                 f"Making a model from original weights needs more than the base installation: {error}.",
-                'Install it with `pip install "stardraft[engine,quant]"`.',
+                how_to_add("quant"),
             ) from error
         return found
     raise ModelError(
         "This installation has no program that makes models from original weights.",
-        'Install it with `pip install "stardraft[engine,quant]"`.',
+        how_to_add("quant"),
     )

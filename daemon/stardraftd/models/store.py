@@ -193,7 +193,7 @@ class Store:
             self._record_path(path).unlink(missing_ok=True)
         except OSError as error:
             raise PathError(
-                f"{tilde(path)} cannot be deleted: {error.strerror}.", "Delete it by hand."
+                f"{tilde(path)} cannot be deleted: {error.strerror}.", "Delete the file yourself."
             ) from error
 
     def leftovers(self) -> list[Path]:

@@ -33,6 +33,7 @@ from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import EngineBrokenError, EngineMissingError, StardraftError, error_from_code
 from stardraftd.paths import engine_cache_dir
 from stardraftd.proof.identity import build_id, processor_id
+from stardraftd.prose import counted
 
 __all__ = ["Verdict", "build_id", "processor_id", "prove", "recall"]
 
@@ -183,7 +184,9 @@ def _judge(found: Verdict, report: Report) -> Verdict:
     wrong = [check for check in report.checks if not check.ok]
     if not wrong:
         return msgspec.structs.replace(found, ok=report.ok, hint="")
-    others = f" {len(wrong) - 1} more of {len(report.checks)} checks failed." if len(wrong) > 1 else ""
+    others = (
+        f" {len(wrong) - 1} more of {counted(len(report.checks), 'check')} failed." if len(wrong) > 1 else ""
+    )
     first = f"{wrong[0].device}: {wrong[0].name}: {wrong[0].detail}"
     return msgspec.structs.replace(
         found,
@@ -300,7 +303,7 @@ def _line(verdict: Verdict) -> str:
     if verdict.ok:
         return (
             f"llama.cpp ({verdict.llama_cpp_version}) computes what it should on this computer: "
-            f"{len(verdict.checks)} checks in {verdict.ms / 1000:.1f} s"
+            f"{counted(len(verdict.checks), 'check')} in {verdict.ms / 1000:.1f} s"
         )
     return f"{verdict.failure} {verdict.hint}".replace("\n", " ")
 

@@ -209,7 +209,11 @@ class Text(Struct, frozen=True, tag="text", tag_field="event"):
 class Figures(Struct, frozen=True, kw_only=True):
     """What a completion cost. Times in milliseconds, counted from when its request was received.
 
-    n_recalled:   of n_generated, tokens that had been generated before the request came.
+    n_prompt:     tokens that the model had before it when it wrote: n_evaluated of them were read for this
+                  request, n_reused before. Of one that ended early, those that it came to.
+    n_generated:  tokens of the answer; n_recalled of them came from memory, the others (n_decoded) were made
+                  for this request.
+    decode_ms:    from the first decoded token to the last.
     n_drafted:    tokens that were guessed and verified in one batch; n_accepted of them were right.
     predicted_ms: what the planner had expected of first_token_ms.
     """
@@ -235,10 +239,15 @@ class Figures(Struct, frozen=True, kw_only=True):
 
     @property
     def tokens_per_s(self) -> float:
-        """Decode speed: tokens after the first one, over the time that they took; 0 if there was but one."""
-        if self.n_generated < 2 or self.decode_ms <= 0:
+        """Decode speed: decoded tokens after the first, over their time; 0 if there was but one, or none."""
+        if self.n_decoded < 2 or self.decode_ms <= 0:
             return 0.0
-        return (self.n_generated - 1) * 1000 / self.decode_ms
+        return (self.n_decoded - 1) * 1000 / self.decode_ms
+
+    @property
+    def n_decoded(self) -> int:
+        """Tokens that the model made for this request."""
+        return self.n_generated - self.n_recalled
 
 
 class Candidate(Struct, frozen=True):

@@ -9,6 +9,7 @@ from stardraftd.errors import RequestError
 from stardraftd.limits import (
     MAX_FRAME_BYTES,
 )
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
@@ -142,5 +143,5 @@ def frame(message: Command | EngineEvent) -> bytes:
     except (OverflowError, ValueError) as error:  # a number over 64 bits; half a surrogate pair
         raise RequestError(f"A {type(message).__name__} cannot be sent to the engine: {error}.") from error
     if len(body) > MAX_FRAME_BYTES:
-        raise RequestError(f"A message of {len(body)} bytes is longer than the engine takes.")
+        raise RequestError(f"A message of {counted(len(body), 'byte')} is longer than the engine takes.")
     return len(body).to_bytes(4, "big") + body

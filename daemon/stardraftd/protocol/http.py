@@ -140,6 +140,8 @@ StreamEvent = Loading | Ready | Notice | Plan | Text | Done | Failed
 class Status(Struct, frozen=True, kw_only=True):
     """The daemon at a moment. `problems` are sentences for a person: each is something to mend.
 
+    tokens_* are the sums of all completions' Figures: prompts had tokens_evaluated and tokens_reused, and
+    tokens_recalled of tokens_generated came from memory. What is done in the background is counted apart.
     resident_bytes are of the daemon and of the engine process; None when there is no engine.
     model is what is loaded; None when nothing is. model_path is what would be loaded.
     background is what is done in advance: nothing left, at work, waiting for a person's request to end, or
@@ -179,6 +181,7 @@ class Status(Struct, frozen=True, kw_only=True):
     background: BackgroundState = "idle"
     tokens_evaluated_in_background: int = 0
     tokens_generated_in_background: int = 0
+    tokens_recalled: int = 0
     speeds: Speeds | None = None
     successor: Successor | None = None
     models: tuple[str, ...] = ()

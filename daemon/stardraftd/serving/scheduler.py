@@ -22,6 +22,7 @@ from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
 from stardraftd.errors import DaemonUnreachableError, EngineCrashedError, StardraftError
 from stardraftd.limits import MAX_PAUSING, MAX_SIDE_BY_SIDE
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
@@ -99,6 +100,7 @@ class Scheduler:
         self.tokens_evaluated = 0
         self.tokens_reused = 0
         self.tokens_generated = 0
+        self.tokens_recalled = 0
         self.last_figures: Figures | None = None
         supervisor.on_loading(self._tell_loading)
 
@@ -290,7 +292,8 @@ class Scheduler:
             figures = event.figures
             self.tokens_evaluated += figures.n_evaluated
             self.tokens_reused += figures.n_reused
-            self.tokens_generated += figures.n_generated - figures.n_recalled
+            self.tokens_generated += figures.n_generated
+            self.tokens_recalled += figures.n_recalled
             self.last_figures = figures
             log.debug("request done", extra={"reason": event.finish_reason, **msgspec.to_builtins(figures)})
         job.put(event)
@@ -300,7 +303,8 @@ class Scheduler:
         if self._crashes[fingerprint] >= 2:
             return Failed(
                 error.code,
-                f"{error.message} It was run {self._crashes[fingerprint]} times, with the same end.",
+                f"{error.message} It was run {counted(self._crashes[fingerprint], 'time')}, with the same "
+                "end.",
                 error.hint,
             )
         return Failed(error.code, error.message, error.hint)

@@ -218,6 +218,7 @@ class Service:
             tokens_evaluated=scheduler.tokens_evaluated,
             tokens_reused=scheduler.tokens_reused,
             tokens_generated=scheduler.tokens_generated,
+            tokens_recalled=scheduler.tokens_recalled,
             daemon_resident_bytes=psutil.Process().memory_info().rss,
             engine_resident_bytes=supervisor.engine_resident_bytes,
             config_path=str(self.config.file or config_path()),

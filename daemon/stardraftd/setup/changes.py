@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stardraftd.errors import PathError
 from stardraftd.paths import tilde
+from stardraftd.prose import counted
 
 MAX_BYTES = 4_000_000
 _NEW_FILE_MODE = 0o644
@@ -90,7 +91,7 @@ def read(path: Path) -> bytes | None:
             raise PathError(f"{tilde(path)} is not a file.", "Name another file with --path.")
         if info.st_size > MAX_BYTES:
             raise PathError(
-                f"{tilde(path)} is too large to be a configuration file: {info.st_size:,} bytes.",
+                f"{tilde(path)} is too large to be a configuration file: {counted(info.st_size, 'byte')}.",
                 "Name another file with --path.",
             )
         return target.read_bytes()

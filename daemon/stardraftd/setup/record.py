@@ -60,7 +60,7 @@ def load(name: str) -> Record:
     except (OSError, msgspec.MsgspecError) as error:
         raise PathError(
             f"The record of what was set up cannot be read: {tilde(path)}: {error}.",
-            "Take the set-up back by hand, and remove that file.",
+            "Take the set-up back yourself, and remove that file.",
         ) from error
 
 
@@ -89,7 +89,7 @@ def apply(name: str, changes: Sequence[Change], done: Sequence[str] = ()) -> lis
         raise PathError(
             f"What is changed cannot be remembered in {tilde(folder())}: {error.strerror or error}. "
             "Nothing was changed.",
-            "Make room or mend the folder, or set STARDRAFT_STATE_DIR to another one.",
+            "Make room or fix the folder, or set STARDRAFT_STATE_DIR to another one.",
         ) from error
     return [Path(entry.before) for entry in entries if entry.before]
 
@@ -171,14 +171,14 @@ def _content_before(entry: Entry) -> bytes | None:
     if content is None or _sha256(content) != entry.before_sha256:
         raise PathError(
             f"{tilde(Path(entry.path))} as it was before is no longer in {tilde(Path(entry.before))}.",
-            "Take the set-up back by hand: it is what speaks of stardraft.",
+            "Take the set-up back yourself: it is what speaks of stardraft.",
         )
     return content
 
 
 def _changed_since(entry: Entry) -> PathError:
     file = tilde(Path(entry.path))
-    hint = f"Take out by hand what speaks of stardraft in {file}."
+    hint = f"Take out what speaks of stardraft in {file}."
     if entry.before:
         hint += f"\nThe file as it was before the set-up: {tilde(Path(entry.before))}"
     return PathError(

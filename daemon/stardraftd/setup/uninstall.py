@@ -148,14 +148,14 @@ def _state() -> list[Part]:
     setups = _Ours(folder / "setup")
     setups.take(setups.place, r"\.?[\w-]+\.json(\.\d+)?", {"before": r"[\w-]+-\d+-.+"})
     rest = _Ours(folder)
-    rest.take(folder, r"stats\.sqlite([.-].*)?|\.?licences\.json(\.\d+)?")
+    rest.take(folder, r"stats\.sqlite([.-].*)?|\.?licences\.json(\.\d+)?|\.?said-\w+(\.\d+)?")
     handled = {engine.place, logs.place, setups.place}
     rest.foreign = [path for path in rest.foreign if path not in handled or path.is_symlink()]
     return [
         engine.part("what the model has read of open files, measured speeds, the engine's tests"),
         logs.part("logs"),
         setups.part(RECORDS),
-        rest.part("statistics of suggestions, licences agreed to"),
+        rest.part("statistics of suggestions, licenses agreed to"),
     ]
 
 

@@ -50,7 +50,7 @@ def inherited_socket() -> socket.socket | None:
         return socket.socket(fileno=descriptors[0])
     except OSError as error:
         raise DaemonStartError(
-            f"The service manager's descriptor {descriptors[0]} is no socket: {error.strerror}.",
+            f"The service manager's descriptor {descriptors[0]} is not a socket: {error.strerror}.",
             "Write the unit again: stardraft setup service",
         ) from error
 
@@ -68,7 +68,7 @@ def from_systemd(environment: MutableMapping[str, str]) -> list[int]:
     except ValueError:
         count = -1
     if not 0 <= count <= 1024:
-        raise DaemonStartError(f'LISTEN_FDS is "{given["LISTEN_FDS"]}", which is no number of sockets.')
+        raise DaemonStartError(f'LISTEN_FDS is "{given["LISTEN_FDS"]}", which is not a number of sockets.')
     return list(range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from stardraft_lsp.context.shared import ContextStatus
+from stardraftd.prose import counted
 
 # Why folders are not in the index although a person would expect them there. What is left out because it is
 # secret, ignored, generated or no source is as it should be, and only counted.
@@ -36,6 +37,6 @@ def sentence(status: ContextStatus) -> str:
         f"{folder}: {_BOUNDS.get(reason, reason.replace('_', ' '))}"
         for folder, reason in sorted(status.left_out_folders.items())
     )
-    text = f"stardraft has indexed {status.n_files:,} files of the workspace on this computer"
+    text = f"stardraft has indexed {counted(status.n_files, 'file')} of the workspace on this computer"
     text += f"; left out: {left_out}" if left_out else ""
     return f"{text}. {missed}." if missed else f"{text}."

@@ -205,7 +205,7 @@ class Protocol(LanguageServerProtocol):
 
     def _initialize(self, params: Any) -> types.InitializeResult:
         if self.stage != "new":
-            raise JsonRpcInvalidRequest("The server was initialised before.")
+            raise JsonRpcInvalidRequest("The server was initialized before.")
         self.client = read_initialize(params)
         self.stage = "initialized"
         self.is_introduced.set()

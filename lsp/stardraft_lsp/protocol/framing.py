@@ -128,7 +128,7 @@ class Framing:
         decoded = _decoded(body)
         if decoded is None:  # it may hold the beginning of the next header
             self._buffer[:0] = body
-            return Lost("a body that is no JSON", size, is_message=True)
+            return Lost("a body that is not JSON", size, is_message=True)
         value, rest = decoded
         if rest is not None:  # the length was too great: what follows belongs to the next message
             self._buffer[:0] = rest

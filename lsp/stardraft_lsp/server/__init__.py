@@ -1,11 +1,4 @@
-"""The language server: its process, its handlers, and the session with one editor."""
+"""The language server: its process, its handlers, and the session with one editor.
 
-from stardraft_lsp.server.server import (
-    Ask,
-    StardraftServer,
-)
-
-__all__ = [
-    "Ask",
-    "StardraftServer",
-]
+Nothing is imported here: `program` sets up what may be imported before anything of the server is.
+"""

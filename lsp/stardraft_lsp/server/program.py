@@ -47,6 +47,7 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
         try:
             serve(server, sys.stdin.buffer, out)
         finally:
-            server.recorder.close()  # some editors leave without waiting for the answer to `shutdown`
+            if server.editor is not None:  # some editors leave without waiting for the answer to `shutdown`
+                server.editor.recorder.close()
     # LSP: an exit that no shutdown request came before is an error.
     return 0 if server.was_shut_down else 1

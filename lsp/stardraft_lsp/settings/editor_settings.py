@@ -34,7 +34,7 @@ def read_editor_settings(raw: Any) -> Layer:
     if isinstance(raw, dict) and isinstance(raw.get(SECTION), dict):
         raw = raw[SECTION]
     if not isinstance(raw, dict):
-        raise ConfigError(f"{_PLACE}, {SECTION} is no object.", 'An example: {"debounceMs": 50}')
+        raise ConfigError(f"{_PLACE}, {SECTION} is not an object.", 'An example: {"debounceMs": 50}')
     inner = raw.get("editor")
     given = {**inner, **raw} if isinstance(inner, dict) else dict(raw)
     given.pop("editor", None)
@@ -70,7 +70,7 @@ def _object(raw: Any, name: str) -> Mapping[str, Any]:
     if raw is None or raw == []:  # an empty Lua table
         return {}
     if not isinstance(raw, dict) or len(raw) > MAX_SECTIONS:
-        raise ConfigError(f"{_PLACE}, {SECTION}.{name} is no object of at most {MAX_SECTIONS} settings.")
+        raise ConfigError(f"{_PLACE}, {SECTION}.{name} is not an object of at most {MAX_SECTIONS} settings.")
     return raw
 
 

@@ -54,7 +54,7 @@ def load(folder: Path) -> Layer | None:
         at = f" {where.group()}" if where else ""
         # Of the reason only the place is told: what stands there may be another file's content.
         raise ConfigError(
-            f"{shown(file)} is no TOML{at}.", "The project's settings are as before."
+            f"{shown(file)} is not TOML{at}.", "The project's settings are as before."
         ) from error
     return _layer(content, file, text)
 

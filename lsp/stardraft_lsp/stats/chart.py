@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
-from stardraft_lsp.stats.table import headline
+from stardraft_lsp.stats.table import headline, reason_words
 from stardraftd.errors import RequestError, StardraftError
+from stardraftd.installed import how_to_add
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,18 +30,22 @@ def check_chart(file: Path) -> None:
     except ImportError as error:
         raise StardraftError(
             f"A chart needs matplotlib, which is not installed: {error}.",
-            'Install it with `pip install "stardraft[bench]"`.',
+            how_to_add("bench"),
         ) from error
 
 
-def picture(summary: Summary, kind: str) -> bytes:
-    """The picture as "svg" or "png". The same figures make the same bytes."""
+def picture(summary: Summary, kind: str, *, with_title: bool = True) -> bytes:
+    """The picture as "svg" or "png". The same figures make the same bytes.
+
+    with_title: the headline stands above it; a page has it already.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 11.2), dpi=150, layout="constrained")
     (weeks, languages), (latency, tokens), (reuse, silences) = figure.subplots(3, 2)
-    figure.suptitle(_plain(headline(summary)), fontsize=12)
+    if with_title:
+        figure.suptitle(_plain(headline(summary)), fontsize=12)
     _draw_weeks(weeks, summary.weeks[-_MAX_WEEKS:])
     _draw_languages(languages, summary.languages[:_TOP])
     _draw_latency(latency, summary.all)
@@ -82,9 +87,7 @@ def _draw_shares(
 def _draw_silences(axes: "Axes", group: Group) -> None:
     reasons = list(group.silences.items())[:_TOP]
     axes.barh(range(len(reasons)), [number for _, number in reasons], height=0.6, color=_LIGHT)
-    axes.set_yticks(
-        range(len(reasons)), [_plain(reason.replace("_", " ")) for reason, _ in reasons], fontsize=8
-    )
+    axes.set_yticks(range(len(reasons)), [_plain(reason_words(reason)) for reason, _ in reasons], fontsize=8)
     axes.set_ylim(max(len(reasons), 4) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(lambda value, _place: _short(value))
     _finish(axes, "Why none was shown", "", grid="x")

@@ -96,7 +96,7 @@ def since_when(text: str, now_s: float) -> float:
         return max(0.0, datetime.fromisoformat(text).astimezone().timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise RequestError(
-            f"--since {text!r} is no time.", "Examples: 12h, 30d, 8w, 6m, 1y, 2026-01-31"
+            f"--since {text!r} is not a time.", "Examples: 12h, 30d, 8w, 6m, 1y, 2026-01-31"
         ) from error
 
 
@@ -118,7 +118,7 @@ def _draw(summary: "Summary", file: Path) -> None:
 
     kind = file.suffix.lower()[1:]
     if kind == "html":
-        content = page(summary, picture(summary, "svg").decode()).encode()
+        content = page(summary, picture(summary, "svg", with_title=False).decode()).encode()
     else:
         content = picture(summary, kind)
     try:

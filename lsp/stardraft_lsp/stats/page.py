@@ -10,8 +10,11 @@ from stardraftd.patterns import linear
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
-svg { width: 100%; height: auto } table { border-collapse: collapse; margin: 1.5rem 0 }
+svg { width: 100%; height: auto } .wide { overflow-x: auto }
+table { border-collapse: collapse; margin: 1.5rem 0 }
 td, th { padding: .2rem .9rem .2rem 0; text-align: right } td:first-child, th:first-child { text-align: left }
+td, th { white-space: nowrap }
+@media (max-width: 44rem) { .wide svg { width: 55rem; max-width: none } }
 th { border-bottom: 1px solid #bbb } caption { text-align: left; font-weight: 600 }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -30,10 +33,12 @@ def page(summary: Summary, svg: str) -> str:
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><title>stardraft stats</title>',
+        # Without it a phone shows the page as wide as a desk, and all of it tiny.
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         f"<style>{_STYLE}</style></head><body>",
         f"<h1>{escape(headline(summary))}</h1>",
-        picture,
+        f'<div class="wide">{picture}</div>',
         _table("", (), overview(summary.all)),
         _table("Milliseconds", ("median", "95%", "of"), latency),
         *(
@@ -58,4 +63,4 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
         return ""
     head = "".join(f"<th>{escape(column)}</th>" for column in (title, *columns)) if columns else ""
     body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' if head else ''}\n{body}</table>"
+    return f'<div class="wide"><table>{f"<tr>{head}</tr>" if head else ""}\n{body}</table></div>'

@@ -38,7 +38,7 @@ class Latency(Struct, frozen=True):
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
-    """prompt = evaluated + reused, where the engine said so; used + wasted = generated, rounded."""
+    """Of all suggestions, shown or not: prompt = evaluated + reused; used + wasted = generated, rounded."""
 
     prompt: int = 0
     evaluated: int = 0
@@ -48,7 +48,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
     @property
     def reuse_share(self) -> float | None:
-        return share(self.reused, self.reused + self.evaluated)
+        return share(self.reused, self.prompt)
 
     @property
     def wasted_share(self) -> float | None:
@@ -189,7 +189,7 @@ def _tokens(rows: Sequence[sqlite3.Row], silences: Sequence[sqlite3.Row]) -> Tok
     reused = sum(row["n_reused"] or 0 for row in both)
     wasted = sum((row["n_generated"] or 0) * (1 - _used_share(row)) for row in rows)
     return Tokens(
-        prompt=sum(row["n_prompt"] or 0 for row in rows),
+        prompt=evaluated + reused,
         evaluated=evaluated,
         reused=reused,
         generated=sum(row["n_generated"] or 0 for row in both),

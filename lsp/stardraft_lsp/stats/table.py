@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
 from stardraftd import printable
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from stardraftd.tables import FittedTable
 
 _TOP = 12
 _KEPT = {"30 s": "30 s", "120 s": "2 min", "600 s": "10 min"}
@@ -36,7 +37,16 @@ def show(summary: Summary) -> None:
 def headline(summary: Summary) -> str:
     group = summary.all
     since = f" since {summary.since}" if summary.since else ""
-    return f"{group.shown:,} suggestions shown{since}, {percent(group.acceptance)} of them accepted"
+    return f"{counted(group.shown, 'suggestion')} shown{since}, {percent(group.acceptance)} of them accepted"
+
+
+# Reasons that are about the bookkeeping, in words; all others say it by their name.
+_REASONS = {"unseen": "generated, never shown", "again": "generated again for one already shown"}
+
+
+def reason_words(reason: str) -> str:
+    """A reason why nothing was shown, for a table or a chart; docs/stats.md explains those two."""
+    return _REASONS.get(reason, reason.replace("_", " "))
 
 
 def percent(value: float | None) -> str:
@@ -55,7 +65,7 @@ def overview(group: Group) -> list[tuple[str, str]]:
         ("Rejected, ignored", f"{group.rejected:,}, {group.ignored:,}"),
         ("Characters accepted", f"{group.accepted_chars:,}"),
         ("Kept of what was accepted", kept),
-        ("Prompt tokens reused", f"{percent(group.reuse)} of {_sum(group):,}"),
+        ("Prompt tokens reused", f"{percent(group.reuse)} of {group.tokens.prompt:,}"),
         ("Tokens generated", f"{group.tokens.generated:,}"),
         ("of them for nothing", f"{group.tokens.wasted:,} ({percent(group.wasted)})"),
     ]
@@ -82,30 +92,27 @@ def group_cells(group: Group) -> tuple[str, ...]:
 GROUP_COLUMNS = ("shown", "accepted", "kept", "p50 ms", "p95 ms", "reused", "wasted")
 
 
-def _sum(group: Group) -> int:
-    return group.tokens.evaluated + group.tokens.reused
-
-
-def _table(*columns: str) -> "Table":
+def _table(*columns: str) -> "FittedTable":
     from rich import box
-    from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
+    from stardraftd.tables import FittedTable
+
+    table = FittedTable(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     return table
 
 
-def _overview(group: Group) -> "Table":
-    from rich.table import Table
+def _overview(group: Group) -> "FittedTable":
+    from stardraftd.tables import FittedTable
 
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table = FittedTable(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     for name, value in overview(group):
         table.add_row(name, value)
     return table
 
 
-def _latency(group: Group) -> "Table":
+def _latency(group: Group) -> "FittedTable":
     table = _table("Milliseconds", "median", "95%", "of")
     for phase, name in PHASES.items():
         if (found := group.latency.get(phase)) is not None:
@@ -113,20 +120,16 @@ def _latency(group: Group) -> "Table":
     return table
 
 
-def _groups(title: str, groups: Sequence[Group]) -> "Table":
+def _groups(title: str, groups: Sequence[Group]) -> "FittedTable":
     table = _table(title, *GROUP_COLUMNS)
     for group in groups:
         name, *cells = group_cells(group)
-        table.add_row(_cut(name), *cells)
+        table.add_row(name, *cells)
     return table
 
 
-def _cut(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
-
-
-def _silences(group: Group) -> "Table":
+def _silences(group: Group) -> "FittedTable":
     table = _table("Why none was shown", "times")
     for reason, number in list(group.silences.items())[:_TOP]:
-        table.add_row(reason.replace("_", " "), f"{number:,}")
+        table.add_row(reason_words(reason), f"{number:,}")
     return table

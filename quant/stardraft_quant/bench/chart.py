@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from stardraft_quant.bench.speed import DepthSpeed, SpeedReport, Spread
 from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.shared.chart_file import check_chart, save
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def draw(report: SpeedReport, file: Path) -> None:
 def _title(report: SpeedReport) -> str:
     model = f"{report.model} ({report.description})"
     # A dollar sign would begin a formula.
-    return printable(f"{model} on {report.device}, {report.threads} threads").replace("$", r"\$")
+    return printable(f"{model} on {report.device}, {counted(report.threads, 'thread')}").replace("$", r"\$")
 
 
 def _sides(report: SpeedReport) -> list[tuple[bool, str, tuple[DepthSpeed, ...]]]:
@@ -60,7 +61,7 @@ def _draw_prefill(axes: "Axes", depths: tuple[DepthSpeed, ...], name: str, *, is
     for i, prefill in enumerate(depths[0].prefill):
         points = [(one.depth, one.prefill[i].tokens_per_s) for one in depths]
         style = STYLES[is_ours] | (SMALLER_BATCH if i else {})
-        _draw(axes, points, f"{name}, {prefill.n_tokens} tokens", style)
+        _draw(axes, points, f"{name}, {counted(prefill.n_tokens, 'token')}", style)
 
 
 def _draw(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ Examples:
   stardraft bench speed --against ~/llama.cpp/build/bin/llama-bench"""
 TYPING_EXAMPLES = """\b
 Examples:
-  stardraft bench typing                                       the built-in model
+  stardraft bench typing --trace lines                         the built-in model, a small file: 20 s
   stardraft bench typing --model starcoder2-3b-Q4_K_M.gguf --trace session.json
   stardraft bench typing --peer llama-server=/path/to/llama-server --runs 3"""
 
@@ -55,6 +57,7 @@ def _bench(context: typer.Context) -> None:
 
     Times depend on what else the computer does: close what you can, and look at the spread.
     """
+    context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
         tell(context.get_help())
 
@@ -153,11 +156,12 @@ def typing(
     *,
     model: Model = None,
     traces: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--trace",
-            metavar="FILE",
-            help="Recorded editing to replay; can be repeated. By default what comes with stardraft.",
+            metavar="FILE|NAME",
+            help="Recorded editing to replay: a file, or one that comes with stardraft (complete, "
+            "engine_process, lines, options, prompt, server); by default all of those. Can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -170,9 +174,7 @@ def typing(
             show_default=False,
         ),
     ] = None,
-    runs: Annotated[
-        int, typer.Option("--runs", metavar="N", min=1, help="Replay so often; the sides take turns.")
-    ] = 1,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="Replay so often.")] = 1,
     max_tokens: Annotated[
         int,
         typer.Option(
@@ -199,13 +201,18 @@ def typing(
 ) -> None:
     """Replay recorded editing, and measure what each key costs and how long it takes.
 
-    It goes through a language server and a daemon of its own; yours are left alone.
+    It goes through a language server and a daemon of its own; yours are left alone. There is a suggestion at
+    every key, also where yours would be cut or left out, for what is measured is what one costs. With a peer,
+    both models are in memory; the sides take turns at each event, and there are ratios only if their
+    answers are equally long.
     """
-    from stardraft_quant.bench.typing import TypingOptions, render, run_typing
+    from stardraft_quant.bench.traces import trace_path
+    from stardraft_quant.bench.typing import TypingOptions, run_typing
+    from stardraft_quant.bench.typing_table import render
 
     options = TypingOptions(
         model=_model_path(model),
-        traces=tuple(path.expanduser().absolute() for path in traces or ()),
+        traces=tuple(trace_path(trace) for trace in traces or ()),
         peers=tuple(_peer(peer) for peer in peers or ()),
         runs=runs,
         mode=mode,
@@ -240,7 +247,7 @@ def _measured_model(
     except ImportError as error:
         raise ModelError(
             f"Making a synthetic model needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[engine,quant]"`.',
+            how_to_add("quant"),
         ) from error
     from stardraft_quant.shared.tokenizer_source import built_in_model
     from stardraftd.models.shapes import SHAPES
@@ -315,12 +322,9 @@ def _telling() -> Iterator[Tell]:
 
 
 def _show(report: "RenderableType") -> None:
-    """A report; a pipe or a file gets its full width."""
+    """A report."""
 
-    console = printable.console()
-    if not console.is_terminal:
-        console = printable.console(width=200)
-    console.print(report)
+    printable.console().print(report)
 
 
 def _write_json(report: object) -> None:

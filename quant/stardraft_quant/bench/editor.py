@@ -21,7 +21,11 @@ import psutil
 from msgspec import Struct
 
 from stardraftd.client import DaemonClient
+from stardraftd.client.launching import ensure_daemon
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.paths import engine_cache_dir
+from stardraftd.proof.identity import HASHES_FILE
+from stardraftd.proof.verdict import VERDICTS_FILE
 
 ANSWER_TIMEOUT_S = 600.0  # a large model, cold, on a small machine
 LEAVING_S = 15.0
@@ -103,6 +107,11 @@ class Editor:
             "The language server ended while it was measured.", "What it wrote to standard error says why."
         )
         self._reader = asyncio.create_task(self._read())
+
+    @property
+    def pid(self) -> int:
+        """Of the language server."""
+        return self._process.pid
 
     async def initialize(self) -> None:
         capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
@@ -263,18 +272,48 @@ def _text_of(result: Any) -> str:
 def isolated_home(settings: dict[str, str]) -> Iterator[dict[str, str]]:
     """This process's environment has a temporary home of its own; yields it for children.
 
-    settings: further variables, such as STARDRAFT_MODEL_PATH. At the end the environment is as it was.
+    settings: further variables, such as STARDRAFT_MODEL_PATH. At the end the environment is as it was, and
+    no process of the home runs any more, however far its start had come.
     """
     # A socket's path is short by law (104 bytes on macOS).
     folder = Path(tempfile.mkdtemp(prefix="sd-"))
-    own = {variable: str(folder / name) for variable, name in FOLDERS.items()} | settings
+    verdicts = [engine_cache_dir() / name for name in (VERDICTS_FILE, HASHES_FILE)]
+    # A daemon without editors leaves soon, should this process be killed before it can end it.
+    own = {variable: str(folder / name) for variable, name in FOLDERS.items()}
+    own |= {"STARDRAFT_DAEMON_IDLE_EXIT_MINUTES": "1"} | settings
     before = {name: value for name, value in os.environ.items() if name.startswith("STARDRAFT_")}
     _set_environment(own)
     try:
+        _keep_known(verdicts)
         yield dict(os.environ)
     finally:
         _set_environment(before)
+        _end_processes(own["STARDRAFT_STATE_DIR"])
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_known(verdicts: list[Path]) -> None:
+    """The engine that was found sound here need not be tested again for this home."""
+    engine_cache_dir().mkdir(parents=True)
+    for verdict in verdicts:
+        with contextlib.suppress(OSError):  # there is none yet: it is tested while the model is loaded
+            shutil.copyfile(verdict, engine_cache_dir() / verdict.name)
+
+
+def _end_processes(state_dir: str) -> None:
+    """Kills what runs with this state folder in its environment, until there is nothing."""
+    while found := [process for process in psutil.process_iter() if _lives_in(process, state_dir)]:
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, LEAVING_S)
+
+
+def _lives_in(process: psutil.Process, state_dir: str) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):  # gone meanwhile, or another user's
+        is_over = process.status() == psutil.STATUS_ZOMBIE
+        return not is_over and process.environ().get("STARDRAFT_STATE_DIR") == state_dir
+    return False
 
 
 def _set_environment(settings: dict[str, str]) -> None:
@@ -286,12 +325,17 @@ def _set_environment(settings: dict[str, str]) -> None:
 
 @contextlib.asynccontextmanager
 async def running_daemon() -> AsyncIterator[DaemonClient]:
-    """A client of the home's daemon, which is started when first needed and has ended afterwards."""
-    async with DaemonClient("bench") as client:
-        try:
+    """A client of the home's daemon, which is started and has ended afterwards. Raises StardraftError."""
+    # A start is seen to its end, also when it is not wanted any more: what has started can be ended. It is no
+    # task, which asyncio.run would cancel while the thread goes on.
+    starting = asyncio.get_running_loop().run_in_executor(None, ensure_daemon)
+    try:
+        await asyncio.shield(starting)
+        async with DaemonClient("bench") as client:
             yield client
-        finally:
-            await _stop_daemon()
+    finally:
+        await asyncio.gather(starting, return_exceptions=True)
+        await _stop_daemon()
 
 
 async def _stop_daemon() -> None:
@@ -325,6 +369,7 @@ async def editing(environment: dict[str, str]) -> AsyncIterator[Editor]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=environment,
+        start_new_session=os.name == "posix",  # Ctrl-C is the benchmark's, which then ends it
         limit=MAX_MESSAGE_BYTES,
     )
     editor = Editor(process)

@@ -137,8 +137,9 @@ class LlamaServer:
     """A running llama-server, seen from an editor with llama.vim."""
 
     def __init__(
-        self, http: httpx.AsyncClient, max_tokens: int = MAX_TOKENS, *, greedy: bool = False
+        self, http: httpx.AsyncClient, max_tokens: int = MAX_TOKENS, *, greedy: bool = False, pid: int = 0
     ) -> None:
+        self.pid = pid
         self._http = http
         self._greedy = greedy
         self._max_tokens = max_tokens
@@ -209,7 +210,7 @@ async def running_server(
                 base_url=f"http://127.0.0.1:{port}", timeout=httpx.Timeout(None), trust_env=False
             ) as http:
                 await _until_loaded(http, process, log)
-                yield LlamaServer(http, max_tokens, greedy=greedy)
+                yield LlamaServer(http, max_tokens, greedy=greedy, pid=process.pid)
         finally:
             await asyncio.to_thread(_end, process)
 
@@ -239,6 +240,7 @@ def _start(executable: Path, arguments: list[str], log: IO[bytes]) -> "subproces
             stdout=log,
             stderr=log,
             env={name: value for name, value in os.environ.items() if not name.startswith("LLAMA_ARG_")},
+            start_new_session=os.name == "posix",  # Ctrl-C is the benchmark's, which then ends it
         )
     except OSError as error:
         raise PeerError(

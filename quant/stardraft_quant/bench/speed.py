@@ -5,7 +5,6 @@ figures are medians with their spread, and with a peer the two take turns at eac
 the machine does falls on both.
 """
 
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -19,6 +18,8 @@ from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
 from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
+from stardraftd.processor import machine
+from stardraftd.prose import counted
 from stardraftd.protocol.engine import EngineSettings
 
 DEFAULT_DEPTHS = (0, 256, 1024, 2048)
@@ -233,7 +234,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
         kv_type=settings.kv_type,
         flash_attention=ready.info.flash_attention,
         system_info=ready.info.system_info,
-        machine=f"{platform.system()} {platform.machine()}",
+        machine=machine(),
         busy_cores=busy_cores,
         load_ms=ready.info.load_ms,
         runs=options.runs,
@@ -268,11 +269,11 @@ def fitting_depths(asked: Sequence[int], ready: Ready) -> tuple[int, ...]:
         )
     too_deep = [depth for depth in asked if depth > greatest]
     if too_deep:
-        limit, hint = f"the model's window has {window:,} tokens", ""
+        limit, hint = f"the model's window has {counted(window, 'token')}", ""
         if cells < window:
-            limit, hint = f"the KV cache has {cells:,} tokens", ", or more --context-tokens"
+            limit, hint = f"the KV cache has {counted(cells, 'token')}", ", or more --context-tokens"
         raise RequestError(
-            f"A depth of {too_deep[0]:,} and {ROOM} tokens to measure behind it do not fit: {limit}.",
+            f"A depth of {too_deep[0]:,} and {ROOM} tokens to measure after it do not fit: {limit}.",
             f"Give --depths of at most {greatest:,}{hint}.",
         )
     return tuple(sorted(set(asked or (depth for depth in DEFAULT_DEPTHS if depth <= greatest))))

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
+from stardraftd.prose import counted
+from stardraftd.tables import FittedTable
 
 BUSY_CORES = 0.1  # what others may use before a person is told
 
@@ -24,12 +25,12 @@ def render(report: SpeedReport) -> RenderableType:
 
 
 def headline(report: SpeedReport) -> str:
-    layers = f", {report.gpu_layers} of {report.layers} layers" if report.gpu_layers else ""
+    layers = f", {report.gpu_layers} of {counted(report.layers, 'layer')}" if report.gpu_layers else ""
     return (
         f"{report.model} ({report.description}), {report.size_bytes / 1e6:,.1f} MB, "
         f"{report.n_parameters / 1e6:,.0f} M parameters; loaded in {report.load_ms:,.0f} ms\n"
-        f"{report.device}{layers}, {report.threads} threads; {report.machine}; "
-        f"KV cache {report.kv_type}, {report.context_tokens:,} tokens; "
+        f"{report.device}{layers}, {counted(report.threads, 'thread')}; {report.machine}; "
+        f"KV cache {report.kv_type}, {counted(report.context_tokens, 'token')}; "
         f"flash attention {report.flash_attention}\n"
         f"{report.system_info}"
     )
@@ -40,8 +41,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def _speeds(report: SpeedReport) -> Table:
-    table = _table("Speed behind so many tokens: the median (least to greatest)")
+def _speeds(report: SpeedReport) -> FittedTable:
+    table = _table("Speed after so many tokens: the median (least to greatest)")
     table.add_column("depth", justify="right")
     for prefill in report.depths[0].prefill:
         table.add_column(f"{_test(prefill.n_tokens)}, tokens/s", justify="right")
@@ -59,8 +60,10 @@ def _speeds(report: SpeedReport) -> Table:
     return table
 
 
-def _against(report: SpeedReport, peer: Peer) -> Table:
-    table = _table(f"Beside {peer.name} {printable(peer.build)}: tokens/s, taking turns {report.runs} times")
+def _against(report: SpeedReport, peer: Peer) -> FittedTable:
+    table = _table(
+        f"Beside {peer.name} {printable(peer.build)}: tokens/s, taking turns {counted(report.runs, 'time')}"
+    )
     table.add_column("depth", justify="right")
     table.add_column("")
     for title in ("stardraft", peer.name, "ours / theirs"):
@@ -83,7 +86,7 @@ def _test(n_tokens: int) -> str:
     return f"prefill {n_tokens}" if n_tokens else "decode"
 
 
-def _batches(report: SpeedReport) -> Table:
+def _batches(report: SpeedReport) -> FittedTable:
     table = _table("One decode of so many tokens, in an empty cache")
     for title in ("tokens", "ms", "ms per token", "tokens/s"):
         table.add_column(title, justify="right")
@@ -97,7 +100,7 @@ def _batches(report: SpeedReport) -> Table:
     return table
 
 
-def _memory(memory: Memory) -> Table:
+def _memory(memory: Memory) -> FittedTable:
     table = _table("Memory of the process")
     table.add_column("")
     table.add_column("MB", justify="right")
@@ -119,12 +122,12 @@ def _contention(report: SpeedReport) -> Iterator[str]:
     if report.busy_cores > BUSY_CORES:
         yield (
             f"other programs kept {report.busy_cores:.1f} cores busy meanwhile. Where they took turns with "
-            f"the {report.threads} threads, figures are too low, and ratios may be anything."
+            f"the {counted(report.threads, 'thread')}, figures are too low, and ratios may be anything."
         )
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str) -> FittedTable:
+    return FittedTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
 def _spread(values: Spread) -> str:

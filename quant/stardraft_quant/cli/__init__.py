@@ -3,6 +3,7 @@
 import typer
 
 from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
+from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd.printable import tell
 
 quant = typer.Typer(
@@ -17,8 +18,9 @@ quant = typer.Typer(
 def _quant(context: typer.Context) -> None:
     """Make model files.
 
-    Needs `pip install "stardraft[quant]"`.
+    Needs what the extra `quant` installs: the documentation of the installation has the command.
     """
+    context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
         tell(context.get_help())
 

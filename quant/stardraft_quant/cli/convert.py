@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 EXAMPLE = "Example: stardraft quant convert starcoder2-3b/ starcoder2-3b-F16.gguf"
 
@@ -23,7 +25,7 @@ def convert(
     file_type: Annotated[
         Literal["F16", "BF16", "F32"],
         typer.Option(
-            "--type", help="How weights are stored: F16 to quantise or to run, BF16 to keep every bit."
+            "--type", help="How weights are stored: F16 to quantize or to run, BF16 to keep every bit."
         ),
     ] = "F16",
     source: Annotated[
@@ -33,7 +35,10 @@ def convert(
         str, typer.Option("--revision", metavar="COMMIT", help="The 40 digits of its commit there.")
     ] = "",
     licence: Annotated[
-        str, typer.Option("--licence", metavar="ID", help="Its licence, where the model card does not say.")
+        str,
+        typer.Option(
+            "--license", "--licence", metavar="ID", help="Its license, where the model card does not say."
+        ),
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.gguf if it is there.")] = False,
     restart: Annotated[
@@ -55,7 +60,7 @@ def convert(
     except ImportError as error:
         raise ModelError(
             f"Making model files needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant]"`.',
+            how_to_add("quant"),
         ) from error
     import msgspec
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -91,12 +96,18 @@ def convert(
     if as_json:
         tell(msgspec.json.encode(report, enc_hook=str).decode())
         return
-    tell(f"{out}: {report.size_bytes:,} bytes, {report.n_tensors} tensors in {file_type}.")
+    tell(
+        f"{out}: {counted(report.size_bytes, 'byte')}, {counted(report.n_tensors, 'tensor')} in {file_type}."
+    )
     for note in report.notes:
         tell(f"Note: {note}")
     for n, what in ((report.n_nan, "not a number"), (report.n_infinite, f"infinite in {file_type}")):
         if n:
-            tell(f"Warning: {n:,} weights are {what}; this model will not answer well.", to_stderr=True)
+            tell(
+                f"Warning: {counted(n, 'weight')} {'is' if n == 1 else 'are'} {what}; "
+                "this model will not answer well.",
+                to_stderr=True,
+            )
     if file_type != "F32":
         tell(f"To make it small: stardraft quant quantize {out} {_quantized(out)}")
 

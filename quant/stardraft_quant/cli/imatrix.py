@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 EXAMPLE = """\b
 Examples:
@@ -49,7 +51,7 @@ def imatrix(
         bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")
     ] = False,
 ) -> None:
-    """Find out which of a model's inputs matter most on your own code, so that quantising keeps those.
+    """Find out which of a model's inputs matter most on your own code, so that quantizing keeps those.
 
     The code is read as the model meets it in use: with a gap to fill in. The result is a file for
     `stardraft quant quantize --imatrix`; llama.cpp's llama-quantize reads it too. It has sums in it and the
@@ -69,7 +71,7 @@ def imatrix(
     except ImportError as error:
         raise ModelError(
             f"Computing an importance matrix needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant,engine]"`.',
+            how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -99,9 +101,9 @@ def imatrix(
 
         tell(msgspec.json.encode(report).decode())
         return
-    files = f" from {report.n_files:,} files" if report.n_files else ""
+    files = f" from {counted(report.n_files, 'file')}" if report.n_files else ""
     tell(
-        f"{report.path}: {report.n_entries} weights, seen at {report.n_tokens:,} tokens "
-        f"({report.n_chunks} chunks{files}) in {report.seconds:.0f} s."
+        f"{report.path}: {counted(report.n_entries, 'weight')}, seen at {counted(report.n_tokens, 'token')} "
+        f"({counted(report.n_chunks, 'chunk')}{files}) in {report.seconds:.0f} s."
     )
     tell(f"To use it: stardraft quant quantize {model} OUT.gguf --imatrix {report.path}")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraft_quant.quantize import QuantizationReport
@@ -44,7 +46,13 @@ def quantize(
             "Q3_K_S",
             "Q2_K",
         ],
-        typer.Option("--type", help="How its weights are stored; the number is about the bits of each."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="How its weights are stored; the number is about the bits of each: F16, BF16, Q8_0, Q6_K, "
+            "Q5_K_M, Q5_K_S, Q5_0, Q5_1, Q4_K_M, Q4_K_S, Q4_0, Q4_1, IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S "
+            "or Q2_K.",
+        ),
     ] = "Q4_K_M",
     imatrix: Annotated[
         Path | None,
@@ -71,7 +79,7 @@ def quantize(
     ] = None,
     allow_requantize: Annotated[
         bool,
-        typer.Option("--allow-requantize", help="Take a source that is quantised already: it gets worse."),
+        typer.Option("--allow-requantize", help="Take a source that is quantized already: it gets worse."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.gguf if it is there.")] = False,
     as_json: Annotated[
@@ -92,13 +100,13 @@ def quantize(
         from stardraft_quant.quantize import quantizing
     except ImportError as error:
         raise ModelError(
-            f"Quantising needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant,engine]"`.',
+            f"Quantizing needs more than the base installation: {error}.",
+            how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("quantising"),
+        TextColumn("quantizing"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -134,7 +142,7 @@ def _show(report: "QuantizationReport") -> None:
     share = report.size_bytes / report.source_bytes
     types = ", ".join(f"{n} {name}" for name, n in report.types.items())
     tell(
-        f"{report.path}: {report.size_bytes:,} bytes, {share:.0%} of the source, "
+        f"{report.path}: {counted(report.size_bytes, 'byte')}, {share:.0%} of the source, "
         f"{report.bits_per_weight:.2f} bits a weight, in {report.seconds:.0f} s."
     )
     tell(f"Tensors: {types}.")
@@ -144,7 +152,7 @@ def _show(report: "QuantizationReport") -> None:
             "and are stored in another type."
         )
     if report.imatrix_datasets:
-        tell(f"Importance matrix: {report.imatrix_datasets[0]} ({report.imatrix_chunks} chunks).")
+        tell(f"Importance matrix: {report.imatrix_datasets[0]} ({counted(report.imatrix_chunks, 'chunk')}).")
     if report.n_unimportant > 1:
-        tell(f"It says nothing of {report.n_unimportant} of the tensors that were quantised.")
+        tell(f"It says nothing of {report.n_unimportant} of the tensors that were quantized.")
     tell(f"To use it: stardraft daemon restart --model {report.path}")

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 EXAMPLE = "Example: stardraft quant synthesize --like starcoder2-3b --type Q4_K_M speed-test.gguf"
 
@@ -36,7 +38,7 @@ def synthesize(
     except ImportError as error:
         raise ModelError(
             f"Making model files needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[quant]"`.',
+            how_to_add("quant"),
         ) from error
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -53,5 +55,5 @@ def synthesize(
             seed=seed,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    tell(f"{out}: {size_bytes:,} bytes, {like} in {file_type} with random weights.")
+    tell(f"{out}: {counted(size_bytes, 'byte')}, {like} in {file_type} with random weights.")
     tell(f"To measure with it: stardraft daemon restart --model {out}")

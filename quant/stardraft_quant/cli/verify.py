@@ -1,4 +1,4 @@
-"""`stardraft quant verify`: what quantisation lost."""
+"""`stardraft quant verify`: what quantization lost."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stardraftd import printable
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
 
 EXAMPLE = """\b
@@ -23,7 +24,7 @@ def verify(
         list[Path],
         typer.Argument(
             metavar="FILES",
-            help="The quantised files, which end in .gguf; and folders or files of source code.",
+            help="The quantized files, which end in .gguf; and folders or files of source code.",
             show_default=False,
         ),
     ],
@@ -88,7 +89,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Measure what quantised files lost, against the file that they were made from.
+    """Measure what quantized files lost, against the file that they were made from.
 
     Both predict the same tokens of your own code, in fill-in-the-middle form. Shown are the KL divergence
     between their predictions, how often their likeliest token is the same, and perplexity. One model is in
@@ -103,7 +104,7 @@ def verify(
     except ImportError as error:
         raise ModelError(
             f"Verifying model files needs more than the base installation: {error}.",
-            'Install it with `pip install "stardraft[engine,quant]"`.',
+            how_to_add("quant"),
         ) from error
     _check_outputs(json, chart)
     models, places = _told_apart(files)
@@ -177,9 +178,6 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _show(report: object) -> None:
-    """A report; a pipe or a file gets its full width."""
+    """A report."""
 
-    console = printable.console()
-    if not console.is_terminal:
-        console = printable.console(width=200)
-    console.print(report)
+    printable.console().print(report)

@@ -14,6 +14,7 @@ from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN
 from stardraft_quant.convert.values import same_values
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
 from stardraftd.patterns import linear
+from stardraftd.prose import counted
 
 ARCHITECTURE = "Starcoder2ForCausalLM"
 GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast")  # three names of one function
@@ -100,7 +101,8 @@ def read_hyperparameters(config: dict[str, Any]) -> Hyperparameters:
         )
     if read.head_size_said not in (None, read.head_size):
         raise ModelUnsupportedError(
-            f"config.json: heads of {read.head_size_said} dimensions; llama.cpp's StarCoder2 has heads of "
+            f"config.json: heads of {counted(read.head_size_said, 'dimension')}; llama.cpp's StarCoder2 "
+            "has heads of "
             f"hidden_size / num_attention_heads, here {read.head_size}.",
             "Such a model cannot be converted.",
         )

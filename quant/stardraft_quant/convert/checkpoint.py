@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN, read_object
 from stardraftd.errors import ModelFormatError, ModelNotFoundError, ModelUnsupportedError
+from stardraftd.prose import counted
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -152,7 +153,8 @@ def _read_header(path: Path) -> list[StoredTensor]:
         ) from error
     if size_bytes < 8 or header_bytes > min(size_bytes - 8, MAX_HEADER_BYTES):
         raise ModelFormatError(
-            f"{path} is not a whole safetensors file: it says that its header has {header_bytes:,} bytes; "
+            f"{path} is not a whole safetensors file: it says that its header has "
+            f"{counted(header_bytes, 'byte')}; "
             f"the file has {size_bytes:,}.",
             DOWNLOAD_AGAIN,
         )
@@ -193,7 +195,7 @@ def _stored(path: Path, name: str, entry: Any, data_offset: int, file_bytes: int
         raise ModelUnsupportedError(
             f"{path}: the tensor '{name[:80]}' is stored as {str(dtype)[:20]}; "
             f"{', '.join(TYPES)} can be converted.",
-            "Use the checkpoint as its authors published it, not one that was quantised since.",
+            "Use the checkpoint as its authors published it, not one that was quantized since.",
         )
     if math.prod(shape) * TYPES[dtype] != end - begin or data_offset + end > file_bytes:
         raise ModelFormatError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stardraftd.errors import ModelFormatError, ModelNotFoundError
+from stardraftd.prose import counted
 
 DOWNLOAD_AGAIN = "Download the checkpoint again: the file is damaged or incomplete."
 
@@ -41,7 +42,8 @@ def read_text(path: Path, max_bytes: int) -> str:
         ) from error
     if len(content) > max_bytes:
         raise ModelFormatError(
-            f"{path} is larger than {max_bytes:,} bytes, more than any such file has.", DOWNLOAD_AGAIN
+            f"{path} is larger than {counted(max_bytes, 'byte')}, more than any such file has.",
+            DOWNLOAD_AGAIN,
         )
     try:
         return content.decode("utf-8")

@@ -15,6 +15,7 @@ from msgspec import Struct
 from stardraft_quant.convert.checkpoint import CONFIG, MAX_CONFIG_BYTES
 from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN, read_object, read_text
 from stardraftd.errors import ModelFormatError, ModelNotFoundError, ModelUnsupportedError
+from stardraftd.prose import counted
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -110,7 +111,7 @@ def _from_tokenizer_json(folder: Path) -> _Files:
     ):
         raise _other_kind(path, "marks the parts of words or falls back to bytes")
     if content.get("normalizer") is not None:
-        raise _other_kind(path, "normalises texts first")
+        raise _other_kind(path, "normalizes texts first")
     if not _splits_as_starcoder(content.get("pre_tokenizer")):
         raise _other_kind(path, "splits texts in another way than StarCoder2's")
     return _Files(
@@ -268,7 +269,8 @@ def _special_ids(
             continue
         if not 0 <= index < n_vocab:
             raise ModelFormatError(
-                f"config.json: '{role}_token_id' is {index}, outside the vocabulary of {n_vocab:,} tokens.",
+                f"config.json: '{role}_token_id' is {index}, outside the vocabulary of "
+                f"{counted(n_vocab, 'token')}.",
                 DOWNLOAD_AGAIN,
             )
         found[role] = index

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from stardraft_quant.evaluate.report import ENDED, Report, printable
 from stardraft_quant.shared.chart_file import check_chart, save
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def draw(report: Report, file: Path) -> None:
     figure = Figure(figsize=(10.5, 2.2 + 0.42 * rows), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     run = report.run
-    title = f"{run.model.name}: {len(run.items) // max(rows, 1):,} places in {run.source}"
+    title = f"{run.model.name}: {counted(len(run.items) // max(rows, 1), 'place')} in {run.source}"
     figure.suptitle(printable(title).replace("$", r"\$"), fontsize=11)  # a dollar sign would begin a formula
     _exact(left, report)
     _ended(right, report)

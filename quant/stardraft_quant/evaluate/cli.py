@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd import printable
 from stardraftd.printable import tell
 
@@ -97,6 +98,7 @@ def _evaluate(context: typer.Context) -> None:
     Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
     editor. Ctrl-C shows what was measured so far.
     """
+    context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
         tell(context.get_help())
 
@@ -134,7 +136,7 @@ def holes(
 ) -> None:
     """Take lines out of your own source files, and see how often the model writes them again.
 
-    Half of the holes are the rest of a line behind a random place in it, half a whole line behind its
+    Half of the holes are the rest of a line after a random place in it, half a whole line after its
     indentation. What Git ignores is left out. The files are only read.
     """
     from stardraft_quant.code.files import code_files
@@ -403,10 +405,7 @@ def _show(run: "Run", json: Path | None, chart: Path | None) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(to_json(report))
     else:
-        console = printable.console()
-        if not console.is_terminal:  # a pipe or a file gets its full width
-            console = printable.console(width=200)
-        console.print(render(report))
+        printable.console().print(render(report))
         if json is not None:
             write_whole(json, to_json(report))
     if chart is not None and run.items:

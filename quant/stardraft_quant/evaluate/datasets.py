@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from stardraft_quant.evaluate.tasks import DatasetKind, Program, Task
 from stardraftd.errors import RequestError
+from stardraftd.prose import counted
 
 MAX_LINE_BYTES = 4 << 20
 PLACEHOLDER = "{{completion}}"
@@ -174,7 +175,7 @@ def _humaneval(number: int, _line: int, row: Row) -> Task:
 def _safim(number: int, line: int, row: Row) -> Task:
     parts = _text(row, "eval_prompt").split(PLACEHOLDER)
     if len(parts) != 2:
-        raise ValueError(f"eval_prompt has {PLACEHOLDER} {len(parts) - 1} times, not once")
+        raise ValueError(f"eval_prompt has {PLACEHOLDER} {counted(len(parts) - 1, 'time')}, not once")
     prefix, suffix, expected = _with_line_end_behind(parts[0], parts[1], _text(row, "ground_truth"))
     return Task(
         number=number,

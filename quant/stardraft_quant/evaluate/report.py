@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.evaluate.scores import Pair, Share, Summary, by_arm, pairs, summarise
 from stardraft_quant.evaluate.tasks import CONTEXT_NAMES, LAYOUT_NAMES, Arm, Item, Run
+from stardraftd.prose import counted
+from stardraftd.tables import FittedTable
 
 ENDED = {
     "end": "said its end",
@@ -71,7 +72,9 @@ def render(report: Report) -> RenderableType:
     parts: list[RenderableType] = [Text(printable(_headline(run)))]
     if run.interrupted:
         n = len(run.items) // max(len(run.arms), 1)
-        parts.append(Text(f"\nInterrupted: this is what {n} of {run.n_tasks} tasks came to.", style="bold"))
+        parts.append(
+            Text(f"\nInterrupted: this is what {n} of {counted(run.n_tasks, 'task')} came to.", style="bold")
+        )
     if run.items:
         parts += [
             Text(),
@@ -97,13 +100,14 @@ def printable(text: str) -> str:
 def _headline(run: Run) -> str:
     info = run.model
     return (
-        f"{info.name}, {info.size_bytes / 1e6:,.1f} MB, on {info.device}, {info.threads} threads\n"
-        f"{run.n_tasks:,} of {run.tasks_in_all:,} places in {run.source}; seed {run.seed}; mode {run.mode}, "
-        f"at most {run.max_tokens} tokens; prompts of at most {run.window:,} tokens"
+        f"{info.name}, {info.size_bytes / 1e6:,.1f} MB, on {info.device}, {counted(info.threads, 'thread')}\n"
+        f"{run.n_tasks:,} of {counted(run.tasks_in_all, 'place')} in {run.source}; seed {run.seed}; mode "
+        f"{run.mode}, "
+        f"at most {counted(run.max_tokens, 'token')}; prompts of at most {counted(run.window, 'token')}"
     )
 
 
-def _scores(report: Report) -> Table:
+def _scores(report: Report) -> FittedTable:
     table = _table("How often the model writes what stood there (95% interval)")
     ran = [one for one in report.arms if one.all.passed_whole is not None]
     _arm_columns(table)
@@ -120,7 +124,7 @@ def _scores(report: Report) -> Table:
     return table
 
 
-def _groups(report: Report) -> Table:
+def _groups(report: Report) -> FittedTable:
     table = _table("First line exact, by kind of place and by language")
     _arm_columns(table)
     first = report.arms[0]
@@ -134,7 +138,7 @@ def _groups(report: Report) -> Table:
     return table
 
 
-def _endings(report: Report) -> Table:
+def _endings(report: Report) -> FittedTable:
     table = _table("How the generations ended")
     _arm_columns(table)
     reasons = [reason for reason in ENDED if any(reason in one.all.ended for one in report.arms)]
@@ -148,7 +152,7 @@ def _endings(report: Report) -> Table:
     return table
 
 
-def _costs(report: Report) -> Table:
+def _costs(report: Report) -> FittedTable:
     table = _table("What an item took, on average")
     _arm_columns(table)
     for title in ("prompt tokens", "generated tokens", "ms"):
@@ -161,7 +165,7 @@ def _costs(report: Report) -> Table:
     return table
 
 
-def _side_by_side(report: Report) -> Table:
+def _side_by_side(report: Report) -> FittedTable:
     table = _table("Side by side on the same places: where only one of two has the first line right")
     for title, justify in (("first", "left"), ("second", "left"), ("only first", "right")):
         table.add_column(title, justify="right" if justify == "right" else "left")
@@ -173,7 +177,7 @@ def _side_by_side(report: Report) -> Table:
     return table
 
 
-def _arm_columns(table: Table) -> None:
+def _arm_columns(table: FittedTable) -> None:
     table.add_column("layout")
     table.add_column("shown")
 
@@ -189,5 +193,5 @@ def _share(value: Share | None) -> str:
     return f"{value.share:.1%} ({value.low:.1%} to {value.high:.1%})"
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str) -> FittedTable:
+    return FittedTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -89,7 +89,7 @@ class Sandbox:
         if answer.get("verdict") == "broken":
             raise RequestError(
                 f"The test of {entry_point} in this set is broken: {answer.get('reason')}.",
-                "Leave --execute out, or mend the file.",
+                "Leave --execute out, or fix the file.",
             )
         if answer.get("verdict") == "passed" and secrets.compare_digest(str(answer.get("token")), token):
             return Verdict(True)

@@ -18,6 +18,7 @@ from stardraft_quant.shared.unfinished import finish, unfinished
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import read_header
+from stardraftd.prose import counted
 
 MIN_CONTEXT, MAX_CONTEXT = 32, 4096  # llama.cpp passes over batches of fewer than 16 tokens, as we do
 MAX_TEXT_BYTES = 256 * 1024 * 1024
@@ -132,7 +133,7 @@ def _job(
 ) -> ImatrixJob:
     if not MIN_CONTEXT <= settings.context_tokens <= MAX_CONTEXT:
         raise RequestError(
-            f"A chunk of {settings.context_tokens:,} tokens cannot be evaluated.",
+            f"A chunk of {counted(settings.context_tokens, 'token')} cannot be evaluated.",
             f"It may have {MIN_CONTEXT} to {MAX_CONTEXT:,}.",
         )
     return ImatrixJob(

@@ -22,6 +22,7 @@ from stardraftd.errors import ModelFormatError, ModelNotFoundError
 from stardraftd.gguf.byte_reader import ByteReader
 from stardraftd.gguf.header import Value, ValueType
 from stardraftd.gguf.reading import Header
+from stardraftd.prose import counted
 
 MAX_ENTRIES = 4096
 MAX_KEYS = 64
@@ -86,7 +87,7 @@ def read_imatrix(path: Path) -> ImportanceMatrix:
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
             if size_bytes > MAX_FILE_BYTES:
-                _wrong(path, f"{size_bytes:,} bytes are too many for one")
+                _wrong(path, f"{counted(size_bytes, 'byte')} are too many for one")
             magic = file.read(4)
             file.seek(0)
             reader = _GgufReader if magic == b"GGUF" else _LegacyReader
@@ -178,7 +179,7 @@ class _GgufReader:
         self._bytes.where = f"the tensor '{name}'"
         n_dimensions = self._bytes.u32()
         if not 1 <= n_dimensions <= 4:
-            _wrong(self._path, f"'{name}' has {n_dimensions:,} dimensions")
+            _wrong(self._path, f"'{name}' has {counted(n_dimensions, 'dimension')}")
         shape = tuple(self._bytes.u64() for _ in range(n_dimensions))
         size = 1
         for length in shape:
@@ -186,7 +187,7 @@ class _GgufReader:
         if self._bytes.u32() != _F32:
             _wrong(self._path, f"'{name}' is not F32")
         if not 1 <= size <= MAX_ENTRY_VALUES:
-            _wrong(self._path, f"'{name}' has {size:,} values")
+            _wrong(self._path, f"'{name}' has {counted(size, 'value')}")
         return name, _Info(shape, self._bytes.u64())
 
     def _entry(self, name: str, infos: Mapping[str, _Info], data: int) -> Entry:
@@ -326,7 +327,8 @@ def check_fits(matrix: ImportanceMatrix, path: Path, header: Header) -> None:
         wanted = shape[0] * (shape[2] if len(shape) > 2 else 1)
         if entry.sums.size != wanted:
             raise ModelFormatError(
-                f"{path} is the importance matrix of another model: it has {entry.sums.size:,} values for "
+                f"{path} is the importance matrix of another model: it has "
+                f"{counted(entry.sums.size, 'value')} for "
                 f"'{name}', which here has {wanted:,} columns.",
                 COMPUTE_AGAIN,
             )

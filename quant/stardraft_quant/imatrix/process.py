@@ -24,6 +24,7 @@ from stardraft_quant.imatrix.rows import code_rows, text_rows
 from stardraft_quant.shared.native_process import Progress, Tell, serve
 from stardraftd.engine.native import llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
+from stardraftd.prose import counted
 
 MIN_BATCH_TOKENS = 16  # llama-imatrix passes over smaller ones
 _F32, _I32 = 0, 26  # ggml.h, enum ggml_type
@@ -88,7 +89,7 @@ class Ggml:
         ):
             raise EngineError(
                 "This build of llama.cpp has another layout of its tensors than the one known here.",
-                'Install the one that stardraft was tested with: `pip install "stardraft[engine]"`.',
+                "Have the one built that stardraft was tested with: stardraft setup engine",
             )
 
     def values(self, tensor: Any, type_code: str) -> NDArray[Any]:
@@ -208,7 +209,8 @@ def _context(model: llama.Model, job: ImatrixJob, collector: Collector) -> Any:
     context = llama_cpp.llama_init_from_model(model.handle, params)
     if not context:
         raise EngineLoadError(
-            f"llama.cpp could not make room for {job.context_tokens:,} tokens.", "Give a smaller --context."
+            f"llama.cpp could not make room for {counted(job.context_tokens, 'token')}.",
+            "Give a smaller --context.",
         )
     return context
 
@@ -232,7 +234,7 @@ def _tokenize_text(model: llama.Model, text: bytes) -> "array[int]":
     ids = (ctypes.c_int32 * (len(text) + 2))()
     n = llama_cpp.llama_tokenize(model.vocab, text, len(text), ids, len(ids), True, False)
     if n < 0:
-        raise ModelError("llama.cpp could not tokenise the text.", "Give another one.")
+        raise ModelError("llama.cpp could not tokenize the text.", "Give another one.")
     return array("i", ids[:n])
 
 

@@ -11,6 +11,7 @@ from stardraft_quant.code.document import Document
 from stardraft_quant.code.fim_examples import Encode, Examples, cut_at_cursor
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
+from stardraftd.prose import counted
 
 PIECE_CHARS = 1400
 
@@ -44,7 +45,7 @@ def text_rows(ids: Sequence[int], *, n: int, columns: int) -> Iterator[list[int]
     """The text's chunks in their order: `n` of them, or all with 0. Raises RequestError for a short text."""
     if len(ids) < 2 * columns:
         raise RequestError(
-            f"The text has {len(ids):,} tokens; two chunks of {columns} are the least.",
+            f"The text has {counted(len(ids), 'token')}; two chunks of {columns} are the least.",
             "Give a longer text, or a smaller --context.",
         )
     whole = len(ids) // columns

@@ -97,7 +97,7 @@ def _call(job: QuantizeJob, params: Any, log: Log) -> None:
     )
     if code != 0:
         reason = log.reason or f"it returned {code}"
-        raise ModelError(f"llama.cpp could not quantise {job.source}: {reason}.", "Nothing was written.")
+        raise ModelError(f"llama.cpp could not quantize {job.source}: {reason}.", "Nothing was written.")
 
 
 def _importance_table(values: dict[str, NDArray[np.float32]], keep: list[Any]) -> Any:

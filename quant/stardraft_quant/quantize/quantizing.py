@@ -21,6 +21,7 @@ from stardraft_quant.shared.unfinished import check_room, finish, unfinished
 from stardraftd import __version__
 from stardraftd.errors import ModelError, RequestError, StardraftError
 from stardraftd.gguf.reading import Header, read_header
+from stardraftd.prose import counted
 
 FileType = Literal[
     "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1",
@@ -162,10 +163,10 @@ def _check_whole(source: Path, header: Header, *, allow_requantize: bool) -> lis
     types = ", ".join(quantised)
     if not allow_requantize:
         raise ModelError(
-            f"{source} is quantised already ({types}): quantised again it would lose more than once.",
+            f"{source} is quantized already ({types}): quantized again it would lose more than once.",
             "Start from the F16, BF16 or F32 file; --allow-requantize does it all the same.",
         )
-    return [f"{source} is quantised already ({types}): the result is worse than one made from F16."]
+    return [f"{source} is quantized already ({types}): the result is worse than one made from F16."]
 
 
 def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress) -> dict[str, int]:
@@ -174,7 +175,7 @@ def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress
     with NativeProcess(
         "stardraft_quant.quantize.process",
         job,
-        doing=f"that quantised {job.source}",
+        doing=f"that quantized {job.source}",
         hint="Nothing was written.",
     ) as process:
         try:
@@ -199,7 +200,7 @@ def _run(job: QuantizeJob, out: Path, header_bytes: int, on_progress: OnProgress
 def _not_written(out: Path, temporary: Path, planned_bytes: int) -> ModelError:
     written = temporary.stat().st_size
     return ModelError(
-        f"{out} could not be written: the disk took {written:,} of about {planned_bytes:,} bytes.",
+        f"{out} could not be written: the disk took {written:,} of about {counted(planned_bytes, 'byte')}.",
         "The disk is full, or a limit on a file's size is set (`ulimit -f`). Nothing was left behind.",
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stardraft_quant.shared.unfinished import write_whole
 from stardraftd.errors import RequestError, StardraftError
+from stardraftd.installed import how_to_add
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def check_chart(file: Path) -> None:
     except ImportError as error:
         raise StardraftError(
             f"A chart needs matplotlib, which is not installed: {error}.",
-            'Install it with `pip install "stardraft[bench]"`.',
+            how_to_add("bench"),
         ) from error
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.errors import ModelError, RequestError, StardraftError
+from stardraftd.installed import how_to_add
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraft_quant.train.training import Progress
@@ -18,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Make a small fill-in-the-middle model from nothing: corpus, train, evaluate, export. "
-    'Needs `pip install "stardraft[quant]"`.',
+    "Needs the extra `quant`.",
 )
 
 CorpusFolder = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder that `corpus` has made.")]
@@ -38,7 +40,7 @@ def _need(*modules: str) -> None:
         except ImportError as error:
             raise ModelError(
                 f"This needs {module}, which cannot be imported: {error}.",
-                'Install it with `pip install "stardraft[quant]"`.',
+                how_to_add("quant"),
             ) from error
 
 
@@ -81,7 +83,7 @@ def corpus(
     documents = collecting.read_corpus(out)
     n_held_out = sum(document.held_out for document in documents)
     size = sum(len(document.text) for document in documents)
-    tell(f"{out}: {len(documents):,} files, {size / 1e6:.1f} M characters, {n_held_out} held out.")
+    tell(f"{out}: {counted(len(documents), 'file')}, {size / 1e6:.1f} M characters, {n_held_out} held out.")
     for package in refused:
         tell(f"refused: {package.package} {package.version}: {package.reason}")
 
@@ -183,7 +185,7 @@ def evaluate(
     """Measure the loss, and how often the rest of a line is written exactly.
 
     Greedy, with 1,200 characters before the cursor and 600 behind its line. A checkpoint is run in torch, a
-    GGUF in llama.cpp (which needs `pip install "stardraft[engine]"`).
+    GGUF in llama.cpp (which `stardraft setup engine` builds).
     """
     _need("tokenizers", "gguf", *([] if model.suffix == ".gguf" else ["torch"]))
     from stardraft_quant.train.corpus import read_corpus
@@ -221,7 +223,7 @@ def evaluate(
             seed=seed,
         )
     tell(f"files          {len(documents)} ({part})")
-    tell(f"loss           {result.loss:.3f} nats per token over {result.n_tokens:,} tokens")
+    tell(f"loss           {result.loss:.3f} nats per token over {counted(result.n_tokens, 'token')}")
     tell(f"next token     {result.next_token_accuracy:.1%} right")
     tell(f"rest of line   {result.exact_psm:.1%} exact in PSM, {result.exact_spm:.1%} in SPM v2")
     tell(f"lines          {result.n_tasks}")
@@ -244,7 +246,7 @@ def export(
     if out.exists() and not force:
         raise RequestError(f"{out} is there already.", "Name another file, or give --force to overwrite it.")
     size_bytes = export_checkpoint(checkpoint, out, file_type, tokenizer_from=tokenizer)
-    tell(f"{out}: {size_bytes:,} bytes, {file_type}.")
+    tell(f"{out}: {counted(size_bytes, 'byte')}, {file_type}.")
     tell(f"To use it: stardraft daemon restart --model {out}")
 
 

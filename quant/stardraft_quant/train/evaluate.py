@@ -74,7 +74,7 @@ class EngineRunner:
         except ImportError as error:
             raise EngineMissingError(
                 f"A GGUF is evaluated with llama.cpp, which is not installed: {error}.",
-                'Install it with `pip install "stardraft[engine]"`.',
+                "Have it built: stardraft setup engine",
             ) from error
         llama.open_backend()
         self._model = llama.Model(path)

@@ -27,6 +27,7 @@ from stardraft_quant.train.model import TINY, Starcoder2
 from stardraftd.errors import ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
 from stardraftd.models.shapes import Shape
+from stardraftd.prose import counted
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16", "f32"]
@@ -98,7 +99,7 @@ class Training:
         held_out = [document for document in documents if document.held_out]
         if not learnt or not held_out:
             raise RequestError(
-                f"The corpus has {len(learnt)} files to learn from and {len(held_out)} held out; "
+                f"The corpus has {counted(len(learnt), 'file')} to learn from and {len(held_out)} held out; "
                 "it takes some of each.",
                 "Make a larger corpus.",
             )

@@ -8,6 +8,7 @@ from stardraft_quant.shared.chart_file import check_chart, save
 from stardraft_quant.verify.measure import QUANTILES
 from stardraft_quant.verify.report import VERDICTS
 from stardraft_quant.verify.verification import Report
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def draw(report: Report, file: Path) -> None:
     _draw_sizes(size, report)
     _draw_spread(spread, report)
     figure.supxlabel(
-        f"{report.n_tokens:,} tokens of {_shown(report.text)}, in rows of {report.n_ctx}; "
+        f"{counted(report.n_tokens, 'token')} of {_shown(report.text)}, in rows of {report.n_ctx}; "
         "bars are one standard error.",
         fontsize=8,
         color="#444444",

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.shared.unfinished import write_whole
 from stardraft_quant.verify.measure import Estimate
 from stardraft_quant.verify.verification import Comparison, File, Report
+from stardraftd.prose import counted
+from stardraftd.tables import FittedTable
 
 # Mean KL divergence in nats per token, and what a person may expect below it. The steps are ours, laid
 # between the rows of llama.cpp's table for LLaMA 3 8B (tools/perplexity/README.md): Q8_0 0.0014, Q6_K 0.0055,
@@ -59,13 +60,13 @@ def render(report: Report) -> RenderableType:
 
 
 def headline(report: Report) -> str:
-    read = f"{report.n_files:,} source files" if report.text == "code" else report.text
+    read = f"{counted(report.n_files, 'source file')}" if report.text == "code" else report.text
     how = "in fill-in-the-middle form, " if report.text == "code" else ""
     reference = report.reference
     return (
         f"Reference: {reference.file} ({reference.type}, {reference.size_bytes / 1e6:,.1f} MB, "
         f"{reference.bits_per_weight:.2f} bits per weight), perplexity {_perplexity(report)}\n"
-        f"Scored: {report.n_tokens:,} tokens of {read}, {how}in {report.n_rows:,} rows of "
+        f"Scored: {counted(report.n_tokens, 'token')} of {read}, {how}in {counted(report.n_rows, 'row')} of "
         f"{report.n_ctx:,}; behind each ± is one standard error"
     )
 
@@ -75,7 +76,7 @@ def _perplexity(report: Report) -> str:
     return f"{perplexity.value:.4g} ± {perplexity.error:.2g}"
 
 
-def _divergences(report: Report) -> Table:
+def _divergences(report: Report) -> FittedTable:
     table = _table("KL divergence in nats per token")
     table.add_column("file", overflow="fold")
     table.add_column("type")
@@ -96,7 +97,7 @@ def _divergences(report: Report) -> Table:
     return table
 
 
-def _details(report: Report) -> Table:
+def _details(report: Report) -> FittedTable:
     table = _table("The spread, and the change of the true token's probability")
     table.add_column("file", overflow="fold")
     for title in ("KL median", "90 %", "99.9 %", "greatest", "change: mean", "RMS"):
@@ -125,8 +126,8 @@ def _lines(report: Report) -> Iterator[RenderableType]:
     yield table
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str) -> FittedTable:
+    return FittedTable(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
 def with_error(estimate: Estimate) -> str:

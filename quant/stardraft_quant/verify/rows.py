@@ -15,6 +15,7 @@ from stardraft_quant.code.fim_examples import Cut, Encode, Examples, Layout
 from stardraftd.engine.native import llama
 from stardraftd.errors import PathError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
+from stardraftd.prose import counted
 
 Rows = list[list[int]]
 
@@ -68,7 +69,7 @@ def text_rows(model: llama.Model, file: Path, n_rows: int, n_columns: int) -> Ro
         ids.insert(0, start)
     if len(ids) < n_columns:
         raise RequestError(
-            f"{file} has {len(ids):,} tokens, and a row takes {n_columns:,}.",
+            f"{file} has {counted(len(ids), 'token')}, and a row takes {n_columns:,}.",
             "Give a longer text, or a smaller --n-ctx.",
         )
     rows = [ids[i : i + n_columns] for i in range(0, len(ids) - n_columns + 1, n_columns)][:n_rows]

@@ -22,6 +22,7 @@ from stardraftd.engine.native.llama import token_texts
 from stardraftd.errors import ModelError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import Header, read_header
+from stardraftd.prose import counted
 
 OnProgress = Callable[[str, int, int], None]  # what is done, and how many of how many steps are
 MIN_COLUMNS = 16
@@ -174,7 +175,7 @@ def _check_vocabularies(options: Options) -> None:
         if texts == reference:
             continue
         if len(texts) != len(reference):
-            how = f"{len(texts):,} tokens, {options.reference} {len(reference):,}"
+            how = f"{counted(len(texts), 'token')}, {options.reference} {len(reference):,}"
         else:
             token = next(i for i, text in enumerate(texts) if text != reference[i])
             how = f"another token {token} than {options.reference}"

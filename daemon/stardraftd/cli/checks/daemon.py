@@ -6,6 +6,7 @@ from stardraftd.cli.checks.editors import version_numbers
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.output.wording import duration
 from stardraftd.cli.running import other_installation
+from stardraftd.prose import counted
 
 
 def daemon(facts: Facts) -> list[Check]:
@@ -42,7 +43,7 @@ def daemon(facts: Facts) -> list[Check]:
 
 
 def _hung_engines(n: int) -> Check:
-    times = "once" if n == 1 else f"{n} times"
+    times = "once" if n == 1 else counted(n, "time")
     return Check(
         "daemon",
         "warning",

@@ -29,7 +29,7 @@ def neovim(_facts: Facts) -> list[Check]:
 
     version = version_numbers(found)
     if version < NEEDED_BY_PLUGIN:
-        message = f"{found}: too old to show suggestions in grey"
+        message = f"{found}: too old to show suggestions in gray"
         hint = "Update Neovim: from 0.10 on there is a plugin for it, from 0.12 on it needs none."
     elif speaking_of(b"stardraft"):
         message, hint = f"{found}: {config_folder()} mentions stardraft", ""

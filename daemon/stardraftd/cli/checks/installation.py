@@ -16,6 +16,7 @@ from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.checks.gpus import built_for
 from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError
 from stardraftd.installed import installation
+from stardraftd.prose import counted
 from stardraftd.setup.engine.sources import VERSION
 
 MINIMUM_PYTHON = (3, 11)
@@ -68,7 +69,8 @@ def engine(facts: Facts) -> Check:
         return Check("engine", "warning" if verdict.undecided else "problem", verdict.failure, verdict.hint)
     probe = facts.probe
     kind = " and ".join([*built_for(probe), "the CPU"])
-    proved = f"{len(verdict.checks)} checks of what it computes here passed in {verdict.ms / 1000:.1f} s."
+    checks = counted(len(verdict.checks), "check")
+    proved = f"{checks} of what it computes here passed in {verdict.ms / 1000:.1f} s."
     other = f"This stardraft was tested with {VERSION}. To have that one built: {REPAIR}"
     hint = proved if probe.llama_cpp_version == VERSION else f"{proved}\n{other}"
     return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}", hint)

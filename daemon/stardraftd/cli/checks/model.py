@@ -3,6 +3,7 @@
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.output.wording import size, toy_sentence
+from stardraftd.prose import counted
 
 # What the engine needs beside the weights: its buffers, and Python itself.
 ENGINE_OVERHEAD_BYTES = 250_000_000
@@ -19,7 +20,8 @@ def model(facts: Facts) -> Check:
     built_in = not facts.config.model.path
     name = header.name or path.stem
     about = (
-        f"{header.architecture}, {header.file_type}, {header.n_layers} layers, {size(header.file_size_bytes)}"
+        f"{header.architecture}, {header.file_type}, {counted(header.n_layers, 'layer')}, "
+        f"{size(header.file_size_bytes)}"
     )
     where = "built in" if built_in else tilde(path)
     return Check("model", "ok", f"{name} ({about}; {where})", toy_sentence() if built_in else "")
@@ -39,6 +41,6 @@ def memory(facts: Facts) -> Check:
             "memory",
             "warning",
             f"The model needs about {size(needed)}, but only {size(available)} of memory are available.",
-            "Close some programs, or use a smaller model or quantisation.",
+            "Close some programs, or use a smaller model or quantization.",
         )
     return Check("memory", "ok", f"{size(available)} available; the model needs about {size(needed)}")

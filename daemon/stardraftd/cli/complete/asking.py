@@ -4,10 +4,11 @@ import asyncio
 from contextlib import aclosing
 
 from stardraftd.cli.complete.suggestion import JsonView, TextView, View
+from stardraftd.cli.once_a_day import is_due
 from stardraftd.cli.options import Wanted
 from stardraftd.cli.output.activity import Activity
 from stardraftd.cli.output.errors import show_warning
-from stardraftd.cli.output.terminal import err, write
+from stardraftd.cli.output.terminal import err, paragraph
 from stardraftd.cli.output.wording import toy_sentence
 from stardraftd.cli.running import apply_hint, not_applied, running_status
 from stardraftd.client import DaemonClient
@@ -37,8 +38,8 @@ async def ask(request: CompletionRequest, wanted: Wanted, *, as_json: bool) -> N
     if before is not None and not not_applied(wanted, before):
         # How a model is loaded is not known before it is.
         _warn(wanted, after)
-    if not as_json and done and after.model is not None and after.model.toy:
-        write(err(), toy_sentence(), "dim")
+    if not as_json and done and after.model is not None and after.model.toy and is_due("toy"):
+        paragraph(err(), toy_sentence(), "dim")
 
 
 async def _running(wanted: Wanted) -> Status | None:

@@ -134,8 +134,8 @@ def complete(
     As much of the file is sent to the daemon as an editor would send: see editor.max_prefix_bytes and
     editor.max_suffix_bytes in the configuration. Defaults of the other options are there, under [completion].
 
-    --model, --gpu-layers, --context-tokens and --set are for a daemon that has to be started. One that runs
-    already keeps its settings; `stardraft daemon restart` takes the same options.
+    --model, --gpu-layers, --context-tokens and --set are for a daemon that has to be started. A daemon that
+    is already running keeps its settings; `stardraft daemon restart` takes the same options.
     """
     import asyncio
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stardraftd.errors import RequestError
 from stardraftd.patterns import linear
+from stardraftd.prose import counted
 
 STDIN = "-"
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -55,7 +56,9 @@ def read_text(file: str) -> str:
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if file == STDIN else _read(file)
     name = "stdin" if file == STDIN else file
     if len(data) > MAX_FILE_BYTES:
-        raise RequestError(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB; that is no source file.")
+        raise RequestError(
+            f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB; that is not a source file."
+        )
     if b"\0" in data:
         raise RequestError(f"{name} is not text: there is a NUL byte at offset {data.index(0)}.")
     try:
@@ -76,14 +79,14 @@ def split(text: str, location: Location) -> tuple[str, str]:
     name = "stdin" if location.file == STDIN else location.file
     if location.line > len(lines):
         raise RequestError(
-            f"{name} has {_counted(len(lines), 'line')}; there is no line {location.line}.",
+            f"{name} has {counted(len(lines), 'line')}; there is no line {location.line}.",
             f"Its end is {location.file}:{len(lines)}",
         )
     line = lines[location.line - 1]
     column = len(line) + 1 if location.column is None else location.column
     if column > len(line) + 1:
         raise RequestError(
-            f"Line {location.line} of {name} has {_counted(len(line), 'character')}; "
+            f"Line {location.line} of {name} has {counted(len(line), 'character')}; "
             f"there is no column {column}.",
             f"The end of the line is column {len(line) + 1}, or {location.file}:{location.line}",
         )
@@ -158,8 +161,4 @@ def _why_no_location(text: str) -> str:
     if _exists(text):
         name = "stdin" if text == STDIN else text
         return f"Where in {name}? The line is missing."
-    return f'"{text}" is no location: a file, a colon and a line number are needed.'
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f'"{text}" is not a location: a file, a colon and a line number are needed.'

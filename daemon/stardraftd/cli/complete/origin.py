@@ -39,5 +39,5 @@ def _git_root(file: Path) -> Path | None:
 
 
 def _text(name: str) -> str:
-    """A file name as text: bytes that are no UTF-8 become U+FFFD."""
+    """A file name as text: bytes that are not UTF-8 become U+FFFD."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

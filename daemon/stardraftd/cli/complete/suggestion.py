@@ -6,8 +6,9 @@ import msgspec
 
 from stardraftd.cli.output.activity import Activity
 from stardraftd.cli.output.errors import show_warning
-from stardraftd.cli.output.terminal import err, out, raw_out, write
+from stardraftd.cli.output.terminal import err, out, paragraph, raw_out, write
 from stardraftd.cli.output.wording import NOTHING, figures_line
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import Done, Failed, Loading, Plan, Text
 from stardraftd.protocol.http import Notice, StreamEvent
 
@@ -37,7 +38,7 @@ class JsonView:
 class TextView:
     """For a person: the suggestion on stdout, everything else on stderr.
 
-    On a terminal the suggestion stands in colour between the file's own lines, dimmed. In a pipe it is
+    On a terminal the suggestion stands in color between the file's own lines, dimmed. In a pipe it is
     alone, and ends with a line end.
     """
 
@@ -60,7 +61,7 @@ class TextView:
                 if event.context_cut:
                     show_warning(
                         "The other files do not fit whole beside the cursor's own.",
-                        f"{event.n_context} tokens of them were sent, from the last ones named.",
+                        f"{counted(event.n_context, 'token')} of them were sent, from the last ones named.",
                     )
                 self._begin()
             case Text():
@@ -84,9 +85,9 @@ class TextView:
         elif done.text and not done.text.endswith("\n"):
             write(out(), "")
         if not done.text:
-            write(err(), NOTHING[done.finish_reason], "yellow")
+            paragraph(err(), NOTHING[done.finish_reason], "yellow")
         if done.figures is not None:
-            write(err(), figures_line(done.figures))
+            paragraph(err(), figures_line(done.figures))
 
 
 def _last_lines(prefix: str) -> str:

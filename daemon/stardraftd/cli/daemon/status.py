@@ -22,7 +22,7 @@ def status(
     """Show whether the daemon runs, and what it is doing.
 
     The model and the device it runs on, memory, the requests so far and how much of their prompts came from
-    the cache, and everything that should be mended. It starts no daemon.
+    the cache, and everything that should be fixed. It starts no daemon.
 
     The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
     {"running": false} alone. It is 1 when a daemon is there and does not answer: which process that is, and

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from stardraftd.cli.output.terminal import out, write
-from stardraftd.cli.output.wording import duration, figures_line, milliseconds, plan_line, size
+from stardraftd.cli.output.terminal import entry, out
+from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
 from stardraftd.paths import tilde
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo, Speeds
 from stardraftd.protocol.http import BackgroundState, EngineState, Status
 
@@ -30,12 +31,10 @@ _AHEAD: dict[BackgroundState, str] = {
 def show(status: Status) -> None:
     """Prints the table, and below it the problems."""
     for label, value in rows(status):
-        write(out(), f"{label:<{_LABEL_WIDTH}}", "bold", end="")
-        write(out(), value)
+        entry(out(), label, value, label_width=_LABEL_WIDTH, style="bold")
     others = other_installation(status)
     for problem in (*status.problems, *([others] if others else [])):
-        write(out(), f"{'problem':<{_LABEL_WIDTH}}", "bold yellow", end="")
-        write(out(), problem)
+        entry(out(), "problem", problem, label_width=_LABEL_WIDTH, style="bold yellow")
 
 
 def rows(status: Status) -> Iterator[tuple[str, str]]:
@@ -50,6 +49,8 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
     else:
         yield "model", _model(status.model)
         yield "", f"{tilde(Path(status.model.path))}"
+        if status.model.toy:
+            yield "", f"for a real one: {REAL_MODEL} (1.9 GB)"
         yield "device", _device(status.model)
     yield "memory", _memory(status)
     yield "requests", _requests(status)
@@ -76,7 +77,7 @@ def _engine(status: Status) -> str:
     if status.engine_pid is not None:
         text += f", pid {status.engine_pid}"
     if status.engine_restarts:
-        text += f", started again {status.engine_restarts} times"
+        text += f", started again {counted(status.engine_restarts, 'time')}"
     if status.engine_hangs:
         text += f" ({status.engine_hangs} of them because it hung)"
     return text
@@ -85,14 +86,14 @@ def _engine(status: Status) -> str:
 def _model(model: ModelInfo) -> str:
     toy = " (a toy: the built-in model)" if model.toy else ""
     parameters = f"{model.n_parameters / 1e6:,.0f} M parameters"
-    context = f"{model.context_tokens:,} tokens of context ({size(model.kv_bytes)})"
+    context = f"{counted(model.context_tokens, 'token')} of context ({size(model.kv_bytes)})"
     told = f"{model.name}{toy}: {parameters}, {size(model.size_bytes)}, {context}"
     return told if model.can_cut else f"{told}; a key costs the prompt, for this model's cache cannot be cut"
 
 
 def _device(model: ModelInfo) -> str:
-    where = f"{model.gpu_layers} of {model.layers} layers on the GPU" if model.gpu_layers else ""
-    return ", ".join(filter(None, (model.device, where, f"{model.threads} threads")))
+    where = f"{model.gpu_layers} of {counted(model.layers, 'layer')} on the GPU" if model.gpu_layers else ""
+    return ", ".join(filter(None, (model.device, where, f"{counted(model.threads, 'thread')}")))
 
 
 def _memory(status: Status) -> str:
@@ -120,20 +121,21 @@ def _speed(speeds: Speeds) -> str:
 
 
 def _cache(speeds: Speeds) -> str:
-    room = f"room for {speeds.n_cells:,} tokens, up to {speeds.n_window:,} of one file"
+    room = f"room for {counted(speeds.n_cells, 'token')}, up to {speeds.n_window:,} of one file"
     return f"{room}; {speeds.n_cells_used:,} in use" if speeds.n_cells_used else room
 
 
 def _ahead(status: Status) -> str:
     """What is done before it is asked for."""
     n_evaluated, n_generated = status.tokens_evaluated_in_background, status.tokens_generated_in_background
-    done = f"{n_evaluated:,} tokens read and {n_generated:,} generated in the background"
+    done = f"{counted(n_evaluated, 'token')} read and {n_generated:,} generated in the background"
     return f"{_AHEAD[status.background]}; {done}"
 
 
 def _tokens(status: Status) -> str:
     prompt = status.tokens_evaluated + status.tokens_reused
+    recalled = f" ({status.tokens_recalled:,} from memory)" if status.tokens_recalled else ""
     return (
-        f"{status.tokens_generated:,} generated; of {prompt:,} in prompts "
-        f"{status.tokens_evaluated:,} evaluated, {status.tokens_reused / prompt:.0%} from the cache"
+        f"prompts {prompt:,} ({status.tokens_evaluated:,} evaluated, {status.tokens_reused:,} reused: "
+        f"{status.tokens_reused / prompt:.0%}); {status.tokens_generated:,} generated{recalled}"
     )

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stardraftd.cli import shell_words
 from stardraftd.cli.model import plan as model_plan
 from stardraftd.cli.model import pull as model_pull
 from stardraftd.cli.model import use as model_use
-from stardraftd.cli.options import BUILT_IN, examples
+from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import BUILT_IN
 from stardraftd.errors import RequestError
 from stardraftd.printable import tell
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from stardraftd.models.store import Entry
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def commands() -> typer.Typer:
@@ -80,7 +82,8 @@ def list_models(json: Json = False) -> None:
             }
         )
         return
-    from stardraftd.cli.output.terminal import out, write
+    from stardraftd.cli.output.terminal import entry as row
+    from stardraftd.cli.output.terminal import out, paragraph, write
     from stardraftd.cli.output.wording import size
     from stardraftd.paths import builtin_model_path, tilde
 
@@ -101,29 +104,37 @@ def list_models(json: Json = False) -> None:
     width = max(len(row[1]) for row in rows)
     for in_use, name, size_shown, quantisation, told in rows:
         star = "*" if in_use else " "
-        write(out(), f"{star} {name:<{width}}  {size_shown:>8}  {quantisation:<7}  {told}")
+        label = f"{star} {name:<{width}}  {size_shown:>8}  {quantisation:<7}"
+        row(out(), label, told, label_width=len(label) + 2)
     if current is not None and not any(_is(current, entry) for entry in entries):
         write(out(), f"* {tilde(current)}, outside the folder of models")
     write(out(), "")
-    write(out(), f"The folder of models is {tilde(store.folder)}.", "dim")
+    paragraph(out(), f"The folder of models is {tilde(store.folder)}.", "dim")
     missing = [name for name in KNOWN if not any(entry.name.startswith(name) for entry in entries)]
     if missing:
-        write(out(), f"To be had by name: {', '.join(missing)} (stardraft model pull NAME).", "dim")
+        paragraph(out(), f"To be had by name: {', '.join(missing)} (stardraft model pull NAME).", "dim")
     if left := store.leftovers():
         from stardraftd.models.store import size_of
 
         total = size(sum(size_of(path) for path in left))
-        write(out(), f"Unfinished downloads take {total} (stardraft model remove --unfinished).", "dim")
+        paragraph(out(), f"Unfinished downloads take {total} (stardraft model remove --unfinished).", "dim")
 
 
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model that is here, or a path to a GGUF.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A model that is here, or a path to a GGUF.",
+            autocompletion=shell_words.models_here,
+        ),
+    ],
     json: Json = False,
 ) -> None:
     """Show what a model is and where it came from.
 
     All of it is read from the file, and from the record that `stardraft model pull` keeps beside it: source,
-    revision, checksum, licence.
+    revision, checksum, license.
     """
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.licences import agreements
@@ -137,15 +148,20 @@ def info(
     if json:
         _print_json({**facts, "record": record})
         return
+    from stardraftd.cli.output.terminal import entry as row
     from stardraftd.cli.output.terminal import out, write
 
     if record is not None and record.licence in agreements():
         facts["licence"] = f"{facts['licence']} (accepted {agreements()[record.licence].accepted_at[:10]})"
     for label, value in facts.items():
-        write(out(), f"{label.replace('_', ' '):<14}", "bold", end="")
-        write(out(), f"{value:,}" if isinstance(value, int) else str(value))
+        told = f"{value:,}" if isinstance(value, int) else str(value)
+        row(out(), _LABELS.get(label, label.replace("_", " ")), told, label_width=14, style="bold")
     if any(path.name.startswith(known) for known in KNOWN):
         write(out(), "\nWhat it needs here: stardraft model plan", "dim")
+
+
+# The record's own names for these are older than the spelling.
+_LABELS = {"quantisation": "quantization", "licence": "license"}
 
 
 def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
@@ -174,7 +190,13 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
 
 def remove(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Models of the folder.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...",
+            help="Models of the folder.",
+            show_default=False,
+            autocompletion=shell_words.removable_models,
+        ),
     ] = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Delete what is left of downloads that did not end.")
@@ -210,7 +232,7 @@ def remove(
 def license_(
     accept: Annotated[bool, typer.Option("--accept", help="Accept it; this is asked for once.")] = False,
 ) -> None:
-    """Show the StarCoder2 models' licence.
+    """Show the StarCoder2 models' license.
 
     In short, with where to read it whole, and whether you have accepted it. Before the first download it has
     to be accepted once, here or when it is asked for.
@@ -245,7 +267,7 @@ def _origin(entry: "Entry") -> str:
         return f"cannot be used: {entry.problem}"
     record = entry.record
     if record is None:
-        return "put there by hand"
+        return "put there by you"
     if record.how == "quantised":
         return f"made here from {record.source}"
     return f"from {record.source}"

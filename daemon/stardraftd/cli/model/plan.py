@@ -7,6 +7,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED
+from stardraftd.cli.shell_words import published_models
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
@@ -34,6 +36,7 @@ def plan(
         typer.Option(
             "--model",
             metavar="NAME|PATH",
+            autocompletion=published_models,
             help="Only this model: starcoder2-3b, starcoder2-7b, starcoder2-15b, or a GGUF file. "
             "Can be repeated.",
             show_default=False,
@@ -69,7 +72,7 @@ def plan(
 ) -> None:
     """See which model fits here, and how fast it can be.
 
-    For each model and quantisation: the file, the memory for it, for its KV cache and for the buffers to
+    For each model and quantization: the file, the memory for it, for its KV cache and for the buffers to
     compute in, against what is free now; and the one to take, with the reason. Nothing is downloaded. What
     a running engine holds counts as free, for another model would replace it.
 
@@ -128,7 +131,7 @@ def _candidates(models: list[str] | None) -> "list[Candidate]":
             found.append(local(path.absolute()))
         else:
             raise ModelNotFoundError(
-                f"{text} is no model that is known here, and no file.",
+                f"{text} is not a model that is known here, and no file.",
                 f"Give one of {', '.join(SHAPES)}, or the path of a GGUF file.",
             )
     return found
@@ -223,39 +226,40 @@ def _threads(facts: "Facts") -> int:
 
 def show(result: "Plan") -> None:
     """The table, the advice, and what the numbers mean."""
-    from stardraftd.cli.output.terminal import out
+    from stardraftd.cli.output.terminal import out, paragraph, write
     from stardraftd.cli.output.wording import size
     from stardraftd.models.plan import settings
 
     console = out()
     for line in _here(result):
-        console.print(line, soft_wrap=True)
+        paragraph(console, line)
     console.print()
     console.print(_table(result))
     console.print()
-    console.print(_about_speed(result), style="dim")
-    console.print(
+    paragraph(console, _about_speed(result), "dim")
+    paragraph(
+        console,
         "Memory in GB (10^9 bytes). Fits well: at most 80 % of what is free now; tight: at most 95 %. "
         "Buffers with the engine itself.",
-        style="dim",
+        "dim",
     )
-    console.print(_about_keys(result), style="dim")
+    paragraph(console, _about_keys(result), "dim")
     console.print()
     if result.advised is None:
-        console.print(result.reason, style="bold yellow")
+        paragraph(console, result.reason, "bold yellow")
         return
     row = result.rows[result.advised]
     fast = _speed(row)
-    console.print(f"Recommended: {row.model} in {row.quantisation}, {_where(row)}.", style="bold green")
-    console.print(
+    paragraph(console, f"Recommended: {row.model} in {row.quantisation}, {_where(row)}.", "bold green")
+    paragraph(
+        console,
         f"{result.reason} {size(row.file_bytes)} on disk, {size(row.ram_bytes)} of memory"
         + (f", {size(row.vram_bytes)} on the GPU" if row.vram_bytes else "")
-        + (f"; {fast} tokens/s." if fast else ".")
+        + (f"; {fast} tokens/s." if fast else "."),
     )
     for setting in settings(row):
-        console.print(f"Set {setting} in the configuration for that.")
-    console.print("To get it:" if not row.path else "To use it:", end=" ")
-    console.print(result.command, soft_wrap=True)
+        paragraph(console, f"Set {setting} in the configuration for that.")
+    write(console, f"{'To use it' if row.path else 'To get it'}: {result.command}")
 
 
 def _here(result: "Plan") -> "list[str]":
@@ -288,7 +292,9 @@ def _about_speed(result: "Plan") -> str:
     sources = {row.pace.source for row in result.rows if row.pace is not None}
     told = []
     if "measured" in sources:
-        told.append(f"= is measured here by the engine, with {result.depth_tokens:,} tokens in the cache.")
+        told.append(
+            f"= is measured here by the engine, with {counted(result.depth_tokens, 'token')} in the cache."
+        )
     if "bound" in sources:
         speeds = []
         if result.ram_bytes_per_s and any(row.placement != "GPU" for row in result.rows):
@@ -323,22 +329,23 @@ def _reached(result: "Plan") -> float:
 
 
 def _table(result: "Plan") -> object:
-    from rich.table import Table
     from rich.text import Text
+
+    from stardraftd.tables import FittedTable
 
     n_contexts = len({row.context_tokens for row in result.rows})
     n_kv_types = len({row.kv_type for row in result.rows})
     first = result.rows[0]
     title = []
     if n_contexts == 1:
-        title.append(f"{first.context_tokens:,} tokens of context")
+        title.append(f"{counted(first.context_tokens, 'token')} of context")
     if n_kv_types == 1:
         title.append(f"KV cache in {first.kv_type}")
     gpu = bool(result.room.gpus)
-    table = Table(title=", ".join(title) or None, title_justify="left", title_style="bold", box=None)
+    table = FittedTable(title=", ".join(title) or None, title_justify="left", title_style="bold", box=None)
     table.padding = (0, 1, 0, 0)
     table.add_column("")
-    table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("model", no_wrap=True)
     table.add_column("quant", no_wrap=True)
     if n_contexts > 1:
         table.add_column("context", justify="right")
@@ -384,7 +391,7 @@ def _where(row: "Row") -> str:
         return "on the CPU"
     if row.placement == "GPU":
         return "all layers on the GPU"
-    return f"{row.gpu_layers} of {row.layers + 1} layers on the GPU"
+    return f"{row.gpu_layers} of {counted(row.layers + 1, 'layer')} on the GPU"
 
 
 def _short_place(row: "Row") -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import published_models
 from stardraftd.errors import LicenceError
 from stardraftd.printable import tell, visible
 
@@ -32,24 +33,25 @@ def pull(
             help="starcoder2-3b, starcoder2-7b, starcoder2-15b; or OWNER/REPOSITORY:FILE.gguf[@REVISION] on "
             "the Hugging Face Hub, or the address of the file's page there; or the path of a "
             "GGUF, which is copied.",
+            autocompletion=published_models,
         ),
     ],
     *,
     quantisation: Annotated[
-        str, typer.Option("--quant", metavar="TYPE", help="How exactly the weights are stored.")
+        str, typer.Option("--quant", metavar="TYPE", help="How precisely the weights are stored.")
     ] = "Q4_K_M",
     from_source: Annotated[
         bool,
-        typer.Option("--from-source", help="Take the original weights and quantise them on this computer."),
+        typer.Option("--from-source", help="Take the original weights and quantize them on this computer."),
     ] = False,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Keep it under this name.", show_default=False)
     ] = "",
-    replace: Annotated[bool, typer.Option("--replace", help="Get it again although it is here.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Get it again even if it is here.")] = False,
     accept_license: Annotated[
-        bool, typer.Option("--accept-license", help="Accept the model's licence without being asked.")
+        bool, typer.Option("--accept-license", help="Accept the model's license without being asked.")
     ] = False,
-    use: Annotated[bool, typer.Option("--use", help="Choose it when it is here.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Use it from then on.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line: progress, and the model at the end.")
     ] = False,
@@ -57,7 +59,7 @@ def pull(
     """Get a model, and keep it in the folder of models.
 
     A ready GGUF is downloaded, and its checksum compared. Where there is none, or with --from-source, the
-    original weights are downloaded (6 GB for StarCoder2-3B) and quantised here. An interrupted download goes
+    original weights are downloaded (6 GB for StarCoder2-3B) and quantized here. An interrupted download goes
     on where it stopped. HF_TOKEN, HF_ENDPOINT, HTTPS_PROXY and HF_HUB_OFFLINE are respected.
     """
     from stardraftd.models.catalogue import read_name
@@ -102,7 +104,7 @@ def pull(
 
 
 def show_licence(licence: "Licence") -> None:
-    """The licence in short, and where to read it, on stdout."""
+    """The license in short, and where to read it, on stdout."""
     tell(f"{licence.name}, in short and in our own words:\n")
     for point in licence.points:
         tell(f"  - {point}")
@@ -131,7 +133,7 @@ class _Terminal:
         show_licence(licence)
         if not sys.stdin.isatty():
             raise LicenceError(
-                f"The {licence.name} licence has to be accepted first, and nobody is there to ask.",
+                f"The {licence.name} license has to be accepted first, and nobody is there to ask.",
                 "Read it with `stardraft model license`, then give --accept-license.",
             )
         return typer.confirm("\nDo you accept it?")
@@ -154,12 +156,12 @@ class _Terminal:
             self._progress.update(self._task, completed=done_bytes)
 
     def notice(self, text: str) -> None:
-        from stardraftd.cli.output.terminal import err, write
+        from stardraftd.cli.output.terminal import err, paragraph
 
         if self._progress is not None:
             self._progress.console.print(visible(text))
         else:
-            write(err(), text)
+            paragraph(err(), text)
 
     def say(self, value: object) -> None:
         """Nothing: what a program reads is the other report's."""

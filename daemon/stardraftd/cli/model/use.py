@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli.options import BUILT_IN, examples
+from stardraftd.cli.options import examples
+from stardraftd.cli.shell_words import BUILT_IN, models_here
 from stardraftd.errors import DaemonUnreachableError, StardraftError
 from stardraftd.printable import tell
 
@@ -25,7 +26,11 @@ NOTICED_S = 5.0
 def use(
     name: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help=f'A model that is here, the path of a GGUF, or "{BUILT_IN}".'),
+        typer.Argument(
+            metavar="MODEL",
+            help=f'A model that is here, the path of a GGUF, or "{BUILT_IN}".',
+            autocompletion=models_here,
+        ),
     ],
 ) -> None:
     """Choose the model that runs.

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from stardraftd.errors import StardraftError
 from stardraftd.printable import visible
+from stardraftd.prose import columns, fitted
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -32,5 +33,5 @@ def show_warning(message: str, hint: str = "") -> None:
 def say(message: str, hint: str) -> None:
     lines = [message, *(f"  {line}" for line in hint.splitlines())]
     with suppress(OSError):  # stderr is closed or full: there is nowhere left to say it
-        sys.stderr.write(visible("\n".join(lines)) + "\n")
+        sys.stderr.write(fitted(visible("\n".join(lines)), columns(sys.stderr), hang=2) + "\n")
         sys.stderr.flush()

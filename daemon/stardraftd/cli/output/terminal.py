@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.style import StyleType
 
 from stardraftd.printable import console
+from stardraftd.prose import columns, fitted, labelled
 
 
 def prepare_streams() -> None:
@@ -49,7 +50,7 @@ def raw_out() -> BinaryIO:
 def write(
     to: "Console", text: str, style: "StyleType" = "", end: str = "\n", *, raw_in_pipe: bool = False
 ) -> None:
-    """Writes `text` as it stands: no markup, wrapping or cropping, tabs kept; in colour if there is.
+    """Writes `text` as it stands: no markup, wrapping or cropping, tabs kept; in color if there is.
 
     raw_in_pipe: a program that reads it gets it unchanged.
     """
@@ -62,6 +63,26 @@ def write(
 
     parsed = to.get_style(style) if style else Style.null()
     to.print(Segments([Segment(text + end, parsed)]), end="", soft_wrap=True)
+
+
+def paragraph(to: "Console", text: str, style: "StyleType" = "") -> None:
+    """Writes prose, its lines broken between words where the terminal is narrower."""
+    write(to, fitted(text, columns(to.file)), style)
+
+
+def entry(
+    to: "Console",
+    label: str,
+    text: str,
+    *,
+    label_width: int,
+    style: "StyleType" = "",
+    text_style: "StyleType" = "",
+) -> None:
+    """Writes one line of a list: a label in `style`, and beside it, or below it, its text."""
+    told = labelled(label, text, label_width, columns(to.file))
+    write(to, told[: len(label)], style, end="")
+    write(to, told[len(label) :], text_style)
 
 
 def silence_stdout() -> None:

@@ -1,11 +1,12 @@
 """Numbers and facts as sentences: sizes, durations, and the line of figures under a completion."""
 
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import Figures, FinishReason, PlanKind
 
 NOTHING: dict[FinishReason, str] = {
     "end": "The model ends here: it suggests nothing.",
     "boundary": "Nothing is suggested before the end of the line or block.",
-    "repeats_suffix": "The model would only repeat what stands behind the cursor.",
+    "repeats_suffix": "The model would only repeat what stands after the cursor.",
     "max_tokens": "The model wrote nothing that can be shown within --max-tokens.",
     "context_full": "The context is full: there was no room for a suggestion.",
     "cancelled": "The completion was cancelled.",
@@ -16,7 +17,8 @@ NOTHING: dict[FinishReason, str] = {
 def figures_line(figures: Figures) -> str:
     """What a completion cost, in one line."""
     model = f"{figures.model} on {figures.device}"
-    prompt = f"prompt {figures.n_prompt} tokens ({figures.n_evaluated} evaluated, {figures.n_reused} reused)"
+    prompt = f"prompt {counted(figures.n_prompt, 'token')} ({figures.n_evaluated:,} evaluated, "
+    prompt += f"{figures.n_reused:,} reused)"
     if not figures.n_generated:
         return f"{model} | {prompt} | no token, after {milliseconds(figures.total_ms)}"
     return f"{model} | {prompt} | first token after {milliseconds(figures.first_token_ms)} | {speed(figures)}"
@@ -45,17 +47,24 @@ def plan_line(figures: Figures) -> str:
 
 
 def speed(figures: Figures) -> str:
-    """How many tokens were generated, and how fast; one token has no speed."""
-    count = "1 token" if figures.n_generated == 1 else f"{figures.n_generated} tokens"
-    return f"{count} at {figures.tokens_per_s:.1f}/s" if figures.tokens_per_s else count
+    """How many tokens there are, and how fast they were made; one has no speed, nor what was remembered."""
+    count = counted(figures.n_generated, "token")
+    if figures.n_recalled == figures.n_generated:
+        return f"{count} from memory"
+    if figures.n_recalled:
+        count += f" ({figures.n_recalled} from memory)"
+    if not figures.tokens_per_s:
+        return count
+    made = f", {figures.n_decoded}" if figures.n_recalled else ""
+    return f"{count}{made} at {figures.tokens_per_s:.1f}/s"
+
+
+REAL_MODEL = "stardraft model pull starcoder2-3b --use"
 
 
 def toy_sentence() -> str:
-    """What the built-in model is, and how a person gets the real one."""
-    return (
-        "This is the built-in model, a toy that shows how it works. For real suggestions type: stardraft "
-        "model pull starcoder2-3b --use (1.9 GB; `stardraft model plan` says how it would run here)."
-    )
+    """What the built-in model is, and how to get a real one."""
+    return f"This is the built-in model, a toy. For a real one: {REAL_MODEL} (1.9 GB)."
 
 
 def size(n_bytes: float) -> str:

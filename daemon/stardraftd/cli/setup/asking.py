@@ -14,6 +14,7 @@ import typer
 from stardraftd.cli.output.terminal import out, write
 from stardraftd.errors import RequestError
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -23,7 +24,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 Print = Annotated[
     bool, typer.Option("--print", help="Only show what would be done, as a diff; change and ask nothing.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take back exactly what was written.")]
 
 
@@ -79,7 +80,7 @@ def take_back(name: str, manner: Manner, path: Path | None = None) -> bool:
 
 
 def show_diff(changes: Sequence["Change"]) -> None:
-    """The changes as a diff, in colour on a terminal."""
+    """The changes as a diff, in color on a terminal."""
     for one in changes:
         for line in one.diff().splitlines():
             write(out(), line, _COLOURS.get(line[:1], ""))
@@ -96,7 +97,7 @@ def agreed(manner: Manner, question: str) -> bool:
         return True
     if not sys.stdin.isatty():
         raise RequestError(
-            "Nothing was changed: this is no terminal, so nobody can be asked.", "To have it done: --yes"
+            "Nothing was changed: this is not a terminal, so nobody can be asked.", "To have it done: --yes"
         )
     if not typer.confirm(question):
         tell("Nothing was changed.")
@@ -112,4 +113,4 @@ def _question(changes: Sequence["Change"]) -> str:
     if len(changes) == 1:
         verb = "Remove" if changes[0].after is None else "Write"
         return f"{verb} {tilde(changes[0].path)}?"
-    return f"Change these {len(changes)} files?"
+    return f"Change these {counted(len(changes), 'file')}?"

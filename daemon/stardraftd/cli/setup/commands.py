@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from stardraftd.cli.help_page import Group
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup import engine as setup_engine
 from stardraftd.cli.setup import service as setup_service
@@ -39,7 +39,7 @@ EXAMPLES = examples(
 
 File = Annotated[
     Path | None,
-    typer.Option("--path", metavar="FILE", help="Another file than the usual one.", show_default=False),
+    typer.Option("--path", metavar="FILE", help="Use this file, not the usual one.", show_default=False),
 ]
 Plugin = Annotated[
     bool,
@@ -52,7 +52,7 @@ WITHOUT_PLUGIN = (
 )
 
 
-class Names(TyperGroup):
+class Names(Group):
     """The group, which answers an editor that it does not know with those that it does."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

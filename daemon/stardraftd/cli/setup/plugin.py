@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stardraftd.cli.setup.asking import Manner, agreed, show_diff
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -99,4 +100,4 @@ def _show(changes: "Sequence[Change]", manner: Manner) -> None:
 
 
 def _counted(changes: "Sequence[Change]") -> str:
-    return "1 file" if len(changes) == 1 else f"{len(changes)} files"
+    return counted(len(changes), "file")

@@ -25,7 +25,7 @@ def uninstall(
     purge: Annotated[
         bool, typer.Option("--purge", help="Remove the models and the configuration as well.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Remove what stardraft has put on this computer.
 
@@ -39,7 +39,7 @@ def uninstall(
     if not _list(purge=purge):
         tell("There is nothing of stardraft on this computer but its package.")
     elif not yes and not sys.stdin.isatty():
-        tell("\nNothing was removed: this is no terminal, so nobody can be asked. To have it done: --yes")
+        tell("\nNothing was removed: this is not a terminal, so nobody can be asked. To have it done: --yes")
         return
     elif not yes and not typer.confirm("\nRemove all of this? Editors that are open should be closed first"):
         tell("Nothing was removed.")

@@ -270,7 +270,7 @@ def _open(path: Path) -> BinaryIO:
         if _is_own(os.fstat(descriptor), stat.S_ISREG):
             return os.fdopen(descriptor, "rb")
         os.close(descriptor)
-    raise _Damaged("it is no file, or others than this user can write it")
+    raise _Damaged("it is not a file, or others than this user can write it")
 
 
 def _verify_own(folder: Path) -> None:

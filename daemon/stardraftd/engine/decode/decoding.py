@@ -12,8 +12,9 @@ import numpy as np
 
 from stardraftd.engine.cache.recall import Generation
 from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCache
-from stardraftd.engine.decode.run import Interrupt, Run
+from stardraftd.engine.decode.run import Run
 from stardraftd.engine.decode.speculation import MAX_DRAFT, Drafter
+from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.llama import Aborted, LogProbability, Sampler
 from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.engine.plan.speeds import SpeedModel

@@ -3,9 +3,9 @@
 import codecs
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from stardraftd.engine.decode.boundary import Boundary
+from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.lexing.names import language_of
 from stardraftd.protocol.completion import (
@@ -19,14 +19,6 @@ from stardraftd.protocol.completion import (
     Text,
     Token,
 )
-
-
-class Interrupt(Protocol):
-    """Tells whether the running request is still wanted."""
-
-    @property
-    def reason(self) -> FinishReason | None:
-        """None while it is; else why it ends."""
 
 
 class Middle:
@@ -93,6 +85,7 @@ class Run:
         self.middles = [Middle(completion, emit, index) for index in range(completion.n_candidates)]
         self.n_chunk = 1 << 30  # as many tokens in a decode as the context takes
         self.n_evaluated = 0
+        self.n_reused = 0
         self.n_recalled = 0
         self.n_drafted = 0
         self.n_accepted = 0
@@ -102,7 +95,8 @@ class Run:
         self._planned = self._started
         self._prefilled = self._started
         self._first_token = 0.0
-        self._last_token = 0.0
+        self._first_decoded = 0.0
+        self._last_decoded = 0.0
 
     @property
     def main(self) -> Middle:
@@ -121,6 +115,13 @@ class Run:
         self._planned = time.perf_counter()
         self._emit(plan)
 
+    def begins_with(self, n_cached: int) -> None:
+        """The cache holds `n_cached` tokens of the prompt, and what it lacks is evaluated next.
+
+        What this request evaluated of them already was not reused: each token counts once.
+        """
+        self.n_reused = max(0, n_cached - self.n_evaluated)
+
     def prefilled(self) -> None:
         self._prefilled = time.perf_counter()
 
@@ -132,15 +133,18 @@ class Run:
             yield
 
     def token(self, token: Token, piece: bytes, index: int = 0) -> None:
-        now = time.perf_counter()
-        self._first_token = self._first_token or now
-        self._last_token = now
-        self.middles[index].token(token, piece)
+        self._first_decoded = self._first_decoded or time.perf_counter()
+        self._last_decoded = time.perf_counter()
+        self._take(token, piece, index)
 
     def recalled(self, token: Token, piece: bytes) -> None:
         """Takes a token that was generated before this request."""
         self.n_recalled += 1
-        self.token(token, piece)
+        self._take(token, piece, 0)
+
+    def _take(self, token: Token, piece: bytes, index: int) -> None:
+        self._first_token = self._first_token or time.perf_counter()
+        self.middles[index].token(token, piece)
 
     def finish(self, reason: FinishReason) -> None:
         """Ends every middle that has not ended yet."""
@@ -177,12 +181,12 @@ class Run:
             model=loaded.info.name,
             device=loaded.info.device,
             layout=plan.layout,
-            n_prompt=plan.n_prompt,
-            n_reused=plan.n_reused,
+            n_prompt=self.n_evaluated + self.n_reused,
+            n_reused=self.n_reused,
             n_evaluated=self.n_evaluated,
             n_generated=self.n_generated,
             prefill_ms=ms(self._prefilled, self._started),
-            decode_ms=ms(self._last_token, self._first_token),
+            decode_ms=ms(self._last_decoded, self._first_decoded),
             first_token_ms=ms(self._first_token, self._started),
             total_ms=ms(time.perf_counter(), self._started),
             kind=plan.kind,

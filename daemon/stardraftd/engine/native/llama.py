@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from stardraftd.builds.child import short_of_memory
 from stardraftd.errors import EngineLoadError
+from stardraftd.prose import counted
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
@@ -366,7 +367,7 @@ class Context(_Native):
         handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not handle:
             raise EngineLoadError(
-                f"llama.cpp could not make room for {n_cells} tokens of context: {_last_error()}",
+                f"llama.cpp could not make room for {counted(n_cells, 'token')} of context: {_last_error()}",
                 "Lower model.context_tokens in the configuration, or free some memory.",
             )
         self.handle = handle
@@ -397,7 +398,7 @@ class Context(_Native):
         """
         n = len(tokens)
         if not 0 < n <= self.n_batch:
-            raise ValueError(f"a batch holds 1 to {self.n_batch} tokens, not {n}")
+            raise ValueError(f"a batch holds 1 to {counted(self.n_batch, 'token')}, not {n}")
         batch = self._batch
         batch.n_tokens = n
         ctypes.memmove(batch.token, tokens.buffer_info()[0], n * 4)

@@ -17,6 +17,7 @@ from stardraftd.engine.native.devices import Device, offload_devices, physical_c
 from stardraftd.errors import EngineLoadError, ModelFormatError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import Header, read_header
+from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.engine import EngineSettings
 
@@ -74,7 +75,8 @@ def load(
     warnings: list[str] = []
     if settings.gpu_layers > 0 and not available:
         warnings.append(
-            f"{settings.gpu_layers} layers were to be offloaded (model.gpu_layers), but this build of "
+            f"model.gpu_layers asks for {counted(settings.gpu_layers, 'layer')} on a GPU, but this "
+            "build of "
             "llama.cpp reports no GPU; the model runs on the CPU."
         )
     attempts = [settings.gpu_layers, 0] if available and settings.gpu_layers != 0 else [0]

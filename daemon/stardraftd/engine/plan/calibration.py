@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterator
 
 from stardraftd.engine.cache.sequences import Reuse, SequenceCache
-from stardraftd.engine.decode.run import Interrupt
+from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.llama import Aborted
 from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.engine.plan.speeds import (

@@ -22,7 +22,6 @@ EDITORS: dict[str, Editor] = {
 # What people may type for them, too.
 _ALSO = {
     "neovim": "nvim",
-    "vim": "nvim",
     "code": "vscode",
     "vscodium": "vscode",
     "hx": "helix",
@@ -31,14 +30,22 @@ _ALSO = {
     "idea": "jetbrains",
     "pycharm": "jetbrains",
 }
+# Often mistaken for Neovim, whose files would do nothing there.
+_VIMS = ("vim", "gvim", "vi")
 
 
 def editor(name: str) -> Editor:
     """The editor of that name. Raises RequestError, which names those that there are."""
+    if name.lower() in _VIMS:
+        raise RequestError(
+            "Vim is not supported: there is no set-up for it, and it was not tested.",
+            "For Neovim, which is another program: stardraft setup nvim\n"
+            "If your Vim has a client for language servers: the command is `stardraft lsp`.",
+        )
     found = EDITORS.get(_ALSO.get(name.lower(), name.lower()))
     if found is None:
         raise RequestError(
-            f'"{name}" is no editor that stardraft can set up.',
+            f'"{name}" is not an editor that stardraft can set up.',
             f"There are: {', '.join(EDITORS)}, and service.\n"
             "For another editor with a client for language servers: the command is `stardraft lsp`.",
         )

@@ -162,7 +162,7 @@ def _plan(place: Place) -> Plan:
         before=tuple(before),
         after=(
             "Start Helix, open a file and type: the suggestion is an entry of the completion menu.",
-            "Ctrl-x asks for it by hand.",
+            "Ctrl-x asks for it explicitly.",
         ),
     )
 

@@ -28,7 +28,7 @@ def _plan(place: Place) -> Plan:
         after=(
             "In the editor: Settings, Languages & Frameworks, Language Servers, +, Template,",
             f'"Import from custom template...", and choose the folder {tilde(target)}',
-            "Suggestions appear in grey, and Tab takes them (LSP4IJ has inline completion since 2025).",
+            "Suggestions appear in gray, and Tab takes them (LSP4IJ has inline completion since 2025).",
         ),
     )
 

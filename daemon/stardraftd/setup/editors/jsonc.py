@@ -93,7 +93,7 @@ def _value(node: "Node", key: str, file: Path) -> "Node | None":
     found = next((value for name, value in _pairs(node) if name == key), None)
     if found is not None and found.type != "object":
         raise ConfigError(
-            f'In {tilde(file)}, "{key}" is no object, so the file is not changed.',
+            f'In {tilde(file)}, "{key}" is not an object, so the file is not changed.',
             "Mend it, then run this again; or use --print, and add it yourself.",
         )
     return found

@@ -115,7 +115,7 @@ def _plan(place: Place) -> Plan:
     return Plan(
         changes=(planned,),
         already=already,
-        after=("Start Neovim, open a file and type: the suggestion appears in grey, and Tab takes it.",),
+        after=("Start Neovim, open a file and type: the suggestion appears in gray, and Tab takes it.",),
     )
 
 

@@ -115,7 +115,7 @@ def plan(place: Place) -> Plan:
     return Plan(
         changes=tuple(_changes(wanted)),
         after=(
-            "Start Neovim, open a file and type: the suggestion grows in grey, and Tab takes it.",
+            "Start Neovim, open a file and type: the suggestion grows in gray, and Tab takes it.",
             ":checkhealth stardraft says what is missing, :help stardraft has all the rest.",
             *_for_lazy(target),
         ),

@@ -48,7 +48,7 @@ def _plan(place: Place) -> Plan:
     return Plan(
         run=(place.program, "--install-extension", str(place.path.absolute())),
         done=EXTENSION,
-        after=("Open a file and type: the suggestion appears in grey, and Tab takes it.",),
+        after=("Open a file and type: the suggestion appears in gray, and Tab takes it.",),
     )
 
 

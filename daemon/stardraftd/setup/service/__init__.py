@@ -3,10 +3,10 @@
 from stardraftd.setup.service.managers import (
     RECORD,
     Manager,
-    Settings,
     manager,
     state,
 )
+from stardraftd.setup.service.told import Settings
 
 __all__ = [
     "RECORD",

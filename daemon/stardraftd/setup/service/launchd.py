@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
-from stardraftd.setup.service.managers import DAEMON, Settings
+from stardraftd.setup.service.told import DAEMON, Settings
 from stardraftd.transport.activation import LAUNCHD_SOCKET
 
 LABEL = "stardraft.daemon"

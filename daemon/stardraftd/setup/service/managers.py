@@ -6,7 +6,6 @@ Nothing is written or run here.
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,38 +13,14 @@ from typing import Protocol
 from stardraftd import paths
 from stardraftd.config import schema as config_schema
 from stardraftd.setup import installation
-from stardraftd.setup.plain import plain
+from stardraftd.setup.service.told import DAEMON, Settings
 
-# What follows the command of the installation.
-DAEMON = ("daemon", "run")
 # The name under which record.py remembers it.
 RECORD = "service"
 
 # Where things are must mean the same to the service as to the person's shell; settings stand in their file.
 _PLACES = ("STARDRAFT_CONFIG", "STARDRAFT_STATE_DIR", "STARDRAFT_RUNTIME_DIR", "STARDRAFT_MODELS_DIR")
 _XDG = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a service is told. socket: where front ends look; is_default_socket: a login's usual place.
-
-    Raises PathError for a value that would not be one word or line of the manager's file.
-    """
-
-    command: tuple[str, ...]
-    socket: Path
-    is_default_socket: bool
-    state: Path
-    environment: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        for name, value in self.environment.items():
-            plain(value, f"The environment variable {name}")
-        for word in self.command:
-            plain(word, "The command of this installation")
-        plain(str(self.socket), "The daemon's socket")
-        plain(str(self.state), "The state folder")
 
 
 class Manager(Protocol):

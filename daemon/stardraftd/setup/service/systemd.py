@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from stardraftd.setup.service.managers import DAEMON, Settings
+from stardraftd.setup.service.told import DAEMON, Settings
 
 SOCKET = "stardraft.socket"
 SERVICE = "stardraft.service"

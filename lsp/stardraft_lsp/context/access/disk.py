@@ -91,7 +91,7 @@ class Disk:
 
 def _regular(status: os.stat_result, path: str) -> Stamp:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     return Stamp(status.st_mtime_ns, status.st_size)
 
 

@@ -18,7 +18,7 @@ local function tell_missing(program)
   if not was_told then
     was_told = true
     vim.notify(
-      ('stardraft: there is no "%s" on your PATH. Install it (uv tool install stardraft, then stardraft setup engine), or set `cmd`.'):format(program),
+      ('stardraft: there is no "%s" on your PATH. Its docs/installation.md says how to install it; or set `cmd`.'):format(program),
       vim.log.levels.WARN
     )
   end

@@ -86,7 +86,7 @@ function M.get()
       if type(given) == 'table' then
         merge(effective, given, '')
       else
-        table.insert(complaints, 'vim.g.stardraft is no table: ' .. NAMES .. '.')
+        table.insert(complaints, 'vim.g.stardraft is not a table: ' .. NAMES .. '.')
       end
     end
     for _, complaint in ipairs(complaints) do
@@ -115,7 +115,7 @@ end
 ---@return boolean, string why not
 function M.is_wanted(bufnr)
   if not vim.api.nvim_buf_is_valid(bufnr) or vim.bo[bufnr].buftype ~= '' or vim.api.nvim_buf_get_name(bufnr) == '' then
-    return false, 'this buffer is no file'
+    return false, 'this buffer is not a file'
   end
   if vim.b[bufnr].stardraft == false then
     return false, 'they are off in this buffer'

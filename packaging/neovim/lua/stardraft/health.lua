@@ -41,7 +41,7 @@ local function check_program()
   if path == '' then
     vim.health.error(
       ('There is no "%s" on the PATH that Neovim has.'):format(cmd[1]),
-      'Install it: uv tool install stardraft, then stardraft setup engine; or name it in full: cmd = { "/path/to/stardraft", "lsp" }.'
+      'Install stardraft (docs/installation.md in its source says how); or name it in full: cmd = { "/path/to/stardraft", "lsp" }.'
     )
     return nil
   end
@@ -69,6 +69,9 @@ local function check_daemon(path)
   local model = type(status.model) == 'table' and status.model or nil
   if model then
     vim.health.ok(('The model is %s on %s'):format(model.name, model.device))
+    if model.toy then
+      vim.health.info('This model is a toy. For a real one: stardraft model pull starcoder2-3b --use')
+    end
   else
     vim.health.info('No model is in memory. The next request loads it.')
   end
@@ -84,7 +87,7 @@ local function check_editor()
   end
   for _, client in ipairs(clients) do
     local n_buffers = vim.tbl_count(client.attached_buffers)
-    vim.health.ok(('The language server serves %d buffer(s), positions in %s'):format(n_buffers, client.offset_encoding))
+    vim.health.ok(('The language server serves %d %s, positions in %s'):format(n_buffers, n_buffers == 1 and 'buffer' or 'buffers', client.offset_encoding))
   end
   if vim.lsp.inline_completion and vim.lsp.inline_completion.is_enabled() then
     vim.health.info("Neovim's own inline completion is on; for stardraft this plugin has taken over.")

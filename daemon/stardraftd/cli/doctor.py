@@ -7,6 +7,7 @@ import typer
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED
 from stardraftd.printable import tell
+from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks import Check
@@ -50,18 +51,16 @@ def doctor(
 
 
 def _show(check: "Check") -> None:
-    from stardraftd.cli.output.terminal import out, write
+    from stardraftd.cli.output.terminal import entry, out
 
-    write(out(), f"{check.state:<{_STATE_WIDTH}}", _STYLES[check.state], end="")
-    write(out(), f"{check.name:<{_NAME_WIDTH}}{check.message}")
-    for line in check.hint.splitlines():
-        write(out(), " " * (_STATE_WIDTH + _NAME_WIDTH) + line, "dim")
+    width = _STATE_WIDTH + _NAME_WIDTH
+    label = f"{check.state:<{_STATE_WIDTH}}{check.name}"
+    entry(out(), label, check.message, label_width=width, style=_STYLES[check.state])
+    if check.hint:
+        entry(out(), "", check.hint, label_width=width, text_style="dim")
 
 
 def _conclude(problems: int, warnings: int) -> None:
-    def counted(number: int, noun: str) -> str:
-        return f"{number} {noun}{'' if number == 1 else 's'}"
-
     if problems or warnings:
         tell(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
     else:

@@ -1,0 +1,76 @@
+"""A command's help as a page: whole sentences, and examples that fit the terminal and can still be typed.
+
+The parser cuts a command's summary where the line ends, and leaves long examples to the terminal, which cuts
+words. Every command gets its page here, also those that other packages announce.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from stardraftd.prose import fitted, measured
+
+# More than any summary has: it is never cut.
+_WHOLE = 10_000
+_INDENT = "    "
+_UNBROKEN = "\N{NO-BREAK SPACE}"
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+class Command(TyperCommand):
+    """A command with such a page."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the parser's own signature
+        formatter.write(_examples(self.epilog, formatter.width))
+
+
+class Group(TyperGroup):
+    """A group of commands with such a page."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        named = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, one.get_short_help_str(_WHOLE)) for name, one in named if one and not one.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - likewise
+        formatter.write(_examples(self.epilog, formatter.width))
+
+
+def with_pages(app: typer.Typer) -> typer.Typer:
+    """`app`, in which every command and group that has no class of its own has the ones above."""
+    for command in app.registered_commands:
+        if command.cls in (None, TyperCommand):
+            command.cls = Command
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            with_pages(group.typer_instance)
+    if not isinstance(app.info.cls, type):  # the parser's mark that none was given
+        app.info.cls = Group
+    return app
+
+
+def _examples(epilog: str | None, width: int) -> str:
+    """An epilog of `options.examples`, line by line."""
+    lines = inspect.cleandoc(epilog or "").replace("\b", "").strip("\n").splitlines()
+    return "".join(f"\n{line}" for one in lines for line in _example(one, width)) + ("\n" if lines else "")
+
+
+def _example(line: str, width: int) -> Iterator[str]:
+    """A line of examples; a command that is too long goes on after a backslash, as a shell reads it."""
+    line = f"  {line}"
+    if measured(line) <= width:
+        yield line
+        return
+    typed, _, comment = line.strip().partition("  ")
+    whole = _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _UNBROKEN), typed)
+    *parts, last = fitted(_INDENT + whole, width - len(" \\"), hang=2).replace(_UNBROKEN, " ").split("\n")
+    yield from (f"{part} \\" for part in parts)
+    yield last
+    if comment:
+        yield from fitted(2 * _INDENT + comment.strip(), width).split("\n")

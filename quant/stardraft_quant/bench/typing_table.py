@@ -1,0 +1,55 @@
+"""A typing report for a person to read in a terminal: one row a figure."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from stardraft_quant.bench.typing import TypingReport
+from stardraft_quant.bench.typing_records import OURS, Mode, Unit
+from stardraftd.prose import counted
+from stardraftd.tables import FittedTable
+
+TURNS: dict[Mode, str] = {
+    "stepwise": "the sides take turns at each event",
+    "realtime": "the sides take turns at each trace",
+}
+
+
+def render(report: TypingReport) -> RenderableType:
+    """The report for a person: one row a figure."""
+    sides = list(report.figures[0].values) if report.figures else [OURS]
+    table = FittedTable(box=None, pad_edge=False)
+    table.add_column("")
+    for side in sides:
+        table.add_column(side, justify="right")
+    for side in sides[1:]:
+        table.add_column(f"{side} / ours", justify="right")
+    for figure in report.figures:
+        values = [_number(figure.values[side], figure.unit) for side in sides]
+        ratios = [_times(figure.ratios[side]) for side in sides[1:]]
+        table.add_row(figure.name, *values, *ratios)
+    refusals = [Text(f"\n{sentence}") for sentence in report.refusals]
+    return Group(Text(_headline(report)), Text(), table, *refusals)
+
+
+def _headline(report: TypingReport) -> str:
+    alternating = len({one.side for one in report.replays}) > 1
+    n_events = sum(len(one.asks) for one in report.replays if one.side == OURS and one.run == 0)
+    return (
+        f"{report.model} on {report.device}, {counted(report.threads, 'thread')}; {report.machine}\n"
+        f"{counted(len(report.traces), 'trace')}, {counted(n_events, 'event')}, runs: {report.runs}; "
+        f"{report.mode}, pace {report.pace:g}; {TURNS[report.mode] if alternating else 'one side'}\n"
+        "a suggestion at every key: editor.confidence and model.speculation off; in comments, in strings and "
+        "before text as well"
+    )
+
+
+def _number(value: float | None, unit: Unit) -> str:
+    if value is None:
+        return "-"
+    if unit == "cores":
+        return f"{value:,.2f} {unit}"
+    return f"{value:,.1f} {unit}" if unit != "ms" or value < 10 else f"{value:,.0f} {unit}"
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:,.2f}x"
