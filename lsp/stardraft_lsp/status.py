@@ -75,7 +75,8 @@ SILENCE_TEXTS: Mapping[str, str] = {
     "secret_text": "There is a private key in the file: nothing of it is sent to the model.",
     "ignored": "The file is ignored (.gitignore or .stardraftignore): nothing of it is sent to the model.",
     "too_large": "The file is too large for suggestions.",
-    "unreadable": "Whether the file is ignored could not be found out: its folder does not answer.",
+    "unreadable": "Whether the file is ignored could not be found out (its folder does not answer, lies too "
+    "deep, or an ignore file cannot be read): nothing of it is sent to the model.",
     "checking": "Whether the file may be sent to the model is being checked.",
     **{str(reason): text for reason, text in OFF_TEXTS.items()},
     "unknown_document": "The editor has not opened this document with the server.",

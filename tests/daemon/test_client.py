@@ -1,6 +1,7 @@
 """The client against answers that a real daemon rarely gives; a small HTTP server of the test gives them."""
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -18,6 +20,7 @@ from stardraftd.paths import lock_path
 from stardraftd.protocol.completion import Done, Failed, Text
 from stardraftd.protocol.http import PROTOCOL, CompletionRequest, Hello, StreamEvent
 from stardraftd.transport import peer
+from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it listens on a Unix socket")
 
@@ -44,14 +47,11 @@ async def daemon(monkeypatch: pytest.MonkeyPatch, answer: Reply) -> AsyncIterato
                 writer.write(body(HELLO))
                 continue
             await answer(writer)
-            writer.close()
             return
 
     async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await serve(reader, writer)
-        except asyncio.IncompleteReadError:
-            writer.close()
 
     with FileLock(lock_path()):
         server = await asyncio.start_unix_server(quietly, folder / f"stardraft-{PROTOCOL}.sock")
@@ -130,3 +130,36 @@ async def test_nothing_is_sent_to_another_users_program(monkeypatch: pytest.Monk
             monkeypatch.setattr(peer, "user_of", lambda _, uid=uid: uid)
             assert (await client.hello()).protocol == PROTOCOL
             await client.close()
+
+
+@pytest.mark.parametrize("n_cancels", [1, 2, 3])
+async def test_a_question_that_is_cancelled_at_any_moment_leaves_no_connection(
+    monkeypatch: pytest.MonkeyPatch, n_cancels: int
+) -> None:
+    """At every turn of the event loop from the first to the answer, and again while it is leaving."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(ndjson(Done("x", "end")))
+
+    def n_open() -> int:
+        return psutil.Process().num_fds()
+
+    async with daemon(monkeypatch, answer) as client:
+        await client.hello()
+        await collect(client)
+        before = n_open()
+        is_answered = False
+        n_turns = 0
+        while not is_answered:
+            asking = asyncio.create_task(collect(client))
+            for _ in range(n_turns):
+                await asyncio.sleep(0)
+            for _ in range(n_cancels):
+                asking.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait({asking})
+            is_answered = not asking.cancelled()
+            n_turns += 1
+        assert n_turns > 10, "it was cancelled on the way"
+        assert await collect(client), "all earlier connections have been accepted"
+        await wait_until_async(lambda: n_open() <= before, 5, what=f"{before} descriptors")

@@ -23,7 +23,7 @@ from tests.e2e.conftest import PREFIX, request, wait_for_status
 from tests.support.home import processes_of, write_config
 from tests.support.processes import exit_status, finish, run_to_end
 from tests.support.streams import collect, done, run_until
-from tests.support.waiting import wait_until, within
+from tests.support.waiting import wait_until, wait_until_async, within
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it uses Unix sockets, modes and signals")
 
@@ -268,3 +268,23 @@ async def test_a_request_after_a_restart_needs_nothing_from_the_front_end(client
         assert (await done(client, request())).text == text
         assert await collect(other.load())
     assert PREFIX
+
+
+async def test_questions_cancelled_at_any_moment_leave_no_descriptor_on_either_side(
+    shared_client: DaemonClient,
+) -> None:
+    daemon = psutil.Process((await shared_client.hello()).pid)
+    await done(shared_client, request())
+
+    def n_open() -> tuple[int, int]:
+        return psutil.Process().num_fds(), daemon.num_fds()
+
+    before = n_open()
+    for n_turns in range(60):
+        asking = asyncio.create_task(done(shared_client, request()))
+        for _ in range(n_turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait({asking})
+    assert (await done(shared_client, request())).text
+    await wait_until_async(lambda: all(now <= then for now, then in zip(n_open(), before, strict=True)), 5)

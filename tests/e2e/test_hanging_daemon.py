@@ -17,7 +17,9 @@ from stardraftd.errors import DaemonHungError
 from stardraftd.paths import lock_path, record_path
 from stardraftd.protocol.completion import Text
 from stardraftd.transport.presence import recorded
-from tests.e2e.conftest import request
+from tests.e2e.conftest import PREFIX, SUFFIX, request
+from tests.lsp.daemons import daemons
+from tests.support.editor import editing
 from tests.support.streams import done
 from tests.support.waiting import seconds, wait_until, wait_until_async
 
@@ -75,7 +77,7 @@ async def test_a_stopped_daemon_is_named_wherever_it_is_asked_and_stop_ends_it(
 async def test_an_editor_that_waits_for_a_stopped_daemon_gets_a_sentence_and_later_its_answers(
     client: DaemonClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stardraftd.client.EVENTS_SILENCE_S", 0.5)
+    monkeypatch.setattr("stardraftd.client.client.EVENTS_SILENCE_S", 0.5)
     await done(client, request())
     pid = (await client.hello()).pid
     events = client.complete(request(mode="free", suffix="", max_tokens=900, document="long"))
@@ -93,6 +95,26 @@ async def test_an_editor_that_waits_for_a_stopped_daemon_gets_a_sentence_and_lat
     os.kill(pid, signal.SIGCONT)
     assert (await done(client, request())).text
     assert (await client.hello()).pid == pid
+
+
+async def test_a_language_server_whose_daemon_is_stopped_says_so_answers_and_is_served_again(
+    home: dict[str, str],
+) -> None:
+    place = (2, len("        self."))
+    async with editing(home) as editor:
+        for name in ("before", "stopped", "after"):
+            editor.open(f"file:///shop/{name}.py", PREFIX + SUFFIX)
+        assert (await editor.suggestion("file:///shop/before.py", *place))["insertText"]
+        [pid] = daemons(home)
+        with stopped(pid):
+            answer = await editor.answer(editor.ask("file:///shop/stopped.py", *place))
+            assert answer["result"] == {"items": []}
+            told = await editor.until_told("stardraft/status", lambda report: report["state"] == "error")
+            assert told["reason"] == "daemon_unreachable"
+            assert f"(pid {pid}) does not answer: its process is stopped" in told["message"]
+        assert (await editor.suggestion("file:///shop/after.py", *place))["insertText"]
+        await wait_until_async(lambda: editor.told("stardraft/status")[-1]["state"] == "ready")
+        assert daemons(home) == [pid]
 
 
 @pytest.mark.parametrize("lost", ["lock", "record", "both"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_lsp.context.access.ignore import IgnoreRules
+from stardraft_lsp.context.access.ignore import MAX_FOLDERS, IgnoreRules
 
 NAMES = """
     a.py a.log keep.log build/x.py build/keep.py src/a.py src/build/x.py src/gen/out.py src/gen/keep.py
@@ -378,3 +378,41 @@ def test_an_ignore_file_that_is_too_long_is_not_taken_for_a_short_one(tree: Path
     plant(tree, {".gitignore": "x\n" * 30_000 + "a.py\n"})
     with pytest.raises(OSError, match="more than"):
         IgnoreRules(str(tree), read).is_ignored(str(tree / "a.py"))
+
+
+def nested(root: Path, n_folders: int) -> Path:
+    return root.joinpath(*["d"] * (n_folders - len(root.parts) + 1), "a.py")
+
+
+def test_deeply_nested_folders_cost_a_read_of_each_ignore_file_and_no_more(tree: Path) -> None:
+    asked: list[str] = []
+
+    def read_and_note(path: str) -> str | None:
+        asked.append(path)
+        return "*.log\n" if path == str(tree / ".gitignore") else None
+
+    rules = IgnoreRules(str(tree), read_and_note)
+    deep = nested(tree, MAX_FOLDERS)
+    assert not rules.is_ignored(str(deep))
+    assert rules.is_ignored(str(deep.with_name("a.log")))
+    assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("n_folders", [MAX_FOLDERS + 1, 1_300, 100_000])
+def test_rules_below_too_many_folders_are_unknown_and_nothing_is_read(tree: Path, n_folders: int) -> None:
+    rules = IgnoreRules(str(tree), lambda path: pytest.fail(f"{path} was read"))
+    with pytest.raises(OSError, match="more than"):
+        rules.is_ignored(str(nested(tree, n_folders)))
+    with pytest.raises(OSError, match="more than"):
+        rules.is_folder_ignored(str(nested(tree, n_folders).parent))
+
+
+def test_every_folder_on_the_way_may_take_back_and_exclude_again(tree: Path) -> None:
+    depth = 40
+    texts = {
+        str(tree.joinpath(*["d"] * level, ".gitignore")): "!a.py\n" if level % 2 else "a.py\n"
+        for level in range(1, depth)
+    }
+    rules = IgnoreRules(str(tree), texts.get)
+    for level in range(2, depth):
+        assert rules.is_ignored(str(tree.joinpath(*["d"] * level, "a.py"))) == (level % 2 == 0)

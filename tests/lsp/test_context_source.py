@@ -18,7 +18,7 @@ from stardraft_lsp.context.access.disk import Disk, Entry, HangingError, Patient
 from stardraft_lsp.context.choice.candidates import QuestionPlace
 from stardraft_lsp.context.report import figures, sentence
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.shared import ContextStatus, Edit
+from stardraft_lsp.context.shared import ContextStatus, Edit, Known
 from stardraft_lsp.context.source import ContextSource
 from tests.support.waiting import seconds, wait_until
 
@@ -196,6 +196,25 @@ def test_a_secret_or_ignored_document_is_not_completed(shop: Path, name: str, re
         assert source.wait_until_idle(seconds(PATIENCE_S))
         assert source.why_not(uri) == reason
         assert bool(source.chunks_for(uri)) is False
+
+
+def test_a_document_below_too_many_folders_is_not_completed_and_says_why(shop: Path) -> None:
+    uri = shop.joinpath(*["d"] * 1_300, "a.py").as_uri()
+    with gathering(shop) as source:
+        source.document_opened(uri, PREFIX)
+        assert source.wait_until_idle(seconds(PATIENCE_S))
+        assert source.why_not(uri) == "unreadable"
+
+
+def test_a_document_whose_check_failed_is_not_completed_and_one_judged_later_is(shop: Path) -> None:
+    first, second = ((shop / name).as_uri() for name in ("main.py", "good.py"))
+    known = Known()
+    known.add(first, PREFIX)
+    known.add(second, PREFIX)
+    known.give_up_checking()
+    known.judged(second, "")
+    assert known.why_not(first) == "unreadable"
+    assert known.why_not(second) == ""
 
 
 def test_a_document_behind_a_link_is_what_the_link_leads_to(shop: Path) -> None:

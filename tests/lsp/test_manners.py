@@ -200,10 +200,12 @@ def test_the_server_imports_nothing_of_a_command_line() -> None:
     """It lives beside the editor all day: what it does not need stays out of its memory."""
     code = (
         "import sys; from stardraft_lsp.server import program; import stardraft_lsp.__main__\n"
-        "sys.modules.setdefault('httpx._main', None)\n"
         "from stardraft_lsp.server.handlers import build_server; build_server()\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    heavy = "typer click rich pydantic huggingface_hub numpy matplotlib pandas torch tree_sitter watchdog"
+    heavy = (
+        "typer click rich httpx httpx2 pydantic huggingface_hub numpy matplotlib pandas torch tree_sitter "
+        "watchdog"
+    )
     assert not set(heavy.split()) & set(found.split())

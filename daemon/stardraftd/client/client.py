@@ -13,14 +13,14 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-import httpx
 import msgspec
 
 from stardraftd import __version__
 from stardraftd.client import launching as launch
-from stardraftd.errors import DaemonUnreachableError, PathError, StardraftError, error_from_code
+from stardraftd.client.exchange import Connections, Exchange, Gone
+from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
 from stardraftd.heartbeat import AwakeTime
 from stardraftd.limits import ANSWER_TIMEOUT_S, EVENTS_SILENCE_S, STREAM_SILENCE_S
 from stardraftd.proof.verdict import engine_works
@@ -40,17 +40,12 @@ from stardraftd.protocol.http import (
     stream_event_decoder,
     warming_decoder,
 )
-from stardraftd.transport import peer
-from stardraftd.transport.endpoint import LOOPBACK, Endpoint, find, is_served
+from stardraftd.transport.endpoint import find, is_served
 from stardraftd.transport.presence import hung_error, is_stopped
 
 # How often a process is looked at that does not answer: one that is stopped need not be waited for.
 LOOK_S = 1.0
 T = TypeVar("T")
-
-
-class _Gone(Exception):  # noqa: N818 - a signal to connect again
-    """The daemon is not there, is leaving, or went away while it answered."""
 
 
 class DaemonClient:
@@ -65,7 +60,7 @@ class DaemonClient:
         self._name = name
         self._overrides = tuple(overrides)
         self._start = start
-        self._http: httpx.AsyncClient | None = None
+        self._http: Connections | None = None
         self._connecting = asyncio.Lock()
         self._comes_back: set[tuple[str, str]] = set()
 
@@ -81,13 +76,13 @@ class DaemonClient:
         """Closes the connections. The daemon stays."""
         if self._http is not None:
             http, self._http = self._http, None
-            await http.aclose()
+            http.close()
 
     async def hello(self) -> Hello:
         """Connects, and tells who answers. Starts a daemon, or replaces an older one, if need be."""
         for _attempt in range(3):
             http = await self._connected()
-            with contextlib.suppress(_Gone):
+            with contextlib.suppress(Gone):
                 return await self._get(http, "/v1/hello", hello_decoder)
             await self.close()
         raise self._lost("it went away each time while it answered")
@@ -96,7 +91,7 @@ class DaemonClient:
         """The daemon's state. Raises DaemonUnreachableError when none runs and `start` is off."""
         for _attempt in range(2):
             http = await self._connected()
-            with contextlib.suppress(_Gone):
+            with contextlib.suppress(Gone):
                 return await self._get(http, "/v1/status", status_decoder)
             await self.close()
         raise self._lost("it went away while it answered")
@@ -126,10 +121,8 @@ class DaemonClient:
         body = msgspec.json.encode(request)
         for _attempt in range(2):
             http = await self._connected()
-            with contextlib.suppress(_Gone):
-                message = http.build_request("POST", "/v1/warm", content=body)
-                response = await self._send(http, message)
-                return warming_decoder.decode(await response.aread())
+            with contextlib.suppress(Gone):
+                return warming_decoder.decode(await self._ask(http, "POST", "/v1/warm", body))
             await self.close()
         raise self._lost("it went away while it answered")
 
@@ -141,11 +134,11 @@ class DaemonClient:
         """
         http = await self._connected()
         try:
-            stream = self._lines(http, "GET", "/v1/events", None, EVENTS_SILENCE_S)
+            stream = self._lines(http, "GET", "/v1/events", silence_s=EVENTS_SILENCE_S)
             async with contextlib.aclosing(stream) as lines:
                 async for line in lines:
                     yield status_decoder.decode(line)
-        except _Gone:
+        except Gone:
             await self.close()
         raise self._lost("it ended")
 
@@ -156,20 +149,20 @@ class DaemonClient:
             return None
         await self.close()
         try:
-            async with _open(endpoint) as http:
+            with contextlib.closing(Connections(endpoint)) as http:
                 return await self._stop(http, drain=drain)
-        except _Gone:
+        except Gone:
             return None
 
     # --- connecting ------------------------------------------------------------------------------
 
-    async def _connected(self) -> httpx.AsyncClient:
+    async def _connected(self) -> Connections:
         async with self._connecting:
             if self._http is None:
                 self._http = await self._connect() or await self._start_and_connect()
             return self._http
 
-    async def _connect(self) -> httpx.AsyncClient | None:
+    async def _connect(self) -> Connections | None:
         """A connection to a daemon that answers and is not older than this front end; None without one."""
         endpoint = find()
         if endpoint is None:
@@ -179,7 +172,7 @@ class DaemonClient:
         # may be any other program.
         if not served and (endpoint.port or not self._start):
             return None
-        http = _open(endpoint)
+        http = Connections(endpoint)
         try:
             answer_s = ANSWER_TIMEOUT_S if served else launch.QUEUE_TIMEOUT_S
             hello = await self._get(http, "/v1/hello", hello_decoder, answer_s)
@@ -191,17 +184,17 @@ class DaemonClient:
             # A service may start another installation than this one: then the same daemon comes back, and is
             # taken as it is. Replacing it for ever, two editors would end each other's without end.
             self._comes_back.add(known)
-            with contextlib.suppress(_Gone):
+            with contextlib.suppress(Gone):
                 await self._stop(http, drain=True)
-        except _Gone:
+        except Gone:
             pass  # a socket that a dead daemon left: starting a new one replaces it
         except BaseException:
-            await http.aclose()
+            http.close()
             raise
-        await http.aclose()
+        http.close()
         return None
 
-    async def _start_and_connect(self) -> httpx.AsyncClient:
+    async def _start_and_connect(self) -> Connections:
         if not self._start:
             raise DaemonUnreachableError("The daemon is not running.", "`stardraft daemon start` starts it.")
         await asyncio.to_thread(launch.ensure_daemon, self._overrides)
@@ -210,27 +203,20 @@ class DaemonClient:
             raise self._lost("it was started, but does not answer")
         return http
 
-    async def _stop(self, http: httpx.AsyncClient, *, drain: bool) -> Hello:
-        response = await self._send(
-            http,
-            http.build_request("POST", "/v1/stop", content=msgspec.json.encode(StopRequest(drain=drain))),
-        )
-        return hello_decoder.decode(await response.aread())
+    async def _stop(self, http: Connections, *, drain: bool) -> Hello:
+        body = msgspec.json.encode(StopRequest(drain=drain))
+        return hello_decoder.decode(await self._ask(http, "POST", "/v1/stop", body))
 
     # --- talking ---------------------------------------------------------------------------------
 
     async def _get(
         self,
-        http: httpx.AsyncClient,
+        http: Connections,
         path: str,
         decoder: "msgspec.json.Decoder[T]",
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> T:
-        response = await self._send(http, http.build_request("GET", path), timeout_s=timeout_s)
-        try:
-            return decoder.decode(await response.aread())
-        except httpx.TransportError as error:
-            raise _Gone from error
+        return decoder.decode(await self._ask(http, "GET", path, timeout_s=timeout_s))
 
     async def _stream_twice(
         self, path: str, body: bytes, may_repeat: Callable[[], bool]
@@ -244,7 +230,7 @@ class DaemonClient:
                         yield event
                         if isinstance(event, Done | Failed | Ready):
                             return
-            except _Gone:
+            except Gone:
                 if self._http is http:
                     await self.close()
             if attempt == 3 or not may_repeat():
@@ -252,67 +238,56 @@ class DaemonClient:
 
     async def _lines(
         self,
-        http: httpx.AsyncClient,
+        http: Connections,
         method: str,
         path: str,
-        body: bytes | None,
+        body: bytes = b"",
         silence_s: float = STREAM_SILENCE_S,
     ) -> AsyncGenerator[bytes]:
         """The lines of a stream. While it is silent the daemon is asked whether it lives."""
-        response = await self._send(http, http.build_request(method, path, content=body), stream=True)
-        parts = response.aiter_bytes()
-
-        async def next_part() -> bytes | None:
-            return await anext(parts, None)
-
-        try:
+        with http.exchange(method, path, body) as exchange:
+            await self._begin(exchange, ANSWER_TIMEOUT_S)
             rest = b""
             while True:
-                async with _cancelled_at_the_end(next_part()) as part:
+                async with _cancelled_at_the_end(exchange.part()) as part:
                     while not (await asyncio.wait({part}, timeout=silence_s))[0]:
                         await self._get(http, "/v1/hello", hello_decoder)
-                    if (read := part.result()) is None:
+                    if not (read := part.result()):
                         return
-                # Split at LF alone: `aiter_lines` also splits at U+2028, which stands raw in JSON.
                 *lines, rest = (rest + read).split(b"\n")
                 for line in lines:
                     yield line
-        except httpx.TransportError as error:
-            raise _Gone from error
-        finally:
-            await response.aclose()
 
-    async def _send(
+    async def _ask(
         self,
-        http: httpx.AsyncClient,
-        request: httpx.Request,
-        *,
-        stream: bool = False,
+        http: Connections,
+        method: str,
+        path: str,
+        body: bytes = b"",
         timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> httpx.Response:
+    ) -> bytes:
+        """The whole body of an answer. Raises as `_begin`."""
+        with http.exchange(method, path, body) as exchange:
+            await self._begin(exchange, timeout_s)
+            return await self._within(timeout_s, exchange.rest())
+
+    async def _begin(self, exchange: Exchange, timeout_s: float) -> None:
         """Sends a request; an answer that is not a success becomes the error that it tells of.
 
         Raises DaemonHungError when no answer begins within `timeout_s`.
         """
         try:
-            response = await self._within(timeout_s, http.send(request, stream=stream))
-            if response.is_success:
-                return response
-            body = await response.aread()
-        except httpx.TimeoutException as error:
+            await self._within(timeout_s, exchange.begin())
+        except TimeoutError as error:
             raise self._lost("its socket accepts no connection") from error
-        except (
-            httpx.TransportError,
-            RuntimeError,
-        ) as error:  # RuntimeError: closed by another task meanwhile
-            raise _Gone from error
-        await response.aclose()
+        if exchange.is_success:
+            return
         try:
-            answer = error_decoder.decode(body)
+            answer = error_decoder.decode(await self._within(timeout_s, exchange.rest()))
         except msgspec.DecodeError:
-            raise StardraftError(f"The daemon answered with HTTP status {response.status_code}.") from None
+            raise StardraftError(f"The daemon answered with HTTP status {exchange.status}.") from None
         if answer.code == "draining":
-            raise _Gone
+            raise Gone
         raise error_from_code(answer.code, answer.message, answer.hint)
 
     async def _within(self, timeout_s: float, work: Coroutine[object, object, T]) -> T:
@@ -358,51 +333,6 @@ def _serves_better(hello: Hello) -> bool:
         return True
     is_other = hello.prefix not in ("", sys.prefix)
     return is_other and hello.can_load is False and engine_works() is not False
-
-
-def _open(endpoint: Endpoint) -> httpx.AsyncClient:
-    timeout = httpx.Timeout(None, connect=ANSWER_TIMEOUT_S)
-    limits = httpx.Limits(max_connections=None, keepalive_expiry=300)
-    headers = {"Content-Type": "application/json"}
-    if endpoint.socket_path:
-        transport = httpx.AsyncHTTPTransport(uds=endpoint.socket_path, limits=limits)
-        return httpx.AsyncClient(
-            transport=transport,
-            base_url="http://stardraft",
-            timeout=timeout,
-            headers=headers,
-            trust_env=False,
-            event_hooks={"request": [_verify_when_connected]},
-        )
-    return httpx.AsyncClient(
-        base_url=f"http://{LOOPBACK}:{endpoint.port}",
-        headers=headers | {"Authorization": f"Bearer {endpoint.token}"},
-        timeout=timeout,
-        limits=limits,
-        trust_env=False,  # never through a proxy
-    )
-
-
-async def _verify_when_connected(request: httpx.Request) -> None:
-    """Has the peer of a connection that this request opens looked at, before anything is sent on it."""
-    request.extensions = {**request.extensions, "trace": _refuse_anothers_daemon}
-
-
-async def _refuse_anothers_daemon(event: str, told: dict[str, Any]) -> None:
-    """A trace of httpcore's (its "trace" extension). Raises PathError unless this user listens there."""
-    if event != "connection.connect_unix_socket.complete":
-        return
-    stream = told["return_value"]
-    connected = stream.get_extra_info("socket")
-    if peer.is_trusted(connected):
-        return
-    uid = peer.user_of(connected)
-    await stream.aclose()
-    who = "an unknown user" if uid is None else f"user {uid}"
-    raise PathError(
-        f"The program that listens at the daemon's socket is {who}'s, not yours: nothing was sent to it.",
-        "Set STARDRAFT_RUNTIME_DIR to a folder of your own.",
-    )
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -82,8 +82,11 @@ class Known:
             self._ready.pop(uri, None)
 
     def give_up_checking(self) -> None:
-        """What could not be found out keeps nobody from suggestions."""
-        self._reasons.update({uri: "" for uri, why in self._reasons.items() if why == "checking"})
+        """A step failed: whether these documents may be sent was not found out, so they are not. One whose
+        turn is still to come is judged then."""
+        checking = [uri for uri, why in self._reasons.items() if why == "checking"]
+        for uri in checking:
+            self.judged(uri, "unreadable")
 
     def prepared(self, uri: str, chunks: tuple[ContextChunk, ...]) -> None:
         self._ready[uri] = chunks

@@ -34,10 +34,7 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
     logging.basicConfig(handlers=[handler], level=LEVELS[log_level], force=True)
     log_uncaught()
     # pygls logs what it sends with its text at info: somebody's source, which is for no log.
-    for library in ("pygls", "httpx"):
-        logging.getLogger(library).setLevel(max(LEVELS[log_level], logging.WARNING))
-    # httpx imports a command line of its own where rich and click are installed: 6 MB for nothing.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    logging.getLogger("pygls").setLevel(max(LEVELS[log_level], logging.WARNING))
     from stardraft_lsp.server.handlers import build_server
     from stardraft_lsp.server.stdio import serve
 

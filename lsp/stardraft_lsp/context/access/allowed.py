@@ -4,13 +4,13 @@ A text comes out of `text` (of the disk) or `check` (of an open document) or not
 
     outside     not below a folder of this editor, or below it only by a link
     secret_file its name is that of a secret (stardraftd.privacy)
-    ignored     .gitignore or .stardraftignore exclude it, or they cannot be read
+    ignored     .gitignore or .stardraftignore exclude it
     kind        no source that is known here; a folder of caches or of others' code
     generated   written by a program, or minified
     too_large   over the size limit
     binary      has a NUL, or is no UTF-8
     secret_text a key or a certificate stands in it
-    unreadable  the disk says no, or nothing
+    unreadable  the disk says no, or nothing; or what its ignore files say is not known
 
 Lines with other secrets are looked for chunk by chunk, where the chunk is chosen (finding.py).
 """
@@ -122,7 +122,7 @@ class Allowed:
                 return "secret_file"
             if any(is_skipped_folder(name) for name in inside.split("/")):
                 return "kind"
-        return "ignored" if self._is_ignored(root, folder, is_folder=True) else ""
+        return self._why_ignored(root, folder, is_folder=True)
 
     def why_not(self, path: str) -> Reason:
         """Whether a file may be used by its path: "" when it may. Cheap questions come first."""
@@ -138,7 +138,7 @@ class Allowed:
             return "generated"
         if any(is_skipped_folder(name) for name in inside.split("/")[:-1]):
             return "kind"
-        return "ignored" if self._is_ignored(root, path, is_folder=False) else ""
+        return self._why_ignored(root, path, is_folder=False)
 
     def text(self, path: str) -> FileText:
         """The text of a file on disk, all of it. Raises Refused."""
@@ -194,7 +194,7 @@ class Allowed:
         if is_secret_name(real.replace(os.sep, "/")):
             return "secret_file"
         root = self._root_of(real)
-        return "ignored" if root and self._is_ignored(root, real, is_folder=False) else ""
+        return self._why_ignored(root, real, is_folder=False) if root else ""
 
     def _sound(self, text: str) -> str:
         if holds_key(text):
@@ -210,12 +210,13 @@ class Allowed:
         ]
         return max(holders, key=len, default="")
 
-    def _is_ignored(self, root: str, path: str, *, is_folder: bool) -> bool:
+    def _why_ignored(self, root: str, path: str, *, is_folder: bool) -> Reason:
         rules = self._rules[root]
         try:
-            return rules.is_folder_ignored(path) if is_folder else rules.is_ignored(path)
+            is_ignored = rules.is_folder_ignored(path) if is_folder else rules.is_ignored(path)
         except OSError:
-            return True  # what the rules say is not known
+            return "unreadable"  # what the rules say is not known
+        return "ignored" if is_ignored else ""
 
     def _read_ignore(self, path: str) -> str | None:
         try:

@@ -29,6 +29,9 @@ from stardraft_lsp.context.access.git_index import ReadBytes, Tracked, read_trac
 from stardraft_lsp.context.access.ignore_lines import IgnoreFile, IgnoreLine, read_lines
 
 IGNORE_FILES = (".gitignore", ".stardraftignore")
+# Folders on the way to a file, from the top of the disk. Each may have an ignore file that speaks of all
+# below it; what lies deeper was made by a program, and its rules count as unknown.
+MAX_FOLDERS = 256
 # A name that no file has: what is said of it is said of everything in a folder.
 _ANY_NAME = "\x01"
 
@@ -66,6 +69,7 @@ class IgnoreRules:
         """Everything is read anew when it is next asked for."""
         self._specs: dict[tuple[str, str], IgnoreFile | None] = {}
         self._folders: dict[tuple[str, str], bool] = {}
+        self._speaking: dict[tuple[str, str], tuple[tuple[str, IgnoreFile], ...]] = {}
         self._bases: list[str] | None = None
         self._first: list[IgnoreFile] = []
         self._repository: Repository | None = None
@@ -78,14 +82,15 @@ class IgnoreRules:
         self._tracked: Tracked | None = None
 
     def is_ignored(self, path: str) -> bool:
-        """Whether a file below the root is excluded. Raises OSError where an ignore file cannot be read."""
+        """Whether a file below the root is excluded. Raises OSError where an ignore file cannot be read, or
+        the file lies below more than MAX_FOLDERS."""
         return self._is_excluded_by(".stardraftignore", path, is_folder=False) or (
             self._is_excluded_by(".gitignore", path, is_folder=False)
             and not self._is_tracked(path, is_folder=False)
         )
 
     def is_folder_ignored(self, folder: str) -> bool:
-        """Whether a folder, the root or below, is excluded with all that is in it."""
+        """Whether a folder, the root or below, is excluded with all that is in it. Raises as `is_ignored`."""
         return self._is_folder_excluded(".stardraftignore", folder) or (
             self._is_folder_excluded(".gitignore", folder) and not self._is_tracked(folder, is_folder=True)
         )
@@ -96,20 +101,27 @@ class IgnoreRules:
         )
 
     def _is_folder_excluded(self, name: str, folder: str) -> bool:
-        if len(folder) <= len(self._root):
-            return False  # opened on purpose
-        key = (name, folder)
-        known = self._folders.get(key)
-        if known is None:
-            known = self._folders[key] = self._is_excluded_by(name, folder, is_folder=True)
-        return known
+        if folder.count(os.sep) > MAX_FOLDERS:
+            raise OSError(f"{folder} lies below more than {MAX_FOLDERS} folders")
+        unknown: list[str] = []
+        is_excluded = False  # the root was opened on purpose
+        for place in self._below(folder):
+            known = self._folders.get((name, place))
+            if known is not None:
+                is_excluded = known
+                break
+            unknown.append(place)
+        for place in reversed(unknown):
+            is_excluded = is_excluded or self._decide(name, place, is_folder=True)
+            self._folders[name, place] = is_excluded
+        return is_excluded
 
     def _decide(self, name: str, path: str, *, is_folder: bool) -> bool:
         """By the patterns that fit the path itself, the strongest first."""
         above = self._above()
         is_purpose = self._is_opened_on_purpose(name)
-        for base in self._below(os.path.dirname(path)):
-            line = self._line(base, name, path, is_folder=is_folder)
+        for base, spec in self._speaking_in(name, os.path.dirname(path)):
+            line = spec.verdict(_names(base, path), is_folder=is_folder)
             if line is not None:
                 return not line.takes_back
         for base in above:
@@ -167,8 +179,24 @@ class IgnoreRules:
                 return line
         return self._first_line(name, path, is_folder=is_folder)
 
+    def _speaking_in(self, name: str, folder: str) -> tuple[tuple[str, IgnoreFile], ...]:
+        """The ignore files below the root that speak of what is in `folder`, the strongest first."""
+        unknown: list[str] = []
+        speaking: tuple[tuple[str, IgnoreFile], ...] = ()
+        for place in self._below(folder):
+            known = self._speaking.get((name, place))
+            if known is not None:
+                speaking = known
+                break
+            unknown.append(place)
+        for place in reversed(unknown):
+            spec = self._spec(place, name)
+            speaking = ((place, spec), *speaking) if spec is not None else speaking
+            self._speaking[name, place] = speaking
+        return speaking
+
     def _below(self, folder: str) -> Iterator[str]:
-        """The folders below the root whose ignore files speak of what is in `folder`, the strongest first."""
+        """A folder and those over it, up to the root but without it."""
         while len(folder) > len(self._root):
             yield folder
             folder = os.path.dirname(folder)
