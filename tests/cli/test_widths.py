@@ -108,9 +108,8 @@ def test_the_status_of_a_daemon_fits(width: int, capsys: pytest.CaptureFixture[s
 
 
 def test_the_checks_of_doctor_fit(width: int, capsys: pytest.CaptureFixture[str]) -> None:
-    from stardraftd.cli.doctor import _show
-
     from stardraftd.cli.checks import Check
+    from stardraftd.cli.doctor import _show
 
     _show(
         Check("runtime folder", "problem", "It can be opened by others. " * 5, "Type: chmod 700 there.\n" * 3)
