@@ -41,7 +41,7 @@ from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantised, writ
 from tests.support.waiting import wait_until
 
 CODE = Path(__file__).parents[2] / "daemon" / "stardraftd"
-TEXT = CODE / "scheduler.py"
+TEXT = CODE / "serving" / "scheduler.py"
 N_CTX = 128
 
 
