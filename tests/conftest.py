@@ -1,11 +1,18 @@
 """What every folder of tests may use: a home for the daemon under test; how a run is ordered and told of."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from tests.support.home import isolated_home
+
+# The readline that pytest imports tells the process the terminal's size, and its workers inherit that: what
+# is printed into a pipe would be broken into lines of 80 columns there, and not where one process runs all.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+    os.unsetenv(_name)
 
 # No example is timed: a machine under load is slow, and that is no defect.
 settings.register_profile("stardraft", deadline=None)

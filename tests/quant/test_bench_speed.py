@@ -157,7 +157,7 @@ def test_a_person_reads_all_of_it(report: SpeedReport) -> None:
     told = told_by(report)
     for wanted in (report.model, report.device, report.description, "prefill 512", "llama-bench abc123 (7)"):
         assert wanted in told
-    for title in ("Speed behind", "Beside", "One decode", "Memory"):
+    for title in ("Speed after", "Beside", "One decode", "Memory"):
         assert title in told
 
 
@@ -429,10 +429,10 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
         (("speed", "--depths", ""), 2, "--depths"),
         (("speed", "--depths", "-1"), 2, "--depths"),
         (("speed", "--chart", "speed.jpg"), 2, ".svg or .png"),
-        (("speed", "--model", "missing.gguf"), 1, "There is no model file"),
+        (("speed", "--model", "missing.gguf"), 2, "There is no model file"),
         (("speed", "--depths", "99999"), 2, "the model's window"),
         (("typing", "--peer", "llama-server"), 2, "names no peer"),
-        (("typing", "--model", "missing.gguf"), 1, "There is no model file"),
+        (("typing", "--model", "missing.gguf"), 2, "There is no model file"),
     ],
 )
 def test_what_is_wrong_is_said_once(arguments: Sequence[str], code: int, said: str) -> None:

@@ -108,7 +108,7 @@ MODELS: dict[str, Callable[[Path], Path]] = {
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "text.txt"
-    path.write_text(CODE.joinpath("examples.py").read_text(encoding="utf-8")[:3000] + "\n", encoding="utf-8")
+    path.write_text(CODE.joinpath("corpus.py").read_text(encoding="utf-8")[:3000] + "\n", encoding="utf-8")
     return path
 
 
@@ -309,7 +309,7 @@ def stop(done: int, _total: int) -> None:
 
 def crash(done: int, _total: int) -> None:
     for child in psutil.Process().children() if done == 0 else ():
-        if any("imatrix_process" in part for part in child.cmdline()):
+        if any("imatrix.process" in part for part in child.cmdline()):
             child.send_signal(signal.SIGKILL)
 
 
@@ -324,7 +324,7 @@ def test_nothing_is_left_of_a_run_that_was_ended(
         )
     assert list(tmp_path.iterdir()) == []
     assert not [
-        child for child in psutil.Process().children() if "imatrix_process" in " ".join(child.cmdline())
+        child for child in psutil.Process().children() if "imatrix.process" in " ".join(child.cmdline())
     ]
 
 

@@ -1,7 +1,7 @@
 """The importance matrix of a model on a person's own code: which of its inputs matter, for the quantiser.
 
 Here: what it is computed from, and that its file appears whole or not at all. The rows of tokens are
-`imatrix_rows`', evaluating them and adding up is `imatrix_process`' work, the format `imatrix_file`'s.
+`imatrix.rows`', evaluating them and adding up is `imatrix.process`' work, the format `imatrix.file`'s.
 """
 
 import time
@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class ImatrixJob(Job, frozen=True, kw_only=True):
-    """What `imatrix_process` is asked for: `documents` in FIM form with `tokens`, or a plain `text`."""
+    """What `imatrix.process` is asked for: `documents` in FIM form with `tokens`, or a plain `text`."""
 
     model: str
     documents: list[Document]

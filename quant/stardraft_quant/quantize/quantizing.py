@@ -1,7 +1,7 @@
 """From an F16, BF16 or F32 GGUF to a smaller one, by llama.cpp's own quantiser in a process of its own.
 
 Here: what may be quantised, how much room it needs, which importance matrix fits it, and that a file
-appears at its place whole or not at all. The call into llama.cpp is `quantize_process`; the result's tensors
+appears at its place whole or not at all. The call into llama.cpp is `quantize.process`; the result's tensors
 are those of `llama-quantize`, byte for byte.
 """
 
@@ -46,7 +46,7 @@ OnProgress = Callable[[int, int, str], None]
 
 
 class QuantizeJob(Job, frozen=True, kw_only=True):
-    """What `quantize_process` is asked for; the numbers are llama.cpp's."""
+    """What `quantize.process` is asked for; the numbers are llama.cpp's."""
 
     source: str
     imatrix: str
