@@ -105,7 +105,7 @@ def test_a_kernel_that_hangs_is_given_up(state: Path, monkeypatch: pytest.Monkey
     ("old", "new", "says"),
     [
         (b"\0ggml_set_rows\0", b"\0ggml_set_rowX\0", "The function ggml_set_rowX is missing"),
-        (b"libggml-base.so.0\0", b"libggml-baXX.so.0\0", "the library libggml-baXX.so"),
+        (b"libggml-base.so", b"libggml-baXX.so", "the library libggml-baXX.so"),
         (b"GLIBC_2.14\0", b"GLIBC_9.14\0", "It needs the C library glibc 9.14 or newer, and this system has"),
     ],
 )

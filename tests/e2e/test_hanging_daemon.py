@@ -162,7 +162,7 @@ async def test_while_the_model_loads_the_daemon_can_be_stopped_at_once(
 def test_a_daemon_a_part_of_which_ended_ends_too_and_says_so(home: dict[str, str], part: str) -> None:
     module, kind, method = part.split(".")
     program = (
-        f"import stardraftd.{module} as module\n"
+        f"import stardraftd.serving.{module} as module\n"
         "from stardraftd.errors import StardraftError\n"
         "from stardraftd.serving.process import run\n"
         f"module.{kind}.{method} = lambda self: 1 / 0\n"
