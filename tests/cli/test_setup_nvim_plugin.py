@@ -216,8 +216,12 @@ def test_a_plugin_that_is_there_in_another_way_is_enough(
     assert not package.exists()
 
 
-def test_lazy_is_told_where_the_plugin_is(person: dict[str, str], setup: Stardraft) -> None:
-    """It switches Vim's own packages off."""
+@pytest.mark.parametrize("columns", ["", "40"])
+def test_lazy_is_told_where_the_plugin_is(
+    person: dict[str, str], setup: Stardraft, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    """It switches Vim's own packages off. What is to be copied is one line, however narrow the terminal."""
+    monkeypatch.setenv("COLUMNS", columns)
     Path(person["XDG_DATA_HOME"], "nvim", "lazy", "lazy.nvim").mkdir(parents=True)
     said = setup("nvim", "--plugin", "--yes").stdout
     assert "{ dir = '~/.local/share/nvim/site/pack/stardraft/start/stardraft', event = 'VeryLazy'" in said

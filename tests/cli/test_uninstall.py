@@ -56,6 +56,11 @@ def test_afterwards_nothing_is_left(lived_in: dict[str, str]) -> None:
     assert "nothing of stardraft" in stardraft(lived_in, "uninstall", "--purge").stdout
 
 
+def test_the_command_to_type_is_one_line_however_narrow_the_terminal(home: dict[str, str]) -> None:
+    told = stardraft({**home, "COLUMNS": "40"}, "uninstall", "--purge", "--yes").stdout
+    assert "uninstall stardraft" in told.splitlines()[-1]
+
+
 def test_where_nobody_can_be_asked_it_only_lists(lived_in: dict[str, str]) -> None:
     before = left(lived_in)
     listed = stardraft(lived_in, "uninstall", "--purge")

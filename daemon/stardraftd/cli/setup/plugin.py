@@ -46,7 +46,7 @@ def set_up_plugin(manner: Manner) -> None:
     tell(f"Written: {_counted(needed)} in {tilde(folder())}")
     tell()
     for line in planned.after:
-        tell(line)
+        tell(line, fit=not line.startswith("  "))  # code to copy stays in one line
     tell("To take it back: stardraft setup nvim --plugin --undo")
 
 

@@ -48,7 +48,7 @@ def uninstall(
         is_whole = _remove(purge=purge)
         if not is_whole:
             raise typer.Exit(FAILED)
-    tell(f"\nThe package itself goes with: {installation.removal()}")
+    tell(f"\nThe package itself goes with: {installation.removal()}", fit=False)
 
 
 def _list(*, purge: bool) -> bool:
