@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.paths import builtin_model_path
+from stardraftd.protocol.http import PROTOCOL
 from tests.cli.program import COMMAND, DEMO, stardraft
 from tests.editors.neovim import Neovim, find_neovim
 from tests.support.editor import editing
@@ -27,6 +28,12 @@ TIMEOUT_S = 120
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="file modes and shell scripts of POSIX")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Linux's capabilities and locks")
+
+
+@pytest.fixture
+def home(home: dict[str, str]) -> dict[str, str]:
+    """Without the width of a terminal (COLUMNS): a sentence is one line, however long its paths are."""
+    return {name: value for name, value in home.items() if name != "COLUMNS"}
 
 
 def told(result: subprocess.CompletedProcess[str], *words: str, status: int = 1) -> str:
@@ -221,7 +228,7 @@ def another_program() -> Iterator[int]:
 def test_a_port_that_another_program_has_taken_since_is_left_to_it(home: dict[str, str]) -> None:
     write_config(home, "[daemon]\ntransport = 'tcp'\n")
     assert stardraft(home, "complete", PLACE).returncode == 0
-    address = next(Path(home["STARDRAFT_RUNTIME_DIR"]).glob("stardraft-*.json"))
+    address = Path(home["STARDRAFT_RUNTIME_DIR"]) / f"stardraft-{PROTOCOL}.json"
     left_behind = json.loads(address.read_bytes())
     assert stardraft(home, "daemon", "stop").returncode == 0
     with another_program() as port:

@@ -343,7 +343,8 @@ class EngineProcess:
         if self._hung is not None:
             return _hung_error(self.pid, self._hung, is_loading=is_loading)
         if self._nonsense:
-            return EngineCrashedError(f"The engine process {self._nonsense} and was ended.", AGAIN)
+            kind = EngineLoadError if is_loading else EngineCrashedError
+            return kind(f"The engine process {self._nonsense} and was ended.", AGAIN)
         died = ending(status, self._stderr, self.pid, self._memory_kills, AGAIN)
         if is_loading:
             return EngineLoadError(
