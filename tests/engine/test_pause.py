@@ -54,7 +54,9 @@ def test_others_answer_while_one_waits_and_what_it_then_says_is_the_same(engine:
     alone = ask(engine, PREFIX, SUFFIX, document="alone").text
     engine.forget_all()
     events: list[CompletionEvent] = []
-    completion = Completion(document="a", path="a.py", prefix=PREFIX, suffix=SUFFIX, pause_ms=50)
+    completion = Completion(
+        document="a", path="a.py", prefix=PREFIX, suffix=SUFFIX, pause_ms=50, max_tokens=8
+    )
     steps = engine.steps(completion, events.append, Unwanted())
     next(steps)
     ask(engine, "def area(width, height):\n    return ", "\n", document="b")  # takes the place of the logits

@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.engine.core import Engine
-from tests.support.engines import ask, warm
+from stardraftd.engine.native.loading import LoadedModel
+from tests.support.engines import ask, slow_engine, warm
 
 PREFIX = "class Shelf:\n    def __init__(self, items):\n        self."
 SUFFIX = "\n\n    def add(self, item):\n        self.items.append(item)\n"
@@ -63,8 +64,9 @@ def test_the_same_text_in_another_editor_is_recalled(engine: Engine, text: str) 
     assert asked.text == text
 
 
-def test_after_a_pause_the_next_line_is_ready(engine: Engine) -> None:
-    """The background goes on behind the end of the line; accepting it and pressing Enter finds the next."""
+def test_after_a_pause_the_next_line_is_ready(trained: LoadedModel) -> None:
+    """The background goes on after the end of the line; accepting it and pressing Enter finds the next."""
+    engine = slow_engine(trained)
     begun = "import os\nimport sys\n"
     first = ask(engine, begun, "\n", max_tokens=24)
     assert first.done.finish_reason == "boundary"

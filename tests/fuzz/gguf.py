@@ -100,6 +100,7 @@ class _Loader:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self._answers: queue.Queue[str] = queue.Queue()
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `forget`
 
@@ -120,16 +121,23 @@ class _Loader:
         if answer:
             return answer
         status = self._process.wait()
-        self._process = None
+        self.close()
         self._said.seek(0)
         *_, last = ["", *filter(None, map(str.strip, self._said))]
         return f"died with status {status}: {last}"
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):  # a path that nobody has read
+                    stream.close()
+        self._process = self._reader = None
 
     def forget(self) -> None:
         self._said.close()
@@ -146,7 +154,8 @@ class _Loader:
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},
         )
         self._answers = queue.Queue()
-        threading.Thread(target=_collect, args=(self._process, self._answers), daemon=True).start()
+        self._reader = threading.Thread(target=_collect, args=(self._process, self._answers), daemon=True)
+        self._reader.start()
 
 
 def _collect(process: "subprocess.Popen[str]", answers: "queue.Queue[str]") -> None:
