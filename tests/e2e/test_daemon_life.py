@@ -183,7 +183,8 @@ async def test_an_idle_daemon_leaves_unless_it_is_watched(
         while (await other.status()).uptime_s < first.uptime_s + 3:
             await asyncio.sleep(0.2)
     await watching.aclose()
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    # The socket is closed when the loop runs next, so it must run on.
+    await wait_until_async(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 
 
 async def test_a_changed_configuration_is_used_without_a_restart(
