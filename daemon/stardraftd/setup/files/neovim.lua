@@ -1,17 +1,81 @@
 -- Suggestions of stardraft in Neovim 0.12 or newer, with no plugin: copy this file to ~/.config/nvim/plugin/.
--- Tab takes the suggestion; where there is none it is a Tab.
+-- Tab takes the suggestion; where there is none it does what it did before. :StardraftStatus says why there is none.
 
 assert(vim.fn.has('nvim-0.12') == 1, 'this needs Neovim 0.12; the plugin needs 0.10: stardraft setup nvim --plugin')
+
+local warning = ''
+local function say(sentence) -- in one line, which asks for no Enter
+  vim.api.nvim_echo({ { vim.fn.strcharpart(sentence:gsub('%s+', ' '), 0, vim.v.echospace), 'WarningMsg' } }, false, {})
+end
+vim.api.nvim_create_autocmd('ModeChanged', {
+  pattern = 'i:*',
+  callback = vim.schedule_wrap(function() -- "-- INSERT --" was drawn over it
+    if warning ~= '' then
+      say(warning)
+    end
+  end),
+})
 
 vim.lsp.config('stardraft', {
   cmd = { 'stardraft', 'lsp' },
   root_markers = { '.git', 'pyproject.toml', 'package.json', 'Cargo.toml', 'go.mod' },
+  capabilities = { experimental = { stardraft = { warnings = true } } },
+  handlers = {
+    ['stardraft/status'] = function(_, report)
+      vim.g.stardraft_status = report.state -- for a status line: %{get(g:, 'stardraft_status', '')}
+      if report.warning ~= warning then -- a wrong setting; "" when it is corrected
+        warning = report.warning
+        say(warning)
+      end
+      vim.cmd.redrawstatus()
+    end,
+  },
 })
 vim.lsp.enable('stardraft')
 vim.lsp.inline_completion.enable()
 
+-- What Tab was before, such as Neovim's own jump through a snippet, goes on under another name.
+local before = '<Plug>(stardraft-before-tab)'
+local mapping = vim.fn.maparg('<Tab>', 'i', false, true)
+if next(mapping) and mapping.desc ~= 'Take the suggestion' then
+  mapping.lhs, mapping.lhsraw, mapping.lhsrawalt = before, vim.keycode(before), nil
+  vim.fn.mapset('i', false, mapping)
+end
 vim.keymap.set('i', '<Tab>', function()
-  if not vim.lsp.inline_completion.get() then
-    return '<Tab>'
+  if vim.fn.pumvisible() == 1 or not vim.lsp.inline_completion.get() then
+    return vim.fn.maparg(before, 'i') ~= '' and before or '<Tab>'
   end
-end, { expr = true, desc = 'Take the suggestion' })
+end, { expr = true, remap = true, desc = 'Take the suggestion' })
+
+-- Neovim draws a suggestion like what it stands behind, such as a bracket that is marked; here it has its own colour,
+-- and none is drawn while a completion menu is open.
+local ghost = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+local set_extmark = vim.api.nvim_buf_set_extmark
+vim.api.nvim_buf_set_extmark = function(buffer, namespace, row, column, options)
+  if namespace == ghost then
+    if vim.fn.pumvisible() == 1 then
+      return 0
+    end
+    options.hl_mode = 'replace'
+  end
+  return set_extmark(buffer, namespace, row, column, options)
+end
+vim.api.nvim_create_autocmd('CompleteChanged', {
+  callback = function(event) vim.api.nvim_buf_clear_namespace(event.buf, ghost, 0, -1) end,
+})
+local function colour() -- that of comments, which without true colours have none
+  local look = vim.api.nvim_get_hl(0, { name = 'Comment', link = false })
+  look.ctermfg = look.ctermfg or 8
+  vim.api.nvim_set_hl(0, 'ComplHint', look)
+end
+colour()
+vim.api.nvim_create_autocmd('ColorScheme', { callback = colour })
+vim.api.nvim_create_autocmd('OptionSet', { pattern = 'background', callback = colour })
+
+vim.api.nvim_create_user_command('StardraftStatus', function()
+  local client = vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })[1]
+  local answer = client and client:request_sync('stardraft/status', {}, 2000)
+  local report = answer and answer.result
+  print(report and vim.trim(('%s. %s %s'):format(report.state, report.message, report.warning))
+    or 'stardraft does not run for this buffer: :checkhealth vim.lsp')
+end, { desc = 'What stardraft is doing, and why there is no suggestion' })
