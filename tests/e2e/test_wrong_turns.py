@@ -30,12 +30,6 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="file modes and shell sc
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Linux's capabilities and locks")
 
 
-@pytest.fixture
-def home(home: dict[str, str]) -> dict[str, str]:
-    """Without the width of a terminal (COLUMNS): a sentence is one line, however long its paths are."""
-    return {name: value for name, value in home.items() if name != "COLUMNS"}
-
-
 def told(result: subprocess.CompletedProcess[str], *words: str, status: int = 1) -> str:
     """What a person reads on stderr: a sentence, what to do below it, and every one of `words`."""
     assert result.returncode == status, result
