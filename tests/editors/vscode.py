@@ -252,13 +252,23 @@ class Window:
             lambda: self._exists(f"{LIST} input:focus"), what="no list opened at the top of the window"
         )
         self._do("insert", text)
-        focused = "(it) => document.querySelector(it)?.textContent"
-        chosen = f"{LIST} .monaco-list-row.focused .label-name"
+        labels = "(it) => [...document.querySelectorAll(it)].map((label) => label.textContent)"
+        listed = f"{LIST} .monaco-list-row .label-name"
+        focused = f"{LIST} .monaco-list-row.focused .label-name"
         # What was there before is listed until the search is done.
         wait_until(
-            lambda: self._do("evaluate", focused, chosen) == label,
+            lambda: label in self._do("evaluate", labels, listed),
             what=f"no {label!r} is listed for {text!r}",
         )
+
+        def is_chosen() -> bool:
+            # Of several that match, those used last come first.
+            if self._do("evaluate", labels, focused) == [label]:
+                return True
+            self.press("ArrowDown")
+            return False
+
+        wait_until(is_chosen, what=f"{label!r} cannot be reached in the list for {text!r}")
         self.press("Enter")
         wait_until(lambda: not self._exists(LIST), what=f"the list stayed open after {text!r}")
 

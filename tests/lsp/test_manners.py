@@ -10,6 +10,7 @@ import pytest
 
 from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import Editor, editing, start_server
+from tests.support.home import processes_of
 from tests.support.processes import exit_status_async
 from tests.support.waiting import wait_until_async
 
@@ -74,10 +75,15 @@ async def test_a_shutdown_answers_what_still_runs_and_starts_no_daemon(shared_ho
     await editor.initialize()
     editor.open(URI, LONG + TEXT)
     await editor.until_told("stardraft/status", lambda report: report["state"] == "ready")
-    running = editor.post(*inline(line=LONG.count("\n") + CURSOR[0]))
-    await editor.until_told("stardraft/status", lambda report: report["state"] == "busy")
-    await editor.request("shutdown", None)
-    assert (await editor.answer(running))["result"] is None
+    (engine,) = [process for process in processes_of(shared_home) if "stardraftd.engine" in process.cmdline()]
+    engine.suspend()  # nothing is answered before the shutdown
+    try:
+        running = editor.post(*inline(line=LONG.count("\n") + CURSOR[0]))
+        await editor.until_told("stardraft/status", lambda report: report["state"] == "busy")
+        await editor.request("shutdown", None)
+        assert (await editor.answer(running))["result"] is None
+    finally:
+        engine.resume()
     editor.notify("exit", None)
     assert await exit_status_async(editor.process) == 0
     assert len(daemons(shared_home)) == 1
