@@ -28,6 +28,10 @@ MAX_REPOSITORY_CHARACTERS = 512
 MAX_CHUNKS = 1024
 MAX_NEW_TOKENS = 4096
 MAX_CANDIDATES = 8
+# What is sent of the text around a cursor. 48,000 bytes are about the 16,384 tokens that the largest prompt
+# has, so more would only be thrown away; after the cursor half of that says where the code is going.
+MAX_PREFIX_BYTES = 48_000
+MAX_SUFFIX_BYTES = 24_000
 # More than any vocabulary has: a larger number would mean the same. llama.cpp takes an int32.
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
@@ -48,6 +52,10 @@ MAX_PAUSING = 4
 
 
 # --- deadlines -----------------------------------------------------------------------------------
+
+# How long a daemon that is asked to stop lets running completions finish. A suggestion takes a second or two,
+# on a slow computer 64 tokens take 20. Who asked to stop and waits for more waits for a model that hangs.
+DRAIN_S = 30.0
 
 
 @dataclass(frozen=True)

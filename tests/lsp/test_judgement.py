@@ -163,13 +163,13 @@ def test_folders_need_not_be_on_a_disk() -> None:
 def test_initialization_options_become_settings() -> None:
     given_options = {
         "debounceMs": 5,
-        "languagesOff": ["markdown", 'odd"one'],
+        "disabledLanguages": ["markdown", 'odd"one'],
         "streaming": False,
         "settings": ["model.gpu_layers=3"],
     }
     config = load_config(environ={}, overrides=overrides(given_options))
     assert config.editor.debounce_ms == 5
-    assert config.editor.languages_off == ("markdown", 'odd"one')
+    assert config.editor.disabled_languages == ("markdown", 'odd"one')
     assert config.editor.streaming is False
     assert config.model.gpu_layers == 3
     assert overrides(None) == ()
@@ -183,7 +183,7 @@ def test_initialization_options_become_settings() -> None:
         ({"debounceMs": "x"}, "debounceMs"),
         ({"debounceMs": -1}, "debounceMs"),
         ({"debounce_ms": 1}, "debounce_ms"),
-        ({"languagesOff": [""]}, "languagesOff"),
+        ({"disabledLanguages": [""]}, "disabledLanguages"),
         ({"settings": ["model.gpu_layer=1"]}, "model.gpu_layer"),
         ([1], "object"),
     ],

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from stardraft_lsp.settings import PROJECT_FILE, PROJECT_RULES, Layer, Settings, read_editor_settings
 from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.settings.globs import glob
-from stardraft_lsp.settings.layer import as_toml
 from stardraft_lsp.settings.policy import narrowed
 from stardraft_lsp.settings.project_file import MAX_FILE_BYTES
 from stardraft_lsp.text.folders import Folders
 from stardraftd.config import EditorConfig
+from stardraftd.config.schema import toml as as_toml
 from stardraftd.errors import ConfigError
 
 CASES = tomllib.loads(Path("tests/data/lsp/settings/projects.toml").read_text(encoding="utf-8"))["case"]
@@ -91,10 +91,9 @@ def test_every_setting_is_either_open_to_projects_or_the_persons_alone() -> None
 
 VALUES: dict[str, Any] = {
     "enabled": st.booleans(),
-    "languages_off": st.lists(st.sampled_from("abc"), max_size=3).map(tuple),
+    "disabled_languages": st.lists(st.sampled_from("abc"), max_size=3).map(tuple),
     "debounce_ms": st.integers(0, 10_000),
-    "max_prefix_bytes": st.integers(1, 1_000_000),
-    "max_suffix_bytes": st.integers(0, 1_000_000),
+    "max_block_lines": st.integers(1, 500),
     "candidates": st.integers(1, 8),
     "streaming": st.booleans(),
 }
@@ -106,7 +105,7 @@ def test_a_project_can_only_take_away(data: st.DataObject) -> None:
         own, project = data.draw(values), data.draw(values)
         result = narrowed(key, own, project)
         match key:
-            case "languages_off":
+            case "disabled_languages":
                 assert set(own) <= set(result)
             case "debounce_ms":
                 assert result >= own
@@ -204,7 +203,7 @@ def test_folders_of_the_editors_settings_begin_at_the_workspaces(app: Workspace)
 
 
 def test_why_there_are_none_is_told_apart(app: Workspace) -> None:
-    app.settings.take_editor({"languages": {"markdown": {"enabled": False}}, "languagesOff": ["text"]})
+    app.settings.take_editor({"languages": {"markdown": {"enabled": False}}, "disabledLanguages": ["text"]})
     assert app.off(language="markdown") == "language_off"
     assert app.off(language="text") == "language_off"
     assert app.off() == ""
@@ -244,7 +243,7 @@ def test_the_editors_settings_come_in_many_shapes(raw: Any) -> None:
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        ({"maxPrefixBytes": 0}, "stardraft.maxPrefixBytes is 0; it must be a whole number from 1 to"),
+        ({"maxBlockLines": 0}, "stardraft.maxBlockLines is 0; it must be a whole number from 1 to"),
         ({"mod": "line"}, "stardraft.mod: there is no such setting; did you mean mode?"),
         ({"languages": {"go": {"mode": 3}}}, 'stardraft.languages.go.mode is 3; it must be "auto"'),
         ({"languages": {"go": True}}, "stardraft.languages.go is not an object"),

@@ -134,12 +134,9 @@ def wanted(
 
 def _absolute(setting: str) -> str:
     """`setting` with a path that means the same in the daemon, which has another current folder."""
-    from stardraftd.config import load_config
+    from stardraftd.config.loading import absolute
 
-    if setting.partition("=")[0].strip() != "model.path":
-        return setting
-    load_config()
     try:
-        return f"model.path={load_config(overrides=[setting]).model.path}"
+        return absolute(setting)
     except ConfigError as error:
         raise RequestError(error.message, error.hint) from error

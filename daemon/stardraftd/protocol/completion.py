@@ -82,10 +82,13 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
     mode:        "line" ends at the first line end after something visible, "block" where the block
                  that the cursor stands in ends, "free" only where the model says so.
-    temperature: 0 is greedy; then top_k, top_p and seed have no effect.
+    temperature: 0 is greedy; then top_k, top_p and seed have no effect. It is the default because the rest of a
+                 suggestion must stay the same while it is typed, and because guessing ahead needs it.
+    layout:      "auto" takes the one that costs less at the moment (docs/decisions/0002).
     n_candidates: how many different middles are wanted. The first is as `temperature` says, the others begin
                  with the next likeliest tokens.
-    target_ms:   the time to the first token that the planner aims at when not everything is in the cache.
+    target_ms:   the time to the first token that the planner aims at when not everything is in the cache;
+                 600 is about what is waited for in a file that was just opened.
     pause_ms:    decoding begins so long after the request came, and not before the prompt is evaluated: a
                  person who types on makes only the prompt's work, which is not lost.
     """

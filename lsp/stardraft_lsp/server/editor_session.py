@@ -38,6 +38,7 @@ from stardraft_lsp.text.documents import Change, Document
 from stardraft_lsp.text.folders import Folders
 from stardraftd.client import DaemonClient
 from stardraftd.config import Config, EditorConfig, load_config
+from stardraftd.config.checking import Given, Outdated
 from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path
@@ -67,7 +68,7 @@ class EditorSession:
         self,
         protocol: Protocol,
         board: StatusBoard,
-        overrides: Sequence[str],
+        overrides: Sequence[str | Given],
         *,
         new_progress: Callable[[], ProgressBar | None],
         show_notice: Callable[[Notice], None],
@@ -84,14 +85,19 @@ class EditorSession:
             self.folders.add(folder.uri, folder.name)
         self._overrides = tuple(overrides)
         self._soon = soon
+        self._show_notice = show_notice
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         client_name = f"{self.client.name}-{self.client.process_id or id(self)}"
-        client = DaemonClient(client_name, overrides=self._overrides)
+        # What the editor sets for itself is nothing to the daemon.
+        texts = tuple(one for one in self._overrides if isinstance(one, str))
+        client = DaemonClient(client_name, overrides=texts)
         warming_client = DaemonClient(client_name, start=False)
         self._clients = (client, warming_client)
         self._config_error: ConfigError | None = None
+        self._told_outdated: set[Outdated] = set()
         config = self._read_config()
+        self._outdated = config.outdated
         self.settings = Settings(config.editor, self.folders)
         self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
@@ -123,6 +129,7 @@ class EditorSession:
         self.is_started = True
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
             self._wrong(_CONFIGURATION, self._config_error)
+        self._tell_outdated()
         self._start_context()
         try:
             self._watcher.start()
@@ -219,6 +226,7 @@ class EditorSession:
         found = await asyncio.to_thread(self.settings.load_projects, uri, roots)
         for folder, error in found.items():
             self._wrong(str(folder), error)
+        self._tell_outdated()
         self.switches.look()
 
     async def ask_settings(self) -> None:
@@ -239,6 +247,7 @@ class EditorSession:
             self._wrong(_EDITOR_SETTINGS, error)
         else:
             self._wrong(_EDITOR_SETTINGS, None)
+            self._tell_outdated()
             self._settings_changed()
 
     def switch(self, *, is_on: bool) -> None:
@@ -257,6 +266,13 @@ class EditorSession:
         self.board.forgive()
         self.switches.look()
 
+    def _tell_outdated(self) -> None:
+        """Tells each name from the version before once, in a line."""
+        for one in (*self._outdated, *self.settings.outdated):
+            if one not in self._told_outdated:
+                self._told_outdated.add(one)
+                self._show_notice(Notice(one.notice))
+
     def _wrong(self, source: str, error: ConfigError | None) -> None:
         """A setting is wrong, or right again. An editor that does not show warnings gets a message."""
         self.board.set_wrong(source, error)
@@ -269,6 +285,8 @@ class EditorSession:
             self._wrong(_CONFIGURATION, news)
         else:
             self._wrong(_CONFIGURATION, None)
+            self._outdated = news.outdated
+            self._tell_outdated()
             if news.editor.cross_file != self.settings.config.cross_file:
                 old = self.context
                 self.context = self.ahead.context = self._new_context(news.editor)

@@ -226,7 +226,7 @@ def status(editor: EditorSession, _params: Any) -> dict[str, Any]:
     """The report, the context's figures, and what the configuration says below the editor's switches."""
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
-    configured = {"enabled": below.enabled, "languagesOff": list(below.languages_off)}
+    configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
     return {**report, "index": figures(editor.context.status), "configured": configured}
 
 

@@ -15,6 +15,7 @@ from stardraft_lsp.settings.policy import PROJECT_RULES, narrowed
 from stardraft_lsp.text.folders import Folders
 from stardraft_lsp.text.uris import split_uri
 from stardraftd.config import EditorConfig
+from stardraftd.config.checking import Outdated
 from stardraftd.errors import ConfigError
 
 OffReason = Literal["", "disabled", "snoozed", "language_off", "folder_off", "project_off"]
@@ -76,6 +77,12 @@ class Settings:
         """The editor's settings changed. Raises ConfigError, and then the old ones stay."""
         self._editor = read_editor_settings(raw)
         self.forget()
+
+    @property
+    def outdated(self) -> tuple[Outdated, ...]:
+        """The names from the version before in the editor's settings and the projects' files."""
+        layers = (self._editor, *self._projects.values())
+        return tuple(one for layer in layers for one in layer.outdated)
 
     def switch(self, is_on: bool) -> None:
         """Suggestions on or off in this editor, until it says otherwise."""
@@ -144,11 +151,11 @@ class Settings:
             values |= step
             if "enabled" in step:
                 off = "" if step["enabled"] else reasons[number] if number < len(reasons) else "folder_off"
-        if not off and language in values["languages_off"]:
+        if not off and language in values["disabled_languages"]:
             off = "language_off"
         for key, value in self._project(uri, language).items():
             values[key] = narrowed(key, values[key], value)
-        if not off and (not values["enabled"] or language in values["languages_off"]):
+        if not off and (not values["enabled"] or language in values["disabled_languages"]):
             off = "project_off"
         return Effective(EditorConfig(**values), off)
 

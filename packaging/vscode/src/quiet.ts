@@ -82,12 +82,12 @@ function isPeriod(minutes: unknown): minutes is number {
 /** What the configuration file says, where the editor's own settings say nothing. */
 interface Base {
   readonly enabled: boolean;
-  readonly languagesOff: readonly string[];
+  readonly disabledLanguages: readonly string[];
 }
 
 async function baseOf(client: LanguageClient | undefined): Promise<Base> {
   const answer = await client?.sendRequest<{ configured?: Base } | null>("stardraft/status", {}).catch(() => undefined);
-  return answer?.configured ?? { enabled: true, languagesOff: [] };
+  return answer?.configured ?? { enabled: true, disabledLanguages: [] };
 }
 
 function layersOf<T>(key: string, base: T, language?: string): Layers<T> {
@@ -130,7 +130,7 @@ export async function toggleLanguage(client: LanguageClient | undefined): Promis
   }
   const base = await baseOf(client);
   const enabled = layersOf("enabled", base.enabled, language);
-  const off = layersOf("languagesOff", base.languagesOff);
+  const off = layersOf("disabledLanguages", base.disabledLanguages);
   await write(toggledFor(language, enabled, off));
   const now = isOnFor(language, enabled, off) ? "off" : "on";
   vscode.window.setStatusBarMessage(`stardraft: suggestions are ${now} for ${language}`, 5_000);
@@ -142,7 +142,7 @@ export async function switchedOn(
   language: string | undefined,
 ): Promise<{ readonly all: boolean; readonly language: boolean }> {
   const base = await baseOf(client);
-  const off = layersOf("languagesOff", base.languagesOff);
+  const off = layersOf("disabledLanguages", base.disabledLanguages);
   return {
     all: inGeneral(layersOf("enabled", base.enabled)),
     language: language !== undefined && isOnFor(language, layersOf("enabled", base.enabled, language), off),

@@ -8,20 +8,18 @@
 /** The settings that are the server's, without "stardraft."; what is not named here is this extension's own. */
 export const SERVER_KEYS = [
   "enabled",
-  "languagesOff",
+  "disabledLanguages",
   "streaming",
   "mode",
   "maxBlockLines",
   "candidates",
   "inComments",
   "inStrings",
-  "beforeText",
+  "midLine",
   "confidence",
   "crossFile",
   "stats",
   "debounceMs",
-  "maxPrefixBytes",
-  "maxSuffixBytes",
 ] as const;
 
 /** What an editor knows of one setting, weakest first; `undefined` where it is not set. */
