@@ -82,8 +82,8 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
     mode:        "line" ends at the first line end after something visible, "block" where the block
                  that the cursor stands in ends, "free" only where the model says so.
-    temperature: 0 is greedy; then top_k, top_p and seed have no effect. It is the default because the rest of a
-                 suggestion must stay the same while it is typed, and because guessing ahead needs it.
+    temperature: 0 is greedy; then top_k, top_p and seed have no effect. It is the default: the rest of a
+                 suggestion must stay the same while it is typed, and guessing ahead needs it.
     layout:      "auto" takes the one that costs less at the moment (docs/decisions/0002).
     n_candidates: how many different middles are wanted. The first is as `temperature` says, the others begin
                  with the next likeliest tokens.
