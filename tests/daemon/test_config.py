@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.config import Config, load_config
+from stardraftd.config import CompletionConfig, Config, load_config, sources
 from stardraftd.config import reference as config_reference
+from stardraftd.config.checking import Given, Mistake, Origin, Source, check, told
 from stardraftd.config.lines import key_lines
+from stardraftd.config.old_names import OLD
 from stardraftd.config.schema import Setting, settings
 from stardraftd.errors import ConfigError
 from tests.support.modes import file_modes_obeyed
@@ -314,6 +316,95 @@ def test_an_unreadable_file_is_an_error(file: Path) -> None:
 
 def test_a_huge_file_is_an_error(file: Path) -> None:
     assert "larger than" in refused(file, "# x\n" * 100_000).message
+
+
+# --- names of the version before -----------------------------------------------------------------------
+
+RENAMED = {old: known.now for old, known in OLD.items() if known.now}
+GONE = [old for old, known in OLD.items() if not known.now]
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_an_old_name_is_one_notice_with_what_to_do_in_every_source(file: Path, old: str) -> None:
+    section, key = old.split(".")
+    now = settings()[RENAMED[old]] if old in RENAMED else None
+    value = now.default_shown if now else "1"
+    variable = f"STARDRAFT_{section}_{key}".upper()
+    for config, place, new in (
+        (load(file, f"[{section}]\n{key} = {value}\n"), f"{file}, line 2: {old}", now and now.name),
+        (load(file, "", f"{old}={value}"), f"On the command line, {old}", now and now.name),
+        (load(file, "", **{variable: value}), f"The environment variable {variable}", now and now.variable),
+    ):
+        (outdated,) = config.outdated
+        assert outdated.notice.startswith(f"{place} is ")
+        assert "\n" not in outdated.notice
+        if new is None:
+            assert outdated.notice.endswith(". Remove it.")
+            assert not config.origins
+        else:
+            assert f"is called {new} now. Rename it" in outdated.notice
+            assert list(config.origins) == [now.name] if now else False
+
+
+def test_an_old_name_works_and_the_new_one_in_the_same_source_is_stronger(file: Path) -> None:
+    assert load(file, "[editor]\nlanguages_off = ['a']").editor.disabled_languages == ("a",)
+    for text in (
+        "languages_off = ['a']\ndisabled_languages = ['b']",
+        "disabled_languages = ['b']\nlanguages_off = ['a']",
+    ):
+        assert load(file, f"[editor]\n{text}").editor.disabled_languages == ("b",)
+    overridden = load(file, "[editor]\ndisabled_languages = ['b']", STARDRAFT_EDITOR_LANGUAGES_OFF="a")
+    assert overridden.editor.disabled_languages == ("a",), "a later source wins, whatever it calls a setting"
+    of_the_command_line = load(file, "", "editor.mid_line=true", "editor.mid_line=false")
+    assert of_the_command_line.editor.mid_line is False
+
+
+def test_a_wrong_value_under_an_old_name_is_told_by_that_name(file: Path) -> None:
+    assert (
+        "line 2: editor.languages_off is 3; it must be a list"
+        in refused(file, "[editor]\nlanguages_off = 3").message
+    )
+
+
+def test_an_old_value_works_and_is_told(file: Path) -> None:
+    config = load(file, "[completion]\nbackground = 'on_mains'")
+    assert config.completion.background == "on_ac_power"
+    (outdated,) = config.outdated
+    assert 'completion.background = "on_mains" is called "on_ac_power" now' in outdated.notice
+    (outdated,) = load(file, "", STARDRAFT_COMPLETION_BACKGROUND="on_mains").outdated
+    assert 'STARDRAFT_COMPLETION_BACKGROUND = "on_mains" is called "on_ac_power" now' in outdated.notice
+    assert load(file, "", "completion.background=on_mains", "completion.background=never").completion == (
+        CompletionConfig(background="never")
+    )
+
+
+def test_no_present_name_is_an_old_one() -> None:
+    assert not set(settings()) & set(OLD)
+    assert set(RENAMED.values()) <= set(settings())
+
+
+# --- mistakes as data ----------------------------------------------------------------------------------
+
+
+def test_a_mistake_is_data_until_it_is_told() -> None:
+    origin = Origin(source=sources.FILE, place="here, line 3:")
+    given = Given(section="model", key="threads", called="model.threads", value="x", origin=origin)
+    found = check(given)
+    assert isinstance(found, Mistake)
+    assert (found.kind, found.key, found.shown) == ("value", "model.threads", '"x"')
+    assert found.allowed == settings()["model.threads"].allowed
+    assert found.given.origin.place == "here, line 3:"
+    told_as = told(found)
+    assert told_as.message == f'here, line 3: model.threads is "x"; it must be {found.allowed}.'
+
+
+@pytest.mark.parametrize("source", [sources.EDITOR, sources.PROJECT], ids=["editor", "project"])
+def test_a_source_for_documents_has_only_the_settings_of_documents(source: Source) -> None:
+    origin = Origin(source=source, place="There:")
+    for section, key in (("model", "path"), ("model", "saved_mb"), ("daemon", "transport")):
+        found = check(Given(section=section, key=key, called=key, value="x", origin=origin))
+        assert isinstance(found, Mistake)
+        assert found.kind == "unknown"
 
 
 # --- lines -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from stardraft_lsp.session.cache import MAX_DOCUMENTS, Made, SuggestionCache
 from stardraft_lsp.settings.options import checked, overrides
 from stardraft_lsp.text.documents import Document, Position
 from stardraft_lsp.text.folders import Folders, Place
-from stardraftd.config import load_config
+from stardraftd.config import EditorConfig, load_config
 from stardraftd.errors import ConfigError
 
 LINES = "".join(f"line number {number}\n" for number in range(1000))
@@ -191,6 +191,26 @@ def test_initialization_options_become_settings() -> None:
 def test_wrong_initialization_options_are_named(options: object, named: str) -> None:
     with pytest.raises(ConfigError, match=f"^initializationOptions.*{named}"):
         overrides(options)
+
+
+def test_names_of_the_version_before_are_initialization_options_too() -> None:
+    given_options = {
+        "languagesOff": ["go"],
+        "beforeText": True,
+        "settings": ["model.saved_mb=5"],
+        "mode": None,
+    }
+    config = load_config(environ={}, overrides=overrides(given_options))
+    assert config.editor == EditorConfig(disabled_languages=("go",), mid_line=True)
+    assert config.model.kv_snapshot_mb == 5
+    assert len(config.outdated) == 3
+    assert "languagesOff is called disabledLanguages now" in config.outdated[1].notice
+
+
+@pytest.mark.parametrize("settings", [5, "model.threads=1", {"a": 1}, [1]])
+def test_settings_of_another_form_are_named(settings: object) -> None:
+    with pytest.raises(ConfigError, match=r"^initializationOptions.*settings is not a list of texts"):
+        overrides({"settings": settings})
 
 
 def test_a_models_path_means_the_same_in_the_daemon() -> None:

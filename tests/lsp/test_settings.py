@@ -262,6 +262,35 @@ def test_a_wrong_setting_of_the_editor_is_told_and_the_old_ones_stay(
     assert app.config().mode == "line"
 
 
+OLD_NAMES = {"languagesOff": ["text"], "beforeText": True, "maxPrefixBytes": 5}
+NEW_VALUES = {"disabled_languages": ("text",), "mid_line": True}
+
+
+def test_names_of_the_version_before_work_in_the_editors_settings_and_are_told(app: Workspace) -> None:
+    app.settings.take_editor(OLD_NAMES | {"languages": {"go": {"beforeText": False}}})
+    assert app.config() == EditorConfig(**NEW_VALUES)
+    assert app.config("a.go", "go").mid_line is False
+    notices = [one.notice for one in app.settings.outdated]
+    assert len(notices) == 4
+    assert notices[0].startswith("In your editor's settings, stardraft.languagesOff is called ")
+    assert "stardraft.disabledLanguages now. Rename it" in notices[0]
+    assert "stardraft.languages.go.beforeText is called stardraft.languages.go.midLine now" in notices[3]
+    app.settings.take_editor({"disabledLanguages": ["go"], "languagesOff": ["text"]})
+    assert app.config().disabled_languages == ("go",)
+
+
+def test_names_of_the_version_before_work_in_a_projects_file_and_are_told(app: Workspace) -> None:
+    app.write("[editor]\nlanguages_off = ['text']\n[folder.src]\nmax_suffix_bytes = 0\nbefore_text = false\n")
+    assert app.load() == []
+    assert app.config().disabled_languages == ("text",)
+    told = sorted(one.notice for one in app.settings.outdated)
+    assert [notice.partition(" is ")[0] for notice in told] == [
+        "app/.stardraft.toml, line 2: languages_off",
+        "app/.stardraft.toml, line 4: max_suffix_bytes",
+        "app/.stardraft.toml, line 5: before_text",
+    ]
+
+
 ODD: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (

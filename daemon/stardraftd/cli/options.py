@@ -96,6 +96,7 @@ class Wanted:
 
     def check(self) -> None:
         """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
+        from stardraftd.cli.output.errors import show_warning
         from stardraftd.config import COMMAND_LINE, load_config
         from stardraftd.models.store import check
 
@@ -106,6 +107,8 @@ class Wanted:
             config = load_config(overrides=self.overrides())
         except ConfigError as error:  # not of the file, which was read before: of what was typed
             raise RequestError(error.message, error.hint) from error
+        for outdated in config.outdated:
+            show_warning(outdated.notice)
         if config.origins.get("model.path") == COMMAND_LINE and config.model.path and not path:
             check(Path(config.model.path))
 

@@ -71,9 +71,14 @@ class Given(Struct, frozen=True, kw_only=True):
     origin: Origin
 
     @property
+    def name(self) -> str:
+        """The setting's name in the configuration."""
+        return f"{self.section}.{self.key}"
+
+    @property
     def has_present_name(self) -> bool:
         """Whether it is not called as in the version before."""
-        return f"{self.section}.{self.key}" not in OLD
+        return self.name not in OLD
 
 
 class Outdated(Struct, frozen=True, kw_only=True):
@@ -133,14 +138,15 @@ def accepted(given: Given) -> Checked:
 
 def check(given: Given) -> Checked | Mistake:
     """Whether a setting is one, and its value one of its values."""
-    name = f"{given.section}.{given.key}"
-    old = OLD.get(name) if given.section in given.origin.source.sections else None
-    if old is not None and not old.now:
-        return Checked(setting=None, outdated=_outdated(given, instead=old.instead))
-    setting = settings().get(old.now if old is not None else name)
-    if setting is None or setting.section not in given.origin.source.sections:
+    old = OLD.get(given.name)
+    if given.section not in given.origin.source.sections:
         return _unknown(given)
-    outdated = None if old is None else _outdated(given, now=given.origin.name(setting))
+    outdated = outdated_name(given)
+    if old is not None and not old.now:
+        return Checked(setting=None, outdated=outdated)
+    setting = settings().get(given.name if old is None else old.now)
+    if setting is None:
+        return _unknown(given)
     value = _of_text(given.value, setting) if given.origin.source.is_text else given.value
     if isinstance(value, str) and (now := OLD_VALUES.get(setting.name, {}).get(value)):
         outdated = _outdated(given, of=f"{given.called} = {toml(value)}", now=toml(now))
@@ -155,6 +161,15 @@ def check(given: Given) -> Checked | Mistake:
         except (RuntimeError, ValueError, OSError) as error:  # no such user's home, no current folder
             return _mistake("path", setting, given, str(error))
     return Checked(setting=setting, value=value, outdated=outdated)
+
+
+def outdated_name(given: Given) -> Outdated | None:
+    """What there is to tell of a name from the version before, whatever the value; None of a present one."""
+    old = OLD.get(given.name)
+    if old is None:
+        return None
+    now = given.origin.name(settings()[old.now]) if old.now else ""
+    return _outdated(given, now=now, instead=old.instead)
 
 
 def told(mistake: Mistake) -> ConfigError:
@@ -194,8 +209,7 @@ def _unknown(given: Given) -> Mistake:
     elsewhere = [one.name for one in known if one.key == given.key]
     close = closest(given.key[:MAX_SHOWN], [one.key for one in known if one.section == given.section])
     meant = elsewhere[0] if elsewhere else f"{given.section}.{close}" if close else ""
-    key = f"{given.section}.{given.key}"
-    return Mistake(kind="unknown", key=key, shown=toml(given.value), allowed=meant, given=given)
+    return Mistake(kind="unknown", key=given.name, shown=toml(given.value), allowed=meant, given=given)
 
 
 def _mistake(kind: Literal["value", "path"], setting: Setting, given: Given, allowed: str) -> Mistake:

@@ -17,12 +17,12 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd import atomic
+from stardraftd.config import sources
 from stardraftd.config.checking import (
     MAX_SHOWN,
     Given,
     Origin,
     Outdated,
-    Source,
     accepted,
     closest,
     cut,
@@ -83,24 +83,6 @@ class Config(Struct, frozen=True, kw_only=True):
     def same_settings(self, other: "Config") -> bool:
         """Whether the two have the same effect; where the values came from does not matter."""
         return all(getattr(self, section) == getattr(other, section) for section in SECTIONS)
-
-
-_FILE = Source(
-    spelled=lambda setting: setting.name,
-    unknown="{place} there is no setting {name}",
-    names="The settings of [{section}] are: {names}.",
-    correct="Correct the line, or remove it to get the default, {default}.",
-)
-_COMMAND_LINE = msgspec.structs.replace(
-    _FILE, correct="Leave it out to get the default, {default}.", is_text=True
-)
-_ENVIRONMENT = Source(
-    spelled=lambda setting: setting.variable,
-    unknown="There is no setting of the environment variable {name}",
-    names="Correct its name, or unset it. The names are: {names}.",
-    correct="Correct {name}, or unset it.",
-    is_text=True,
-)
 
 
 def load_config(
@@ -177,7 +159,7 @@ def settings_of(text: str, file: Path) -> Iterator[Given]:
         for key, value in keys.items():
             line = lines[(section, key)]
             origin = Origin(
-                source=_FILE,
+                source=sources.FILE,
                 place=f"{tilde(file)}, line {line}:",
                 short=f"{file.name} line {line}",
                 folder=file.parent,
@@ -246,7 +228,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
             prefix = f"{ENVIRONMENT_PREFIX}{section}_".upper()
             if variable.startswith(prefix):
                 origin = Origin(
-                    source=_ENVIRONMENT,
+                    source=sources.ENVIRONMENT,
                     place="The environment variable",
                     short=f"environment variable {variable}",
                 )
@@ -265,7 +247,7 @@ def _from_override(override: str, place: str) -> Given:
         )
     if section not in SECTIONS:
         raise _unknown_section(section, place)
-    origin = Origin(source=_COMMAND_LINE, place=place, short=COMMAND_LINE)
+    origin = Origin(source=sources.COMMAND_LINE, place=place, short=COMMAND_LINE)
     return Given(section=section, key=key, called=f"{section}.{key}", value=text, origin=origin)
 
 

@@ -9,42 +9,19 @@ set". Besides them `languages` has settings by language id, and `folders` by pat
 This is the user's own word: everything may be set, for any document.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stardraft_lsp.settings.globs import Glob, glob
 from stardraft_lsp.settings.layer import EMPTY, MAX_SECTIONS, Layer, Section
-from stardraftd.config.checking import Given, Origin, Source
-from stardraftd.config.schema import Setting
+from stardraftd.config.checking import Given, Origin
+from stardraftd.config.sources import EDITOR, snake
 from stardraftd.errors import ConfigError
 
 SECTION = "stardraft"
 _PLACE = "In your editor's settings,"
 # What an extension keeps for itself under the same name, and what only counts at its start.
 _NOT_OURS = frozenset({"trace", "path", "command", "server", "settings"})
-_CAPITAL = re.compile(r"(?<=[a-z])([A-Z])")
-
-
-def camel(setting: Setting) -> str:
-    """A setting's name in an editor: "debounceMs"."""
-    first, *rest = setting.key.split("_")
-    return "".join((first, *map(str.capitalize, rest)))
-
-
-def snake(key: str) -> str:
-    """A key in camelCase as the configuration has it."""
-    return _CAPITAL.sub(r"_\1", key).lower()
-
-
-# Settings of [editor] as an editor has them.
-EDITOR = Source(
-    spelled=camel,
-    unknown="{place} {name}: there is no such setting",
-    names="The settings are: {names}.",
-    correct="Correct or remove it.",
-    sections=("editor",),
-)
 
 
 def read_editor_settings(raw: Any) -> Layer:

@@ -16,6 +16,7 @@ from stardraft_lsp.text.folders import Folders
 from stardraft_lsp.text.uris import split_uri
 from stardraftd.config import EditorConfig
 from stardraftd.config.checking import Outdated
+from stardraftd.config.sources import PROJECT_FILE
 from stardraftd.errors import ConfigError
 
 OffReason = Literal["", "disabled", "snoozed", "language_off", "folder_off", "project_off"]
@@ -26,7 +27,7 @@ OFF_TEXTS: Mapping[OffReason, str] = {
     "snoozed": "Suggestions are switched off for a while.",
     "language_off": "Suggestions are switched off for this language.",
     "folder_off": "Suggestions are switched off for this folder.",
-    "project_off": f"Suggestions are switched off by this project ({project_file.PROJECT_FILE}).",
+    "project_off": f"Suggestions are switched off by this project ({PROJECT_FILE}).",
 }
 MAX_CACHED = 1024
 

@@ -7,9 +7,9 @@ the configuration file and the environment.
 
 from collections.abc import Sequence
 
-from stardraft_lsp.settings.editor_settings import EDITOR, snake
 from stardraftd.config.checking import Given, Origin, accepted, unknown
 from stardraftd.config.loading import ON_COMMAND_LINE, absolute
+from stardraftd.config.sources import EDITOR, snake
 from stardraftd.errors import ConfigError
 
 _PLACE = "initializationOptions of your editor's configuration"

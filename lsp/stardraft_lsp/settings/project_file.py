@@ -21,21 +21,14 @@ from stardraft_lsp.settings.globs import Glob, glob
 from stardraft_lsp.settings.layer import MAX_SECTIONS, Layer, Section
 from stardraft_lsp.settings.policy import PROJECT_RULES
 from stardraftd import atomic
-from stardraftd.config.checking import Given, Origin, Source, accepted, cut
+from stardraftd.config.checking import Given, Origin, accepted, cut
+from stardraftd.config.sources import PROJECT, PROJECT_FILE
 from stardraftd.errors import ConfigError
 
-PROJECT_FILE = ".stardraft.toml"
 MAX_FILE_BYTES = 64_000
 MAX_DEPTH = 64
 _SECTIONS = ("editor", "language", "folder")
 _DEPTH = 3  # language, its id, a key
-_PROJECT = Source(
-    spelled=lambda setting: setting.key,
-    unknown="{place} {name}: there is no such setting",
-    names="The settings are: {names}.",
-    correct="Correct or remove it.",
-    sections=("editor",),
-)
 
 
 def folders_above(document: Path, roots: Sequence[Path]) -> Iterator[Path]:
@@ -90,7 +83,7 @@ class _File:
         """The settings of one section. Raises ConfigError for one that is not a project's."""
         for key, value in values.items():
             place = self.at((*path, key))
-            origin = Origin(source=_PROJECT, place=place)
+            origin = Origin(source=PROJECT, place=place)
             given = Given(section="editor", key=key, called=key, value=value, origin=origin)
             setting = accepted(given).setting
             if setting is not None and setting.key not in PROJECT_RULES:

@@ -22,6 +22,9 @@ export const SERVER_KEYS = [
   "debounceMs",
 ] as const;
 
+/** Names of the version before, which the server still knows, and tells of. */
+export const OLD_KEYS = ["languagesOff", "beforeText", "maxPrefixBytes", "maxSuffixBytes"] as const;
+
 /** What an editor knows of one setting, weakest first; `undefined` where it is not set. */
 export interface Inspected {
   readonly globalValue?: unknown;
@@ -42,7 +45,7 @@ type Values = Record<string, unknown>;
 export function serverSettings(inspect: Inspect): Values {
   const values: Values = {};
   const languages: Record<string, Values> = {};
-  for (const key of SERVER_KEYS) {
+  for (const key of [...SERVER_KEYS, ...OLD_KEYS]) {
     const found = inspect(key);
     const value = strongest(found?.workspaceFolderValue, found?.workspaceValue, found?.globalValue);
     if (value !== undefined) {
