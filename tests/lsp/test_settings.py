@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stardraft_lsp.settings import PROJECT_FILE, PROJECT_RULES, Layer, Settings, read_editor_settings
-from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.settings.globs import glob
 from stardraft_lsp.settings.policy import narrowed
 from stardraft_lsp.settings.project_file import MAX_FILE_BYTES
 from stardraft_lsp.text.folders import Folders
+from stardraft_lsp.text.uris import local_path
 from stardraftd.config import EditorConfig
 from stardraftd.config.schema import toml as as_toml
 from stardraftd.errors import ConfigError
@@ -361,4 +361,4 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     "uri", ["untitled:1", "vscode-vfs://github/a.py", "file://server/a.py", "file:///a%00b", ""]
 )
 def test_what_is_no_file_here_has_no_project(uri: str) -> None:
-    assert path_of(uri) is None
+    assert local_path(uri) == ""

@@ -26,6 +26,7 @@ from stardraftd.limits import (
     MAX_TEXT_CHARACTERS,
     MAX_TOP_K,
 )
+from stardraftd.protocol.errors import ErrorMessage
 
 # The bounds of a completion's fields, the same for a front end's request and for the engine's.
 SourceText = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
@@ -273,12 +274,8 @@ class Done(Struct, frozen=True, tag="done", tag_field="event"):
     candidates: tuple[Candidate, ...] = ()
 
 
-class Failed(Struct, frozen=True, tag="error", tag_field="event"):
+class Failed(ErrorMessage, frozen=True, tag="error", tag_field="event"):
     """The completion ended in an error. No event follows."""
-
-    code: str
-    message: str
-    hint: str = ""
 
 
 CompletionEvent = Plan | Text | Done | Failed

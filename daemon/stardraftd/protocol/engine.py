@@ -20,6 +20,7 @@ from stardraftd.protocol.completion import (
     RequestId,
     Speeds,
 )
+from stardraftd.protocol.errors import ErrorMessage
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,10 +95,8 @@ class Loaded(Struct, frozen=True, tag="loaded", tag_field="event"):
     speeds: Speeds | None = None
 
 
-class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
-    code: str
-    message: str
-    hint: str = ""
+class LoadFailed(ErrorMessage, frozen=True, tag="load_failed", tag_field="event"):
+    """The model could not be loaded."""
 
 
 class Warmed(Struct, frozen=True, tag="warmed", tag_field="event"):

@@ -72,7 +72,7 @@ def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
     except StardraftError as error:
         if foreground:
             raise
-        _report(StartReport("failed", os.getpid(), error=ErrorBody(error.code, error.message, error.hint)))
+        _report(StartReport("failed", os.getpid(), error=ErrorBody.of(error)))
         return EXIT_CANNOT_START
 
 

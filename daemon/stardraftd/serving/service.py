@@ -158,7 +158,7 @@ class Service:
                     EngineError.code, "The model was unloaded again at once.", "The next request loads it."
                 )
         except StardraftError as error:
-            yield Failed(error.code, error.message, error.hint)
+            yield Failed.of(error)
         except Exception:
             log.exception("loading failed in a way that was not foreseen")
             yield INTERNAL

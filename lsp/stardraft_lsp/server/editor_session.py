@@ -29,13 +29,13 @@ from stardraft_lsp.session.daemon_watch import Keeper, ProgressBar
 from stardraft_lsp.session.question import SUPERSEDED, Answer, Question
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.settings.editor_settings import SECTION
-from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard
 from stardraft_lsp.switches import Switches
 from stardraft_lsp.text.documents import Change, Document
 from stardraft_lsp.text.folders import Folders
+from stardraft_lsp.text.uris import local_path
 from stardraftd.client import DaemonClient
 from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config.checking import Given, Outdated
@@ -202,8 +202,7 @@ class EditorSession:
         return Declarations(asyncio.get_running_loop(), send, cancel, found)
 
     def _roots(self) -> tuple[str, ...]:
-        paths = (path_of(uri) for uri in self.folders.uris)
-        return tuple(str(path) for path in paths if path is not None)
+        return tuple(path for uri in self.folders.uris if (path := local_path(uri)))
 
     def _text_of(self, uri: str) -> str | None:
         document = self.documents.get(uri)

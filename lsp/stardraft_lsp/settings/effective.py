@@ -13,7 +13,7 @@ from stardraft_lsp.settings.editor_settings import read_editor_settings
 from stardraft_lsp.settings.layer import EMPTY, Layer
 from stardraft_lsp.settings.policy import PROJECT_RULES, narrowed
 from stardraft_lsp.text.folders import Folders
-from stardraft_lsp.text.uris import split_uri
+from stardraft_lsp.text.uris import local_path
 from stardraftd.config import EditorConfig
 from stardraftd.config.checking import Outdated
 from stardraftd.config.sources import PROJECT_FILE
@@ -107,9 +107,10 @@ class Settings:
         wrong file said before stays in force.
         """
         errors: dict[Path, ConfigError | None] = {}
-        document = path_of(uri)
-        if document is None:
+        path = local_path(uri)
+        if not path:
             return errors
+        document = Path(path)
         projects = dict(self._projects)
         for folder in project_file.folders_above(document, roots):
             try:
@@ -162,16 +163,11 @@ class Settings:
 
     def _project(self, uri: str, language: str) -> dict[str, Any]:
         """What the nearest project file says about a document; of one outside its workspace, nothing."""
-        document = path_of(uri) if self._projects else None
-        for folder in document.parents if document is not None else ():
+        path = local_path(uri) if self._projects else ""
+        document = Path(path)
+        for folder in document.parents if path else ():
             layer = self._projects.get(folder)
-            if layer is not None and document is not None:
+            if layer is not None:
                 said = layer.values(language, document.relative_to(folder).as_posix())
                 return {key: value for key, value in said.items() if key in PROJECT_RULES}
         return {}
-
-
-def path_of(uri: str) -> Path | None:
-    """A file's path on this computer; None for what is no file here."""
-    found = split_uri(uri)
-    return Path(found.path) if found.is_local and Path(found.path).is_absolute() else None

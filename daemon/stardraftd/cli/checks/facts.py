@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.builds.child import MemoryKills, ending, native_environment
-from stardraftd.errors import DaemonHungError, EngineError, error_from_code
+from stardraftd.errors import DaemonHungError, EngineError
+from stardraftd.protocol.errors import ErrorMessage
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
@@ -43,10 +44,8 @@ class Probe(Struct, frozen=True):
     devices: tuple[Device, ...]
 
 
-class _ProbeError(Struct, frozen=True):
-    error: str
-    message: str
-    hint: str = ""
+class _ProbeError(ErrorMessage, frozen=True, rename={"code": "error"}):
+    """What the probe process says in place of a `Probe`."""
 
 
 class Facts:
@@ -88,8 +87,8 @@ class Facts:
     @cached_property
     def verdict(self) -> "Verdict":
         """What the engine's self-test says now. Raises EngineError where llama.cpp cannot even be loaded."""
-        if self._proved.code:
-            raise error_from_code(self._proved.code, self._proved.failure, self._proved.hint)
+        if error := self._proved.unloadable:
+            raise error
         return self._proved
 
     @cached_property
@@ -130,4 +129,4 @@ def read_probe(stdout: bytes, stderr: bytes, status: int) -> Probe:
         lines = stderr.decode("utf-8", "replace").splitlines()
         died = ending(status, lines, 0, MemoryKills(), "Type: stardraft doctor")
         raise EngineError(died.sentence("llama.cpp could not be asked: its process"), died.hint) from None
-    raise error_from_code(told.error, told.message, told.hint)
+    raise told.exception()

@@ -178,7 +178,7 @@ def _told(*, as_json: bool) -> Iterator[None]:
         yield
     except StardraftError as error:
         if as_json:
-            JsonView().show(Failed(error.code, error.message, error.hint))
+            JsonView().show(Failed.of(error))
         raise
 
 

@@ -16,7 +16,6 @@ from stardraftd.errors import (
     DaemonUnreachableError,
     ModelError,
     StardraftError,
-    error_from_code,
 )
 from stardraftd.limits import DRAIN_S
 from stardraftd.printable import tell
@@ -233,7 +232,7 @@ async def _load(client: "DaemonClient", activity: "Activity") -> None:
             case Loading():
                 activity.say("Loading the model", event.fraction)
             case Failed():
-                raise error_from_code(event.code, event.message, event.hint)
+                raise event.exception()
 
 
 def _warn_of_model(status: "Status") -> None:

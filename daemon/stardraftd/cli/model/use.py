@@ -88,7 +88,6 @@ async def _taken_up(path: str) -> str:
     """Waits until the running daemon has the model; a sentence of how that went."""
     from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
-    from stardraftd.errors import error_from_code
     from stardraftd.protocol.completion import Failed, Loading
     from stardraftd.protocol.http import Ready
 
@@ -111,7 +110,7 @@ async def _taken_up(path: str) -> str:
                         doing = "Checking the engine" if event.checking else "Loading the model"
                         activity.say(doing, event.fraction)
                     case Failed():
-                        raise error_from_code(event.code, event.message, event.hint)
+                        raise event.exception()
                     case Ready():
                         return f"It is loaded and serves: {event.model.name} on {event.model.device}."
         raise StardraftError("The daemon did not say whether it has the model.", "stardraft status tells.")
