@@ -11,7 +11,7 @@ from stardraft_lsp.context.window import window
 from stardraft_lsp.protocol import results
 from stardraft_lsp.protocol.requests import BadParams, read_inline_params
 from stardraft_lsp.session.cache import MAX_DOCUMENTS, Made, SuggestionCache
-from stardraft_lsp.settings.options import checked, overrides
+from stardraft_lsp.settings.options import checked, for_daemon, overrides
 from stardraft_lsp.text.documents import Document, Position
 from stardraft_lsp.text.folders import Folders, Place
 from stardraftd.config import EditorConfig, load_config
@@ -211,6 +211,15 @@ def test_names_of_the_version_before_are_initialization_options_too() -> None:
 def test_settings_of_another_form_are_named(settings: object) -> None:
     with pytest.raises(ConfigError, match=r"^initializationOptions.*settings is not a list of texts"):
         overrides({"settings": settings})
+
+
+def test_a_daemon_is_started_with_the_texts_alone() -> None:
+    given = overrides({"mode": "line", "settings": ["model.threads=2", "model.path=a.gguf"]})
+    assert for_daemon(("daemon.log_level=debug", *given)) == (
+        "daemon.log_level=debug",
+        "model.threads=2",
+        f"model.path={Path('a.gguf').absolute()}",
+    )
 
 
 def test_a_models_path_means_the_same_in_the_daemon() -> None:

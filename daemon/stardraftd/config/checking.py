@@ -76,6 +76,11 @@ class Given(Struct, frozen=True, kw_only=True):
         return f"{self.section}.{self.key}"
 
     @property
+    def text(self) -> str:
+        """As `load_config` and a daemon's command line take it, where the value came as text."""
+        return f"{self.name}={self.value}"
+
+    @property
     def has_present_name(self) -> bool:
         """Whether it is not called as in the version before."""
         return self.name not in OLD

@@ -107,7 +107,7 @@ def load_config(
     for source in (
         settings_of(read_text(file), file),
         _from_environment(os.environ if environ is None else environ),
-        (one if isinstance(one, Given) else _from_override(one, ON_COMMAND_LINE) for one in overrides),
+        (one if isinstance(one, Given) else given_override(one) for one in overrides),
     ):
         # Each source is read to its end even where a stronger one wins: a mistake is told when it is made.
         found = [(given, accepted(given)) for given in source]
@@ -133,7 +133,7 @@ def absolute(override: str, place: str = ON_COMMAND_LINE) -> str:
 
     Raises ConfigError; `place` is the beginning of its sentence.
     """
-    checked = accepted(_from_override(override, place))
+    checked = accepted(given_override(override, place))
     is_path = checked.setting is not None and checked.setting.name == "model.path"
     return f"model.path={checked.value}" if is_path else override
 
@@ -237,7 +237,8 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
                 yield Given(section=section, key=key, called=variable, value=text, origin=origin)
 
 
-def _from_override(override: str, place: str) -> Given:
+def given_override(override: str, place: str = ON_COMMAND_LINE) -> Given:
+    """What a "section.key=value" text gives. Raises ConfigError; `place` is the beginning of its sentence."""
     name, equals, text = override.partition("=")
     section, dot, key = name.strip().partition(".")
     if not (equals and dot and section and key):

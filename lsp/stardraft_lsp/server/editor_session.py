@@ -29,6 +29,7 @@ from stardraft_lsp.session.daemon_watch import Keeper, ProgressBar
 from stardraft_lsp.session.question import SUPERSEDED, Answer, Question
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.settings.editor_settings import SECTION
+from stardraft_lsp.settings.options import for_daemon
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard
@@ -89,9 +90,7 @@ class EditorSession:
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         client_name = f"{self.client.name}-{self.client.process_id or id(self)}"
-        # What the editor sets for itself is nothing to the daemon.
-        texts = tuple(one for one in self._overrides if isinstance(one, str))
-        client = DaemonClient(client_name, overrides=texts)
+        client = DaemonClient(client_name, overrides=for_daemon(self._overrides))
         warming_client = DaemonClient(client_name, start=False)
         self._clients = (client, warming_client)
         self._config_error: ConfigError | None = None

@@ -5,10 +5,10 @@ configuration, in camelCase; `settings` holds "section.key=value" texts for all 
 the configuration file and the environment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stardraftd.config.checking import Given, Origin, accepted, unknown
-from stardraftd.config.loading import ON_COMMAND_LINE, absolute
+from stardraftd.config.loading import ON_COMMAND_LINE, absolute, given_override
 from stardraftd.config.sources import EDITOR, snake
 from stardraftd.errors import ConfigError
 
@@ -16,7 +16,7 @@ _PLACE = "initializationOptions of your editor's configuration"
 _OPTIONS = Origin(source=EDITOR, place=f"{_PLACE}:", short="initializationOptions")
 
 
-def overrides(options: object) -> tuple[str | Given, ...]:
+def overrides(options: object) -> tuple[Given, ...]:
     """The options as `load_config` takes them. Raises ConfigError that names the wrong one."""
     if options is None:
         return ()
@@ -34,7 +34,17 @@ def overrides(options: object) -> tuple[str | Given, ...]:
     ]
     for one in given:
         accepted(one)
-    return (*checked(settings, f"{_PLACE}: in settings,"), *given)
+    place = f"{_PLACE}: in settings,"
+    return (*(given_override(text, place) for text in checked(settings, place)), *given)
+
+
+def for_daemon(overrides: Iterable[str | Given]) -> tuple[str, ...]:
+    """Those that a daemon is started with: what the editor sets for itself is nothing to it."""
+    return tuple(
+        one if isinstance(one, str) else one.text
+        for one in overrides
+        if isinstance(one, str) or one.origin.source.is_text
+    )
 
 
 def checked(settings: Sequence[str], place: str = ON_COMMAND_LINE) -> tuple[str, ...]:
