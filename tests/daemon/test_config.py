@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stardraftd.config import CompletionConfig, Config, load_config, sources
 from stardraftd.config import reference as config_reference
 from stardraftd.config.checking import Given, Mistake, Origin, Source, check, told
+from stardraftd.config.editing import choose
 from stardraftd.config.lines import key_lines
 from stardraftd.config.old_names import OLD
 from stardraftd.config.schema import Setting, settings
@@ -381,6 +382,27 @@ def test_an_old_value_works_and_is_told(file: Path) -> None:
 def test_no_present_name_is_an_old_one() -> None:
     assert not set(settings()) & set(OLD)
     assert set(RENAMED.values()) <= set(settings())
+
+
+def test_choosing_a_model_writes_nothing_into_a_file_with_a_mistake(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARDRAFT_CONFIG", str(file))
+    text = "[model]\nthreads = 0\n"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"line 2: model\.threads is 0; it must be"):
+        choose(Path("/a/b.gguf"))
+    assert file.read_text() == text
+    file.write_text("[editor]\nlanguages_off = ['go']\n")
+    choose(Path("/a/b.gguf"))
+    assert load_config(file, environ={}).editor.disabled_languages == ("go",)
+
+
+def test_where_a_setting_came_from_is_data_too(file: Path) -> None:
+    config = load(file, "[model]\nthreads = 1\n", "model.kv_type=f16", STARDRAFT_EDITOR_STATS="false")
+    assert config.sources["model.threads"] is sources.FILE
+    assert config.sources["model.kv_type"] is sources.COMMAND_LINE
+    assert config.sources["editor.stats"] is sources.ENVIRONMENT
 
 
 # --- mistakes as data ----------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ class Wanted:
     def check(self) -> None:
         """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
         from stardraftd.cli.output.errors import show_warning
-        from stardraftd.config import COMMAND_LINE, load_config
+        from stardraftd.config import load_config, sources
         from stardraftd.models.store import check
 
         if path := self.model_path():
@@ -109,7 +109,7 @@ class Wanted:
             raise RequestError(error.message, error.hint) from error
         for outdated in config.outdated:
             show_warning(outdated.notice)
-        if config.origins.get("model.path") == COMMAND_LINE and config.model.path and not path:
+        if config.sources.get("model.path") is sources.COMMAND_LINE and config.model.path and not path:
             check(Path(config.model.path))
 
     def restart_command(self) -> str:

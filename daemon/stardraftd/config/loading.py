@@ -23,6 +23,7 @@ from stardraftd.config.checking import (
     Given,
     Origin,
     Outdated,
+    Source,
     accepted,
     closest,
     cut,
@@ -58,8 +59,6 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 100_000
-# The origin of a value that was given as an override.
-COMMAND_LINE = "command line"
 ON_COMMAND_LINE = "On the command line,"
 
 
@@ -69,6 +68,7 @@ class Config(Struct, frozen=True, kw_only=True):
     file:    the configuration file that was read, or would be if it existed.
     origins: where each value that is no default came from, by "section.key": "config.toml line 7",
              "environment variable STARDRAFT_..." or "command line".
+    sources:  the kind of place that each of these came from: one of `stardraftd.config.sources`.
     outdated: the names from the version before that were given.
     """
 
@@ -78,6 +78,7 @@ class Config(Struct, frozen=True, kw_only=True):
     editor: EditorConfig = EditorConfig()
     file: Path | None = None
     origins: Mapping[str, str] = msgspec.field(default_factory=dict)
+    sources: Mapping[str, Source] = msgspec.field(default_factory=dict)
     outdated: tuple[Outdated, ...] = ()
 
     def same_settings(self, other: "Config") -> bool:
@@ -102,7 +103,7 @@ def load_config(
     """
     file = path or config_path()
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    origins: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
     outdated: list[Outdated] = []
     for source in (
         settings_of(read_text(file), file),
@@ -116,14 +117,15 @@ def load_config(
         for given, checked in sorted(found, key=lambda one: one[0].has_present_name):
             if (setting := checked.setting) is not None:
                 values[setting.section][setting.key] = checked.value
-                origins[setting.name] = given.origin.short
+                origins[setting.name] = given.origin
     return Config(
         model=ModelConfig(**values["model"]),
         completion=CompletionConfig(**values["completion"]),
         daemon=DaemonConfig(**values["daemon"]),
         editor=EditorConfig(**values["editor"]),
         file=file,
-        origins=origins,
+        origins={name: origin.short for name, origin in origins.items()},
+        sources={name: origin.source for name, origin in origins.items()},
         outdated=tuple(outdated),
     )
 
@@ -248,7 +250,7 @@ def given_override(override: str, place: str = ON_COMMAND_LINE) -> Given:
         )
     if section not in SECTIONS:
         raise _unknown_section(section, place)
-    origin = Origin(source=sources.COMMAND_LINE, place=place, short=COMMAND_LINE)
+    origin = Origin(source=sources.COMMAND_LINE, place=place, short="command line")
     return Given(section=section, key=key, called=f"{section}.{key}", value=text, origin=origin)
 
 

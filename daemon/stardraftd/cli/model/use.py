@@ -61,7 +61,7 @@ def resolve(name: str) -> Path:
 
 def choose_and_wait(name: str, *, quiet: bool = False) -> None:
     """Writes the choice, and waits for a running daemon to have the model. Raises StardraftError."""
-    from stardraftd.config import load_config
+    from stardraftd.config import load_config, sources
     from stardraftd.config.editing import choose
     from stardraftd.models.store import check
     from stardraftd.paths import tilde
@@ -76,8 +76,7 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
             tell(text)
 
     say(f"{name} is the model from now on ({tilde(file)}).")
-    origin = load_config().origins.get("model.path", "")
-    if origin.startswith("environment"):
+    if load_config().sources.get("model.path") is sources.ENVIRONMENT:
         from stardraftd.cli.output.errors import show_warning
 
         show_warning("STARDRAFT_MODEL_PATH is set, and is stronger than the configuration file.", "Unset it.")
