@@ -14,8 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.builds.child import MemoryKills, ending, native_environment
-from stardraftd.errors import DaemonHungError, EngineError
-from stardraftd.protocol.errors import ErrorMessage
+from stardraftd.errors import DaemonHungError, EngineError, error_from_code
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
@@ -44,8 +43,12 @@ class Probe(Struct, frozen=True):
     devices: tuple[Device, ...]
 
 
-class _ProbeError(ErrorMessage, frozen=True, rename={"code": "error"}):
-    """What the probe process says in place of a `Probe`."""
+class _ProbeError(Struct, frozen=True):
+    """What the probe process says in place of a `Probe`: "error" tells the two apart."""
+
+    error: str
+    message: str
+    hint: str = ""
 
 
 class Facts:
@@ -129,4 +132,4 @@ def read_probe(stdout: bytes, stderr: bytes, status: int) -> Probe:
         lines = stderr.decode("utf-8", "replace").splitlines()
         died = ending(status, lines, 0, MemoryKills(), "Type: stardraft doctor")
         raise EngineError(died.sentence("llama.cpp could not be asked: its process"), died.hint) from None
-    raise told.exception()
+    raise error_from_code(told.error, told.message, told.hint)
