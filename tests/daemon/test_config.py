@@ -420,6 +420,16 @@ def test_a_mistake_is_data_until_it_is_told() -> None:
     assert told_as.message == f'here, line 3: model.threads is "x"; it must be {found.allowed}.'
 
 
+def test_a_value_nested_deeper_than_python_goes_is_told() -> None:
+    value: object = 1
+    for _ in range(5000):
+        value = [value]
+    origin = Origin(source=sources.EDITOR, place="There,")
+    found = check(Given(section="editor", key="mode", called="mode", value=value, origin=origin))
+    assert isinstance(found, Mistake)
+    assert told(found).message.startswith("There, mode is nested too deeply; it must be")
+
+
 @pytest.mark.parametrize("source", [sources.EDITOR, sources.PROJECT], ids=["editor", "project"])
 def test_a_source_for_documents_has_only_the_settings_of_documents(source: Source) -> None:
     origin = Origin(source=source, place="There:")

@@ -214,11 +214,19 @@ def _unknown(given: Given) -> Mistake:
     elsewhere = [one.name for one in known if one.key == given.key]
     close = closest(given.key[:MAX_SHOWN], [one.key for one in known if one.section == given.section])
     meant = elsewhere[0] if elsewhere else f"{given.section}.{close}" if close else ""
-    return Mistake(kind="unknown", key=given.name, shown=toml(given.value), allowed=meant, given=given)
+    return Mistake(kind="unknown", key=given.name, shown=_shown(given.value), allowed=meant, given=given)
+
+
+def _shown(value: Any) -> str:
+    """A value as the user wrote it; one that is nested deeper than Python goes, in words."""
+    try:
+        return toml(value)
+    except RecursionError:
+        return "nested too deeply"
 
 
 def _mistake(kind: Literal["value", "path"], setting: Setting, given: Given, allowed: str) -> Mistake:
-    return Mistake(kind=kind, key=setting.name, shown=toml(given.value), allowed=allowed, given=given)
+    return Mistake(kind=kind, key=setting.name, shown=_shown(given.value), allowed=allowed, given=given)
 
 
 def _outdated(given: Given, *, of: str = "", now: str = "", instead: str = "") -> Outdated:

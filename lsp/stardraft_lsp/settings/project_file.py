@@ -21,7 +21,7 @@ from stardraft_lsp.settings.globs import Glob, glob
 from stardraft_lsp.settings.layer import MAX_SECTIONS, Layer, Section
 from stardraft_lsp.settings.policy import PROJECT_RULES
 from stardraftd import atomic
-from stardraftd.config.checking import Given, Origin, accepted, cut
+from stardraftd.config.checking import Given, Origin, cut
 from stardraftd.config.sources import PROJECT, PROJECT_FILE
 from stardraftd.errors import ConfigError
 
@@ -79,19 +79,25 @@ class _File:
         line = self._lines.get(path)
         return f"{self._name}, line {line}:" if line else f"{self._name}:"
 
-    def given(self, values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Given]:
-        """The settings of one section. Raises ConfigError for one that is not a project's."""
-        for key, value in values.items():
-            place = self.at((*path, key))
-            origin = Origin(source=PROJECT, place=place)
-            given = Given(section="editor", key=key, called=key, value=value, origin=origin)
-            setting = accepted(given).setting
-            if setting is not None and setting.key not in PROJECT_RULES:
+    def values(self, found: Section, given: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """The values of one section. Raises ConfigError, also for a setting that is not a project's."""
+        values = found.values(
+            Given(
+                section="editor",
+                key=key,
+                called=key,
+                value=value,
+                origin=Origin(source=PROJECT, place=self.at((*path, key))),
+            )
+            for key, value in given.items()
+        )
+        for key in values:
+            if key not in PROJECT_RULES:
                 raise ConfigError(
-                    f"{place} {cut(key)} is not a project's to set.",
+                    f"{self.at((*path, key))} {key} is not a project's to set.",
                     "It is yours alone, in the configuration file.",
                 )
-            yield given
+        return values
 
 
 def _layer(content: Mapping[str, Any], file: _File) -> Layer:
@@ -109,12 +115,12 @@ def _layer(content: Mapping[str, Any], file: _File) -> Layer:
         raise ConfigError(f"{file.at(('editor',))} editor must be a section.", "Write [editor].")
     found = Section()
     return Layer(
-        base=found.values(file.given(editor, ("editor",))),
+        base=file.values(found, editor, ("editor",)),
         languages={
-            name: found.values(file.given(values, ("language", name))) for name, values in languages.items()
+            name: file.values(found, values, ("language", name)) for name, values in languages.items()
         },
         folders=tuple(
-            (_glob(name, file), found.values(file.given(values, ("folder", name))))
+            (_glob(name, file), file.values(found, values, ("folder", name)))
             for name, values in folders.items()
         ),
         outdated=tuple(found.outdated),
