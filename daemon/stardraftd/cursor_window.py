@@ -6,7 +6,10 @@ it moves, what the engine had cached of the prefix is worthless.
 
 from typing import NamedTuple
 
-from stardraftd.limits import MAX_PREFIX_BYTES, MAX_SUFFIX_BYTES
+# 48,000 bytes are about the 16,384 tokens that the largest prompt
+# has, so more would only be thrown away; after the cursor half of that says where the code is going.
+MAX_PREFIX_BYTES = 48_000
+MAX_SUFFIX_BYTES = 24_000
 
 
 class Window(NamedTuple):

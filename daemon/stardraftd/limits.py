@@ -28,10 +28,6 @@ MAX_REPOSITORY_CHARACTERS = 512
 MAX_CHUNKS = 1024
 MAX_NEW_TOKENS = 4096
 MAX_CANDIDATES = 8
-# What is sent of the text around a cursor. 48,000 bytes are about the 16,384 tokens that the largest prompt
-# has, so more would only be thrown away; after the cursor half of that says where the code is going.
-MAX_PREFIX_BYTES = 48_000
-MAX_SUFFIX_BYTES = 24_000
 # More than any vocabulary has: a larger number would mean the same. llama.cpp takes an int32.
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stardraftd.limits import MAX_SUFFIX_BYTES
+from stardraftd.cursor_window import MAX_SUFFIX_BYTES
 from tests.lsp.daemons import daemons
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import editing

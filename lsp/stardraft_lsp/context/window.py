@@ -1,8 +1,7 @@
 """The text around a cursor as it can be sent: LF line ends, and in UTF-8 whatever an editor holds."""
 
 from stardraftd import cursor_window
-from stardraftd.cursor_window import Window
-from stardraftd.limits import MAX_PREFIX_BYTES, MAX_SUFFIX_BYTES
+from stardraftd.cursor_window import MAX_PREFIX_BYTES, MAX_SUFFIX_BYTES, Window
 
 __all__ = ["Window", "window"]
 
