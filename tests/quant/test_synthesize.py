@@ -113,14 +113,14 @@ def test_a_file_that_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None
 @pytest.mark.parametrize("file_type", FILE_TYPES)
 def test_what_it_says_is_as_long_for_whoever_asks_and_never_ends(tmp_path: Path, file_type: FileType) -> None:
     pytest.importorskip("llama_cpp", reason='pip install "stardraft[engine]"')
-    from stardraftd.engine.native import llama
+    from stardraftd.engine.native import backend, llama
     from stardraftd.engine.native.loading import load
     from stardraftd.protocol.engine import EngineSettings
     from tests.support.engines import ask, slow_engine
 
     path = tmp_path / "model.gguf"
     synthesize(SMALL, file_type, path, tokenizer_from=built_in_model())
-    llama.open_backend()
+    backend.open_backend()
     settings = EngineSettings(model_path=str(path), context_tokens=1024, gpu_layers=0)
     loaded = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     try:
