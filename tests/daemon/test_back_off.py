@@ -1,6 +1,7 @@
 """How long an engine that keeps dying is left alone: longer each time, and not for ever."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,8 +18,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(wait_s: float) -> None:
         now[0] += wait_s
 
-    monkeypatch.setattr(back_off.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(back_off.asyncio, "sleep", sleep)
+    monkeypatch.setattr(back_off, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(back_off, "asyncio", SimpleNamespace(sleep=sleep))
     return now
 
 

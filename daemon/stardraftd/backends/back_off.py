@@ -12,7 +12,7 @@ PATIENCE_S = 5.0
 
 
 class BackOff:
-    """Deaths in a row, without a completion in between: no pause after the first, then 1, 2, 4 ... seconds."""
+    """Deaths in a row, no completion between them: no pause after the first, then 1 s, 2 s, 4 s ...."""
 
     def __init__(self) -> None:
         self.n_deaths = 0
