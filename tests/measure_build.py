@@ -149,7 +149,7 @@ def _try_planted(folder: Path, environment: dict[str, str]) -> None:
     compile_ = ["cc", "-shared", "-fPIC", f'-DWHERE="{evidence}"', str(source), "-o", str(library)]
     subprocess.run(compile_, check=True)
     ours = (
-        "from stardraftd.engine.native import llama as l; l.open_backend(); print(len(l.system_info()) > 9)"
+        "from stardraftd.engine.native import backend as l; l.open_backend(); print(len(l.system_info()) > 9)"
     )
     theirs = "import stardraftd.engine, llama_cpp; llama_cpp.llama_backend_init()"
     for who, program in (("stardraft", ours), ("llama.cpp left to itself", theirs)):

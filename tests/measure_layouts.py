@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from stardraftd.engine.native.llama import LogProbability
 from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.native.sampling import LogProbability
 from stardraftd.engine.plan.line_tokenizer import LineTokenizer
 from stardraftd.engine.plan.prompt import PromptBuilder
 from tests.support.engines import loaded_model

@@ -12,7 +12,8 @@ import statistics
 import time
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
+from stardraftd.engine.native.decode_clock import timed_decodes
 from stardraftd.engine.native.loading import N_SEQUENCES, load
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.completion import Completion, CompletionEvent
@@ -28,7 +29,7 @@ def main() -> None:
     arguments.add_argument("--model", default=str(builtin_model_path()))
     arguments.add_argument("--runs", type=int, default=5)
     given = arguments.parse_args()
-    llama.open_backend()
+    backend.open_backend()
     settings = EngineSettings(model_path=given.model, speculation="off")
     loaded = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     engine = Engine(loaded, N_SEQUENCES, settings)
@@ -45,7 +46,7 @@ def main() -> None:
         engine.complete(Completion(document="a\na", prefix=prefix, max_tokens=1), emit, Wanted())
         events.clear()
         key = Completion(document="a\na", prefix=prefix + "q", mode="free", max_tokens=N_TOKENS)
-        with llama.timed_decodes() as clock:
+        with timed_decodes() as clock:
             started = time.perf_counter()
             engine.complete(key, emit, Wanted())
             total_ms = (time.perf_counter() - started) * 1000

@@ -38,18 +38,18 @@ LOG = """
 import json, sys
 from collections import deque
 from pathlib import Path
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 
-llama._log_lines = deque(maxlen=100_000)
-llama.open_backend()
+backend._log_lines = deque(maxlen=100_000)
+backend.open_backend()
 path, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
 model = llama.Model(path, gpu_layers=0, use_mmap=False)
-logs = [llama.recent_log(100_000)]
+logs = [backend.recent_log(100_000)]
 for n_cells, batch_tokens, kv_type in cases:
-    llama._log_lines.clear()
+    backend._log_lines.clear()
     llama.Context(model, n_cells=n_cells, n_sequences=32, n_batch=batch_tokens, n_micro_batch=batch_tokens,
                   n_threads=1, flash_attention="off" if kv_type == "f16" else "auto", kv_type=kv_type).close()
-    logs.append(llama.recent_log(100_000))
+    logs.append(backend.recent_log(100_000))
 print(json.dumps(logs))
 """
 

@@ -42,7 +42,11 @@ class Terminal:
         command = shlex.join([binary, "--server", server, "--remote-ui"])
         size = ["-x", str(columns), "-y", str(rows)]
         self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(folder), command)
-        wait_until(self.rows, what="the terminal shows nothing")
+        # What is said before it is attached is not seen: a new screen is drawn without messages.
+        wait_until(
+            lambda: editor.lua("return #vim.api.nvim_list_uis()") > 0 and any(self.rows()),
+            what="the terminal shows nothing",
+        )
 
     def __enter__(self) -> "Terminal":
         return self

@@ -270,7 +270,11 @@ class Window:
 
         wait_until(is_chosen, what=f"{label!r} cannot be reached in the list for {text!r}")
         self.press("Enter")
-        wait_until(lambda: not self._exists(LIST), what=f"the list stayed open after {text!r}")
+        # Another list may be open already: what the command asks for.
+        wait_until(
+            lambda: label not in self._do("evaluate", labels, listed),
+            what=f"the list stayed open after {text!r}",
+        )
 
     def command(self, title: str) -> None:
         """Runs a command by its title, from the palette."""

@@ -543,9 +543,9 @@ def test_what_the_checks_let_pass_does_not_end_llama_cpp(small: Path, tmp_path: 
     program = """
 import sys
 from pathlib import Path
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.errors import EngineLoadError
-llama.open_backend()
+backend.open_backend()
 for name in sys.argv[1:]:
     print(name, end=" ", flush=True)
     try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.plan.line_tokenizer import LineTokenizer
 from tests.support.tiny_models import BUILT_IN
 
@@ -22,7 +22,7 @@ texts = st.lists(st.one_of(st.sampled_from(ODD), st.sampled_from(["def ", "    "
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[llama.Model]:
-    llama.open_backend()
+    backend.open_backend()
     with llama.Model(BUILT_IN) as model:
         yield model
 

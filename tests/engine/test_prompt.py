@@ -15,7 +15,7 @@ from tests.support.tiny_models import BUILT_IN
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip install 'stardraft[engine]'")
 pytest.importorskip("tokenizers", reason="tokenizers is not installed: pip install 'stardraft[reference]'")
 
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from tests.support.reference_tokenizer import ReferenceTokenizer
 
 AMPLE = Budget(n_prompt=4096, n_suffix=2048, n_chunks=2048)
@@ -28,7 +28,7 @@ each_layout = pytest.mark.parametrize("layout", ["psm", "spm"])
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[llama.Model]:
-    llama.open_backend()
+    backend.open_backend()
     with llama.Model(BUILT_IN) as model:
         yield model
 

@@ -10,7 +10,7 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: pip 
 
 from stardraftd.engine.cache.sequences import Reuse, SequenceCache
 from stardraftd.engine.core import Engine
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.loading import LoadedModel, load
 from stardraftd.gguf.reading import read_header
 from stardraftd.protocol.engine import EngineSettings
@@ -27,7 +27,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loaded(path: Path) -> Iterator[LoadedModel]:
-    llama.open_backend()
+    backend.open_backend()
     settings = EngineSettings(model_path=str(path), context_tokens=1024, batch_tokens=64, gpu_layers=0)
     model = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     yield model

@@ -33,7 +33,7 @@ import torch
 
 from stardraftd.engine.core import Engine
 from stardraftd.engine.decode.decoding import stop_ids
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.loading import LoadedModel, load
 from stardraftd.engine.plan.prompt import Budget, PromptBuilder
 from stardraftd.protocol.completion import CompletionEvent, Done, FinishReason, Layout, Text
@@ -124,7 +124,7 @@ class Wanted:
 
 
 def load_for_comparison(path: Path) -> LoadedModel:
-    llama.open_backend()
+    backend.open_backend()
     # One thread each: two libraries whose threads spin while they wait slow each other down.
     torch.set_num_threads(1)
     settings = EngineSettings(

@@ -1,7 +1,8 @@
 """The built-in toy is shown no more than it was trained on: beyond that it is of no use (docs/quality.md)."""
 
 from stardraftd.engine.core import Engine
-from stardraftd.engine.native.llama import AbortFlag, open_backend
+from stardraftd.engine.native.backend import open_backend
+from stardraftd.engine.native.llama import AbortFlag
 from stardraftd.engine.native.loading import load
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.engine import EngineSettings

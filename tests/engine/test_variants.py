@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
 from stardraftd.builds.library import library_folder
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend
 from stardraftd.errors import EngineLoadError
 
 # In place of libggml: it has no backend until it is told where to load one from, and remembers what it was
@@ -49,9 +49,9 @@ def test_variants_are_loaded_from_the_packages_own_folder_and_from_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = little_libggml(tmp_path, found=1)
-    monkeypatch.setattr(llama, "ggml", library)
+    monkeypatch.setattr(backend, "ggml", library)
     monkeypatch.chdir(tmp_path)
-    llama.start_backend()
+    backend.start_backend()
     told = Path(library.what_was_told().decode())
     assert told == library_folder()
     assert told.is_absolute()
@@ -61,16 +61,16 @@ def test_variants_are_loaded_from_the_packages_own_folder_and_from_no_other(
 def test_without_a_variant_that_runs_here_llama_cpp_does_not_search_for_one_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(llama, "ggml", little_libggml(tmp_path, found=0))
-    monkeypatch.setattr(llama.llama_cpp, "llama_backend_init", lambda: pytest.fail("it would search"))
+    monkeypatch.setattr(backend, "ggml", little_libggml(tmp_path, found=0))
+    monkeypatch.setattr(backend.llama_cpp, "llama_backend_init", lambda: pytest.fail("it would search"))
     with pytest.raises(EngineLoadError, match="no variant in") as raised:
-        llama.start_backend()
+        backend.start_backend()
     assert "stardraft setup engine" in raised.value.hint
 
 
 def test_a_build_for_one_processor_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     library = little_libggml(tmp_path, found=1)
     library.ggml_backend_load_all_from_path(b"")  # it has one now
-    monkeypatch.setattr(llama, "ggml", library)
-    llama.start_backend()
+    monkeypatch.setattr(backend, "ggml", library)
+    backend.start_backend()
     assert library.what_was_told() == b""

@@ -24,7 +24,7 @@ import torch
 
 from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCache
 from stardraftd.engine.core import Engine
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.loading import LoadedModel, load
 from stardraftd.protocol.engine import EngineSettings
 from tests.support.engines import ask, cache_is_true, warm
@@ -59,7 +59,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loaded(path: Path) -> Iterator[LoadedModel]:
-    llama.open_backend()
+    backend.open_backend()
     settings = EngineSettings(
         model_path=str(path), context_tokens=1024, batch_tokens=64, gpu_layers=0, threads=1
     )

@@ -78,10 +78,10 @@ _TEXTS = (
 _LOADER = """
 import sys
 from pathlib import Path
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.errors import EngineLoadError
 from tests.support.waiting import seconds
-llama.open_backend()
+backend.open_backend()
 for line in sys.stdin:
     try:
         with llama.Model(Path(line.rstrip())) as model:

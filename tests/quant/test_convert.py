@@ -126,9 +126,9 @@ IDS = [1, 589, 1148, 26, 83, 30, 323, 3, 203, 1097, 0, 4096, 49_000, 2, 442, 312
 
 
 def logits(path: Path) -> "np.typing.NDArray[np.float32]":
-    from stardraftd.engine.native import llama
+    from stardraftd.engine.native import backend, llama
 
-    llama.open_backend()
+    backend.open_backend()
     with llama.Model(path) as model, llama.Context(model, n_cells=64, n_batch=64, n_sequences=1) as context:
         context.decode(array("i", IDS), 0, 0, all_logits=True)
         return np.stack([context.logits(row) for row in range(len(IDS))])

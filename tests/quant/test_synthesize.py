@@ -15,6 +15,7 @@ from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
 from stardraftd.models.shapes import SHAPES, Shape
 from tests.support.processes import run_to_end
+from tests.support.tiny_models import random_model
 
 SMALL = Shape("small", 9, 256, 512, 4, 2, 512, 10000.0)
 N_VOCAB = 49_152
@@ -30,12 +31,12 @@ def test_every_tensor_has_the_type_that_llama_cpps_quantizer_gives_it(
 ) -> None:
     llama_cpp = pytest.importorskip("llama_cpp", reason='pip install "stardraft[engine]"')
     plain, quantised, drawn = (tmp_path / name for name in ("f16.gguf", "quantised.gguf", "drawn.gguf"))
-    synthesize(SMALL, "F16", plain, tokenizer_from=built_in_model())
+    synthesize(SMALL, "F16", plain, tokenizer_from=random_model())
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = FILE_TYPES[file_type]
     code = llama_cpp.llama_model_quantize(str(plain).encode(), str(quantised).encode(), ctypes.byref(params))
     assert code == 0
-    synthesize(SMALL, file_type, drawn, tokenizer_from=built_in_model())
+    synthesize(SMALL, file_type, drawn, tokenizer_from=random_model())
     assert described(drawn) == described(quantised)
 
 
@@ -46,7 +47,7 @@ def test_the_weights_have_the_deviation_of_a_fresh_model_and_the_seed_decides_th
     for file_type in FILE_TYPES:
         one, same, other = (tmp_path / f"{file_type}-{name}.gguf" for name in ("one", "same", "other"))
         for path, seed in ((one, 1), (same, 1), (other, 2)):
-            synthesize(SMALL, file_type, path, tokenizer_from=built_in_model(), seed=seed)
+            synthesize(SMALL, file_type, path, tokenizer_from=random_model(), seed=seed)
         assert one.read_bytes() == same.read_bytes()
         assert one.read_bytes() != other.read_bytes()
         for tensor in gguf.GGUFReader(one).tensors:
@@ -87,16 +88,16 @@ def test_nothing_is_left_of_a_write_that_failed(tmp_path: Path) -> None:
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        synthesize(SMALL, "Q8_0", tmp_path / "m.gguf", tokenizer_from=built_in_model(), on_progress=stop)
+        synthesize(SMALL, "Q8_0", tmp_path / "m.gguf", tokenizer_from=random_model(), on_progress=stop)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_without_room_and_a_folder_that_is_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be written"):
-        synthesize(SMALL, "Q8_0", tmp_path / "no" / "m.gguf", tokenizer_from=built_in_model())
+        synthesize(SMALL, "Q8_0", tmp_path / "no" / "m.gguf", tokenizer_from=random_model())
     vast = Shape("vast", 30_000, 3072, 12288, 24, 2, 512, 10000.0)
     with pytest.raises(ModelError, match="GB free"):
-        synthesize(vast, "F16", tmp_path / "m.gguf", tokenizer_from=built_in_model())
+        synthesize(vast, "F16", tmp_path / "m.gguf", tokenizer_from=random_model())
 
 
 def test_a_file_that_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None:
@@ -113,14 +114,14 @@ def test_a_file_that_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None
 @pytest.mark.parametrize("file_type", FILE_TYPES)
 def test_what_it_says_is_as_long_for_whoever_asks_and_never_ends(tmp_path: Path, file_type: FileType) -> None:
     pytest.importorskip("llama_cpp", reason='pip install "stardraft[engine]"')
-    from stardraftd.engine.native import llama
+    from stardraftd.engine.native import backend, llama
     from stardraftd.engine.native.loading import load
     from stardraftd.protocol.engine import EngineSettings
     from tests.support.engines import ask, slow_engine
 
     path = tmp_path / "model.gguf"
-    synthesize(SMALL, file_type, path, tokenizer_from=built_in_model())
-    llama.open_backend()
+    synthesize(SMALL, file_type, path, tokenizer_from=random_model())
+    backend.open_backend()
     settings = EngineSettings(model_path=str(path), context_tokens=1024, gpu_layers=0)
     loaded = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
     try:

@@ -112,7 +112,8 @@ def test_the_parts_of_a_prompt_are_laid_out_as_the_engine_lays_them_out(
 ) -> None:
     """The two programs were written apart, from the same description: they have to agree to the token."""
     pytest.importorskip("llama_cpp", reason='install it with pip install "stardraft[engine]"')
-    from stardraftd.engine.native.llama import Model, open_backend
+    from stardraftd.engine.native.backend import open_backend
+    from stardraftd.engine.native.llama import Model
 
     open_backend()
     encode = encoder(tokenizer)

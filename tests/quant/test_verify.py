@@ -31,7 +31,7 @@ from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.report import VERDICTS, WORST, render, verdict, with_error
 from stardraft_quant.verify.rows import examples_of, text_rows
 from stardraft_quant.verify.verification import Options, Report, verify
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
@@ -73,7 +73,7 @@ def original(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def q4(folder: Path, original: Path) -> Path:
     """The same as Q4_K_M, by llama.cpp's own quantizer."""
-    llama.open_backend()
+    backend.open_backend()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M
     params.nthread = 1
@@ -202,7 +202,7 @@ def test_it_agrees_with_llama_perplexity(report: Report, original: Path, q4: Pat
 
 def test_a_text_is_cut_as_llama_perplexity_cuts_it(tmp_path: Path) -> None:
     (file := tmp_path / "text").write_text("one two three four five six seven\n" * 5)
-    llama.open_backend()
+    backend.open_backend()
     with llama.Model(BUILT_IN) as model:
         ids = model.tokenize(file.read_bytes().removesuffix(b"\n")).tolist()
         assert text_rows(model, file, 99, 16) == [ids[i : i + 16] for i in range(0, len(ids) - 15, 16)]
@@ -218,7 +218,7 @@ def test_a_beginning_that_a_vocabulary_wants_stands_in_each_rows_first_place(tmp
         lambda writer: writer.add_add_bos_token(True),
     )
     (file := tmp_path / "text").write_text("one two three four five six seven " * 8)
-    llama.open_backend()
+    backend.open_backend()
     with llama.Model(starts) as model:
         ids = [0, *model.tokenize(file.read_bytes()).tolist()]
         assert text_rows(model, file, 2, 16) == [ids[:16], [0, *ids[17:32]]]

@@ -11,7 +11,7 @@ from stardraftd.engine.cache.sequences import Reuse
 from stardraftd.engine.core import Engine
 from stardraftd.engine.decode.decoding import Decoder
 from stardraftd.engine.decode.run import Run
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.loading import LoadedModel, load
 from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.paths import builtin_model_path
@@ -46,7 +46,7 @@ def loaded_model(
     path: Path | None = None, *, n_cells: int = 4096, n_batch: int = 64
 ) -> Iterator[LoadedModel]:
     """The model at `path`, by default the built-in one."""
-    llama.open_backend()
+    backend.open_backend()
     settings = EngineSettings(
         model_path=str(path or builtin_model_path()),
         context_tokens=n_cells,

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import psutil
 
+from stardraftd.backends.back_off import BackOff
 from stardraftd.backends.llama_process import EngineProcess
 from stardraftd.backends.model_file import fits_into_memory, signature_of, size_bytes
 from stardraftd.backends.proving import EngineProof
@@ -32,23 +33,18 @@ from stardraftd.broadcast import Broadcast
 from stardraftd.errors import (
     DaemonUnreachableError,
     EngineBrokenError,
-    EngineCrashedError,
     EngineHungError,
     EngineMissingError,
     StardraftError,
 )
 from stardraftd.limits import Patience
 from stardraftd.proof.verdict import engine_build
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import Loading, ModelInfo, Speeds
 from stardraftd.protocol.engine import EngineSettings, Loaded
 from stardraftd.protocol.http import EngineState, Successor
 
 log = logging.getLogger(__name__)
 
-MAX_BACK_OFF_S = 60.0
-# Shorter back-offs are waited out within the request; for longer ones the person is told.
-PATIENCE_S = 5.0
 # After a refused load, the same file with the same settings is tried again only this much later.
 RETRY_LOAD_AFTER_S = 20.0
 
@@ -75,8 +71,7 @@ class Supervisor:
         self._started_with: EngineSettings | None = None
         self._starting: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._crashes = 0  # in a row, without a completion in between
-        self._not_before = 0.0
+        self._back_off = BackOff()
         self._failure: tuple[StardraftError, object, float] | None = None
         self._listeners: list[Callable[[Loading], None]] = []
         self._succession: asyncio.Task[None] | None = None
@@ -104,7 +99,7 @@ class Supervisor:
             return "ready"
         if self._failure is not None:
             return "failed"
-        return "backing_off" if time.monotonic() < self._not_before else "unloaded"
+        return "backing_off" if self._back_off.is_on else "unloaded"
 
     @property
     def is_checking(self) -> bool:
@@ -186,7 +181,7 @@ class Supervisor:
         """What runs is not what is wanted: begins to replace it, or leaves that to the next `ready`."""
         self._failure = None
         self._refused = None
-        self._not_before = 0.0
+        self._back_off.cut_short()
         if self._succession is not None:
             self._succession.cancel()
             self._succession = None
@@ -221,10 +216,10 @@ class Supervisor:
                 )
             self.last_used = time.monotonic()
             if self._process is not None and not self._process.alive:
-                self._bury()
+                self._reap()
             if self._process is not None and not self._may_serve:
                 log.info("engine settings changed; starting anew")
-                self._let_go()
+                self._release()
             if self._process is not None:
                 return self._process
             if self._succession is not None:
@@ -242,20 +237,20 @@ class Supervisor:
 
     def succeeded(self) -> None:
         """A completion ended well: the engine works, past crashes are forgiven."""
-        self._crashes = 0
+        self._back_off.forgive()
         self.last_used = time.monotonic()
 
     def crashed(self) -> None:
         """Whoever used the engine saw it die."""
         if self._process is not None and not self._process.alive:
-            self._bury()
+            self._reap()
 
     async def unload(self) -> None:
         """Ends the engine process, so that all its memory goes back. What is being loaded is given up."""
         tasks = [task for task in (self._succession, self._starting, *self._retiring) if task is not None]
         for task in tasks:
             task.cancel()
-        self._let_go()
+        self._release()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._ended()
 
@@ -274,7 +269,9 @@ class Supervisor:
         try:
             await self._ended()
             self._refuse_known_failure()
-            await self._wait_out_back_off()
+            if self._back_off.is_on:
+                self._changed.notify()
+            await self._back_off.wait()
             settings = self._settings
             self.loading_fraction = 0.0
             self._changed.notify()
@@ -402,18 +399,16 @@ class Supervisor:
         for listener in list(self._listeners):
             listener(event)
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """The engine died by itself, or hung and was ended."""
         assert self._process is not None
         self.hangs += self._process.is_hung
-        self._let_go()
-        delay = 0.0 if self._crashes == 0 else min(2.0 ** (self._crashes - 1), MAX_BACK_OFF_S)
-        self._crashes += 1
+        self._release()
+        pause_s = self._back_off.died()
         self.restarts += 1
-        self._not_before = time.monotonic() + delay
-        log.error("engine died", extra={"crashes_in_a_row": self._crashes, "back_off_s": delay})
+        log.error("engine died", extra={"crashes_in_a_row": self._back_off.n_deaths, "back_off_s": pause_s})
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """The engine serves no longer; `_ending` ends it."""
         if self._process is None:
             return
@@ -446,19 +441,6 @@ class Supervisor:
         error, signature, moment = self._failure
         if signature == signature_of(self._settings) and time.monotonic() - moment < RETRY_LOAD_AFTER_S:
             raise error
-
-    async def _wait_out_back_off(self) -> None:
-        wait_s = self._not_before - time.monotonic()
-        if wait_s <= 0:
-            return
-        if wait_s > PATIENCE_S:
-            raise EngineCrashedError(
-                f"The engine died {counted(self._crashes, 'time')} in a row; it is started again in "
-                f"{wait_s:.0f} s.",
-                "`stardraft daemon logs` tells how it died; `stardraft daemon restart` does not wait.",
-            )
-        self._changed.notify()
-        await asyncio.sleep(wait_s)
 
 
 def _seen(task: "asyncio.Task[None]") -> None:

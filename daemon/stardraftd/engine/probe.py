@@ -20,12 +20,12 @@ def probe() -> dict[str, object]:
         return {"error": error.code, "message": error.message, "hint": error.hint}
     import llama_cpp
 
-    from stardraftd.engine.native import llama
+    from stardraftd.engine.native import backend
     from stardraftd.engine.native.devices import devices
 
     return {
         "llama_cpp_version": llama_cpp.__version__,
-        "system_info": llama.system_info(),
+        "system_info": backend.system_info(),
         "gpu_offload": bool(llama_cpp.llama_supports_gpu_offload()),
         "devices": devices(),
     }

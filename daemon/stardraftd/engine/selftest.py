@@ -206,7 +206,7 @@ def run(on_check: Callable[[str], None] = lambda _name: None) -> Report:
         return Report(ok=False, error=error.code, message=error.message, hint=error.hint)
     import llama_cpp
 
-    from stardraftd.engine.native import llama
+    from stardraftd.engine.native import backend
     from stardraftd.engine.native.devices import offload_devices
 
     tests, expected = SelfTest(on_check), read_expected()
@@ -222,7 +222,7 @@ def run(on_check: Callable[[str], None] = lambda _name: None) -> Report:
         ok=all(check.ok for check in tests.checks),
         checks=tuple(tests.checks),
         llama_cpp_version=llama_cpp.__version__,
-        system_info=llama.system_info(),
+        system_info=backend.system_info(),
         ms=_since(started),
     )
 

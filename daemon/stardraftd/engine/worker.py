@@ -255,7 +255,7 @@ def open_engine() -> Requests:
     if gone := engine_build.problem():
         raise EngineMissingError(gone, f"Have it built again: {engine_build.REPAIR}")
     try:
-        from stardraftd.engine.native import llama
+        from stardraftd.engine.native import backend
     except ModuleNotFoundError as error:
         raise EngineMissingError(
             f"The engine is not installed: {error}.",
@@ -266,7 +266,7 @@ def open_engine() -> Requests:
         raise EngineMissingError(
             f"llama.cpp's library does not load. {told.why} The system says: {error}.", told.hint
         ) from error
-    llama.open_backend(errors_to_stderr=True)
+    backend.open_backend(errors_to_stderr=True)
     return Requests()
 
 

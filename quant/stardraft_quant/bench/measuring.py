@@ -24,7 +24,8 @@ from stardraftd.protocol.engine import EngineSettings
 from stardraftd.protocol.errors import ErrorMessage
 
 if TYPE_CHECKING:
-    from stardraftd.engine.native.llama import AbortFlag, DecodeClock
+    from stardraftd.engine.native.decode_clock import DecodeClock
+    from stardraftd.engine.native.llama import AbortFlag
     from stardraftd.engine.native.loading import LoadedModel
 
 SEQUENCE = 0
@@ -152,7 +153,7 @@ def _serve(questions: BinaryIO, send: Callable[[Answer], None]) -> None:
     started_bytes = _resident_bytes()
     _check_memory(settings)
     loaded = _load(settings, requests.abort, send)
-    from stardraftd.engine.native.llama import timed_decodes
+    from stardraftd.engine.native.decode_clock import timed_decodes
 
     with timed_decodes() as clock:
         bench = Bench(loaded, clock)
@@ -300,7 +301,7 @@ class Bench:
 
     def _decode_once(self, question: Decode) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The engine's own steps for one token after the other: a decode, and the greedy choice after it."""
-        from stardraftd.engine.native.llama import Sampler
+        from stardraftd.engine.native.sampling import Sampler
 
         whole_ms, native_ms = array("d"), array("d")
         ids = self._tokens(1)

@@ -102,14 +102,14 @@ def opened(
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         os.environ.setdefault("KMP_BLOCKTIME", "1")
     try:
-        from stardraftd.engine.native import llama
+        from stardraftd.engine.native import backend, llama
         from stardraftd.engine.native.loading import load
     except ImportError as error:
         raise EngineMissingError(
             f"A model is run with llama.cpp, which is not installed: {error}.",
             "Have it built: stardraft setup engine",
         ) from error
-    llama.open_backend()
+    backend.open_backend()
     settings = EngineSettings(
         model_path=str(model),
         threads=threads,

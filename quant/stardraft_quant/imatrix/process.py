@@ -22,7 +22,7 @@ from stardraft_quant.imatrix.compute import ImatrixJob
 from stardraft_quant.imatrix.file import Entry, ImportanceMatrix, write_imatrix
 from stardraft_quant.imatrix.rows import code_rows, text_rows
 from stardraft_quant.shared.native_process import Progress, Tell, serve
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
 from stardraftd.prose import counted
 
@@ -240,7 +240,7 @@ def _tokenize_text(model: llama.Model, text: bytes) -> "array[int]":
 
 def work(job: ImatrixJob, tell: Tell) -> dict[str, int]:
     """Evaluates all chunks and writes `job.temporary`."""
-    llama.open_backend()
+    backend.open_backend()
     collector = Collector()
     with llama.Model(Path(job.model), gpu_layers=job.gpu_layers) as model:
         context = _context(model, job, collector)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stardraft_quant.quantize.quantizing import QuantizeJob, importances
 from stardraft_quant.shared.native_process import Planned, Progress, Tell, serve
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend
 from stardraftd.errors import ModelError
 
 MAX_BUFFER_BYTES = 1 << 30  # of rows held at once; llama.cpp's own 8 GiB is more than many computers have
@@ -59,7 +59,7 @@ def work(job: QuantizeJob, tell: Tell) -> dict[str, int]:
     """Plans, then quantises into `job.temporary`. Raises ModelError with llama.cpp's reason."""
     log = Log(tell)
     llama_cpp.llama_log_set(log.callback, ctypes.c_void_p(0))
-    llama.start_backend()
+    backend.start_backend()
     keep: list[Any] = []  # what the parameters point to
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = job.file_type

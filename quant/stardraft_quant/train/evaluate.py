@@ -70,16 +70,16 @@ class EngineRunner:
 
     def __init__(self, path: Path, *, n_cells: int = 2048, n_threads: int = 1) -> None:
         try:
-            from stardraftd.engine.native import llama
+            from stardraftd.engine.native import backend, llama, sampling
         except ImportError as error:
             raise EngineMissingError(
                 f"A GGUF is evaluated with llama.cpp, which is not installed: {error}.",
                 "Have it built: stardraft setup engine",
             ) from error
-        llama.open_backend()
+        backend.open_backend()
         self._model = llama.Model(path)
         self._context = llama.Context(self._model, n_cells=n_cells, n_threads=n_threads)
-        self._greedy = llama.Sampler(temperature=0.0, top_k=0, top_p=1.0, seed=0)
+        self._greedy = sampling.Sampler(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 
     def logits(self, ids: Sequence[int]) -> NDArray[np.float32]:
         self._context.clear()

@@ -17,7 +17,7 @@ from stardraft_quant.verify.measure import Divergence, Estimate, TokenScores, co
 from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.rows import Rows, encoder, examples_of, first_scored, n_scored, text_rows
 from stardraft_quant.verify.running import LoadedModel
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.llama import token_texts
 from stardraftd.errors import ModelError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
@@ -87,7 +87,7 @@ def verify(options: Options, on_progress: OnProgress = lambda _what, _done, _tot
     Call it from one thread of a process that has no other use of llama.cpp.
     """
     _check(options)
-    llama.open_backend()
+    backend.open_backend()
     headers = {path: read_header(path) for path in (options.reference, *options.models)}
     _check_context(options, headers)
     _check_vocabularies(options)

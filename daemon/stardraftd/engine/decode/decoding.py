@@ -15,8 +15,9 @@ from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCac
 from stardraftd.engine.decode.run import Run
 from stardraftd.engine.decode.speculation import MAX_DRAFT, Drafter
 from stardraftd.engine.interrupt import Interrupt
-from stardraftd.engine.native.llama import Aborted, LogProbability, Sampler
+from stardraftd.engine.native.llama import Aborted
 from stardraftd.engine.native.loading import LoadedModel
+from stardraftd.engine.native.sampling import LogProbability, Sampler
 from stardraftd.engine.plan.speeds import SpeedModel
 from stardraftd.protocol.completion import Completion, Token
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import psutil
 from msgspec import Struct
 
-from stardraftd.engine.native.llama import ggml
+from stardraftd.engine.native.backend import ggml
 
 DeviceType = Literal["cpu", "gpu", "integrated_gpu", "accelerator", "other"]
 _TYPES: tuple[DeviceType, ...] = ("cpu", "gpu", "integrated_gpu", "accelerator")  # ggml-backend.h
@@ -29,7 +29,7 @@ class Device(Struct, frozen=True):
 
 
 def devices() -> list[Device]:
-    """All devices of this build, the CPU included. The backends must be open (`llama.open_backend`)."""
+    """All devices of this build, the CPU included. The backends must be open (`backend.open_backend`)."""
     count = _function("ggml_backend_dev_count", ctypes.c_size_t)
     get = _function("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
     return [_describe(get(index)) for index in range(count())]

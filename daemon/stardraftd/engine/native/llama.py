@@ -6,41 +6,24 @@ above. One thread owns a `Context`; only `AbortFlag` may be touched from another
 """
 
 import ctypes
-import math
-import os
 import sys
-import time
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import llama_cpp
 import numpy as np
-from llama_cpp import _ggml
 from numpy.typing import NDArray
 
 from stardraftd.builds.child import short_of_memory
-from stardraftd.builds.library import libraries_of
+from stardraftd.engine.native import backend
 from stardraftd.errors import EngineLoadError
 from stardraftd.prose import counted
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}
-
-_LEVEL_ERROR = 4
-# libggml's functions, by the library that is linked to it: the file beside it that has its plain name can
-# be a copy, which is another library with another list of backends. Windows finds a library by its name
-# alone.
-ggml: Any = _ggml.libggml if sys.platform == "win32" else llama_cpp.llama_cpp._lib
-ggml.ggml_backend_reg_count.restype = ctypes.c_size_t
-
-_LEVEL_CONTINUED = 5
-_log_lines: deque[str] = deque(maxlen=200)
-_errors_to_stderr = False
 
 
 class Aborted(Exception):  # noqa: N818 - an interruption that was asked for, not an error
@@ -60,60 +43,6 @@ class NotRemovedError(DecodeError):
 
     def __init__(self, sequence: int, start: int, end: int) -> None:
         super().__init__(-1, f"llama_memory_seq_rm refused positions {start} to {end} of sequence {sequence}")
-
-
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator,unused-ignore]
-def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
-    line = text.decode("utf-8", "replace")
-    if level == _LEVEL_CONTINUED and _log_lines:
-        _log_lines[-1] += line
-    else:
-        _log_lines.append(line)
-    if level == _LEVEL_ERROR and _errors_to_stderr:
-        sys.stderr.write(line)
-        sys.stderr.flush()
-
-
-def open_backend(*, errors_to_stderr: bool = False) -> None:
-    """Initialises llama.cpp in this process and takes over its log. Call once, before anything else.
-
-    With `errors_to_stderr` its errors are written there at once: the last one may be why the process dies.
-    """
-    global _errors_to_stderr  # noqa: PLW0603 - llama.cpp has one log in a process
-    _errors_to_stderr = errors_to_stderr
-    llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
-    start_backend()
-
-
-def start_backend() -> None:
-    """Initialises llama.cpp, with the processor's variant of a portable build. Raises EngineLoadError.
-
-    Such a build has none of its kernels in it until one of its variants is loaded. llama.cpp by itself
-    would look for them in the interpreter's folder and in the *working directory*: a repository that brings
-    a `libggml-cpu-x.so` along would have it run. They are loaded from the package's own folder, and from
-    nowhere else.
-    """
-    if not ggml.ggml_backend_reg_count():
-        folder = libraries_of(Path(llama_cpp.__file__).parent)
-        load = ggml.ggml_backend_load_all_from_path
-        load.restype, load.argtypes = None, [ctypes.c_char_p]
-        load(os.fsencode(folder))
-        if not ggml.ggml_backend_reg_count():
-            raise EngineLoadError(
-                f"This build of llama.cpp has no variant in {folder} that runs on this processor.",
-                "Have it built for this computer: stardraft setup engine",
-            )
-    llama_cpp.llama_backend_init()
-
-
-def recent_log(lines: int = 40) -> str:
-    """The last lines that llama.cpp logged."""
-    return "".join(list(_log_lines)[-lines:])
-
-
-def system_info() -> str:
-    """The instruction sets and backends that this build of llama.cpp uses."""
-    return str(llama_cpp.llama_print_system_info().decode("utf-8", "replace")).strip()
 
 
 class AbortFlag:
@@ -146,38 +75,7 @@ class AbortFlag:
         return ctypes.cast(self._buffer, ctypes.c_void_p)
 
 
-class DecodeClock:
-    """`total_ms`: the time that was spent inside `llama_decode`, and waiting for the device to finish it."""
-
-    def __init__(self) -> None:
-        self.total_ms = 0.0
-
-
-@contextmanager
-def timed_decodes() -> Iterator[DecodeClock]:
-    """While it is open, every `llama_decode` of this process is timed: for benchmarks.
-
-    On a GPU `llama_decode` returns before its work is done. The timed one waits for it, so that a decode has
-    one time, and what is left of a token's time is Python's.
-    """
-    clock = DecodeClock()
-    decode, synchronize = llama_cpp.llama_decode, llama_cpp.llama_synchronize
-
-    def timed(context: Any, batch: Any) -> Any:
-        started = time.perf_counter()
-        code = decode(context, batch)
-        synchronize(context)
-        clock.total_ms += (time.perf_counter() - started) * 1000
-        return code
-
-    llama_cpp.llama_decode = timed
-    try:
-        yield clock
-    finally:
-        llama_cpp.llama_decode = decode
-
-
-class _Native:
+class Native:
     """Something of llama.cpp's own that has to be freed: by `close`, or at the end of a `with`."""
 
     def close(self) -> None:
@@ -192,7 +90,7 @@ class _Native:
         self.close()
 
 
-class Model(_Native):
+class Model(Native):
     """A loaded model: its weights and its vocabulary. Close it after every context on it is closed."""
 
     def __init__(
@@ -308,7 +206,7 @@ def token_texts(path: Path) -> list[bytes]:
 
 def _not_loaded(path: Path) -> EngineLoadError:
     """Why a file was refused: memory, if that is what llama.cpp's log says, else the file."""
-    memory = short_of_memory(recent_log().splitlines())
+    memory = short_of_memory(backend.recent_log().splitlines())
     if memory is not None:
         return EngineLoadError(f"llama.cpp could not load {path}: {_last_error()}. {memory.why}", memory.hint)
     return EngineLoadError(
@@ -320,13 +218,13 @@ def _not_loaded(path: Path) -> EngineLoadError:
 
 def _last_error() -> str:
     """What llama.cpp's log says of the failure: the cause, not the line that only says that it failed."""
-    lines = [line.strip() for line in recent_log().splitlines() if line.strip()]
+    lines = [line.strip() for line in backend.recent_log().splitlines() if line.strip()]
     causes = [line for line in lines if "error" in line.lower()]
     failures = [line for line in lines if "fail" in line.lower()]
     return (causes or failures or lines or ["it gave no reason"])[-1]
 
 
-class Context(_Native):
+class Context(Native):
     """A KV cache with the buffers to decode into it. All sequences share its cells (unified cache)."""
 
     def __init__(
@@ -498,47 +396,3 @@ class Context(_Native):
 
     def clear(self) -> None:
         llama_cpp.llama_memory_clear(self.memory, True)
-
-
-class Sampler(_Native):
-    """Chooses tokens: the likeliest one, or one drawn by a chain of llama.cpp's samplers."""
-
-    def __init__(self, *, temperature: float, top_k: int, top_p: float, seed: int) -> None:
-        self._chain: Any = None
-        if temperature <= 0:
-            return  # the greatest logit: numpy finds it in 3 us, llama.cpp's greedy chain takes 50
-        self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-
-        def add(sampler: Any) -> None:
-            llama_cpp.llama_sampler_chain_add(self._chain, sampler)
-
-        if top_k:
-            add(llama_cpp.llama_sampler_init_top_k(top_k))
-        if top_p < 1:
-            add(llama_cpp.llama_sampler_init_top_p(top_p, 1))
-        add(llama_cpp.llama_sampler_init_temp(temperature))
-        add(llama_cpp.llama_sampler_init_dist(seed))
-
-    def sample(self, context: Context, row: int = -1) -> int:
-        """The next token after the last decode's `row`."""
-        if self._chain is None:
-            return int(context.logits(row).argmax())
-        return int(llama_cpp.llama_sampler_sample(self._chain, context.handle, row))
-
-    def close(self) -> None:
-        if self._chain:
-            llama_cpp.llama_sampler_free(self._chain)
-            self._chain = None
-
-
-class LogProbability:
-    """Natural logarithms of token probabilities, without a copy of the logits into Python objects."""
-
-    def __init__(self, n_vocab: int) -> None:
-        self._scratch = np.empty(n_vocab, np.float32)
-
-    def __call__(self, logits: NDArray[np.float32], token: int) -> float:
-        greatest = logits.max()
-        np.subtract(logits, greatest, out=self._scratch)
-        np.exp(self._scratch, out=self._scratch)
-        return float(logits[token] - greatest) - math.log(float(self._scratch.sum()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stardraftd.engine.native import llama
+from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.devices import Device, offload_devices, physical_cores
 from stardraftd.errors import EngineLoadError, ModelFormatError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
@@ -118,7 +118,7 @@ def load(
                 context.n_cells * _kv_values_per_token(header) * KV_BYTES_PER_VALUE[settings.kv_type]
             ),
             load_ms=(time.perf_counter() - started) * 1000,
-            system_info=llama.system_info(),
+            system_info=backend.system_info(),
             flash_attention=_flash_attention(settings, gpu_layers),
             toy=name.startswith("stardraft-tiny"),
             can_cut=context.can_cut,
