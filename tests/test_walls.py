@@ -25,6 +25,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.client",
     "stardraftd.config",
     "stardraftd.config.watching",
+    "stardraftd.cursor_window",
     "stardraftd.errors",
     "stardraftd.installed",
     "stardraftd.lexing",

@@ -49,6 +49,10 @@ MAX_PAUSING = 4
 
 # --- deadlines -----------------------------------------------------------------------------------
 
+# How long a daemon that is asked to stop lets running completions finish. A suggestion takes a second or two,
+# on a slow computer 64 tokens take 20. Who asked to stop and waits for more waits for a model that hangs.
+DRAIN_S = 30.0
+
 
 @dataclass(frozen=True)
 class Patience:

@@ -3,13 +3,14 @@
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from stardraftd.cli import checks
-from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, model, places
+from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, model, old_settings, places
 from stardraftd.cli.checks.facts import Device, Probe, read_probe
 from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
 from stardraftd.proof.verdict import Verdict
@@ -242,6 +243,42 @@ def test_a_wrong_configuration_is_a_problem_with_its_line(own_home: Path) -> Non
     (found,) = checks.run(Facts(), [places.configuration])
     assert found.state == "problem"
     assert "line 2" in found.message
+
+
+def test_each_old_name_is_a_warning_with_what_to_do_wherever_it_stands(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    (own_home / "config.toml").write_text("[editor]\nlanguages_off = ['go']\n")
+    monkeypatch.setenv("STARDRAFT_COMPLETION_SEED", "5")
+    project = own_home / "project" / "src"
+    project.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    (project.parent / ".stardraft.toml").write_text("[language.go]\nbefore_text = true\nmode = 'line'\n")
+    user, workspace = own_home / ".config/Code/User", project.parent / ".vscode"
+    for folder in (user, workspace):
+        folder.mkdir(parents=True)
+    (user / "settings.json").write_text('{\n  // mine\n  "[go]": {"stardraft.maxPrefixBytes": 5},\n}')
+    (workspace / "settings.json").write_text('{"stardraft.languagesOff": [], "stardraft.mode": "line"}')
+    found = list(checks.run(Facts(), [old_settings.old_settings]))
+    assert {check.state for check in found} == {"warning"}
+    said = [check.message for check in found]
+    assert len(said) == 5
+    assert "line 2: editor.languages_off is called editor.disabled_languages now. Rename it" in said[0]
+    assert "STARDRAFT_COMPLETION_SEED is not a setting any more" in said[1]
+    assert ".stardraft.toml, [language.go], before_text is called mid_line now" in said[2]
+    assert "stardraft.maxPrefixBytes is not a setting any more" in said[3]
+    assert said[3].endswith("Remove it.")
+    assert "stardraft.languagesOff is called stardraft.disabledLanguages now" in said[4]
+
+
+def test_files_that_cannot_be_read_have_no_old_names(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own_home)
+    (own_home / "config.toml").write_text("[editor\n")
+    (own_home / ".stardraft.toml").write_bytes(b"\xff[")
+    (own_home / ".vscode").mkdir()
+    (own_home / ".vscode" / "settings.json").write_text("{")
+    assert old_settings.old_settings(Facts()) == []
 
 
 def test_no_configuration_is_fine(own_home: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from stardraftd.cli.edge import run
 from stardraftd.paths import builtin_model_path
 
-BROKEN = "[editor]\nmax_prefix_bytes = 'many'\n"
+BROKEN = "[editor]\nmax_block_lines = 'many'\n"
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.cli.complete.location import Location, parse_location, read_text, split, window
+from stardraftd.cli.complete.location import Location, parse_location, read_text, split
+from stardraftd.cursor_window import window
 from stardraftd.errors import RequestError
 
 
@@ -172,23 +173,23 @@ def test_a_name_that_cannot_be_is_told() -> None:
 
 
 def test_what_is_sent_is_whole_lines_near_the_cursor() -> None:
-    assert window("aaa\nbbb\ncc", "c\nddd\neee", 7, 7) == ("bbb\ncc", "c\nddd\n")
+    assert window("aaa\nbbb\nccc\nddd\neee", 10, 7, 7) == ("bbb\ncc", "c\nddd\n")
 
 
 def test_whole_lines_that_just_fit_are_kept() -> None:
-    assert window("aaa\nbbb\ncc", "", 6, 0) == ("bbb\ncc", "")
-    assert window("aaa\nbbb\ncc", "", 10, 0) == ("aaa\nbbb\ncc", "")
+    assert window("aaa\nbbb\ncc", 10, 6, 0) == ("bbb\ncc", "")
+    assert window("aaa\nbbb\ncc", 10, 10, 0) == ("aaa\nbbb\ncc", "")
 
 
 def test_of_a_line_that_is_too_long_a_piece_is_sent() -> None:
-    assert window("a" * 100, "b" * 100, 10, 5) == ("a" * 10, "b" * 5)
+    assert window("a" * 100 + "b" * 100, 100, 10, 5) == ("a" * 10, "b" * 5)
 
 
 @given(st.text(), st.text(), st.integers(1, 40), st.integers(0, 40))
 def test_what_is_sent_touches_the_cursor_and_keeps_the_limits(
     prefix: str, suffix: str, max_prefix: int, max_suffix: int
 ) -> None:
-    before, behind = window(prefix, suffix, max_prefix, max_suffix)
+    before, behind = window(prefix + suffix, len(prefix), max_prefix, max_suffix)
     assert prefix.endswith(before)
     assert suffix.startswith(behind)
     assert len(before.encode()) <= max_prefix

@@ -126,3 +126,13 @@ def test_settings_that_the_daemon_has_not_are_warned_of(asked: Wanted, sentence:
 def test_what_is_not_known_before_the_model_is_loaded_is_not_warned_of() -> None:
     unloaded = msgspec.structs.replace(status_of(), model=None)
     assert not_applied(Wanted(gpu_layers="2", context_tokens=1024), unloaded) == ""
+
+
+def test_a_name_of_the_version_before_is_told_in_one_line_and_works(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = wanted(None, None, None, ["editor.languages_off=go", "completion.seed=5"])
+    assert asked.overrides() == ("editor.languages_off=go", "completion.seed=5")
+    first, second = capsys.readouterr().err.splitlines()
+    assert "editor.languages_off is called editor.disabled_languages now. Rename it" in first
+    assert "completion.seed is not a setting any more" in second

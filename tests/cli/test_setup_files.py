@@ -2,36 +2,60 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stardraftd.errors import ConfigError, PathError
+from stardraftd.errors import ConfigError, PathError, StardraftError
 from stardraftd.setup.changes import change
 from stardraftd.setup.editors import EDITORS, editor, helix
-from stardraftd.setup.editors.editor import Place, content, with_block
+from stardraftd.setup.editors.editor import Place, with_block
 from stardraftd.setup.editors.jsonc import insert, keys
+from stardraftd.setup.shipped import content
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 FILE = Path("settings.json")
-SHOWN = {
-    "neovim.lua": "neovim/stardraft.lua",
-    "emacs.el": "emacs/stardraft.el",
-    "kate.json": "kate/settings.json",
-    "sublime.json": "sublime/LSP.sublime-settings",
-    "zed/extension.toml": "zed/extension.toml",
-    "zed/Cargo.toml": "zed/Cargo.toml",
-    "zed/src/lib.rs": "zed/src/lib.rs",
-    "jetbrains/template.json": "jetbrains/stardraft/template.json",
-    "jetbrains/README.md": "jetbrains/stardraft/README.md",
-}
+SHIPPED = (
+    "neovim/stardraft.lua",
+    "emacs/stardraft.el",
+    "kate/settings.json",
+    "sublime/LSP.sublime-settings",
+    "zed/extension.toml",
+    "zed/Cargo.toml",
+    "zed/src/lib.rs",
+    "jetbrains/stardraft/template.json",
+    "jetbrains/stardraft/README.md",
+    "neovim/plugin/stardraft.lua",
+    "neovim/lua/stardraft/config.lua",
+    "neovim/lsp/stardraft.lua",
+    "neovim/doc/stardraft.txt",
+)
 
 
-@pytest.mark.parametrize(("written", "shown"), SHOWN.items())
-def test_packaging_shows_what_is_written(written: str, shown: str) -> None:
-    assert content(written) == (PACKAGING / shown).read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_packaging_shows_what_is_written(name: str) -> None:
+    assert content(name) == (PACKAGING / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_wheel_carries_what_is_written_from_the_one_place_where_it_is(name: str) -> None:
+    project = tomllib.loads((PACKAGING.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    (carried,) = [
+        into + f"packaging/{name}".removeprefix(of)
+        for of, into in included.items()
+        if f"packaging/{name}" == of or f"packaging/{name}".startswith(f"{of}/")
+    ]
+    assert carried == f"stardraftd/setup/files/{name}"
+    assert not (PACKAGING.parent / "daemon" / carried).exists()
+
+
+def test_an_installation_without_a_file_says_which() -> None:
+    with pytest.raises(StardraftError, match=r"without its file kate/none\.json"):
+        content("kate/none.json")
 
 
 def test_packaging_shows_what_is_written_for_helix() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stardraftd.setup import shipped
 from stardraftd.setup.editors import neovim_plugin
 from tests.cli.person import Stardraft, files_in, program
 from tests.cli.program import stardraft
@@ -277,7 +278,7 @@ def test_uninstall_takes_it_back(person: dict[str, str], package: Path) -> None:
 def test_an_installation_without_the_plugin_says_so(
     setup: Stardraft, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(neovim_plugin.setup, "__file__", str(tmp_path / "a" / "b" / "c" / "__init__.py"))
+    monkeypatch.setattr(shipped.setup, "__file__", str(tmp_path / "a" / "b" / "c" / "__init__.py"))
     answer = setup("nvim", "--plugin", "--yes")
     assert answer.returncode == 1
     assert "was installed without the plugin" in answer.stderr

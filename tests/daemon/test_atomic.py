@@ -14,8 +14,9 @@ from stardraft_lsp.stats.store import Store as Figures
 from stardraftd import atomic
 from stardraftd.config import load_config
 from stardraftd.config.editing import choose
-from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, remembered
+from stardraftd.engine.plan.speeds import SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, LicenceError, PathError
+from stardraftd.measurements import SPEEDS_FILE
 from stardraftd.models import licences
 from stardraftd.models.pace import measurements
 from stardraftd.paths import endpoint_path

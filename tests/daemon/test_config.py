@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stardraftd.config import Config, load_config
+from stardraftd.config import CompletionConfig, Config, load_config, sources
 from stardraftd.config import reference as config_reference
+from stardraftd.config.checking import Given, Mistake, Origin, Source, check, told
+from stardraftd.config.editing import choose
 from stardraftd.config.lines import key_lines
+from stardraftd.config.old_names import OLD
 from stardraftd.config.schema import Setting, settings
 from stardraftd.errors import ConfigError
 from tests.support.modes import file_modes_obeyed
@@ -59,20 +62,20 @@ def test_the_process_environment_is_read_by_default(file: Path, monkeypatch: pyt
 
 
 def test_the_later_source_wins_and_each_value_remembers_its_own(file: Path) -> None:
-    text = "[completion]\nmax_tokens = 1\n\ntop_k = 1\nseed = 1\n"
+    text = "[model]\nthreads = 1\n\nkv_snapshot_mb = 1\ncontext_tokens = 1000\n"
     config = load(
         file,
         text,
-        "completion.seed=3",
-        STARDRAFT_COMPLETION_TOP_K="2",
-        STARDRAFT_COMPLETION_SEED="2",
+        "model.context_tokens=3000",
+        STARDRAFT_MODEL_KV_SNAPSHOT_MB="2",
+        STARDRAFT_MODEL_CONTEXT_TOKENS="2000",
     )
-    found = config.completion
-    assert (found.max_tokens, found.top_k, found.seed, found.top_p) == (1, 2, 3, 0.95)
+    found = config.model
+    assert (found.threads, found.kv_snapshot_mb, found.context_tokens, found.kv_type) == (1, 2, 3000, "f16")
     assert config.origins == {
-        "completion.max_tokens": "config.toml line 2",
-        "completion.top_k": "environment variable STARDRAFT_COMPLETION_TOP_K",
-        "completion.seed": "command line",
+        "model.threads": "config.toml line 2",
+        "model.kv_snapshot_mb": "environment variable STARDRAFT_MODEL_KV_SNAPSHOT_MB",
+        "model.context_tokens": "command line",
     }
 
 
@@ -113,9 +116,20 @@ def test_text_in_the_environment_needs_no_quotes_and_may_have_them(file: Path) -
 
 def test_lists_can_be_written_with_commas(file: Path) -> None:
     expected = ("markdown", "plaintext")
-    assert load(file, STARDRAFT_EDITOR_LANGUAGES_OFF="markdown, plaintext").editor.languages_off == expected
-    assert load(file, "", 'editor.languages_off=["markdown","plaintext"]').editor.languages_off == expected
-    assert load(file, "[editor]\nlanguages_off = ['a']", "editor.languages_off=").editor.languages_off == ()
+    assert (
+        load(file, STARDRAFT_EDITOR_DISABLED_LANGUAGES="markdown, plaintext").editor.disabled_languages
+        == expected
+    )
+    assert (
+        load(file, "", 'editor.disabled_languages=["markdown","plaintext"]').editor.disabled_languages
+        == expected
+    )
+    assert (
+        load(
+            file, "[editor]\ndisabled_languages = ['a']", "editor.disabled_languages="
+        ).editor.disabled_languages
+        == ()
+    )
 
 
 def test_a_relative_model_starts_at_the_files_folder(file: Path) -> None:
@@ -174,19 +188,18 @@ def test_the_error_names_file_line_key_value_and_what_is_allowed(file: Path) -> 
         ("model", "context_tokens = 0", "is 0; it must be a whole number from 256 to"),
         ("model", "path = 3", "is 3; it must be text in quotes."),
         ("model", 'kv_type = "q4"', 'is "q4"; it must be "f16" or "q8_0".'),
-        ("model", 'flash_attention = "yes"', 'is "yes"; it must be "auto", "on" or "off".'),
+        ("editor", 'mode = "yes"', 'is "yes"; it must be "auto", "line" or "block".'),
         ("model", "idle_unload_minutes = -0.5", "is -0.5; it must be a number from 0 (never) to 525600."),
-        ("completion", "temperature = nan", "is nan; it must be a number from 0 to 10."),
-        ("completion", "temperature = inf", "is inf; it must be a number from 0 to 10."),
-        ("completion", "top_p = 0", "is 0; it must be a number above 0, at most 1 (all of them)."),
-        ("completion", "seed = 4294967296", "is 4294967296; it must be a whole number from 0 to 4294967295."),
+        ("daemon", "idle_exit_minutes = nan", "is nan; it must be a number from 0 (never) to 525600."),
+        ("daemon", "idle_exit_minutes = inf", "is inf; it must be a number from 0 (never) to 525600."),
+        ("completion", "max_tokens = 4097", "is 4097; it must be a whole number from 1 to 4096."),
         ("completion", "max_tokens = 64.5", "is 64.5; it must be a whole number from 1 to 4096."),
         ("completion", "max_tokens = 99999999999999999999", "is 99999999999999999999; it must be"),
-        ("completion", "seed = 1979-05-27", "is 1979-05-27; it must be a whole number"),
+        ("completion", "max_tokens = 1979-05-27", "is 1979-05-27; it must be a whole number"),
         ("daemon", 'log_level = "loud"', 'is "loud"; it must be "debug", "info", "warning" or "error".'),
         ("editor", "enabled = 1", "is 1; it must be true or false."),
-        ("editor", "languages_off = 'c'", 'is "c"; it must be a list of words in quotes.'),
-        ("editor", "languages_off = ['c', 1]", 'is ["c", 1]; it must be a list of words in quotes.'),
+        ("editor", "disabled_languages = 'c'", 'is "c"; it must be a list of words in quotes.'),
+        ("editor", "disabled_languages = ['c', 1]", 'is ["c", 1]; it must be a list of words in quotes.'),
     ],
 )
 def test_a_wrong_value_is_refused(file: Path, section: str, line: str, message: str) -> None:
@@ -207,9 +220,9 @@ def test_a_wrong_variable_is_named(file: Path) -> None:
 
 
 def test_a_wrong_override_is_named(file: Path) -> None:
-    error = refused(file, "", "completion.seed=x")
+    error = refused(file, "", "completion.max_tokens=x")
     assert error.message == (
-        'On the command line, completion.seed is "x"; it must be a whole number from 0 to 4294967295.'
+        'On the command line, completion.max_tokens is "x"; it must be a whole number from 1 to 4096.'
     )
 
 
@@ -306,6 +319,126 @@ def test_a_huge_file_is_an_error(file: Path) -> None:
     assert "larger than" in refused(file, "# x\n" * 100_000).message
 
 
+# --- names of the version before -----------------------------------------------------------------------
+
+RENAMED = {old: known.now for old, known in OLD.items() if known.now}
+GONE = [old for old, known in OLD.items() if not known.now]
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_an_old_name_is_one_notice_with_what_to_do_in_every_source(file: Path, old: str) -> None:
+    section, key = old.split(".")
+    now = settings()[RENAMED[old]] if old in RENAMED else None
+    value = now.default_shown if now else "1"
+    variable = f"STARDRAFT_{section}_{key}".upper()
+    for config, place, new in (
+        (load(file, f"[{section}]\n{key} = {value}\n"), f"{file}, line 2: {old}", now and now.name),
+        (load(file, "", f"{old}={value}"), f"On the command line, {old}", now and now.name),
+        (load(file, "", **{variable: value}), f"The environment variable {variable}", now and now.variable),
+    ):
+        (outdated,) = config.outdated
+        assert outdated.notice.startswith(f"{place} is ")
+        assert "\n" not in outdated.notice
+        if new is None:
+            assert outdated.notice.endswith(". Remove it.")
+            assert not config.origins
+        else:
+            assert f"is called {new} now. Rename it" in outdated.notice
+            assert list(config.origins) == [now.name] if now else False
+
+
+def test_an_old_name_works_and_the_new_one_in_the_same_source_is_stronger(file: Path) -> None:
+    assert load(file, "[editor]\nlanguages_off = ['a']").editor.disabled_languages == ("a",)
+    for text in (
+        "languages_off = ['a']\ndisabled_languages = ['b']",
+        "disabled_languages = ['b']\nlanguages_off = ['a']",
+    ):
+        assert load(file, f"[editor]\n{text}").editor.disabled_languages == ("b",)
+    overridden = load(file, "[editor]\ndisabled_languages = ['b']", STARDRAFT_EDITOR_LANGUAGES_OFF="a")
+    assert overridden.editor.disabled_languages == ("a",), "a later source wins, whatever it calls a setting"
+    of_the_command_line = load(file, "", "editor.mid_line=true", "editor.mid_line=false")
+    assert of_the_command_line.editor.mid_line is False
+
+
+def test_a_wrong_value_under_an_old_name_is_told_by_that_name(file: Path) -> None:
+    assert (
+        "line 2: editor.languages_off is 3; it must be a list"
+        in refused(file, "[editor]\nlanguages_off = 3").message
+    )
+
+
+def test_an_old_value_works_and_is_told(file: Path) -> None:
+    config = load(file, "[completion]\nbackground = 'on_mains'")
+    assert config.completion.background == "on_ac_power"
+    (outdated,) = config.outdated
+    assert 'completion.background = "on_mains" is called "on_ac_power" now' in outdated.notice
+    (outdated,) = load(file, "", STARDRAFT_COMPLETION_BACKGROUND="on_mains").outdated
+    assert 'STARDRAFT_COMPLETION_BACKGROUND = "on_mains" is called "on_ac_power" now' in outdated.notice
+    assert load(file, "", "completion.background=on_mains", "completion.background=never").completion == (
+        CompletionConfig(background="never")
+    )
+
+
+def test_no_present_name_is_an_old_one() -> None:
+    assert not set(settings()) & set(OLD)
+    assert set(RENAMED.values()) <= set(settings())
+
+
+def test_choosing_a_model_writes_nothing_into_a_file_with_a_mistake(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARDRAFT_CONFIG", str(file))
+    text = "[model]\nthreads = 0\n"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"line 2: model\.threads is 0; it must be"):
+        choose(Path("/a/b.gguf"))
+    assert file.read_text() == text
+    file.write_text("[editor]\nlanguages_off = ['go']\n")
+    choose(Path("/a/b.gguf"))
+    assert load_config(file, environ={}).editor.disabled_languages == ("go",)
+
+
+def test_where_a_setting_came_from_is_data_too(file: Path) -> None:
+    config = load(file, "[model]\nthreads = 1\n", "model.kv_type=f16", STARDRAFT_EDITOR_STATS="false")
+    assert config.sources["model.threads"] is sources.FILE
+    assert config.sources["model.kv_type"] is sources.COMMAND_LINE
+    assert config.sources["editor.stats"] is sources.ENVIRONMENT
+
+
+# --- mistakes as data ----------------------------------------------------------------------------------
+
+
+def test_a_mistake_is_data_until_it_is_told() -> None:
+    origin = Origin(source=sources.FILE, place="here, line 3:")
+    given = Given(section="model", key="threads", called="model.threads", value="x", origin=origin)
+    found = check(given)
+    assert isinstance(found, Mistake)
+    assert (found.kind, found.key, found.shown) == ("value", "model.threads", '"x"')
+    assert found.allowed == settings()["model.threads"].allowed
+    assert found.given.origin.place == "here, line 3:"
+    told_as = told(found)
+    assert told_as.message == f'here, line 3: model.threads is "x"; it must be {found.allowed}.'
+
+
+def test_a_value_nested_deeper_than_python_goes_is_told() -> None:
+    value: object = 1
+    for _ in range(5000):
+        value = [value]
+    origin = Origin(source=sources.EDITOR, place="There,")
+    found = check(Given(section="editor", key="mode", called="mode", value=value, origin=origin))
+    assert isinstance(found, Mistake)
+    assert told(found).message.startswith("There, mode is nested too deeply; it must be")
+
+
+@pytest.mark.parametrize("source", [sources.EDITOR, sources.PROJECT], ids=["editor", "project"])
+def test_a_source_for_documents_has_only_the_settings_of_documents(source: Source) -> None:
+    origin = Origin(source=source, place="There:")
+    for section, key in (("model", "path"), ("model", "saved_mb"), ("daemon", "transport")):
+        found = check(Given(section=section, key=key, called=key, value="x", origin=origin))
+        assert isinstance(found, Mistake)
+        assert found.kind == "unknown"
+
+
 # --- lines -------------------------------------------------------------------------------------------
 
 
@@ -376,7 +509,7 @@ def test_every_key_is_found_on_the_line_where_it_was_written(values: dict[str, s
 
 
 def test_every_setting_is_described() -> None:
-    assert len(settings()) == 40
+    assert len(settings()) <= 28
     for setting in settings().values():
         assert setting.description.endswith("."), setting.name
 
@@ -390,7 +523,7 @@ def test_the_page_on_the_configuration_is_up_to_date() -> None:
 
 def test_an_outdated_page_is_brought_up_to_date(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(PAGE.read_text("utf-8").replace("| `top_k` |", "| `old` |"), "utf-8")
+    page.write_text(PAGE.read_text("utf-8").replace("| `max_tokens` |", "| `old` |"), "utf-8")
     subprocess.run([sys.executable, "-m", "stardraftd.config.reference", page], check=True)
     assert page.read_text("utf-8") == PAGE.read_text("utf-8")
 

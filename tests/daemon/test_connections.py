@@ -195,7 +195,7 @@ def test_another_user_who_connects_is_known_as_such(tmp_path: Path) -> None:
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "daemon.log"
-    logs.configure("info", 10_000_000, 0, path, stderr=False)
+    logs.configure("info", path, stderr=False, max_bytes=10_000_000, backups=0)
     yield path
     logs.close()
 

@@ -82,14 +82,7 @@ def test_the_most_that_may_be_sent_arrives_at_the_engine(field: str | None) -> N
 
 
 def test_what_the_configuration_allows_arrives_at_the_engine() -> None:
-    completion = msgspec.structs.replace(
-        Config().completion,
-        max_tokens=4096,
-        top_k=1_000_000,
-        seed=0xFFFF_FFFF,
-        temperature=10.0,
-        target_ms=600_000,
-    )
+    completion = msgspec.structs.replace(Config().completion, max_tokens=4096)
     sent = Complete(1, completion_of(CompletionRequest(document="a", prefix=""), completion))
     assert command_decoder.decode(frame(sent)[4:]) == sent
 

@@ -148,7 +148,7 @@ async def test_only_the_last_documents_are_worked_on() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "on_battery", "state"),
-    [("never", False, "off"), ("on_mains", True, "on_battery"), ("on_mains", False, "working")],
+    [("never", False, "off"), ("on_ac_power", True, "on_battery"), ("on_ac_power", False, "working")],
 )
 async def test_where_it_is_not_wanted_nothing_is_done(policy: Policy, on_battery: bool, state: str) -> None:
     async with Scene(policy, on_battery=on_battery) as scene:

@@ -18,6 +18,7 @@ import pytest
 from stardraft_lsp.settings import project_file
 from stardraftd.config import load_config
 from stardraftd.config import schema as config_schema
+from stardraftd.config.old_names import OLD
 from tests.docs.documents import ROOT, Block, blocks, spans
 from tests.docs.typed import SHELLS
 from tests.support.processes import run_to_end
@@ -131,6 +132,8 @@ def test_a_setting_in_a_sentence_exists_and_can_have_that_value(tmp_path: Path) 
         if setting is None or _SOURCE.search(span.text):
             continue
         named += 1
+        if setting[1] in OLD and "decisions" in str(span.place):
+            continue  # a decision tells what there was
         assert setting[1] in known, f"{span.place}: {span.text}"
         if setting[2]:
             empty.write_text(f"{setting[1]} = {setting[2]}\n", encoding="utf-8")

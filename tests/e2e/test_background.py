@@ -206,7 +206,7 @@ async def test_a_damaged_save_is_as_good_as_none(in_home: dict[str, str], client
 async def test_nothing_is_saved_when_nothing_may_be(
     in_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STARDRAFT_MODEL_SAVED_MB", "0")
+    monkeypatch.setenv("STARDRAFT_MODEL_KV_SNAPSHOT_MB", "0")
     async with DaemonClient("test") as client:
         await loaded(client)
         async with an_editor_is_there(client):

@@ -128,8 +128,7 @@ async def test_without_a_daemon_a_client_that_must_not_start_one_says_so(in_home
         assert await client.stop() is None
 
 
-async def test_stop_with_drain_finishes_what_runs(client: DaemonClient, in_home: dict[str, str]) -> None:
-    write_config(in_home, "[daemon]\ndrain_seconds = 300\n")  # on a busy machine it takes its time
+async def test_stop_with_drain_finishes_what_runs(client: DaemonClient) -> None:
     async with DaemonClient("other") as other:
         stops: list[asyncio.Task[object]] = []
         events = await run_until(
@@ -220,7 +219,7 @@ async def test_a_wrong_configuration_is_reported_and_the_old_one_stays(
     limited = await done(client, request(mode="free"))
     assert limited.figures is not None
     assert limited.figures.n_generated == 3
-    write_config(in_home, "[completion]\nmax_tokens = 3\ntop_k = 7\n")
+    write_config(in_home, "[completion]\nmax_tokens = 3\nbackground = 'never'\n")
     await wait_for_status(client, lambda status: not status.problems)
 
 

@@ -17,6 +17,7 @@ import pytest
 from stardraftd import __version__
 from stardraftd.client import DaemonClient
 from stardraftd.errors import ConfigError
+from stardraftd.logs.handler import MAX_BYTES
 from stardraftd.protocol.completion import Done, Text
 from stardraftd.transport.endpoint import is_served
 from tests.cli.program import is_gone, stardraft
@@ -239,17 +240,16 @@ async def test_a_socket_at_another_place_is_refused_with_what_to_do(in_home: dic
 async def test_the_log_is_a_file_of_limited_size_and_nothing_of_it_goes_to_the_manager(
     in_home: dict[str, str],
 ) -> None:
-    write_config(in_home, "[daemon]\nlog_max_bytes = 10000\nlog_backups = 1\n")
     log = Path(in_home["STARDRAFT_STATE_DIR"]) / "logs" / "daemon.log"
     log.parent.mkdir(parents=True)
-    log.write_text("\n" * 10_000)
+    log.write_text("\n" * MAX_BYTES)
     journal = log.with_name("journal")
     command = ["sh", "-c", f'exec "$@" 2>>"{journal}"', "sh", *DAEMON]
     with managing(socket_of(in_home), command, in_home):
         async with DaemonClient("test") as client:
             assert (await done(client, request())).text
             await client.stop(drain=False)
-    assert log.with_name("daemon.log.1").stat().st_size == 10_000
+    assert log.with_name("daemon.log.1").stat().st_size == MAX_BYTES
     assert "engine ready" in log.read_text()
     assert journal.read_text() == ""
 

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
+from stardraftd.builds.library import library_folder
 from stardraftd.engine.native import backend
 from stardraftd.errors import EngineLoadError
 
@@ -52,7 +53,7 @@ def test_variants_are_loaded_from_the_packages_own_folder_and_from_no_other(
     monkeypatch.chdir(tmp_path)
     backend.start_backend()
     told = Path(library.what_was_told().decode())
-    assert told == backend.library_folder()
+    assert told == library_folder()
     assert told.is_absolute()
     assert (told / "libllama.so").exists() or sys.platform != "linux"
 

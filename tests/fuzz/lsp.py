@@ -17,7 +17,7 @@ from lsprotocol import types
 from tests.fuzz import Deadline, Report
 from tests.support.home import isolated_home
 from tests.support.in_process import QUIET, InProcess, serving
-from tests.support.specification import WRONG, changed, example, paths
+from tests.support.specification import MESSAGES, WRONG, changed, example, paths
 from tests.support.waiting import wait_until_async
 
 CASES = 150
@@ -27,26 +27,9 @@ URI = "file:///shop/edited.py"
 MOST_CHARS = 2_000
 PIECES = ("a", "x = 1", "(", '"', "\n", "\r\n", "\r", "é", "😀", "\u2028", "\ud83d", "中文", "", "`" * 3)
 METHODS: tuple[tuple[str, Any], ...] = (
-    ("textDocument/didOpen", types.DidOpenTextDocumentParams),
-    ("textDocument/didChange", types.DidChangeTextDocumentParams),
-    ("textDocument/didClose", types.DidCloseTextDocumentParams),
-    ("textDocument/didSave", types.DidSaveTextDocumentParams),
-    ("textDocument/inlineCompletion", types.InlineCompletionParams),
-    ("textDocument/completion", types.CompletionParams),
-    ("workspace/executeCommand", types.ExecuteCommandParams),
-    ("workspace/didChangeWorkspaceFolders", types.DidChangeWorkspaceFoldersParams),
-    ("workspace/didChangeWatchedFiles", types.DidChangeWatchedFilesParams),
-    ("workspace/didChangeConfiguration", types.DidChangeConfigurationParams),
-    ("$/cancelRequest", types.CancelParams),
-    ("$/setTrace", types.SetTraceParams),
+    *MESSAGES,
     ("initialized", types.InitializedParams),
     ("initialize", types.InitializeParams),
-    ("textDocument/didFocus", types.DidSaveTextDocumentParams),
-    ("textDocument/didShowCompletion", types.InlineCompletionItem),
-    ("textDocument/didPartiallyAcceptCompletion", types.InlineCompletionItem),
-    ("llm-ls/getCompletions", types.InlineCompletionParams),
-    ("llm-ls/acceptCompletion", types.InlineCompletionItem),
-    ("stardraft/status", types.Position),
     ("no/such/method", types.Position),
 )
 

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_lsp.context.access.disk import Disk, Entry, HangingError, PatientDisk, Stamp, local_path
+from stardraft_lsp.context.access.disk import Disk, Entry, HangingError, PatientDisk, Stamp
 from stardraft_lsp.context.choice.candidates import QuestionPlace
 from stardraft_lsp.context.report import figures, sentence
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus, Edit, Known
 from stardraft_lsp.context.source import ContextSource
+from stardraft_lsp.text.uris import local_path
 from tests.support.waiting import seconds, wait_until
 
 AT_ONCE = ContextSettings(settle_s=0, reindex_s=0, calm_s=0, io_timeout_s=5, use_global_excludes=False)

@@ -11,10 +11,10 @@ from stardraft_lsp.context.window import window
 from stardraft_lsp.protocol import results
 from stardraft_lsp.protocol.requests import BadParams, read_inline_params
 from stardraft_lsp.session.cache import MAX_DOCUMENTS, Made, SuggestionCache
-from stardraft_lsp.settings.options import checked, overrides
+from stardraft_lsp.settings.options import checked, for_daemon, overrides
 from stardraft_lsp.text.documents import Document, Position
 from stardraft_lsp.text.folders import Folders, Place
-from stardraftd.config import load_config
+from stardraftd.config import EditorConfig, load_config
 from stardraftd.errors import ConfigError
 
 LINES = "".join(f"line number {number}\n" for number in range(1000))
@@ -163,13 +163,13 @@ def test_folders_need_not_be_on_a_disk() -> None:
 def test_initialization_options_become_settings() -> None:
     given_options = {
         "debounceMs": 5,
-        "languagesOff": ["markdown", 'odd"one'],
+        "disabledLanguages": ["markdown", 'odd"one'],
         "streaming": False,
         "settings": ["model.gpu_layers=3"],
     }
     config = load_config(environ={}, overrides=overrides(given_options))
     assert config.editor.debounce_ms == 5
-    assert config.editor.languages_off == ("markdown", 'odd"one')
+    assert config.editor.disabled_languages == ("markdown", 'odd"one')
     assert config.editor.streaming is False
     assert config.model.gpu_layers == 3
     assert overrides(None) == ()
@@ -183,7 +183,7 @@ def test_initialization_options_become_settings() -> None:
         ({"debounceMs": "x"}, "debounceMs"),
         ({"debounceMs": -1}, "debounceMs"),
         ({"debounce_ms": 1}, "debounce_ms"),
-        ({"languagesOff": [""]}, "languagesOff"),
+        ({"disabledLanguages": [""]}, "disabledLanguages"),
         ({"settings": ["model.gpu_layer=1"]}, "model.gpu_layer"),
         ([1], "object"),
     ],
@@ -191,6 +191,35 @@ def test_initialization_options_become_settings() -> None:
 def test_wrong_initialization_options_are_named(options: object, named: str) -> None:
     with pytest.raises(ConfigError, match=f"^initializationOptions.*{named}"):
         overrides(options)
+
+
+def test_names_of_the_version_before_are_initialization_options_too() -> None:
+    given_options = {
+        "languagesOff": ["go"],
+        "beforeText": True,
+        "settings": ["model.saved_mb=5"],
+        "mode": None,
+    }
+    config = load_config(environ={}, overrides=overrides(given_options))
+    assert config.editor == EditorConfig(disabled_languages=("go",), mid_line=True)
+    assert config.model.kv_snapshot_mb == 5
+    assert len(config.outdated) == 3
+    assert "languagesOff is called disabledLanguages now" in config.outdated[1].notice
+
+
+@pytest.mark.parametrize("settings", [5, "model.threads=1", {"a": 1}, [1]])
+def test_settings_of_another_form_are_named(settings: object) -> None:
+    with pytest.raises(ConfigError, match=r"^initializationOptions.*settings is not a list of texts"):
+        overrides({"settings": settings})
+
+
+def test_a_daemon_is_started_with_the_texts_alone() -> None:
+    given = overrides({"mode": "line", "settings": ["model.threads=2", "model.path=a.gguf"]})
+    assert for_daemon(("daemon.log_level=debug", *given)) == (
+        "daemon.log_level=debug",
+        "model.threads=2",
+        f"model.path={Path('a.gguf').absolute()}",
+    )
 
 
 def test_a_models_path_means_the_same_in_the_daemon() -> None:

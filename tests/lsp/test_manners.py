@@ -118,7 +118,7 @@ async def test_an_address_longer_than_the_daemon_takes_is_served(shared_home: di
 
 async def test_a_daemon_that_was_stopped_stays_so_until_it_is_needed(home: dict[str, str]) -> None:
     async with editing(home, initialize=False) as editor:
-        await editor.initialize(initializationOptions={"languagesOff": ["markdown"]})
+        await editor.initialize(initializationOptions={"disabledLanguages": ["markdown"]})
         editor.open(URI, TEXT)
         first = await editor.suggestion(URI, *CURSOR)
         await stop_daemon(home)

@@ -9,7 +9,7 @@ from lsprotocol import types
 
 from stardraft_lsp.protocol.client_info import read_initialize
 from tests.support.in_process import QUIET, InProcess, serving
-from tests.support.specification import MISSING, WRONG, changed, example, paths
+from tests.support.specification import MESSAGES, MISSING, WRONG, changed, example, paths
 from tests.support.waiting import wait_until_async
 
 URI = "file:///shop/shelf.py"
@@ -211,28 +211,7 @@ async def test_after_a_change_that_cannot_be_read_nothing_is_suggested_for_the_o
     assert server.text(URI) == "again"
 
 
-@pytest.mark.parametrize(
-    ("method", "of"),
-    [
-        ("textDocument/didOpen", types.DidOpenTextDocumentParams),
-        ("textDocument/didChange", types.DidChangeTextDocumentParams),
-        ("textDocument/didClose", types.DidCloseTextDocumentParams),
-        ("textDocument/didSave", types.DidSaveTextDocumentParams),
-        ("textDocument/inlineCompletion", types.InlineCompletionParams),
-        ("textDocument/completion", types.CompletionParams),
-        ("workspace/executeCommand", types.ExecuteCommandParams),
-        ("workspace/didChangeWorkspaceFolders", types.DidChangeWorkspaceFoldersParams),
-        ("workspace/didChangeWatchedFiles", types.DidChangeWatchedFilesParams),
-        ("workspace/didChangeConfiguration", types.DidChangeConfigurationParams),
-        ("$/cancelRequest", types.CancelParams),
-        ("$/setTrace", types.SetTraceParams),
-        ("window/workDoneProgress/cancel", types.WorkDoneProgressCancelParams),
-        ("textDocument/didShowCompletion", types.InlineCompletionItem),
-        ("llm-ls/getCompletions", types.InlineCompletionParams),
-        ("stardraft/snooze", types.Position),
-        ("stardraft/switch", types.Position),
-    ],
-)
+@pytest.mark.parametrize(("method", "of"), MESSAGES)
 async def test_every_message_is_survived_with_every_wrong_value(
     method: str, of: Any, server: InProcess, caplog: pytest.LogCaptureFixture
 ) -> None:

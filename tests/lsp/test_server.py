@@ -148,7 +148,7 @@ async def test_a_cancelled_request_is_answered_so_and_the_engine_is_free(home: d
 
 async def test_nothing_to_suggest_is_an_empty_list(shared_home: dict[str, str]) -> None:
     async with editing(shared_home, initialize=False) as editor:
-        await editor.initialize(initializationOptions={"languagesOff": ["python"]})
+        await editor.initialize(initializationOptions={"disabledLanguages": ["python"]})
         editor.open(URI, TEXT)
         assert await editor.request(*_inline(URI)) == {"items": []}
         report = await editor.request("stardraft/status", {})

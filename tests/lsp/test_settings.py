@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stardraft_lsp.settings import PROJECT_FILE, PROJECT_RULES, Layer, Settings, read_editor_settings
-from stardraft_lsp.settings.effective import path_of
 from stardraft_lsp.settings.globs import glob
-from stardraft_lsp.settings.layer import as_toml
 from stardraft_lsp.settings.policy import narrowed
 from stardraft_lsp.settings.project_file import MAX_FILE_BYTES
 from stardraft_lsp.text.folders import Folders
+from stardraft_lsp.text.uris import local_path
 from stardraftd.config import EditorConfig
+from stardraftd.config.schema import toml as as_toml
 from stardraftd.errors import ConfigError
 
 CASES = tomllib.loads(Path("tests/data/lsp/settings/projects.toml").read_text(encoding="utf-8"))["case"]
@@ -91,10 +91,9 @@ def test_every_setting_is_either_open_to_projects_or_the_persons_alone() -> None
 
 VALUES: dict[str, Any] = {
     "enabled": st.booleans(),
-    "languages_off": st.lists(st.sampled_from("abc"), max_size=3).map(tuple),
+    "disabled_languages": st.lists(st.sampled_from("abc"), max_size=3).map(tuple),
     "debounce_ms": st.integers(0, 10_000),
-    "max_prefix_bytes": st.integers(1, 1_000_000),
-    "max_suffix_bytes": st.integers(0, 1_000_000),
+    "max_block_lines": st.integers(1, 500),
     "candidates": st.integers(1, 8),
     "streaming": st.booleans(),
 }
@@ -106,7 +105,7 @@ def test_a_project_can_only_take_away(data: st.DataObject) -> None:
         own, project = data.draw(values), data.draw(values)
         result = narrowed(key, own, project)
         match key:
-            case "languages_off":
+            case "disabled_languages":
                 assert set(own) <= set(result)
             case "debounce_ms":
                 assert result >= own
@@ -204,7 +203,7 @@ def test_folders_of_the_editors_settings_begin_at_the_workspaces(app: Workspace)
 
 
 def test_why_there_are_none_is_told_apart(app: Workspace) -> None:
-    app.settings.take_editor({"languages": {"markdown": {"enabled": False}}, "languagesOff": ["text"]})
+    app.settings.take_editor({"languages": {"markdown": {"enabled": False}}, "disabledLanguages": ["text"]})
     assert app.off(language="markdown") == "language_off"
     assert app.off(language="text") == "language_off"
     assert app.off() == ""
@@ -244,7 +243,7 @@ def test_the_editors_settings_come_in_many_shapes(raw: Any) -> None:
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        ({"maxPrefixBytes": 0}, "stardraft.maxPrefixBytes is 0; it must be a whole number from 1 to"),
+        ({"maxBlockLines": 0}, "stardraft.maxBlockLines is 0; it must be a whole number from 1 to"),
         ({"mod": "line"}, "stardraft.mod: there is no such setting; did you mean mode?"),
         ({"languages": {"go": {"mode": 3}}}, 'stardraft.languages.go.mode is 3; it must be "auto"'),
         ({"languages": {"go": True}}, "stardraft.languages.go is not an object"),
@@ -261,6 +260,35 @@ def test_a_wrong_setting_of_the_editor_is_told_and_the_old_ones_stay(
         app.settings.take_editor(raw)
     assert sentence in caught.value.message
     assert app.config().mode == "line"
+
+
+OLD_NAMES = {"languagesOff": ["text"], "beforeText": True, "maxPrefixBytes": 5}
+NEW_VALUES = {"disabled_languages": ("text",), "mid_line": True}
+
+
+def test_names_of_the_version_before_work_in_the_editors_settings_and_are_told(app: Workspace) -> None:
+    app.settings.take_editor(OLD_NAMES | {"languages": {"go": {"beforeText": False}}})
+    assert app.config() == EditorConfig(**NEW_VALUES)
+    assert app.config("a.go", "go").mid_line is False
+    notices = [one.notice for one in app.settings.outdated]
+    assert len(notices) == 4
+    assert notices[0].startswith("In your editor's settings, stardraft.languagesOff is called ")
+    assert "stardraft.disabledLanguages now. Rename it" in notices[0]
+    assert "stardraft.languages.go.beforeText is called stardraft.languages.go.midLine now" in notices[3]
+    app.settings.take_editor({"disabledLanguages": ["go"], "languagesOff": ["text"]})
+    assert app.config().disabled_languages == ("go",)
+
+
+def test_names_of_the_version_before_work_in_a_projects_file_and_are_told(app: Workspace) -> None:
+    app.write("[editor]\nlanguages_off = ['text']\n[folder.src]\nmax_suffix_bytes = 0\nbefore_text = false\n")
+    assert app.load() == []
+    assert app.config().disabled_languages == ("text",)
+    told = sorted(one.notice for one in app.settings.outdated)
+    assert [notice.partition(" is ")[0] for notice in told] == [
+        "app/.stardraft.toml, line 2: languages_off",
+        "app/.stardraft.toml, line 4: max_suffix_bytes",
+        "app/.stardraft.toml, line 5: before_text",
+    ]
 
 
 ODD: Any = st.recursive(
@@ -333,4 +361,4 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     "uri", ["untitled:1", "vscode-vfs://github/a.py", "file://server/a.py", "file:///a%00b", ""]
 )
 def test_what_is_no_file_here_has_no_project(uri: str) -> None:
-    assert path_of(uri) is None
+    assert local_path(uri) == ""

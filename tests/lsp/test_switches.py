@@ -59,10 +59,10 @@ async def test_every_switch_is_told_at_once_without_a_question(
         await becomes(editor, "off", "language_off")
         editor.notify("workspace/didChangeConfiguration", {"settings": {"stardraft": {}}})
         await becomes(editor, "ready", "")
-        write_config(home, "[editor]\nlanguages_off = ['python']\n")
+        write_config(home, "[editor]\ndisabled_languages = ['python']\n")
         await becomes(editor, "off", "language_off")
         answer = await editor.request("stardraft/status", {})
-        assert answer["configured"] == {"enabled": True, "languagesOff": ["python"]}
+        assert answer["configured"] == {"enabled": True, "disabledLanguages": ["python"]}
 
 
 async def test_a_wrong_setting_is_one_line_in_the_status_of_an_editor_that_shows_it(

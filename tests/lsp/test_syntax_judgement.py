@@ -32,7 +32,7 @@ def place_in(marked: str, language: str = "python") -> tuple[Place, str]:
         ("x = 'a‸'", GateSettings(in_strings=True), None),
         ('"""Doc ‸"""', GateSettings(in_docstrings=True), None),
         ('"""Doc ‸"""', GateSettings(in_strings=True), "in_docstring"),
-        ("x = ‸ + 1", GateSettings(before_text=True), None),
+        ("x = ‸ + 1", GateSettings(mid_line=True), None),
         ("x = ‸ + 1", GateSettings(), "text_behind"),
         ("x = [" + "1, " * 1000 + "‸]", GateSettings(), "long_line"),
         ("x = ‸", GateSettings(max_file_bytes=3), "file_too_large"),

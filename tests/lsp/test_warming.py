@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from stardraftd.cursor_window import MAX_SUFFIX_BYTES
 from tests.lsp.daemons import daemons
 from tests.lsp.stand_in import StandIn, standing_in
 from tests.support.editor import editing
@@ -44,8 +45,8 @@ async def test_an_opened_document_is_read_from_its_beginning_within_its_bytes(
     home: dict[str, str], daemon: StandIn
 ) -> None:
     async with editing(home, initialize=False) as editor:
-        await editor.initialize(initializationOptions={"settings": ["editor.max_suffix_bytes=20"]})
-        editor.open(URI, TEXT)
+        await editor.initialize()
+        editor.open(URI, f"class Shelf:\n{'x' * MAX_SUFFIX_BYTES}\n")
         await wait_until_async(lambda: daemon.warmed)
     [request] = daemon.warmed
     assert (request.document, request.path) == (URI, "shelf.py")
@@ -82,7 +83,7 @@ async def test_a_question_takes_the_place_of_the_reading(home: dict[str, str], d
 
 async def test_languages_that_are_off_are_not_read(home: dict[str, str], daemon: StandIn) -> None:
     async with editing(home, initialize=False) as editor:
-        await editor.initialize(initializationOptions={"languagesOff": ["markdown"]})
+        await editor.initialize(initializationOptions={"disabledLanguages": ["markdown"]})
         editor.open(URI + "m", TEXT, "markdown")
         editor.open(URI + "p", TEXT)
         await wait_until_async(lambda: daemon.warmed)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+from lsprotocol import types
 
 # What stands where something else was expected. The first is for a value that is left out altogether.
 MISSING = object()
@@ -28,6 +29,31 @@ WRONG: tuple[Any, ...] = (
     {"a": 1},
 )
 _MAX_DEPTH = 8
+# What an editor may say once it has introduced itself, each with its parameters' type; what is not the
+# specification's own has the type that is most like it.
+MESSAGES: tuple[tuple[str, Any], ...] = (
+    ("textDocument/didOpen", types.DidOpenTextDocumentParams),
+    ("textDocument/didChange", types.DidChangeTextDocumentParams),
+    ("textDocument/didClose", types.DidCloseTextDocumentParams),
+    ("textDocument/didSave", types.DidSaveTextDocumentParams),
+    ("textDocument/inlineCompletion", types.InlineCompletionParams),
+    ("textDocument/completion", types.CompletionParams),
+    ("workspace/executeCommand", types.ExecuteCommandParams),
+    ("workspace/didChangeWorkspaceFolders", types.DidChangeWorkspaceFoldersParams),
+    ("workspace/didChangeWatchedFiles", types.DidChangeWatchedFilesParams),
+    ("workspace/didChangeConfiguration", types.DidChangeConfigurationParams),
+    ("window/workDoneProgress/cancel", types.WorkDoneProgressCancelParams),
+    ("$/cancelRequest", types.CancelParams),
+    ("$/setTrace", types.SetTraceParams),
+    ("textDocument/didFocus", types.DidSaveTextDocumentParams),
+    ("textDocument/didShowCompletion", types.InlineCompletionItem),
+    ("textDocument/didPartiallyAcceptCompletion", types.InlineCompletionItem),
+    ("llm-ls/getCompletions", types.InlineCompletionParams),
+    ("llm-ls/acceptCompletion", types.InlineCompletionItem),
+    ("stardraft/status", types.Position),
+    ("stardraft/snooze", types.Position),
+    ("stardraft/switch", types.Position),
+)
 
 Path = tuple[str | int, ...]
 

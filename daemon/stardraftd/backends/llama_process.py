@@ -23,7 +23,6 @@ from stardraftd.errors import (
     EngineMissingError,
     EngineStartError,
     StardraftError,
-    error_from_code,
 )
 from stardraftd.heartbeat import Hung, Vitals
 from stardraftd.limits import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, SAVE_TIMEOUT_S, Patience
@@ -163,7 +162,7 @@ class EngineProcess:
                     case Warmed():
                         return event
                     case Failed():
-                        raise error_from_code(event.code, event.message, event.hint)
+                        raise event.exception()
             raise await self._death()
 
     @contextlib.contextmanager
@@ -303,7 +302,7 @@ class EngineProcess:
                 self._vitals.loaded()
                 self._loaded.set_result(event)
             case LoadFailed() if not self._loaded.done():
-                self._loaded.set_exception(error_from_code(event.code, event.message, event.hint))
+                self._loaded.set_exception(event.exception())
                 self._loaded.exception()
             case Loaded() | LoadFailed():
                 raise ValueError(f"{type(event).__name__} a second time")

@@ -81,13 +81,18 @@ def library_folder() -> Path | None:
 
     It is that of the build that was chosen for this installation, if one was.
     """
-    other = os.environ.get(OTHER_BUILD)
-    if other is not None:
-        return Path(other)
+    if OTHER_BUILD in os.environ:
+        return libraries_of(Path())
     spec = PathFinder.find_spec("llama_cpp", [*engine_build.search_path(), *sys.path])
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(next(iter(spec.submodule_search_locations))) / "lib"
+    return libraries_of(Path(next(iter(spec.submodule_search_locations))))
+
+
+def libraries_of(package: Path) -> Path:
+    """The folder that a llama_cpp in the folder `package` loads its libraries from, as an absolute path."""
+    other = os.environ.get(OTHER_BUILD)
+    return (package / "lib" if other is None else Path(other)).absolute()
 
 
 def libraries() -> list[Path]:

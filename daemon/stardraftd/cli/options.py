@@ -96,7 +96,8 @@ class Wanted:
 
     def check(self) -> None:
         """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
-        from stardraftd.config import COMMAND_LINE, load_config
+        from stardraftd.cli.output.errors import show_warning
+        from stardraftd.config import load_config, sources
         from stardraftd.models.store import check
 
         if path := self.model_path():
@@ -106,7 +107,9 @@ class Wanted:
             config = load_config(overrides=self.overrides())
         except ConfigError as error:  # not of the file, which was read before: of what was typed
             raise RequestError(error.message, error.hint) from error
-        if config.origins.get("model.path") == COMMAND_LINE and config.model.path and not path:
+        for outdated in config.outdated:
+            show_warning(outdated.notice)
+        if config.sources.get("model.path") is sources.COMMAND_LINE and config.model.path and not path:
             check(Path(config.model.path))
 
     def restart_command(self) -> str:
@@ -134,12 +137,9 @@ def wanted(
 
 def _absolute(setting: str) -> str:
     """`setting` with a path that means the same in the daemon, which has another current folder."""
-    from stardraftd.config import load_config
+    from stardraftd.config.loading import absolute
 
-    if setting.partition("=")[0].strip() != "model.path":
-        return setting
-    load_config()
     try:
-        return f"model.path={load_config(overrides=[setting]).model.path}"
+        return absolute(setting)
     except ConfigError as error:
         raise RequestError(error.message, error.hint) from error

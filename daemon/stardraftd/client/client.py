@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,7 +20,7 @@ import msgspec
 from stardraftd import __version__
 from stardraftd.client import launching as launch
 from stardraftd.client.exchange import Connections, Exchange, Gone
-from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
+from stardraftd.errors import DaemonUnreachableError, StardraftError
 from stardraftd.heartbeat import AwakeTime
 from stardraftd.limits import ANSWER_TIMEOUT_S, EVENTS_SILENCE_S, STREAM_SILENCE_S
 from stardraftd.proof.verdict import engine_works
@@ -45,6 +45,8 @@ from stardraftd.transport.presence import hung_error, is_stopped
 
 # How often a process is looked at that does not answer: one that is stopped need not be waited for.
 LOOK_S = 1.0
+# A daemon that goes away while it answers was replaced or has died; the third in a row is no accident.
+TRIES = 3
 T = TypeVar("T")
 
 
@@ -80,21 +82,11 @@ class DaemonClient:
 
     async def hello(self) -> Hello:
         """Connects, and tells who answers. Starts a daemon, or replaces an older one, if need be."""
-        for _attempt in range(3):
-            http = await self._connected()
-            with contextlib.suppress(Gone):
-                return await self._get(http, "/v1/hello", hello_decoder)
-            await self.close()
-        raise self._lost("it went away each time while it answered")
+        return await self._answered(lambda http: self._get(http, "/v1/hello", hello_decoder))
 
     async def status(self) -> Status:
         """The daemon's state. Raises DaemonUnreachableError when none runs and `start` is off."""
-        for _attempt in range(2):
-            http = await self._connected()
-            with contextlib.suppress(Gone):
-                return await self._get(http, "/v1/status", status_decoder)
-            await self.close()
-        raise self._lost("it went away while it answered")
+        return await self._answered(lambda http: self._get(http, "/v1/status", status_decoder))
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[StreamEvent]:
         """Runs a completion; Done or Failed is the last event. Closing the generator cancels it."""
@@ -102,7 +94,7 @@ class DaemonClient:
             request = msgspec.structs.replace(request, client=self._name)
         has_text = False
         async with contextlib.aclosing(
-            self._stream_twice("/v1/complete", msgspec.json.encode(request), lambda: not has_text)
+            self._events("/v1/complete", msgspec.json.encode(request), lambda: not has_text)
         ) as events:
             async for event in events:
                 has_text = has_text or isinstance(event, Text)
@@ -110,7 +102,7 @@ class DaemonClient:
 
     async def load(self) -> AsyncGenerator[StreamEvent]:
         """Has the model loaded; Ready or Failed is the last event."""
-        async with contextlib.aclosing(self._stream_twice("/v1/load", b"", lambda: True)) as events:
+        async with contextlib.aclosing(self._events("/v1/load", b"", lambda: True)) as events:
             async for event in events:
                 yield event
 
@@ -119,12 +111,8 @@ class DaemonClient:
         if not request.client:
             request = msgspec.structs.replace(request, client=self._name)
         body = msgspec.json.encode(request)
-        for _attempt in range(2):
-            http = await self._connected()
-            with contextlib.suppress(Gone):
-                return warming_decoder.decode(await self._ask(http, "POST", "/v1/warm", body))
-            await self.close()
-        raise self._lost("it went away while it answered")
+        answer = await self._answered(lambda http: self._ask(http, "POST", "/v1/warm", body))
+        return warming_decoder.decode(answer)
 
     async def watch(self) -> AsyncGenerator[Status]:
         """The daemon's state now and after each change; while it is watched the daemon does not leave.
@@ -161,6 +149,22 @@ class DaemonClient:
             if self._http is None:
                 self._http = await self._connect() or await self._start_and_connect()
             return self._http
+
+    async def _tries(self) -> AsyncGenerator[Connections]:
+        """A connection for each try. Who asks for the next one has found the one before lost."""
+        for _ in range(TRIES):
+            http = await self._connected()
+            yield http
+            if self._http is http:
+                await self.close()
+
+    async def _answered(self, ask: Callable[[Connections], Awaitable[T]]) -> T:
+        """What `ask` returns, of the first daemon that does not go away meanwhile."""
+        async with contextlib.aclosing(self._tries()) as tries:
+            async for http in tries:
+                with contextlib.suppress(Gone):
+                    return await ask(http)
+        raise self._lost("it went away each time while it answered")
 
     async def _connect(self) -> Connections | None:
         """A connection to a daemon that answers and is not older than this front end; None without one."""
@@ -218,23 +222,22 @@ class DaemonClient:
     ) -> T:
         return decoder.decode(await self._ask(http, "GET", path, timeout_s=timeout_s))
 
-    async def _stream_twice(
+    async def _events(
         self, path: str, body: bytes, may_repeat: Callable[[], bool]
     ) -> AsyncGenerator[StreamEvent]:
-        for attempt in (1, 2, 3):
-            http = await self._connected()
-            try:
-                async with contextlib.aclosing(self._lines(http, "POST", path, body)) as lines:
-                    async for line in lines:
-                        event = stream_event_decoder.decode(line)
-                        yield event
-                        if isinstance(event, Done | Failed | Ready):
-                            return
-            except Gone:
-                if self._http is http:
-                    await self.close()
-            if attempt == 3 or not may_repeat():
-                raise self._lost("it went away while it answered")
+        """The events of a stream; from their beginning by another daemon while they `may_repeat`."""
+        async with contextlib.aclosing(self._tries()) as tries:
+            async for http in tries:
+                with contextlib.suppress(Gone):
+                    async with contextlib.aclosing(self._lines(http, "POST", path, body)) as lines:
+                        async for line in lines:
+                            event = stream_event_decoder.decode(line)
+                            yield event
+                            if isinstance(event, Done | Failed | Ready):
+                                return
+                if not may_repeat():
+                    break
+        raise self._lost("it went away while it answered")
 
     async def _lines(
         self,
@@ -288,7 +291,7 @@ class DaemonClient:
             raise StardraftError(f"The daemon answered with HTTP status {exchange.status}.") from None
         if answer.code == "draining":
             raise Gone
-        raise error_from_code(answer.code, answer.message, answer.hint)
+        raise answer.exception()
 
     async def _within(self, timeout_s: float, work: Coroutine[object, object, T]) -> T:
         """What `work` returns, if it does so in time. A computer that slept meanwhile was not waiting."""

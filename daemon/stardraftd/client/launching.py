@@ -18,7 +18,7 @@ from typing import IO
 import filelock
 import msgspec
 
-from stardraftd.errors import DaemonStartError, error_from_code
+from stardraftd.errors import DaemonStartError
 from stardraftd.paths import lock_path, log_path, runtime_dir
 from stardraftd.protocol.http import StartReport
 from stardraftd.transport import activation
@@ -91,7 +91,7 @@ def start_daemon(overrides: Sequence[str] = ()) -> StartReport:
     except msgspec.DecodeError as error:
         raise DaemonStartError(f"The daemon answered its starter with {line[:200]!r}.") from error
     if report.error is not None:
-        raise error_from_code(report.error.code, report.error.message, report.error.hint)
+        raise report.error.exception()
     return report
 
 

@@ -3,7 +3,6 @@ page.
 """
 
 from stardraftd.config.loading import (
-    COMMAND_LINE,
     CompletionConfig,
     Config,
     EditorConfig,
@@ -12,7 +11,6 @@ from stardraftd.config.loading import (
 )
 
 __all__ = [
-    "COMMAND_LINE",
     "CompletionConfig",
     "Config",
     "EditorConfig",

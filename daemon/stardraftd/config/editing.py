@@ -13,7 +13,8 @@ from tomlkit.exceptions import TOMLKitError
 
 from stardraftd import atomic
 from stardraftd.atomic import write_whole
-from stardraftd.config.loading import read_text
+from stardraftd.config.checking import accepted
+from stardraftd.config.loading import read_text, settings_of
 from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path, tilde
 
@@ -21,7 +22,8 @@ from stardraftd.paths import config_path, tilde
 def choose(model: Path | None) -> Path:
     """Sets `model.path` in the configuration file, or takes it out (None: the built-in model).
 
-    Returns the file. Raises ConfigError when it cannot be read as it is, or not be written.
+    Returns the file. Raises ConfigError when it cannot be read as it is or be written, or when a setting in
+    it is wrong.
     """
     file = config_path()
     real = _real(file)  # of a link into a collection of dotfiles, the file itself is changed
@@ -48,6 +50,8 @@ def choose(model: Path | None) -> Path:
         section["path"] = str(model)
     new = tomlkit.dumps(document)
     if new != text:
+        for given in settings_of(new, file):
+            accepted(given)
         try:
             write_whole(real, mark + new.encode())
         except OSError as error:

@@ -1,15 +1,15 @@
 """Reads the configuration: defaults < file < environment < command line, each value checked where it stands.
 
 An error names the file and line (or the variable, or the argument), the key, what was found and what is
-allowed. What settings there are is defined in `stardraftd.config.schema`.
+allowed. What settings there are is defined in `stardraftd.config.schema`, how one is checked in
+`stardraftd.config.checking`.
 """
 
-import difflib
 import errno
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,17 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd import atomic
+from stardraftd.config import sources
+from stardraftd.config.checking import (
+    MAX_SHOWN,
+    Given,
+    Origin,
+    Outdated,
+    Source,
+    accepted,
+    closest,
+    cut,
+)
 from stardraftd.config.lines import key_lines
 from stardraftd.config.schema import (
     ENVIRONMENT_PREFIX,
@@ -27,7 +38,6 @@ from stardraftd.config.schema import (
     EditorMode,
     LogLevel,
     ModelConfig,
-    Setting,
     Transport,
     settings,
     toml,
@@ -49,8 +59,7 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 100_000
-# The origin of a value that was given as an override.
-COMMAND_LINE = "command line"
+ON_COMMAND_LINE = "On the command line,"
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -59,6 +68,8 @@ class Config(Struct, frozen=True, kw_only=True):
     file:    the configuration file that was read, or would be if it existed.
     origins: where each value that is no default came from, by "section.key": "config.toml line 7",
              "environment variable STARDRAFT_..." or "command line".
+    sources:  the kind of place that each of these came from: one of `stardraftd.config.sources`.
+    outdated: the names from the version before that were given.
     """
 
     model: ModelConfig = ModelConfig()
@@ -67,70 +78,73 @@ class Config(Struct, frozen=True, kw_only=True):
     editor: EditorConfig = EditorConfig()
     file: Path | None = None
     origins: Mapping[str, str] = msgspec.field(default_factory=dict)
+    sources: Mapping[str, Source] = msgspec.field(default_factory=dict)
+    outdated: tuple[Outdated, ...] = ()
 
     def same_settings(self, other: "Config") -> bool:
         """Whether the two have the same effect; where the values came from does not matter."""
         return all(getattr(self, section) == getattr(other, section) for section in SECTIONS)
 
 
-class _Given(Struct, frozen=True):
-    """A value that a source gives for a setting.
-
-    shown:   the value as the person wrote it.
-    subject: where it is and what it is called, as the beginning of an error.
-    origin:  the same for `Config.origins`.
-    folder:  where a relative path starts.
-    """
-
-    setting: Setting
-    value: Any
-    shown: str
-    subject: str
-    origin: str
-    folder: Path
-
-
 def load_config(
     path: Path | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str | Given] = (),
 ) -> Config:
     """The configuration in force now.
 
     path:      the file; by default that of `paths.config_path()`. A missing or empty one gives the defaults.
     environ:   by default that of this process; STARDRAFT_<SECTION>_<KEY> is read.
-    overrides: "section.key=value", the value as in TOML, or as plain text where that fails.
+    overrides: "section.key=value", the value as in TOML, or as plain text where that fails; or what another
+               source has given.
 
     Raises ConfigError for the first thing that is wrong.
     """
     file = path or config_path()
-    given: dict[str, _Given] = {}
+    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    origins: dict[str, Origin] = {}
+    outdated: list[Outdated] = []
     for source in (
-        _from_file(file),
+        settings_of(read_text(file), file),
         _from_environment(os.environ if environ is None else environ),
-        _from_overrides(overrides),
+        (one if isinstance(one, Given) else given_override(one) for one in overrides),
     ):
         # Each source is read to its end even where a stronger one wins: a mistake is told when it is made.
-        given |= {value.setting.name: value for value in source}
-    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    for value in given.values():
-        values[value.setting.section][value.setting.key] = value.value
+        found = [(given, accepted(given)) for given in source]
+        outdated += [checked.outdated for _, checked in found if checked.outdated is not None]
+        # Of an old name and the new one in the same source the new one holds.
+        for given, checked in sorted(found, key=lambda one: one[0].has_present_name):
+            if (setting := checked.setting) is not None:
+                values[setting.section][setting.key] = checked.value
+                origins[setting.name] = given.origin
     return Config(
         model=ModelConfig(**values["model"]),
         completion=CompletionConfig(**values["completion"]),
         daemon=DaemonConfig(**values["daemon"]),
         editor=EditorConfig(**values["editor"]),
         file=file,
-        origins={name: value.origin for name, value in given.items()},
+        origins={name: origin.short for name, origin in origins.items()},
+        sources={name: origin.source for name, origin in origins.items()},
+        outdated=tuple(outdated),
     )
+
+
+def absolute(override: str, place: str = ON_COMMAND_LINE) -> str:
+    """A "section.key=value" text that is right, with a path that means the same in the daemon's folder.
+
+    Raises ConfigError; `place` is the beginning of its sentence.
+    """
+    checked = accepted(given_override(override, place))
+    is_path = checked.setting is not None and checked.setting.name == "model.path"
+    return f"model.path={checked.value}" if is_path else override
 
 
 # --- the file ------------------------------------------------------------------------------------
 
 
-def _from_file(file: Path) -> Iterator[_Given]:
-    text = read_text(file)
+def settings_of(text: str, file: Path) -> Iterator[Given]:
+    """The settings in a configuration file's text. Raises ConfigError."""
     content = _parse(text, file)
     if not content:
         return
@@ -141,24 +155,18 @@ def _from_file(file: Path) -> Iterator[_Given]:
             raise _unknown_section(section, place)
         if not isinstance(keys, dict):
             raise ConfigError(
-                f"{place} {section} is {_cut(toml(keys))}; it must be a section.",
+                f"{place} {section} is {cut(toml(keys))}; it must be a section.",
                 f"Write [{section}] on a line of its own, and the keys of the section below it.",
             )
         for key, value in keys.items():
             line = lines[(section, key)]
-            place = f"{tilde(file)}, line {line}:"
-            setting = _setting(section, key, place)
-            yield _checked(
-                _Given(
-                    setting=setting,
-                    value=value,
-                    shown=toml(value),
-                    subject=f"{place} {setting.name}",
-                    origin=f"{file.name} line {line}",
-                    folder=file.parent,
-                ),
-                f"Correct the line, or remove it to get the default, {setting.default_shown}.",
+            origin = Origin(
+                source=sources.FILE,
+                place=f"{tilde(file)}, line {line}:",
+                short=f"{file.name} line {line}",
+                folder=file.parent,
             )
+            yield Given(section=section, key=key, called=f"{section}.{key}", value=value, origin=origin)
 
 
 def read_text(file: Path) -> str:
@@ -215,132 +223,42 @@ def _syntax_error(reason: str, text: str, file: Path) -> ConfigError:
 # --- the environment and the command line ----------------------------------------------------------
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
-    # STARDRAFT_CONFIG, STARDRAFT_MODELS_DIR and the like are no settings: their first word is no section.
-    sections = tuple(f"{ENVIRONMENT_PREFIX}{section}_".upper() for section in SECTIONS)
-    known = {setting.variable: setting for setting in settings().values()}
+def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
+    # STARDRAFT_CONFIG, STARDRAFT_MODELS_DIR and the like are not settings: their first word is no section.
     for variable, text in environ.items():
-        if not variable.startswith(sections):
-            continue
-        setting = known.get(variable)
-        if setting is None:
-            section = next(section for section in sections if variable.startswith(section))
-            names = [name for name in known if name.startswith(section)]
-            raise ConfigError(
-                f"There is no setting of the environment variable {variable}"
-                f"{_did_you_mean(variable, names, section)}",
-                f"Correct its name, or unset it. The names are: {', '.join(names)}.",
-            )
-        yield _checked(
-            _Given(
-                setting=setting,
-                value=_value(text, setting),
-                shown=toml(text),
-                subject=f"The environment variable {variable}",
-                origin=f"environment variable {variable}",
-                folder=Path(),
-            ),
-            f"Correct {variable}, or unset it.",
-        )
+        for section in SECTIONS:
+            prefix = f"{ENVIRONMENT_PREFIX}{section}_".upper()
+            if variable.startswith(prefix):
+                origin = Origin(
+                    source=sources.ENVIRONMENT,
+                    place="The environment variable",
+                    short=f"environment variable {variable}",
+                )
+                key = variable.removeprefix(prefix)
+                key = key.lower() if key == key.upper() else key  # a name in small letters is another one
+                yield Given(section=section, key=key, called=variable, value=text, origin=origin)
 
 
-def _from_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
-    place = "On the command line,"
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        section, dot, key = name.strip().partition(".")
-        if not (equals and dot and section and key):
-            raise ConfigError(
-                f"{place} {_cut(toml(override))} does not say section.key=value.",
-                "An example: model.gpu_layers=0",
-            )
-        if section not in SECTIONS:
-            raise _unknown_section(section, place)
-        setting = _setting(section, key, place)
-        yield _checked(
-            _Given(
-                setting=setting,
-                value=_value(text, setting),
-                shown=toml(text),
-                subject=f"{place} {setting.name}",
-                origin=COMMAND_LINE,
-                folder=Path(),
-            ),
-            f"Leave it out to get the default, {setting.default_shown}.",
-        )
-
-
-def _value(text: str, setting: Setting) -> Any:
-    """A value that was given as text: TOML where it is TOML, else the text itself."""
-    text = text.strip()
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
-        parsed = {}
-    value = parsed["value"] if len(parsed) == 1 else text  # not one: a line break smuggled in another key
-    if setting.is_text:
-        # a file may be named `1` or `true`
-        return value if isinstance(value, str) else text
-    if isinstance(setting.default, tuple) and isinstance(value, str):
-        return [word.strip() for word in value.split(",") if word.strip()]
-    return value
-
-
-# --- checks --------------------------------------------------------------------------------------
-
-
-def _checked(given: _Given, hint: str) -> _Given:
-    """`given` with the value as it goes into the configuration. Raises ConfigError."""
-    try:
-        value = msgspec.convert(given.value, given.setting.type)
-    except (msgspec.ValidationError, OverflowError) as error:
+def given_override(override: str, place: str = ON_COMMAND_LINE) -> Given:
+    """What a "section.key=value" text gives. Raises ConfigError; `place` is the beginning of its sentence."""
+    name, equals, text = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and section and key):
         raise ConfigError(
-            f"{given.subject} is {_cut(given.shown)}; it must be {given.setting.allowed}.", hint
-        ) from error
-    if given.setting.name == "model.path" and value:
-        value = _model_path(value, given, hint)
-    return msgspec.structs.replace(given, value=value)
-
-
-def _model_path(value: str, given: _Given, hint: str) -> str:
-    try:
-        return str((given.folder / Path(value).expanduser()).absolute())
-    except (RuntimeError, ValueError, OSError) as error:  # no such user's home, no current folder
-        raise ConfigError(
-            f"{given.subject} is {_cut(given.shown)}, which is not a path: {error}.", hint
-        ) from error
-
-
-def _setting(section: str, key: str, place: str) -> Setting:
-    if found := settings().get(f"{section}.{key}"):
-        return found
-    name = f"{section}.{key}"
-    names = [setting.name for setting in settings().values() if setting.section == section]
-    elsewhere = [setting.name for setting in settings().values() if setting.key == key]
-    meant = f"; did you mean {elsewhere[0]}?" if elsewhere else _did_you_mean(name, names, f"{section}.")
-    raise ConfigError(
-        f"{place} there is no setting {name}{meant}",
-        f"The settings of [{section}] are: {', '.join(name.partition('.')[2] for name in names)}.",
-    )
+            f"{place} {cut(toml(override))} does not say section.key=value.",
+            "An example: model.gpu_layers=0",
+        )
+    if section not in SECTIONS:
+        raise _unknown_section(section, place)
+    origin = Origin(source=sources.COMMAND_LINE, place=place, short="command line")
+    return Given(section=section, key=key, called=f"{section}.{key}", value=text, origin=origin)
 
 
 def _unknown_section(section: str, place: str) -> ConfigError:
     # Most often a setting above the first section, or with the wrong name before it.
     elsewhere = [setting.name for setting in settings().values() if setting.key == section]
-    meant = f"; did you mean {elsewhere[0]}?" if elsewhere else _did_you_mean(section, SECTIONS)
+    meant = elsewhere[0] if elsewhere else closest(section[:MAX_SHOWN], SECTIONS)
     return ConfigError(
-        f"{place} there is no section [{section}]{meant}",
+        f"{place} there is no section [{cut(section)}]{f'; did you mean {meant}?' if meant else '.'}",
         f"The sections are: {', '.join(SECTIONS)}.",
     )
-
-
-def _did_you_mean(word: str, known: Iterable[str], shared: str = "") -> str:
-    """The end of a sentence about an unknown word, with the known one that is most like it, if any is."""
-    # What all of them begin with, such as "model.", makes no word more like one of them.
-    rests = [name.removeprefix(shared) for name in known]
-    close = difflib.get_close_matches(word.removeprefix(shared), rests, n=1)
-    return f"; did you mean {shared}{close[0]}?" if close else "."
-
-
-def _cut(text: str, length: int = 80) -> str:
-    return text if len(text) <= length else f"{text[: length - 3]}..."

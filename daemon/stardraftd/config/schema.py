@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from stardraftd.limits import MAX_NEW_TOKENS, MAX_SEED, MAX_TARGET_MS, MAX_TEMPERATURE, MAX_TOP_K
+from stardraftd.limits import MAX_NEW_TOKENS
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Transport = Literal["auto", "unix", "tcp"]
@@ -63,22 +63,6 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],
         Meta(description="Processor threads. `auto` takes the number of physical cores."),
     ] = "auto"
-    batch_tokens: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=16_384,
-            description="Tokens of a prompt that are evaluated at a time: the most that is lost when a "
-            "completion is cancelled.",
-        ),
-    ] = 512
-    flash_attention: Annotated[
-        Literal["auto", "on", "off"],
-        Meta(
-            description="Flash attention. `auto` uses it on a GPU that supports it; on the CPU it is off, so "
-            "that a suggestion does not depend on what was cached.",
-        ),
-    ] = "auto"
     kv_type: Annotated[
         Literal["f16", "q8_0"],
         Meta(description="Number format of the KV cache. `q8_0` takes about half of the memory."),
@@ -90,7 +74,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "was measured to be faster; the text is the same."
         ),
     ] = "auto"
-    saved_mb: Annotated[
+    kv_snapshot_mb: Annotated[
         int,
         Meta(
             ge=0,
@@ -100,10 +84,6 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             extra=_names(**{"0": "nothing is saved"}),
         ),
     ] = 512
-    saved_days: Annotated[
-        float,
-        Meta(ge=0, le=3650, description="Days after which what was saved and not used is deleted."),
-    ] = 7.0
     idle_unload_minutes: Annotated[
         float,
         Meta(
@@ -117,64 +97,16 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CompletionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How text is generated, unless a front end asks for something else."""
+    """How much is generated, unless a front end asks for something else, and when."""
 
     max_tokens: Annotated[
         int, Meta(ge=1, le=MAX_NEW_TOKENS, description="The most tokens of one suggestion.")
     ] = 64
-    temperature: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=MAX_TEMPERATURE,
-            description="Randomness of the choice between tokens. At 0 the likeliest token is always taken, "
-            "and `top_k`, `top_p` and `seed` have no effect.",
-        ),
-    ] = 0.0
-    top_k: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=MAX_TOP_K,
-            description="Only the so many likeliest tokens are candidates.",
-            extra=_names(**{"0": "all of them"}),
-        ),
-    ] = 40
-    top_p: Annotated[
-        float,
-        Meta(
-            gt=0.0,
-            le=1.0,
-            description="Only the likeliest tokens that together have this probability are candidates.",
-            extra=_names(**{"1": "all of them"}),
-        ),
-    ] = 0.95
-    seed: Annotated[
-        int,
-        Meta(ge=0, le=MAX_SEED, description="Start of the random numbers: equal seeds, equal suggestions."),
-    ] = 0
-    layout: Annotated[
-        Literal["auto", "psm", "spm"],
-        Meta(
-            description="Order of the prompt: prefix, suffix, middle (`psm`) or suffix, prefix, middle "
-            "(`spm`). `auto` takes the one that costs less at the moment.",
-        ),
-    ] = "auto"
-    target_ms: Annotated[
-        float,
-        Meta(
-            ge=1,
-            le=MAX_TARGET_MS,
-            description="Milliseconds to the first token that the planner aims at: in a file that is not in "
-            "the cache yet, it shows the model as much as it can evaluate in about this time, and the rest "
-            "later.",
-        ),
-    ] = 600.0
     background: Annotated[
-        Literal["always", "on_mains", "never"],
+        Literal["always", "on_ac_power", "never"],
         Meta(
             description="When the model works ahead of you: it reads the open file and prepares what "
-            "comes after a suggestion. `on_mains` does not while the computer runs on its battery.",
+            "comes after a suggestion. `on_ac_power` does not while the computer runs on its battery.",
         ),
     ] = "always"
 
@@ -195,14 +127,6 @@ class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     log_level: Annotated[
         LogLevel, Meta(description="What is logged. Source text is logged at no level but `debug`.")
     ] = "info"
-    log_max_bytes: Annotated[
-        int,
-        Meta(ge=10_000, le=1_000_000_000, description="Size at which the log file is rotated."),
-    ] = 5_000_000
-    log_backups: Annotated[
-        int,
-        Meta(ge=0, le=100, description="How many full log files are kept.", extra=_names(**{"0": "none"})),
-    ] = 3
     transport: Annotated[
         Transport,
         Meta(
@@ -210,22 +134,13 @@ class DaemonConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "computer, guarded by a token (`tcp`). `auto` is `unix`, and `tcp` on Windows.",
         ),
     ] = "auto"
-    drain_seconds: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=3600,
-            description="How long a daemon that is asked to stop lets running completions finish.",
-            extra=_names(**{"0": "not at all"}),
-        ),
-    ] = 10.0
 
 
 class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the language server asks for, and when."""
 
     enabled: Annotated[bool, Meta(description="Whether there are suggestions at all.")] = True
-    languages_off: Annotated[
+    disabled_languages: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
         Meta(
             description="Languages without suggestions, by their LSP language id, such as "
@@ -251,7 +166,7 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     in_strings: Annotated[
         bool, Meta(description="Whether there are suggestions inside strings while you type.")
     ] = False
-    before_text: Annotated[
+    mid_line: Annotated[
         bool,
         Meta(
             description="Whether there are suggestions while you type in the middle of a line, before more "
@@ -289,14 +204,6 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "long.",
         ),
     ] = "auto"
-    max_prefix_bytes: Annotated[
-        int,
-        Meta(ge=1, le=1_000_000, description="Bytes of text before the cursor that are sent at most."),
-    ] = 48_000
-    max_suffix_bytes: Annotated[
-        int,
-        Meta(ge=0, le=1_000_000, description="Bytes of text after the cursor that are sent at most."),
-    ] = 24_000
     candidates: Annotated[
         int,
         Meta(
@@ -366,7 +273,9 @@ def settings() -> Mapping[str, Setting]:
 
 
 def toml(value: object) -> str:
-    """A value as a person writes it in the file; values that TOML alone has (dates) as their text."""
+    """A value as you write it in the file; what TOML does not have (null) or has alone (dates) as text."""
+    if value is None:
+        return "null"
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml(item) for item in value)}]"
     if isinstance(value, dict):

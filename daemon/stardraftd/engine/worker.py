@@ -229,7 +229,7 @@ def main() -> int:
     try:
         requests = open_engine()
     except StardraftError as error:
-        send(LoadFailed(error.code, error.message, error.hint))
+        send(LoadFailed.of(error))
         return EXIT_LOAD_FAILED
     commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
     heart = Heart()
@@ -242,7 +242,7 @@ def main() -> int:
     try:
         _serve(commands, requests, heart, send)
     except StardraftError as error:
-        send(LoadFailed(error.code, error.message, error.hint))
+        send(LoadFailed.of(error))
         return EXIT_LOAD_FAILED
     return 0
 
@@ -354,7 +354,7 @@ class Shifts:
             self._forget(request)
         except StardraftError as error:
             self._forget(request)
-            self._emit(request)(Failed(error.code, error.message, error.hint))
+            self._emit(request)(Failed.of(error))
         except Exception as error:  # noqa: BLE001 - the edge of a request: the others', and the engine, go on
             traceback.print_exc()
             self._forget(request)

@@ -37,7 +37,14 @@ BURST = 20
 BURST_S = 60.0
 
 
-def configure(level: str, max_bytes: int, backups: int, path: Path, stderr: bool) -> "LogHandler":
+# 20 MB in all: weeks of a daemon's life at `info`, and little enough that nobody looks for it.
+MAX_BYTES = 5_000_000
+BACKUPS = 3
+
+
+def configure(
+    level: str, path: Path, *, stderr: bool, max_bytes: int = MAX_BYTES, backups: int = BACKUPS
+) -> "LogHandler":
     """Sends this process's log to `path`; called again, it applies the new settings without losing a line.
 
     level:     debug, info, warning or error; other packages than ours are heard from `warning` on.

@@ -5,7 +5,6 @@ faster than its memory reads. A measurement is one that the engine made when it 
 one of its shape) on this computer; which of the two a number is goes with it wherever it is shown.
 """
 
-import contextlib
 import ctypes
 import sys
 import threading
@@ -14,11 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
-from stardraftd.engine.plan.speeds import CELL_SHARE, MAX_FILE_BYTES, SPEEDS_FILE
+from stardraftd.measurements import CELL_SHARE, SPEEDS_FILE, Key, measured
 from stardraftd.models.memory import KvType
 
 # The tokens that stand in the cache when a speed is told: a usual prompt.
@@ -122,35 +119,17 @@ class Measured(Struct, frozen=True):
         return self.size_bytes / self.token_ms * 1000
 
 
-class _Entry(Struct):
-    curve: tuple[tuple[int, float], ...]
-    cell_us: float | None = None
-
-
-class _File(Struct):
-    format: int
-    speeds: dict[str, _Entry]
-
-
 def measurements(cache_folder: Path) -> tuple[Measured, ...]:
     """What engines measured on this computer, the latest last; nothing where there is no readable file."""
-    try:
-        content = msgspec.json.decode(
-            atomic.read(cache_folder / SPEEDS_FILE, MAX_FILE_BYTES, own=True), type=_File
-        )
-    except (OSError, ValueError, RecursionError):  # msgspec's own are ValueErrors
-        return ()
     found: list[Measured] = []
-    for key, entry in content.speeds.items():
-        with contextlib.suppress(ValueError):
-            # stardraftd.engine.plan.speeds.speeds_key; with a bar in a name it is no entry for us.
-            name, size, device, gpu_layers, _threads, kv_type, *_rest = key.split("|")
-            token_ms = dict(entry.curve).get(1, 0.0)
-            if token_ms > 0:
-                cell_us = token_ms * CELL_SHARE * 1000 if entry.cell_us is None else entry.cell_us
-                found.append(
-                    Measured(name, int(size), device, int(gpu_layers), kv_type, token_ms, max(cell_us, 0.0))
-                )
+    for text, speeds in measured(cache_folder / SPEEDS_FILE).items():
+        key = Key.read(text)
+        token_ms = dict(speeds.curve).get(1, 0.0)
+        if key is not None and token_ms > 0:
+            cell_us = token_ms * CELL_SHARE * 1000 if speeds.cell_us is None else speeds.cell_us
+            found.append(
+                Measured(key.name, key.size_bytes, key.device, key.gpu_layers, key.kv_type, token_ms, cell_us)
+            )
     return tuple(found)
 
 

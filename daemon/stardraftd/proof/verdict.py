@@ -82,9 +82,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
         """Why no model is to be loaded with this build, with so many layers on a GPU; None when it may be."""
         if self.ok or self.undecided or (self.on_gpu_only and gpu_layers == 0):
             return None
-        if self.code:
-            return error_from_code(self.code, self.failure, self.hint)
-        return EngineBrokenError(self.failure, self.hint)
+        return self.unloadable or EngineBrokenError(self.failure, self.hint)
+
+    @property
+    def unloadable(self) -> StardraftError | None:
+        """Why llama.cpp could not even be loaded; None when it could."""
+        return error_from_code(self.code, self.failure, self.hint) if self.code else None
 
 
 def recall() -> Verdict | None:

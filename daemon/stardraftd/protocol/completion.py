@@ -26,6 +26,7 @@ from stardraftd.limits import (
     MAX_TEXT_CHARACTERS,
     MAX_TOP_K,
 )
+from stardraftd.protocol.errors import ErrorMessage
 
 # The bounds of a completion's fields, the same for a front end's request and for the engine's.
 SourceText = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
@@ -82,10 +83,13 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
     mode:        "line" ends at the first line end after something visible, "block" where the block
                  that the cursor stands in ends, "free" only where the model says so.
-    temperature: 0 is greedy; then top_k, top_p and seed have no effect.
+    temperature: 0 is greedy; then top_k, top_p and seed have no effect. It is the default: the rest of a
+                 suggestion must stay the same while it is typed, and guessing ahead needs it.
+    layout:      "auto" takes the one that costs less at the moment (docs/decisions/0002).
     n_candidates: how many different middles are wanted. The first is as `temperature` says, the others begin
                  with the next likeliest tokens.
-    target_ms:   the time to the first token that the planner aims at when not everything is in the cache.
+    target_ms:   the time to the first token that the planner aims at when not everything is in the cache;
+                 600 is about what is waited for in a file that was just opened.
     pause_ms:    decoding begins so long after the request came, and not before the prompt is evaluated: a
                  person who types on makes only the prompt's work, which is not lost.
     """
@@ -270,12 +274,8 @@ class Done(Struct, frozen=True, tag="done", tag_field="event"):
     candidates: tuple[Candidate, ...] = ()
 
 
-class Failed(Struct, frozen=True, tag="error", tag_field="event"):
+class Failed(ErrorMessage, frozen=True, tag="error", tag_field="event"):
     """The completion ended in an error. No event follows."""
-
-    code: str
-    message: str
-    hint: str = ""
 
 
 CompletionEvent = Plan | Text | Done | Failed

@@ -20,6 +20,7 @@ from stardraftd.protocol.completion import (
     RequestId,
     Speeds,
 )
+from stardraftd.protocol.errors import ErrorMessage
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,12 +30,15 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     context_tokens: KV cache cells, shared by all documents; the largest prompt is half of it, and never
                    more than the model's own window.
     threads:       0 is the number of physical cores.
-    batch_tokens:  micro-batch of a prefill; the most that is lost when one is cancelled.
+    batch_tokens:  micro-batch of a prefill; the most that is lost when one is cancelled. 512 is llama.cpp's
+                   own; on the CPU an abort stops inside of it, so a smaller one only costs speed.
+    flash_attention: "auto" is on for a GPU that supports it, off on the CPU (docs/decisions/0011).
     speculation:   "auto" drafts tokens where verifying them was measured to pay; "off" never does.
     draft_path:    a small model that may guess, if it has the same tokens; "" is none.
     cache_folder:  where measured speeds and saved sequences are kept; "" keeps none.
     saved_bytes:   the most that saved sequences may take on disk, in all; 0 saves none.
-    saved_days:    a saved sequence that was not used for longer is deleted.
+    saved_days:    a saved sequence that was not used for longer is deleted: after a week the file has changed
+                   too much for its cache, and `saved_bytes` bounds them anyway.
     """
 
     model_path: str
@@ -91,10 +95,8 @@ class Loaded(Struct, frozen=True, tag="loaded", tag_field="event"):
     speeds: Speeds | None = None
 
 
-class LoadFailed(Struct, frozen=True, tag="load_failed", tag_field="event"):
-    code: str
-    message: str
-    hint: str = ""
+class LoadFailed(ErrorMessage, frozen=True, tag="load_failed", tag_field="event"):
+    """The model could not be loaded."""
 
 
 class Warmed(Struct, frozen=True, tag="warmed", tag_field="event"):

@@ -45,6 +45,7 @@ from stardraftd.protocol.completion import (
     TopK,
     TopP,
 )
+from stardraftd.protocol.errors import ErrorMessage
 
 PROTOCOL = 1
 
@@ -74,10 +75,8 @@ class StopRequest(Struct, frozen=True, forbid_unknown_fields=True):
     drain: bool = True
 
 
-class ErrorBody(Struct, frozen=True):
-    code: str
-    message: str
-    hint: str = ""
+class ErrorBody(ErrorMessage, frozen=True):
+    """A refusal."""
 
 
 class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

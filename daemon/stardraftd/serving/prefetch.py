@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # Seconds of rest after which the work of each level begins (engine/background.py has what they do).
 LEVELS = {1: 0.0, 2: 1.0, 3: 4.0}
 MAX_DOCUMENTS = 4
-Policy = Literal["always", "on_mains", "never"]
+Policy = Literal["always", "on_ac_power", "never"]
 
 
 class Worker(Protocol):
@@ -134,7 +134,7 @@ class Prefetcher:
     def _off(self) -> Literal["", "off", "on_battery"]:
         if self.policy == "never":
             return "off"
-        return "on_battery" if self.policy == "on_mains" and self._power.on_battery else ""
+        return "on_battery" if self.policy == "on_ac_power" and self._power.on_battery else ""
 
     def _until_next(self) -> float | None:
         """Seconds until there is something to do; None when that depends on being told."""

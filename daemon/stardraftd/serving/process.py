@@ -28,12 +28,13 @@ from stardraftd.api.connections import limited_protocol, raise_descriptor_limit
 from stardraftd.config import Config, load_config
 from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError, DaemonFailedError, DaemonStartError, PathError, StardraftError
+from stardraftd.limits import DRAIN_S
 from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry, Store
 from stardraftd.models.watch import ModelsWatcher
 from stardraftd.paths import config_path, lock_path, log_path
 from stardraftd.protocol.http import ErrorBody, StartReport
-from stardraftd.serving.service import Service
+from stardraftd.serving.service import Service, log_outdated
 from stardraftd.signals import begin_with_plain_signals
 from stardraftd.transport.activation import Notifier, inherited_socket
 from stardraftd.transport.endpoint import Listener, file_identity, has_a_manager, listen, take_over
@@ -71,7 +72,7 @@ def run(overrides: Sequence[str] = (), *, foreground: bool = True) -> int:
     except StardraftError as error:
         if foreground:
             raise
-        _report(StartReport("failed", os.getpid(), error=ErrorBody(error.code, error.message, error.hint)))
+        _report(StartReport("failed", os.getpid(), error=ErrorBody.of(error)))
         return EXIT_CANNOT_START
 
 
@@ -94,13 +95,10 @@ def _serve(overrides: Sequence[str], taken: Listener | None, notifier: Notifier,
         listener = taken or listen(config.daemon.transport)
         held.callback(listener.withdraw)
         held.callback(remove_record)
-        daemon = config.daemon
         # What is written to the standard error stream a service manager keeps, without our limits and
         # where others may read it: the log stays in its one place.
         on_terminal = foreground and taken is None
-        handler = logs.configure(
-            daemon.log_level, daemon.log_max_bytes, daemon.log_backups, log_path(), on_terminal
-        )
+        handler = logs.configure(config.daemon.log_level, log_path(), stderr=on_terminal)
         held.callback(logs.close)
         process = _Process(
             config, overrides, listener, lock, handler, notifier=notifier, foreground=foreground
@@ -208,6 +206,7 @@ class _Process:
         except ConfigError as error:
             service.reconfigure(error)
         models_watcher.start()
+        log_outdated(service.config)
         log.info("listening", extra={"endpoint": str(self._listener.endpoint), "pid": os.getpid()})
         serving = asyncio.create_task(self._http.serve(sockets=[self._listener.socket]), name="HTTP server")
         # Each of them must live: without one of them the daemon would be there, and deaf.
@@ -243,8 +242,7 @@ class _Process:
             asyncio.create_task(service.scheduler.drained()),
             asyncio.create_task(self._hurry.wait()),
         ]
-        timeout_s = service.config.daemon.drain_seconds
-        await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, timeout=DRAIN_S, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

@@ -226,7 +226,7 @@ class Scheduler:
                 else:
                     log.warning("engine died under a request that had shown nothing; running it again")
             except StardraftError as error:
-                self._end(job, Failed(error.code, error.message, error.hint))
+                self._end(job, Failed.of(error))
             except Exception:
                 log.exception("a request failed in a way that was not foreseen")
                 self._end(job, INTERNAL)
@@ -307,7 +307,7 @@ class Scheduler:
                 "end.",
                 error.hint,
             )
-        return Failed(error.code, error.message, error.hint)
+        return Failed.of(error)
 
     def _tell_loading(self, event: Loading) -> None:
         for job in [*self._waiting, *self._running]:

@@ -158,7 +158,7 @@ class Service:
                     EngineError.code, "The model was unloaded again at once.", "The next request loads it."
                 )
         except StardraftError as error:
-            yield Failed(error.code, error.message, error.hint)
+            yield Failed.of(error)
         except Exception:
             log.exception("loading failed in a way that was not foreseen")
             yield INTERNAL
@@ -255,21 +255,20 @@ class Service:
             log.warning("configuration refused", extra={"reason": news.message})
             self.changed.notify()
             return
-        self.config_problem = ""
+        problems = []
         needs_restart = news.daemon.transport != self.config.daemon.transport
         self.config = news
         self.prefetcher.policy = news.completion.background
         try:
             self.supervisor.configure(engine_settings(news.model))
         except StardraftError as error:
-            self.config_problem = error.message
+            problems.append(error.message)
         if needs_restart:
-            self.config_problem = (
-                "daemon.transport changed; it takes effect after `stardraft daemon restart`."
-            )
-        daemon = news.daemon
-        logs.configure(daemon.log_level, daemon.log_max_bytes, daemon.log_backups, log_path(), False)
+            problems.append("daemon.transport changed; it takes effect after `stardraft daemon restart`.")
+        self.config_problem = " ".join(problems)
+        logs.configure(news.daemon.log_level, log_path(), stderr=False)
         log.info("configuration applied", extra={"origins": dict(news.origins)})
+        log_outdated(news)
         self.changed.notify()
 
     def _completion(self, request: CompletionRequest) -> Completion:
@@ -301,6 +300,12 @@ class Service:
                 return
 
 
+def log_outdated(config: Config) -> None:
+    """Names from the version before, in the log; `stardraft doctor` tells them, too."""
+    for outdated in config.outdated:
+        log.warning("outdated setting", extra={"reason": outdated.notice})
+
+
 def completion_of(request: CompletionRequest, defaults: CompletionConfig) -> Completion:
     """What the engine is asked: the request, with the configured defaults for what it leaves open."""
     given = {name: value for name in _DEFAULTED if (value := getattr(request, name)) is not None}
@@ -312,13 +317,7 @@ def completion_of(request: CompletionRequest, defaults: CompletionConfig) -> Com
         suffix=request.suffix.replace("\r\n", "\n"),
         repository=request.repository,
         chunks=request.chunks,
-        layout=defaults.layout,
         max_tokens=defaults.max_tokens,
-        temperature=defaults.temperature,
-        top_k=defaults.top_k,
-        top_p=defaults.top_p,
-        seed=defaults.seed,
-        target_ms=defaults.target_ms,
         pause_ms=request.pause_ms,
     )
     return msgspec.structs.replace(completion, **given)
@@ -331,14 +330,11 @@ def engine_settings(model: ModelConfig) -> EngineSettings:
         gpu_layers=-1 if model.gpu_layers == "auto" else model.gpu_layers,
         context_tokens=model.context_tokens,
         threads=0 if model.threads == "auto" else model.threads,
-        batch_tokens=model.batch_tokens,
-        flash_attention=model.flash_attention,
         kv_type=model.kv_type,
         speculation=model.speculation,
         draft_path=_draft_path(model),
         cache_folder=str(engine_cache_dir()),
-        saved_bytes=model.saved_mb * 1_000_000,
-        saved_days=model.saved_days,
+        saved_bytes=model.kv_snapshot_mb * 1_000_000,
     )
 
 

@@ -16,12 +16,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from stardraft_lsp.context.access.disk import local_path
 from stardraft_lsp.context.choice.candidates import Declared
 from stardraft_lsp.context.index.definitions import names_near
 from stardraft_lsp.protocol.dialects import read_range
 from stardraft_lsp.protocol.dialects.plain import object_of, text_of
 from stardraft_lsp.text.documents import Document
+from stardraft_lsp.text.uris import local_path
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from stardraft_lsp.context.access.disk import Disk, Filesystem, PatientDisk, local_path
+from stardraft_lsp.context.access.disk import Disk, Filesystem, PatientDisk
 from stardraft_lsp.context.choice.candidates import Declared, QuestionPlace
 from stardraft_lsp.context.index.chunking import Chunker
 from stardraft_lsp.context.index.definitions import Outliner
@@ -18,6 +18,7 @@ from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus, Edit, Known, WhyNot
 from stardraft_lsp.context.worker import Gatherer
+from stardraft_lsp.text.uris import local_path
 from stardraftd.protocol.completion import ContextChunk
 
 log = logging.getLogger(__name__)

@@ -1,56 +1,20 @@
-"""The text around a cursor that is sent to the daemon: whole lines, LF line ends, bounded in bytes.
+"""The text around a cursor as it can be sent: LF line ends, and in UTF-8 whatever an editor holds."""
 
-The window's beginning stands still while a person types and then moves by a quarter of the window at
-once: whenever it moves, what the engine had cached of the prefix is worthless.
-"""
+from stardraftd import cursor_window
+from stardraftd.cursor_window import MAX_PREFIX_BYTES, MAX_SUFFIX_BYTES, Window
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Window:
-    prefix: str
-    suffix: str
+__all__ = ["Window", "window"]
 
 
-def window(text: str, offset: int, max_prefix_bytes: int, max_suffix_bytes: int) -> Window:
-    """The text before and behind `offset`, at most so many bytes of UTF-8 each."""
-    return Window(
-        prefix=_sendable(_prefix(text, offset, max_prefix_bytes)),
-        suffix=_sendable(_suffix(text, offset, max_suffix_bytes)),
-    )
-
-
-def _prefix(text: str, offset: int, limit: int) -> str:
-    step = max(limit // 4, 1)
-    start = max(-(-(offset - limit) // step) * step, 0)
-    while start < offset:
-        line_start = _next_line(text, start, offset) if start else 0
-        prefix = text[line_start:offset]
-        if _n_bytes(prefix) <= limit:
-            return prefix
-        start += step
-    return ""
-
-
-def _next_line(text: str, start: int, offset: int) -> int:
-    """The first line start at or after `start`; `start` itself inside a line longer than the window."""
-    line_end = text.find("\n", start - 1, offset)
-    return line_end + 1 if line_end >= 0 else start
-
-
-def _suffix(text: str, offset: int, limit: int) -> str:
-    suffix = text[offset : offset + limit]
-    if _n_bytes(suffix) > limit:
-        suffix = suffix.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
-    if offset + len(suffix) == len(text):
-        return suffix
-    line_end = suffix.rfind("\n")
-    return suffix[: line_end + 1] if line_end >= 0 else suffix
-
-
-def _n_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+def window(
+    text: str,
+    offset: int,
+    max_prefix_bytes: int = MAX_PREFIX_BYTES,
+    max_suffix_bytes: int = MAX_SUFFIX_BYTES,
+) -> Window:
+    """The text before and after `offset`, at most so many bytes of UTF-8 each."""
+    around = cursor_window.window(text, offset, max_prefix_bytes, max_suffix_bytes)
+    return Window(_sendable(around.prefix), _sendable(around.suffix))
 
 
 def _sendable(text: str) -> str:

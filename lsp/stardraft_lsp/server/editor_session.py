@@ -29,15 +29,17 @@ from stardraft_lsp.session.daemon_watch import Keeper, ProgressBar
 from stardraft_lsp.session.question import SUPERSEDED, Answer, Question
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.settings.editor_settings import SECTION
-from stardraft_lsp.settings.effective import path_of
+from stardraft_lsp.settings.options import for_daemon
 from stardraft_lsp.stats.recorder import Recorder
 from stardraft_lsp.stats.store import stats_path
 from stardraft_lsp.status import StatusBoard
 from stardraft_lsp.switches import Switches
 from stardraft_lsp.text.documents import Change, Document
 from stardraft_lsp.text.folders import Folders
+from stardraft_lsp.text.uris import local_path
 from stardraftd.client import DaemonClient
 from stardraftd.config import Config, EditorConfig, load_config
+from stardraftd.config.checking import Given, Outdated
 from stardraftd.config.watching import ConfigWatcher
 from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path
@@ -67,7 +69,7 @@ class EditorSession:
         self,
         protocol: Protocol,
         board: StatusBoard,
-        overrides: Sequence[str],
+        overrides: Sequence[str | Given],
         *,
         new_progress: Callable[[], ProgressBar | None],
         show_notice: Callable[[Notice], None],
@@ -84,14 +86,17 @@ class EditorSession:
             self.folders.add(folder.uri, folder.name)
         self._overrides = tuple(overrides)
         self._soon = soon
+        self._show_notice = show_notice
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         client_name = f"{self.client.name}-{self.client.process_id or id(self)}"
-        client = DaemonClient(client_name, overrides=self._overrides)
+        client = DaemonClient(client_name, overrides=for_daemon(self._overrides))
         warming_client = DaemonClient(client_name, start=False)
         self._clients = (client, warming_client)
         self._config_error: ConfigError | None = None
+        self._told_outdated: set[Outdated] = set()
         config = self._read_config()
+        self._outdated = config.outdated
         self.settings = Settings(config.editor, self.folders)
         self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
@@ -123,6 +128,7 @@ class EditorSession:
         self.is_started = True
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
             self._wrong(_CONFIGURATION, self._config_error)
+        self._tell_outdated()
         self._start_context()
         try:
             self._watcher.start()
@@ -195,8 +201,7 @@ class EditorSession:
         return Declarations(asyncio.get_running_loop(), send, cancel, found)
 
     def _roots(self) -> tuple[str, ...]:
-        paths = (path_of(uri) for uri in self.folders.uris)
-        return tuple(str(path) for path in paths if path is not None)
+        return tuple(path for uri in self.folders.uris if (path := local_path(uri)))
 
     def _text_of(self, uri: str) -> str | None:
         document = self.documents.get(uri)
@@ -219,6 +224,7 @@ class EditorSession:
         found = await asyncio.to_thread(self.settings.load_projects, uri, roots)
         for folder, error in found.items():
             self._wrong(str(folder), error)
+        self._tell_outdated()
         self.switches.look()
 
     async def ask_settings(self) -> None:
@@ -239,6 +245,7 @@ class EditorSession:
             self._wrong(_EDITOR_SETTINGS, error)
         else:
             self._wrong(_EDITOR_SETTINGS, None)
+            self._tell_outdated()
             self._settings_changed()
 
     def switch(self, *, is_on: bool) -> None:
@@ -257,6 +264,13 @@ class EditorSession:
         self.board.forgive()
         self.switches.look()
 
+    def _tell_outdated(self) -> None:
+        """Tells each name from the version before once, in a line."""
+        for one in (*self._outdated, *self.settings.outdated):
+            if one not in self._told_outdated:
+                self._told_outdated.add(one)
+                self._show_notice(Notice(one.notice))
+
     def _wrong(self, source: str, error: ConfigError | None) -> None:
         """A setting is wrong, or right again. An editor that does not show warnings gets a message."""
         self.board.set_wrong(source, error)
@@ -269,6 +283,8 @@ class EditorSession:
             self._wrong(_CONFIGURATION, news)
         else:
             self._wrong(_CONFIGURATION, None)
+            self._outdated = news.outdated
+            self._tell_outdated()
             if news.editor.cross_file != self.settings.config.cross_file:
                 old = self.context
                 self.context = self.ahead.context = self._new_context(news.editor)

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from lsprotocol import types
 
-from stardraft_lsp.context.access.disk import local_path
 from stardraft_lsp.context.report import figures
 from stardraft_lsp.protocol import dialects, results
 from stardraft_lsp.protocol.client_info import ClientInfo, read_folders
@@ -36,6 +35,7 @@ from stardraft_lsp.session.question import SUPERSEDED, Answer
 from stardraft_lsp.settings import PROJECT_FILE
 from stardraft_lsp.settings.editor_settings import SECTION
 from stardraft_lsp.text.documents import Document
+from stardraft_lsp.text.uris import local_path
 
 log = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ def status(editor: EditorSession, _params: Any) -> dict[str, Any]:
     """The report, the context's figures, and what the configuration says below the editor's switches."""
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
-    configured = {"enabled": below.enabled, "languagesOff": list(below.languages_off)}
+    configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
     return {**report, "index": figures(editor.context.status), "configured": configured}
 
 

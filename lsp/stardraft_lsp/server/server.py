@@ -20,6 +20,7 @@ from stardraft_lsp.server.progress import EditorProgress
 from stardraft_lsp.settings import options
 from stardraft_lsp.status import StatusBoard, StatusReport
 from stardraftd import __version__
+from stardraftd.config.checking import Given
 from stardraftd.errors import ConfigError, StardraftError
 from stardraftd.printable import visible
 from stardraftd.protocol.http import Notice
@@ -40,7 +41,7 @@ class StardraftServer(LanguageServer):
             protocol_cls=Protocol,
             converter_factory=default_converter,
         )
-        self.overrides: tuple[str, ...] = tuple(overrides)
+        self.overrides: tuple[str | Given, ...] = tuple(overrides)
         self.board = StatusBoard(self.send_status, self.show_error)
         self.editor: EditorSession | None = None
 
@@ -56,11 +57,11 @@ class StardraftServer(LanguageServer):
 
     def take_options(self, initialization_options: object) -> None:
         """Checks what the command line and the editor gave; wrong options are told and left out."""
-        given, self.overrides = self.overrides, ()
+        given, self.overrides = [one for one in self.overrides if isinstance(one, str)], ()
         self._take(lambda: options.checked(given))
         self._take(lambda: options.overrides(initialization_options))
 
-    def _take(self, read: Callable[[], tuple[str, ...]]) -> None:
+    def _take(self, read: Callable[[], tuple[str | Given, ...]]) -> None:
         try:
             self.overrides = (*self.overrides, *read())
         except ConfigError as error:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from stardraft_lsp.status import StatusBoard
 from stardraftd.client import DaemonClient
-from stardraftd.errors import DaemonUnreachableError, StardraftError, error_from_code
+from stardraftd.errors import DaemonUnreachableError, StardraftError
 from stardraftd.protocol.completion import Failed, Loading
 from stardraftd.protocol.http import Notice, Ready, Status
 
@@ -98,7 +98,7 @@ class Keeper:
                         case Ready():
                             outcome = f"{event.model.name} is ready"
                         case Failed():
-                            self._board.trouble(error_from_code(event.code, event.message, event.hint))
+                            self._board.trouble(event.exception())
         finally:
             self._end_progress(outcome)
 

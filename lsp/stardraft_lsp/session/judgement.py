@@ -65,7 +65,7 @@ class Judge:
             in_comments=settings.in_comments,
             in_docstrings=settings.in_comments,
             in_strings=settings.in_strings,
-            before_text=settings.before_text,
+            mid_line=settings.mid_line,
         )
         gate = gate_at(place, question.text, settings=gates, invoked=question.invoked)
         wanted = amount_at(place, gate, configured=settings.mode, max_block_lines=settings.max_block_lines)

@@ -72,8 +72,7 @@ def wants_only_sure(question: Question) -> bool:
 
 def window_of(question: Question) -> Window:
     """The text around the question's cursor that is sent."""
-    settings = question.settings
-    return window(question.text, question.offset, settings.max_prefix_bytes, settings.max_suffix_bytes)
+    return window(question.text, question.offset)
 
 
 def request_for(question: Question, mode: Mode = "line") -> CompletionRequest:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from stardraft_lsp.filters import Piece, Pipeline, Shown, piece_of
 from stardraftd.client import DaemonClient
-from stardraftd.errors import error_from_code
 from stardraftd.protocol.completion import Done, Failed, Text
 from stardraftd.protocol.http import CompletionRequest
 
@@ -66,7 +65,7 @@ async def stream(
                     )
                     return Streamed((pipeline.finish(text, pieces, event.finish_reason), *others), event)
                 case Failed():
-                    raise error_from_code(event.code, event.message, event.hint)
+                    raise event.exception()
     return Streamed((pipeline.finish(text, pieces, "cancelled"),))
 
 

@@ -24,7 +24,7 @@ from stardraft_lsp.settings.editor_settings import read_editor_settings
 from stardraft_lsp.settings.effective import Effective, OffReason, Settings
 from stardraft_lsp.settings.layer import Layer
 from stardraft_lsp.settings.policy import PROJECT_RULES
-from stardraft_lsp.settings.project_file import PROJECT_FILE
+from stardraftd.config.sources import PROJECT_FILE
 
 __all__ = [
     "PROJECT_FILE",

@@ -13,8 +13,10 @@ from stardraft_lsp.settings.editor_settings import read_editor_settings
 from stardraft_lsp.settings.layer import EMPTY, Layer
 from stardraft_lsp.settings.policy import PROJECT_RULES, narrowed
 from stardraft_lsp.text.folders import Folders
-from stardraft_lsp.text.uris import split_uri
+from stardraft_lsp.text.uris import local_path
 from stardraftd.config import EditorConfig
+from stardraftd.config.checking import Outdated
+from stardraftd.config.sources import PROJECT_FILE
 from stardraftd.errors import ConfigError
 
 OffReason = Literal["", "disabled", "snoozed", "language_off", "folder_off", "project_off"]
@@ -25,7 +27,7 @@ OFF_TEXTS: Mapping[OffReason, str] = {
     "snoozed": "Suggestions are switched off for a while.",
     "language_off": "Suggestions are switched off for this language.",
     "folder_off": "Suggestions are switched off for this folder.",
-    "project_off": f"Suggestions are switched off by this project ({project_file.PROJECT_FILE}).",
+    "project_off": f"Suggestions are switched off by this project ({PROJECT_FILE}).",
 }
 MAX_CACHED = 1024
 
@@ -77,6 +79,12 @@ class Settings:
         self._editor = read_editor_settings(raw)
         self.forget()
 
+    @property
+    def outdated(self) -> tuple[Outdated, ...]:
+        """The names from the version before in the editor's settings and the projects' files."""
+        layers = (self._editor, *self._projects.values())
+        return tuple(one for layer in layers for one in layer.outdated)
+
     def switch(self, is_on: bool) -> None:
         """Suggestions on or off in this editor, until it says otherwise."""
         self._is_on = is_on
@@ -99,9 +107,10 @@ class Settings:
         wrong file said before stays in force.
         """
         errors: dict[Path, ConfigError | None] = {}
-        document = path_of(uri)
-        if document is None:
+        path = local_path(uri)
+        if not path:
             return errors
+        document = Path(path)
         projects = dict(self._projects)
         for folder in project_file.folders_above(document, roots):
             try:
@@ -144,26 +153,21 @@ class Settings:
             values |= step
             if "enabled" in step:
                 off = "" if step["enabled"] else reasons[number] if number < len(reasons) else "folder_off"
-        if not off and language in values["languages_off"]:
+        if not off and language in values["disabled_languages"]:
             off = "language_off"
         for key, value in self._project(uri, language).items():
             values[key] = narrowed(key, values[key], value)
-        if not off and (not values["enabled"] or language in values["languages_off"]):
+        if not off and (not values["enabled"] or language in values["disabled_languages"]):
             off = "project_off"
         return Effective(EditorConfig(**values), off)
 
     def _project(self, uri: str, language: str) -> dict[str, Any]:
         """What the nearest project file says about a document; of one outside its workspace, nothing."""
-        document = path_of(uri) if self._projects else None
-        for folder in document.parents if document is not None else ():
+        path = local_path(uri) if self._projects else ""
+        document = Path(path)
+        for folder in document.parents if path else ():
             layer = self._projects.get(folder)
-            if layer is not None and document is not None:
+            if layer is not None:
                 said = layer.values(language, document.relative_to(folder).as_posix())
                 return {key: value for key, value in said.items() if key in PROJECT_RULES}
         return {}
-
-
-def path_of(uri: str) -> Path | None:
-    """A file's path on this computer; None for what is no file here."""
-    found = split_uri(uri)
-    return Path(found.path) if found.is_local and Path(found.path).is_absolute() else None

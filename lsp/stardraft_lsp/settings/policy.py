@@ -15,17 +15,15 @@ Rule = Literal["off", "add", "lower", "raise", "free"]
 
 PROJECT_RULES: Mapping[str, Rule] = {
     "enabled": "off",
-    "languages_off": "add",
+    "disabled_languages": "add",
     "mode": "free",
     "debounce_ms": "raise",
-    "max_prefix_bytes": "lower",
-    "max_suffix_bytes": "lower",
     "candidates": "lower",
     "streaming": "off",
     "max_block_lines": "lower",
     "in_comments": "off",
     "in_strings": "off",
-    "before_text": "off",
+    "mid_line": "off",
     "cross_file": "off",
 }
 

@@ -1,7 +1,7 @@
 """`.stardraft.toml`, a project's own settings: found above a document, read and checked. Files, no policy.
 
     [editor]                    for all of the project
-    languages_off = ["markdown"]
+    disabled_languages = ["markdown"]
     [language.python]           by LSP language id
     mode = "line"
     [folder."tests/**"]         by a pattern, which begins at this file's folder
@@ -18,15 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from stardraft_lsp.settings.globs import Glob, glob
-from stardraft_lsp.settings.layer import MAX_SECTIONS, Layer, checked
+from stardraft_lsp.settings.layer import MAX_SECTIONS, Layer, Section
 from stardraft_lsp.settings.policy import PROJECT_RULES
 from stardraftd import atomic
+from stardraftd.config.checking import Given, Origin, cut
+from stardraftd.config.sources import PROJECT, PROJECT_FILE
 from stardraftd.errors import ConfigError
 
-PROJECT_FILE = ".stardraft.toml"
 MAX_FILE_BYTES = 64_000
 MAX_DEPTH = 64
 _SECTIONS = ("editor", "language", "folder")
+_DEPTH = 3  # language, its id, a key
 
 
 def folders_above(document: Path, roots: Sequence[Path]) -> Iterator[Path]:
@@ -56,7 +58,7 @@ def load(folder: Path) -> Layer | None:
         raise ConfigError(
             f"{shown(file)} is not TOML{at}.", "The project's settings are as before."
         ) from error
-    return _layer(content, file, text)
+    return _layer(content, _File(file, text))
 
 
 def shown(file: Path) -> str:
@@ -65,85 +67,104 @@ def shown(file: Path) -> str:
     return f"{name}/{file.name}" if name else file.name
 
 
-def _layer(content: Mapping[str, Any], file: Path, text: str) -> Layer:
+class _File:
+    """A project file's name and the lines of its settings, for sentences."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._name = shown(file)
+        self._lines = dict(_lines(text))
+
+    def at(self, path: tuple[str, ...]) -> str:
+        """ "project/.stardraft.toml, line 3:", with the line where it can be told."""
+        line = self._lines.get(path)
+        return f"{self._name}, line {line}:" if line else f"{self._name}:"
+
+    def values(self, found: Section, given: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """The values of one section. Raises ConfigError, also for a setting that is not a project's."""
+        values = found.values(
+            Given(
+                section="editor",
+                key=key,
+                called=key,
+                value=value,
+                origin=Origin(source=PROJECT, place=self.at((*path, key))),
+            )
+            for key, value in given.items()
+        )
+        for key in values:
+            if key not in PROJECT_RULES:
+                raise ConfigError(
+                    f"{self.at((*path, key))} {key} is not a project's to set.",
+                    "It is yours alone, in the configuration file.",
+                )
+        return values
+
+
+def _layer(content: Mapping[str, Any], file: _File) -> Layer:
     for section in content:
         if section not in _SECTIONS:
             raise ConfigError(
-                f"{_at(file, text, (section,))} there is no section [{section[:80]}] in a project's file.",
+                f"{file.at((section,))} there is no section [{cut(section)}] in a project's file.",
                 "There are [editor], [language.<id>] and [folder.<pattern>]. Other settings are yours alone, "
                 "in the configuration file.",
             )
-    languages = _tables(content, "language", file, text)
-    folders = _tables(content, "folder", file, text)
+    languages = _tables(content, "language", file)
+    folders = _tables(content, "folder", file)
     editor = content.get("editor", {})
     if not isinstance(editor, dict):
-        raise ConfigError(f"{_at(file, text, ('editor',))} editor must be a section.", "Write [editor].")
+        raise ConfigError(f"{file.at(('editor',))} editor must be a section.", "Write [editor].")
+    found = Section()
     return Layer(
-        base=_values(editor, ("editor",), file, text),
+        base=file.values(found, editor, ("editor",)),
         languages={
-            name: _values(values, ("language", name), file, text) for name, values in languages.items()
+            name: file.values(found, values, ("language", name)) for name, values in languages.items()
         },
         folders=tuple(
-            (_glob(name, file, text), _values(values, ("folder", name), file, text))
+            (_glob(name, file), file.values(found, values, ("folder", name)))
             for name, values in folders.items()
         ),
+        outdated=tuple(found.outdated),
     )
 
 
-def _tables(
-    content: Mapping[str, Any], section: str, file: Path, text: str
-) -> Mapping[str, Mapping[str, Any]]:
+def _tables(content: Mapping[str, Any], section: str, file: _File) -> Mapping[str, Mapping[str, Any]]:
     found = content.get(section, {})
+    place = file.at((section,))
     if not isinstance(found, dict) or not all(isinstance(values, dict) for values in found.values()):
         raise ConfigError(
-            f'{_at(file, text, (section,))} {section} needs a name: [{section}."name"].',
+            f'{place} {section} needs a name: [{section}."name"].',
             "An example: [language.python]" if section == "language" else 'An example: [folder."tests/**"]',
         )
     if len(found) > MAX_SECTIONS:
-        raise ConfigError(f"{shown(file)} has more than {MAX_SECTIONS} sections of {section}.")
+        raise ConfigError(f"{place} there are more than {MAX_SECTIONS} sections of {section}.")
     return found
 
 
-def _values(given: Mapping[str, Any], path: tuple[str, ...], file: Path, text: str) -> dict[str, Any]:
-    values = {}
-    for key, value in given.items():
-
-        def place(key: str = key) -> str:
-            return f"{_at(file, text, (*path, key))} {key[:80]}"
-
-        values[key] = checked(key, value, place)
-        if key not in PROJECT_RULES:
-            raise ConfigError(
-                f"{place()} is not a project's to set.", "It is yours alone, in the configuration file."
-            )
-    return values
-
-
-def _glob(pattern: str, file: Path, text: str) -> Glob:
+def _glob(pattern: str, file: _File) -> Glob:
     try:
         return glob(pattern)
     except ValueError as error:
-        raise ConfigError(f"{_at(file, text, ('folder', pattern))} {pattern[:80]!r}: {error}.") from error
+        raise ConfigError(f"{file.at(('folder', pattern))} {cut(pattern)!r}: {error}.") from error
 
 
-def _at(file: Path, text: str, path: tuple[str, ...]) -> str:
-    """ "project/.stardraft.toml, line 3:", with the line where it can be told."""
-    line = _line_of(text, path)
-    return f"{shown(file)}, line {line}:" if line else f"{shown(file)}:"
+def _lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The first line of each section, and of each key on a line of its own below its section's header.
 
-
-def _line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """The line of a section, or of a key on a line of its own below its section's header."""
+    In one pass, whatever the text: `config.lines` finds more, and takes longer.
+    """
+    seen: set[tuple[str, ...]] = set()
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         source = line.strip()
+        path = table
         if source.startswith("["):
-            table = _path_of(source) or table
-            if table[: len(path)] == path:
-                return number
-        elif "=" in source and (*table, source.partition("=")[0].strip().strip("\"'")) == path:
-            return number
-    return None
+            path = table = _path_of(source) or table
+        elif "=" in source:
+            path = (*table, source.partition("=")[0].strip().strip("\"'"))
+        for length in range(1, min(len(path), _DEPTH) + 1):
+            if path[:length] not in seen:
+                seen.add(path[:length])
+                yield path[:length], number
 
 
 def _path_of(header: str) -> tuple[str, ...] | None:

@@ -63,7 +63,7 @@ class GateSettings:
     in_comments: bool = False
     in_docstrings: bool = False
     in_strings: bool = False
-    before_text: bool = False
+    mid_line: bool = False
     max_file_bytes: int = 2_000_000
     max_line_characters: int = 2000
 
@@ -116,7 +116,7 @@ def _kind_gate(place: Place, settings: GateSettings) -> GateCode | None:
 def _line_gate(place: Place, settings: GateSettings) -> GateCode | None:
     if place.in_word:
         return "middle_of_word"
-    if not place.closers_behind and not settings.before_text:
+    if not place.closers_behind and not settings.mid_line:
         return "text_behind"
     if place.in_number:
         return "in_number"

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _WINDOWS_DRIVE = re.compile(r"/[A-Za-z]:")
@@ -36,6 +37,12 @@ def split_uri(uri: str) -> Uri:
     if scheme == "file" and sys.platform == "win32" and _WINDOWS_DRIVE.match(path):
         path = path[1:]
     return Uri(scheme.lower(), host, path)
+
+
+def local_path(uri: str) -> str:
+    """The absolute path of a file on this computer, without "." and ".."; "" for all others."""
+    found = split_uri(uri)
+    return os.path.normpath(found.path) if found.is_local and Path(found.path).is_absolute() else ""
 
 
 def _is_a_name(path: str) -> bool:

@@ -82,12 +82,21 @@ function isPeriod(minutes: unknown): minutes is number {
 /** What the configuration file says, where the editor's own settings say nothing. */
 interface Base {
   readonly enabled: boolean;
-  readonly languagesOff: readonly string[];
+  readonly disabledLanguages: readonly string[];
 }
+
+const OLD_LIST = "languagesOff";
 
 async function baseOf(client: LanguageClient | undefined): Promise<Base> {
   const answer = await client?.sendRequest<{ configured?: Base } | null>("stardraft/status", {}).catch(() => undefined);
-  return answer?.configured ?? { enabled: true, languagesOff: [] };
+  return answer?.configured ?? { enabled: true, disabledLanguages: [] };
+}
+
+/** The list of languages; where it is set under its name of the version before alone, that counts. */
+function disabledLayers(base: Base): Layers<readonly string[]> {
+  const now = layersOf("disabledLanguages", base.disabledLanguages);
+  const old = layersOf(OLD_LIST, base.disabledLanguages);
+  return { base: now.base, global: now.global ?? old.global, workspace: now.workspace ?? old.workspace };
 }
 
 function layersOf<T>(key: string, base: T, language?: string): Layers<T> {
@@ -109,7 +118,11 @@ async function write(changes: readonly Change[]): Promise<void> {
       language === undefined ? undefined : { languageId: language },
     );
     const { Global, Workspace } = vscode.ConfigurationTarget;
-    await settings.update(key, value, scope === "global" ? Global : Workspace, language !== undefined);
+    const target = scope === "global" ? Global : Workspace;
+    await settings.update(key, value, target, language !== undefined);
+    if (key === "disabledLanguages" && layersOf<readonly string[]>(OLD_LIST, [])[scope] !== undefined) {
+      await settings.update(OLD_LIST, undefined, target); // what it said is in the new one
+    }
   }
 }
 
@@ -130,7 +143,7 @@ export async function toggleLanguage(client: LanguageClient | undefined): Promis
   }
   const base = await baseOf(client);
   const enabled = layersOf("enabled", base.enabled, language);
-  const off = layersOf("languagesOff", base.languagesOff);
+  const off = disabledLayers(base);
   await write(toggledFor(language, enabled, off));
   const now = isOnFor(language, enabled, off) ? "off" : "on";
   vscode.window.setStatusBarMessage(`stardraft: suggestions are ${now} for ${language}`, 5_000);
@@ -142,7 +155,7 @@ export async function switchedOn(
   language: string | undefined,
 ): Promise<{ readonly all: boolean; readonly language: boolean }> {
   const base = await baseOf(client);
-  const off = layersOf("languagesOff", base.languagesOff);
+  const off = disabledLayers(base);
   return {
     all: inGeneral(layersOf("enabled", base.enabled)),
     language: language !== undefined && isOnFor(language, layersOf("enabled", base.enabled, language), off),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 
-import { type Inspected, SERVER_KEYS, serverSettings } from "../src/pure/settings.js";
+import { type Inspected, OLD_KEYS, SERVER_KEYS, serverSettings } from "../src/pure/settings.js";
 
 /** Settings by key, or "key@language". */
 function given(values: Readonly<Record<string, Inspected>>): Record<string, unknown> {
@@ -12,6 +12,7 @@ function given(values: Readonly<Record<string, Inspected>>): Record<string, unkn
 interface Property {
   readonly default: unknown;
   readonly markdownDescription?: string;
+  readonly markdownDeprecationMessage?: string;
 }
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
@@ -46,6 +47,11 @@ describe("the settings for the server", () => {
     assert.deepEqual(found, { languages: { markdown: { enabled: false }, python: { enabled: true } } });
   });
 
+  it("have what was set under the name of the version before, too", () => {
+    const languagesOff = { globalValue: ["markdown"] };
+    assert.deepEqual(given({ languagesOff }), { languagesOff: ["markdown"] });
+  });
+
   it("have the folders as they are", () => {
     const folders = { "vendor/**": { enabled: false } };
     assert.deepEqual(given({ folders: { globalValue: folders } }), { folders });
@@ -61,6 +67,12 @@ describe("the manifest", () => {
   it("has every setting of the server, described", () => {
     for (const key of [...SERVER_KEYS, "folders"]) {
       assert.ok(properties[`stardraft.${key}`]?.markdownDescription, key);
+    }
+  });
+
+  it("has the names of the version before, each with what to do", () => {
+    for (const key of OLD_KEYS) {
+      assert.match(properties[`stardraft.${key}`]?.markdownDeprecationMessage ?? "", /Rename it|Remove it/, key);
     }
   });
 

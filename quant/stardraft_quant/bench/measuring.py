@@ -21,6 +21,7 @@ from msgspec import Struct
 from stardraftd.errors import EngineError, EngineLoadError, StardraftError
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.engine import EngineSettings
+from stardraftd.protocol.errors import ErrorMessage
 
 if TYPE_CHECKING:
     from stardraftd.engine.native.decode_clock import DecodeClock
@@ -100,10 +101,8 @@ class Holds(Struct, frozen=True, tag="holds"):
     resident_bytes: int
 
 
-class Failed(Struct, frozen=True, tag="failed"):
-    code: str
-    message: str
-    hint: str
+class Failed(ErrorMessage, frozen=True, tag="failed"):
+    """An error of stardraftd.errors."""
 
 
 Answer = Loading | Ready | Took | Decoded | Holds | Failed
@@ -132,7 +131,7 @@ def main() -> int:
     try:
         _serve(sys.stdin.buffer, send)
     except StardraftError as error:
-        send(Failed(error.code, error.message, error.hint))
+        send(Failed.of(error))
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 130

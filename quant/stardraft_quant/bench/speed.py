@@ -16,8 +16,9 @@ from stardraft_quant.bench.llama_bench import BenchSettings, FlashAttention, Lla
 from stardraft_quant.bench.measuring import Decode, Prefill, Ready
 from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
-from stardraftd.engine.plan.speeds import SPEEDS_FILE, SpeedModel, remember, speeds_key
+from stardraftd.engine.plan.speeds import SpeedModel, remember
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
+from stardraftd.measurements import SPEEDS_FILE, Key
 from stardraftd.processor import machine
 from stardraftd.prose import counted
 from stardraftd.protocol.engine import EngineSettings
@@ -217,7 +218,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
     depth_speeds = _depth_speeds(ours)
     if options.remember_in is not None:
         speeds = SpeedModel([(batch.n_tokens, batch.ms.median) for batch in batches], _cell_us(depth_speeds))
-        remember(options.remember_in / SPEEDS_FILE, speeds_key(ready.info, settings), speeds)
+        remember(options.remember_in / SPEEDS_FILE, Key.of(ready.info, settings).text, speeds)
     return SpeedReport(
         version=__version__,
         model=ready.info.name,

@@ -27,7 +27,7 @@ from stardraft_quant.bench.measuring import (
     line,
 )
 from stardraftd.builds.child import MemoryKills, ending, native_environment
-from stardraftd.errors import EngineCrashedError, EngineLoadError, error_from_code
+from stardraftd.errors import EngineCrashedError, EngineLoadError
 from stardraftd.protocol.engine import EngineSettings
 
 DEATH_TIMEOUT_S = 3.0
@@ -117,7 +117,7 @@ class Measurer:
             raise self._death()
         answer: Answer = answer_decoder.decode(received)
         if isinstance(answer, Failed):
-            raise error_from_code(answer.code, answer.message, answer.hint)
+            raise answer.exception()
         return answer
 
     def _death(self) -> EngineCrashedError | EngineLoadError:

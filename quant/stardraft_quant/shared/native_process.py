@@ -26,7 +26,8 @@ from msgspec import Struct
 
 from stardraftd.builds import chosen as engine_build
 from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
-from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError, error_from_code
+from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError
+from stardraftd.protocol.errors import ErrorMessage
 from stardraftd.signals import begin_with_plain_signals
 
 DEATH_TIMEOUT_S = 5.0
@@ -52,12 +53,8 @@ class Finished(Struct, frozen=True, tag=True):
     counts: dict[str, int]
 
 
-class Failed(Struct, frozen=True, tag=True):
+class Failed(ErrorMessage, frozen=True, tag=True):
     """An error of stardraftd.errors."""
-
-    code: str
-    message: str
-    hint: str
 
 
 Event = Planned | Progress | Finished
@@ -115,7 +112,7 @@ class NativeProcess:
         while (line := self._process.stdout.readline()).endswith(b"\n"):
             event = _decoder.decode(line)
             if isinstance(event, Failed):
-                raise error_from_code(event.code, event.message, event.hint)
+                raise event.exception()
             yield event
             if isinstance(event, Finished):
                 return
@@ -158,7 +155,7 @@ def serve(job_type: type[AnyJob], work: Callable[[AnyJob, Tell], dict[str, int]]
         try:
             tell(Finished(work(job, tell)))
         except StardraftError as error:
-            tell(Failed(error.code, error.message, error.hint))
+            tell(Failed.of(error))
         events.flush()
         os._exit(0)  # no native destructor has a say any more
 

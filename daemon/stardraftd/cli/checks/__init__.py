@@ -2,6 +2,7 @@
 
     installation   Python, stardraft, llama.cpp and how it was built
     gpus           the devices that llama.cpp computes on, and those that it could use
+    old_settings   names of settings from the version before, wherever they stand
     places         the configuration file, the runtime folder and its socket, room for the state
     daemon         whether it runs, and what it complains of
     service        whether systemd or launchd starts it, and this installation's
@@ -39,12 +40,22 @@ CheckFunction = Callable[[Facts], Check | list[Check]]
 
 def every_check() -> list[CheckFunction]:
     """All checks, in the order in which a person reads them."""
-    from stardraftd.cli.checks import daemon, editors, gpus, installation, model, places, service
+    from stardraftd.cli.checks import (
+        daemon,
+        editors,
+        gpus,
+        installation,
+        model,
+        old_settings,
+        places,
+        service,
+    )
 
     return [
         *(installation.python, installation.stardraft, installation.engine),
         *(installation.backends, gpus.devices),
-        *(places.configuration, places.runtime_folder, places.socket, places.state_folder),
+        *(places.configuration, old_settings.old_settings),
+        *(places.runtime_folder, places.socket, places.state_folder),
         *(daemon.daemon, service.service),
         *(model.model, model.memory),
         *(editors.neovim, editors.vscode, editors.others),

@@ -44,6 +44,8 @@ class Probe(Struct, frozen=True):
 
 
 class _ProbeError(Struct, frozen=True):
+    """What the probe process says in place of a `Probe`: "error" tells the two apart."""
+
     error: str
     message: str
     hint: str = ""
@@ -88,8 +90,8 @@ class Facts:
     @cached_property
     def verdict(self) -> "Verdict":
         """What the engine's self-test says now. Raises EngineError where llama.cpp cannot even be loaded."""
-        if self._proved.code:
-            raise error_from_code(self._proved.code, self._proved.failure, self._proved.hint)
+        if error := self._proved.unloadable:
+            raise error
         return self._proved
 
     @cached_property

@@ -12,12 +12,17 @@ MINIMUM_FREE_BYTES = 100_000_000
 
 
 def configuration(facts: Facts) -> Check:
+    from stardraftd.config import sources
     from stardraftd.paths import config_path, tilde
 
     config = facts.config
     path = config_path()
     state = "valid" if path.exists() else "no file there, so the defaults hold"
-    given = [f"{name} from {origin}" for name, origin in config.origins.items() if "line" not in origin]
+    given = [
+        f"{name} from {origin}"
+        for name, origin in config.origins.items()
+        if config.sources[name] is not sources.FILE
+    ]
     return Check("configuration", "ok", f"{tilde(path)}: {state}", "; ".join(given))
 
 

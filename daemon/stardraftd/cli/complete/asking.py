@@ -12,7 +12,7 @@ from stardraftd.cli.output.terminal import err, paragraph
 from stardraftd.cli.output.wording import toy_sentence
 from stardraftd.cli.running import apply_hint, not_applied, running_status
 from stardraftd.client import DaemonClient
-from stardraftd.errors import StardraftError, error_from_code
+from stardraftd.errors import StardraftError
 from stardraftd.protocol.completion import Done, Failed
 from stardraftd.protocol.http import CompletionRequest, Status
 
@@ -33,7 +33,7 @@ async def ask(request: CompletionRequest, wanted: Wanted, *, as_json: bool) -> N
                 done = await _stream(client, request, view, activity)
                 after = await client.status()
         except StardraftError as error:
-            view.show(Failed(error.code, error.message, error.hint))
+            view.show(Failed.of(error))
             raise
     if before is not None and not not_applied(wanted, before):
         # How a model is loaded is not known before it is.
@@ -60,7 +60,7 @@ async def _stream(client: DaemonClient, request: CompletionRequest, view: View, 
         async for event in events:
             slow.cancel()
             if isinstance(event, Failed):
-                raise error_from_code(event.code, event.message, event.hint)
+                raise event.exception()
             view.show(event)
             done = isinstance(event, Done)
     return done

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraftd.cli import options
-from stardraftd.cli.complete.location import STDIN, Location, parse_location, read_text, split, window
+from stardraftd.cli.complete.location import STDIN, Location, parse_location, read_text, split
 from stardraftd.cli.complete.origin import Origin, origin_of
-from stardraftd.cli.options import Wanted, examples, wanted
+from stardraftd.cli.options import examples, wanted
+from stardraftd.cursor_window import Window, window
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def complete(
     still in the cache, the time to the first token, and tokens per second. In a pipe stdout has only the
     suggestion. The file is not changed.
 
-    As much of the file is sent to the daemon as an editor would send: see editor.max_prefix_bytes and
-    editor.max_suffix_bytes in the configuration. Defaults of the other options are there, under [completion].
+    As much of the file is sent to the daemon as an editor would send: at most 48,000 bytes before the place
+    and 24,000 after it. The default of --max-tokens is in the configuration, completion.max_tokens.
 
     --model, --gpu-layers, --context-tokens and --set are for a daemon that has to be started. A daemon that
     is already running keeps its settings; `stardraft daemon restart` takes the same options.
@@ -147,13 +148,13 @@ def complete(
             raise RequestError(f"--top-p is {top_p:g}; it must be above 0 and at most 1.")
         place = parse_location(location)
         asked = wanted(model, gpu_layers, context_tokens, settings)
-        prefix, suffix = _text_around(_readable(place.file), place, asked)
+        around = _text_around(_readable(place.file), place)
         origin = _origin(place, path, repository)
         request = CompletionRequest(
             document=f"cli:{place.file}" if place.file == STDIN else Path(place.file).absolute().as_uri(),
             path=origin.path,
-            prefix=prefix,
-            suffix=suffix,
+            prefix=around.prefix,
+            suffix=around.suffix,
             repository=origin.repository,
             chunks=tuple(_chunk(file) for file in context or ()),
             mode=mode,
@@ -177,7 +178,7 @@ def _told(*, as_json: bool) -> Iterator[None]:
         yield
     except StardraftError as error:
         if as_json:
-            JsonView().show(Failed(error.code, error.message, error.hint))
+            JsonView().show(Failed.of(error))
         raise
 
 
@@ -196,12 +197,9 @@ def _names(file: str) -> tuple[str, ...]:
     return () if file == STDIN else (str(Path(file).absolute()), str(Path(file).resolve()))
 
 
-def _text_around(text: str, place: Location, asked: Wanted) -> tuple[str, str]:
-    from stardraftd.config import load_config
-
-    editor = load_config(overrides=asked.overrides()).editor
-    prefix, suffix = split(text, place)
-    return window(prefix, suffix, editor.max_prefix_bytes, editor.max_suffix_bytes)
+def _text_around(text: str, place: Location) -> Window:
+    before, _ = split(text, place)
+    return window(text, len(before))
 
 
 def _origin(place: Location, path: str | None, repository: str | None) -> Origin:

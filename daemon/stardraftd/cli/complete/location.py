@@ -94,30 +94,6 @@ def split(text: str, location: Location) -> tuple[str, str]:
     return before, text[len(before) :]
 
 
-def window(prefix: str, suffix: str, max_prefix_bytes: int, max_suffix_bytes: int) -> tuple[str, str]:
-    """What of both is sent: whole lines nearest to the cursor; of a line that is itself too long, a piece."""
-    return _tail(prefix, max_prefix_bytes), _head(suffix, max_suffix_bytes)
-
-
-def _tail(text: str, max_bytes: int) -> str:
-    data = text.encode("utf-8")
-    if len(data) <= max_bytes:
-        return text
-    # One byte more than fits: if it is a line end, what follows is whole lines.
-    kept = data[-max_bytes - 1 :]
-    line_start = kept.find(b"\n") + 1
-    return kept[line_start or 1 :].decode("utf-8", "ignore")
-
-
-def _head(text: str, max_bytes: int) -> str:
-    data = text.encode("utf-8")
-    if len(data) <= max_bytes:
-        return text
-    kept = data[:max_bytes]
-    line_end = kept.rfind(b"\n") + 1
-    return kept[: line_end or max_bytes].decode("utf-8", "ignore")
-
-
 def _read(file: str) -> bytes:
     path = Path(file)
     try:

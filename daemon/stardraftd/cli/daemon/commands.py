@@ -12,13 +12,12 @@ from stardraftd.cli.daemon import status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.output.errors import show_warning
 from stardraftd.errors import (
-    ConfigError,
     DaemonHungError,
     DaemonUnreachableError,
     ModelError,
     StardraftError,
-    error_from_code,
 )
+from stardraftd.limits import DRAIN_S
 from stardraftd.printable import tell
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from stardraftd.client import DaemonClient
     from stardraftd.protocol.http import Status
 
-# Over what the daemon allows itself for running completions (daemon.drain_seconds).
+# Over what the daemon allows itself for running completions (DRAIN_S).
 STOP_GRACE_S = 20.0
 POLL_S = 0.1
 # A daemon that was only stopped ends within this, with what its engine saves.
@@ -233,7 +232,7 @@ async def _load(client: "DaemonClient", activity: "Activity") -> None:
             case Loading():
                 activity.say("Loading the model", event.fraction)
             case Failed():
-                raise error_from_code(event.code, event.message, event.hint)
+                raise event.exception()
 
 
 def _warn_of_model(status: "Status") -> None:
@@ -266,18 +265,8 @@ async def stop_and_wait(*, drain: bool) -> int | None:
         with Activity() as activity:
             activity.say("Stopping the daemon")
             await client.stop(drain=drain)
-            _wait(process, STOP_GRACE_S + (_drain_seconds() if drain else 0))
+            _wait(process, STOP_GRACE_S + (DRAIN_S if drain else 0))
     return process.pid
-
-
-def _drain_seconds() -> float:
-    """A daemon can be stopped whatever is wrong with its configuration."""
-    from stardraftd.config import Config, load_config
-
-    try:
-        return load_config().daemon.drain_seconds
-    except ConfigError:
-        return Config().daemon.drain_seconds
 
 
 def _end_by_force(error: DaemonHungError) -> int:

@@ -61,7 +61,7 @@ def resolve(name: str) -> Path:
 
 def choose_and_wait(name: str, *, quiet: bool = False) -> None:
     """Writes the choice, and waits for a running daemon to have the model. Raises StardraftError."""
-    from stardraftd.config import load_config
+    from stardraftd.config import load_config, sources
     from stardraftd.config.editing import choose
     from stardraftd.models.store import check
     from stardraftd.paths import tilde
@@ -76,8 +76,7 @@ def choose_and_wait(name: str, *, quiet: bool = False) -> None:
             tell(text)
 
     say(f"{name} is the model from now on ({tilde(file)}).")
-    origin = load_config().origins.get("model.path", "")
-    if origin.startswith("environment"):
+    if load_config().sources.get("model.path") is sources.ENVIRONMENT:
         from stardraftd.cli.output.errors import show_warning
 
         show_warning("STARDRAFT_MODEL_PATH is set, and is stronger than the configuration file.", "Unset it.")
@@ -88,7 +87,6 @@ async def _taken_up(path: str) -> str:
     """Waits until the running daemon has the model; a sentence of how that went."""
     from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
-    from stardraftd.errors import error_from_code
     from stardraftd.protocol.completion import Failed, Loading
     from stardraftd.protocol.http import Ready
 
@@ -111,7 +109,7 @@ async def _taken_up(path: str) -> str:
                         doing = "Checking the engine" if event.checking else "Loading the model"
                         activity.say(doing, event.fraction)
                     case Failed():
-                        raise error_from_code(event.code, event.message, event.hint)
+                        raise event.exception()
                     case Ready():
                         return f"It is loaded and serves: {event.model.name} on {event.model.device}."
         raise StardraftError("The daemon did not say whether it has the model.", "stardraft status tells.")

@@ -13,6 +13,7 @@ from typing import Any
 import llama_cpp
 from llama_cpp import _ggml
 
+from stardraftd.builds.library import libraries_of
 from stardraftd.errors import EngineLoadError
 
 # libggml's functions, by the library that is linked to it: the file beside it that has its plain name can
@@ -59,7 +60,7 @@ def start_backend() -> None:
     nowhere else.
     """
     if not ggml.ggml_backend_reg_count():
-        folder = library_folder()
+        folder = libraries_of(Path(llama_cpp.__file__).parent)
         load = ggml.ggml_backend_load_all_from_path
         load.restype, load.argtypes = None, [ctypes.c_char_p]
         load(os.fsencode(folder))
@@ -69,11 +70,6 @@ def start_backend() -> None:
                 "Have it built for this computer: stardraft setup engine",
             )
     llama_cpp.llama_backend_init()
-
-
-def library_folder() -> Path:
-    """Where the libraries of this build are."""
-    return Path(os.environ.get("LLAMA_CPP_LIB_PATH") or Path(llama_cpp.__file__).parent / "lib").absolute()
 
 
 def recent_log(lines: int = 40) -> str:

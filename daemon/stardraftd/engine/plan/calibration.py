@@ -14,8 +14,8 @@ from stardraftd.engine.plan.speeds import (
     remember,
     remembered,
     speeds_file,
-    speeds_key,
 )
+from stardraftd.measurements import Key
 from stardraftd.protocol.engine import EngineSettings
 
 DOCUMENT = "\ncalibration"  # no front end's document begins with a line end
@@ -30,7 +30,7 @@ class Never:
 def open_speeds(loaded: LoadedModel, cache: SequenceCache, settings: EngineSettings) -> SpeedModel:
     """What was measured for this model on this device before; or a first quick measurement, about 2 s."""
     file = speeds_file(settings)
-    speeds = remembered(file, speeds_key(loaded.info, settings)) if file else SpeedModel()
+    speeds = remembered(file, Key.of(loaded.info, settings).text) if file else SpeedModel()
     if not speeds.curve:
         started = time.perf_counter()
         for _ in calibrate(loaded, cache, speeds, Never()):
@@ -43,7 +43,7 @@ def open_speeds(loaded: LoadedModel, cache: SequenceCache, settings: EngineSetti
 def keep_speeds(loaded: LoadedModel, settings: EngineSettings, speeds: SpeedModel) -> None:
     file = speeds_file(settings)
     if file is not None:
-        remember(file, speeds_key(loaded.info, settings), speeds)
+        remember(file, Key.of(loaded.info, settings).text, speeds)
 
 
 def calibrate(

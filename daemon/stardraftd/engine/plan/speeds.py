@@ -6,44 +6,23 @@ cache in use adds to it, because attention walks them all. Both drift with what 
 every real decode corrects a factor.
 """
 
-import logging
 import statistics
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
 
-import msgspec
-from msgspec import Struct
-
-from stardraftd import atomic
-from stardraftd.protocol.completion import ModelInfo
+from stardraftd import measurements
+from stardraftd.measurements import CELL_SHARE, SPEEDS_FILE, Measured
 from stardraftd.protocol.engine import EngineSettings
 
-log = logging.getLogger(__name__)
-
-SPEEDS_FILE = "speeds.json"
 # Measured in this order for as long as the budget at loading lasts; the rest when nobody waits.
 CALIBRATED_SIZES = (1, 32, 8, 128, 2, 4, 16, 64, 3)
 LOAD_BUDGET_MS = 2500.0
-# Without a measurement: what a cell adds to one token, relative to that token's time (StarCoder2-3B, CPU).
-CELL_SHARE = 0.25 / 1024
 # A window may make decoding so much slower than an empty cache does.
 MAX_DEPTH_SLOWDOWN = 0.35
 MIN_WINDOW = 512
 N_ERRORS = 200
-_FORMAT: Literal[1] = 1
-# 32 entries of nine sizes are 10 KB.
-MAX_FILE_BYTES = 1_000_000
-MAX_BATCH = 1 << 20
-# A quarter of an hour: what was measured as longer is damage, and would make the daemon's patience endless.
-MAX_DECODE_MS = 900_000.0
-
-
-class _File(Struct):
-    format: Literal[1]
-    speeds: dict[str, Any]
 
 
 class SpeedModel:
@@ -187,67 +166,16 @@ class SpeedModel:
 # --- remembered --------------------------------------------------------------------------------------
 
 
-def speeds_key(info: ModelInfo, settings: EngineSettings) -> str:
-    """What measured speeds hold for: the model's shape and quantisation, and all that runs it."""
-    return "|".join(
-        str(part)
-        for part in (
-            info.name,
-            info.size_bytes,
-            info.device,
-            info.gpu_layers,
-            info.threads,
-            settings.kv_type,
-            settings.flash_attention,
-            settings.batch_tokens,
-            info.system_info,
-        )
-    )
-
-
 def speeds_file(settings: EngineSettings) -> Path | None:
     return Path(settings.cache_folder) / SPEEDS_FILE if settings.cache_folder else None
 
 
 def remembered(file: Path, key: str) -> SpeedModel:
     """The speeds measured for `key` (a model on a device), or a model that has measured nothing."""
-    entry = _read(file).get(key)
-    try:
-        if entry:
-            curve = [(int(n), float(ms)) for n, ms in entry["curve"]]
-            curve = [(n, ms) for n, ms in curve if 0 < n <= MAX_BATCH and 0 < ms <= MAX_DECODE_MS]
-            cell_us = entry["cell_us"]
-            return SpeedModel(curve, None if cell_us is None else _cell_us(float(cell_us)))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        log.warning("unreadable speeds in %s; they are measured anew", file)
-    return SpeedModel()
-
-
-def _cell_us(value: float) -> float:
-    if not 0 <= value <= MAX_DECODE_MS:  # not a number is not in there either
-        raise ValueError(f"a cell takes {value} us")
-    return value
+    found = measurements.measured(file).get(key)
+    return SpeedModel() if found is None else SpeedModel(found.curve, found.cell_us)
 
 
 def remember(file: Path, key: str, speeds: SpeedModel) -> None:
     """Keeps what was measured, for the next time that this model is loaded. Failing to is no error."""
-    entries = _read(file)
-    entries.pop(key, None)
-    entries[key] = {"curve": list(speeds.curve), "cell_us": speeds._cell_us}
-    content = _File(_FORMAT, dict(list(entries.items())[-32:]))
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic.write_whole(file, msgspec.json.encode(content))
-    except OSError as error:
-        log.warning("the measured speeds were not kept: %s", error)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """The entries as they were written. Whatever else stands in the file's place is told of, and is none."""
-    try:
-        return dict(msgspec.json.decode(atomic.read(file, MAX_FILE_BYTES, own=True), type=_File).speeds)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:  # msgspec's own are ValueErrors
-        log.warning("unreadable file of measured speeds: %s (%s)", file, error)
-        return {}
+    measurements.keep(file, key, Measured(tuple(speeds.curve), speeds._cell_us))

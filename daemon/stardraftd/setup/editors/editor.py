@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from stardraftd.setup.changes import Change, change, read_text
@@ -82,11 +81,6 @@ def find_command(*, is_desktop: bool) -> tuple[str, ...]:
     if found:
         return (str(Path(found).absolute()), "lsp")
     return (sys.executable, "-P", "-m", "stardraftd", "lsp")
-
-
-def content(name: str) -> str:
-    """A file of this package's `files`: what is written, or what is put into the person's file."""
-    return resources.files("stardraftd.setup").joinpath("files", *name.split("/")).read_text("utf-8")
 
 
 def with_command(text: str, written: str, command: str) -> str:

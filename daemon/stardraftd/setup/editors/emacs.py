@@ -8,12 +8,12 @@ from stardraftd.setup.editors.editor import (
     Place,
     Plan,
     config_home,
-    content,
     own_file,
     quoted,
     said_already,
     with_command,
 )
+from stardraftd.setup.shipped import content
 
 FILE = "stardraft.el"
 LOAD = '(load (locate-user-emacs-file "stardraft") t)'
@@ -36,7 +36,9 @@ def _plan(place: Place) -> Plan:
     init = place.path or init_file()
     folder = Path.home() / ".emacs.d" if init.parent == Path.home() and place.path is None else init.parent
     load = LOAD if place.path is None else f"(load {quoted([str(folder.absolute() / 'stardraft')])} t)"
-    lisp = with_command(content("emacs.el"), '\'("stardraft" "lsp")', f"'({quoted(place.command, ' ')})")
+    lisp = with_command(
+        content("emacs/stardraft.el"), '\'("stardraft" "lsp")', f"'({quoted(place.command, ' ')})"
+    )
     own, already = own_file(place, folder / FILE, lisp, ";;")
     loading, already_loaded = own_file(place, init, f";; {FILE}: suggestions of stardraft\n{load}\n", ";;")
     reason = said_already([already_loaded, already])

@@ -7,7 +7,8 @@ import platformdirs
 
 from stardraftd.paths import tilde
 from stardraftd.setup.changes import change
-from stardraftd.setup.editors.editor import Editor, Place, Plan, content, quoted, with_command
+from stardraftd.setup.editors.editor import Editor, Place, Plan, quoted, with_command
+from stardraftd.setup.shipped import content
 
 FILES = ("template.json", "README.md")
 
@@ -19,7 +20,7 @@ def folder() -> Path:
 
 def _plan(place: Place) -> Plan:
     target = place.path or folder()
-    texts = {name: content(f"jetbrains/{name}") for name in FILES}
+    texts = {name: content(f"jetbrains/stardraft/{name}") for name in FILES}
     command = quoted([shlex.join(place.command)])
     texts["template.json"] = with_command(texts["template.json"], '"stardraft lsp"', command)
     return Plan(

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from stardraftd.setup.changes import change, read_text
-from stardraftd.setup.editors.editor import Editor, Place, Plan, config_home, content
+from stardraftd.setup.editors.editor import Editor, Place, Plan, config_home
 from stardraftd.setup.editors.jsonc import insert, keys
+from stardraftd.setup.shipped import content
 
 # The servers that Kate itself starts for a language, when they are on the PATH.
 OTHERS: dict[str, tuple[str, ...]] = {
@@ -43,9 +44,9 @@ def config_file() -> Path:
 def _plan(place: Place) -> Plan:
     path = place.path or config_file()
     text = read_text(path) or "{}\n"
-    servers = msgspec.json.decode(content("kate.json"), type=dict[str, dict[str, dict[str, object]]])[
-        "servers"
-    ]
+    servers = msgspec.json.decode(
+        content("kate/settings.json"), type=dict[str, dict[str, dict[str, object]]]
+    )["servers"]
     taken = []
     there = keys(text, ("servers",), path)
     for language, server in servers.items():

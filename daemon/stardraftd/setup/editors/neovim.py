@@ -16,11 +16,11 @@ from stardraftd.setup.editors.editor import (
     Place,
     Plan,
     config_home,
-    content,
     own_file,
     quoted,
     with_command,
 )
+from stardraftd.setup.shipped import content
 
 NEEDED = (0, 12)
 NEEDED_BY_PLUGIN = (0, 10)
@@ -108,9 +108,11 @@ def _plan(place: Place) -> Plan:
     path = place.path or config_folder() / "plugin" / "stardraft.lua"
     if place.path is None and (other := _other_file(path)):
         return Plan(already=f"{tilde(other)} speaks of stardraft already")
-    lua = with_command(content("neovim.lua"), "{ 'stardraft', 'lsp' }", f"{{ {quoted(place.command)} }}")
+    lua = with_command(
+        content("neovim/stardraft.lua"), "{ 'stardraft', 'lsp' }", f"{{ {quoted(place.command)} }}"
+    )
     if place.command == ("stardraft", "lsp"):
-        lua = content("neovim.lua")
+        lua = content("neovim/stardraft.lua")
     planned, already = own_file(place, path, lua, "--")
     return Plan(
         changes=(planned,),

@@ -7,10 +7,8 @@ wrote them nor as they are to be are the person's, and are refused.
 import os
 import subprocess
 import tempfile
-from importlib import resources
 from pathlib import Path
 
-from stardraftd import setup
 from stardraftd.errors import PathError, StardraftError
 from stardraftd.paths import tilde
 from stardraftd.setup import record
@@ -27,6 +25,7 @@ from stardraftd.setup.editors.neovim import (
     version,
     written,
 )
+from stardraftd.setup.shipped import shipped
 
 # The record's own name: it and the file without the plugin are taken back one without the other.
 NAME = "nvim-plugin"
@@ -41,19 +40,8 @@ def folder() -> Path:
 
 
 def source() -> Path:
-    """The folder that has the plugin: in the installed package, or in the checkout that this runs from.
-
-    Raises StardraftError when neither has it.
-    """
-    installed = Path(str(resources.files("stardraftd.setup").joinpath("files", "neovim")))
-    checkout = Path(setup.__file__).resolve().parents[3] / "packaging" / "neovim"
-    for place in (installed, checkout):
-        if (place / "plugin" / "stardraft.lua").is_file():
-            return place
-    raise StardraftError(
-        f"This stardraft was installed without the plugin for Neovim: it is not in {tilde(installed)}.",
-        "Install stardraft again. Or put packaging/neovim of its source on Neovim's 'runtimepath'.",
-    )
+    """The folder that has the plugin. Raises StardraftError where this installation has none."""
+    return shipped("neovim/plugin/stardraft.lua", "the plugin for Neovim").parents[1]
 
 
 def files(place: Place) -> dict[str, bytes]:

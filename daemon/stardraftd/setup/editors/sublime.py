@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from stardraftd.setup.changes import change, read_text
-from stardraftd.setup.editors.editor import Editor, Place, Plan, config_home, content
+from stardraftd.setup.editors.editor import Editor, Place, Plan, config_home
 from stardraftd.setup.editors.jsonc import insert, keys
+from stardraftd.setup.shipped import content
 
 
 def config_file() -> Path:
@@ -23,9 +24,9 @@ def config_file() -> Path:
 def _plan(place: Place) -> Plan:
     path = place.path or config_file()
     text = read_text(path) or "{}\n"
-    client = msgspec.json.decode(content("sublime.json"), type=dict[str, dict[str, dict[str, object]]])[
-        "clients"
-    ]
+    client = msgspec.json.decode(
+        content("sublime/LSP.sublime-settings"), type=dict[str, dict[str, dict[str, object]]]
+    )["clients"]
     if "stardraft" not in keys(text, ("clients",), path):
         settings = {**client["stardraft"], "command": list(place.command)}
         text = insert(text, ("clients",), "stardraft", settings, path)

@@ -6,7 +6,8 @@ import platformdirs
 
 from stardraftd.paths import tilde
 from stardraftd.setup.changes import change
-from stardraftd.setup.editors.editor import Editor, Place, Plan, content, quoted, with_command
+from stardraftd.setup.editors.editor import Editor, Place, Plan, quoted, with_command
+from stardraftd.setup.shipped import content
 
 FILES = ("extension.toml", "Cargo.toml", "src/lib.rs")
 

@@ -15,8 +15,6 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
-from stardraft_lsp.text.uris import split_uri
-
 T = TypeVar("T")
 
 # Threads left behind in hanging calls; after these the disk is not asked any more.
@@ -184,9 +182,3 @@ class _Worker:
                 self._results.put((None, error))
             except ValueError as error:  # a NUL in a path
                 self._results.put((None, OSError(str(error))))
-
-
-def local_path(uri: str) -> str:
-    """The path of a `file:` document on this machine; "" for all others."""
-    found = split_uri(uri)
-    return os.path.normpath(found.path) if found.is_local and found.path else ""

@@ -29,5 +29,5 @@ export const NEW_CONFIGURATION = `# stardraft's configuration. A running daemon 
 # gpu_layers = "auto"
 
 [editor]
-# languages_off = ["markdown", "plaintext"]
+# disabled_languages = ["markdown", "plaintext"]
 `;

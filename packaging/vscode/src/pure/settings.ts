@@ -8,21 +8,22 @@
 /** The settings that are the server's, without "stardraft."; what is not named here is this extension's own. */
 export const SERVER_KEYS = [
   "enabled",
-  "languagesOff",
+  "disabledLanguages",
   "streaming",
   "mode",
   "maxBlockLines",
   "candidates",
   "inComments",
   "inStrings",
-  "beforeText",
+  "midLine",
   "confidence",
   "crossFile",
   "stats",
   "debounceMs",
-  "maxPrefixBytes",
-  "maxSuffixBytes",
 ] as const;
+
+/** Names of the version before, which the server still knows, and tells of. */
+export const OLD_KEYS = ["languagesOff", "beforeText", "maxPrefixBytes", "maxSuffixBytes"] as const;
 
 /** What an editor knows of one setting, weakest first; `undefined` where it is not set. */
 export interface Inspected {
@@ -44,7 +45,7 @@ type Values = Record<string, unknown>;
 export function serverSettings(inspect: Inspect): Values {
   const values: Values = {};
   const languages: Record<string, Values> = {};
-  for (const key of SERVER_KEYS) {
+  for (const key of [...SERVER_KEYS, ...OLD_KEYS]) {
     const found = inspect(key);
     const value = strongest(found?.workspaceFolderValue, found?.workspaceValue, found?.globalValue);
     if (value !== undefined) {

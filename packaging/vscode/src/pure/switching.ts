@@ -17,7 +17,7 @@ export interface Layers<T> {
 
 /** One change of the editor's settings. `value`: undefined takes the setting away. `language`: for it alone. */
 export interface Change {
-  readonly key: "enabled" | "languagesOff";
+  readonly key: "enabled" | "disabledLanguages";
   readonly scope: Scope;
   readonly language?: string;
   readonly value: boolean | readonly string[] | undefined;
@@ -67,7 +67,7 @@ export function toggledFor(
     const below = scope === "workspace" ? (off.global ?? off.base) : off.base;
     const rest = list.filter((one) => one !== language);
     const isBelow = rest.length === below.length && rest.every((one, index) => one === below[index]);
-    changes.push({ key: "languagesOff", scope, value: isBelow ? undefined : rest });
+    changes.push({ key: "disabledLanguages", scope, value: isBelow ? undefined : rest });
   }
   if (inForce(enabled) !== wanted) {
     const scope = enabled.workspaceLanguage === undefined ? "global" : "workspace";
