@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from stardraftd.lexing.blocks import BlockPlace, block_place
 from stardraftd.lexing.columns import columns, leading, told_tab
 from stardraftd.lexing.names import language_of
+from stardraftd.lexing.reading import GrowingText, Reading
 from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
 from stardraftd.protocol.completion import Mode
 
@@ -170,15 +171,13 @@ class Around:
         """What is open at the cursor, the innermost first."""
         return Scanner(self.lexis, self.near_line, 0, self.line_frame).to(len(self.near_line))
 
-    @cached_property
-    def n_open_on_line(self) -> int:
-        """How much of what is open at the cursor was opened on its line."""
-        known = {id(frame) for frame in frames(self.line_frame)}
-        return sum(id(frame) not in known for frame in frames(self.frame))
+    def reading(self, text: str) -> Reading:
+        """What a text at the cursor opens and closes."""
+        return self._growing.read(text)
 
-    def scanner(self, text: str) -> Scanner:
-        """Reads a text as if it stood at the cursor; its places are counted from `len(near_line)` on."""
-        return Scanner(self.lexis, self.near_line + text, len(self.near_line), self.frame)
+    @cached_property
+    def _growing(self) -> GrowingText:
+        return GrowingText(self.lexis, self.near_line, self.line_frame)
 
     @cached_property
     def in_comment(self) -> bool:
