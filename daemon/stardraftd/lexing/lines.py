@@ -66,7 +66,7 @@ def _colon(code: str, words: Words) -> str:
         return ""
     is_header = first_word(code) in words.header_words
     # The end of a header over several lines.
-    is_end = words.is_indented and code.lstrip()[0] in ")]}"
+    is_end = words.is_indented and (code.lstrip()[0] in ")]}" or depth(code) < 0)
     return ":" if (is_header and depth(code) <= 0) or is_end else ""
 
 

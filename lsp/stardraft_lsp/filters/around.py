@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from stardraftd.lexing.blocks import BlockPlace, block_place
+from stardraftd.lexing.block_place import BlockPlace, block_place
 from stardraftd.lexing.columns import columns, leading, told_tab
 from stardraftd.lexing.names import language_of
 from stardraftd.lexing.reading import GrowingText, Reading
