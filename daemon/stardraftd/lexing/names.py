@@ -147,6 +147,24 @@ BY_SUFFIX = {
     ".vhd": "vhdl",
 }
 
+# Files that are known by their whole names.
+BY_NAME = {
+    "makefile": "makefile",
+    "gnumakefile": "makefile",
+    "bsdmakefile": "makefile",
+    "dockerfile": "dockerfile",
+    "containerfile": "dockerfile",
+    "rakefile": "ruby",
+    "gemfile": "ruby",
+    "vagrantfile": "ruby",
+    "podfile": "ruby",
+    "jenkinsfile": "groovy",
+    ".bashrc": "shell",
+    ".bash_profile": "shell",
+    ".profile": "shell",
+    ".zshrc": "shell",
+}
+
 
 def language_of(language_id: str, path: str = "") -> str:
     """The name under which a language is known here; the id in small letters where it is not known.
@@ -157,4 +175,5 @@ def language_of(language_id: str, path: str = "") -> str:
     name = BY_ID.get(name, name)
     if name not in ("", "plaintext", "text"):
         return name
-    return BY_SUFFIX.get(PurePosixPath(path.replace("\\", "/")).suffix.lower(), name)
+    file = PurePosixPath(path.replace("\\", "/"))
+    return BY_NAME.get(file.name.lower()) or BY_SUFFIX.get(file.suffix.lower(), name)

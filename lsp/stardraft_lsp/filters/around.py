@@ -41,6 +41,8 @@ class Indentation:
 
 # Languages that are indented by tabs, whatever stands nearby. Make has its own rules, line by line.
 _TABBED = frozenset(["go"])
+# And those in which a tab is an error: columns of a level, where the text shows none.
+_SPACED = {"yaml": 2, "nim": 2, "fsharp": 4, "elm": 4}
 _N_NEAR = 4  # indented lines above the cursor that decide, if they agree
 _MIXED_TAB = 8
 
@@ -80,6 +82,9 @@ def indentation_at(prefix: str, suffix: str, language: str) -> Indentation:
     found = indentation_of(before + suffix[:SEEN_CHARACTERS])
     if language in _TABBED:
         return found if found.tabs else Indentation(tabs=True)
+    if language in _SPACED:
+        is_shown = found.is_known and not found.tabs and not found.mixed
+        return found if is_shown else Indentation(width=_SPACED[language])
     if found.mixed:
         return found
     near = [white for line in before.split("\n") if line.strip() and (white := leading(line))][-_N_NEAR:]
