@@ -25,9 +25,10 @@ def own_indentation(draft: Draft, around: Around) -> Draft:
     draft = _first_line(draft, around)
     text = draft.text
     if not draft.ended:
-        # White space that a line begins with goes out with the line's first character.
+        # White space that a line begins with goes out with what says how far in it is.
         line_start = text.rfind("\n") + 1
-        if line_start and not text[line_start:].strip():
+        begun = text[line_start:].strip()
+        if line_start and (not begun or (around.indentation.tabs and _is_half_case(begun))):
             text = text[: line_start - 1]
             draft = draft.held(len(text))
     if not _INDENT.search(text):
@@ -45,6 +46,11 @@ def own_indentation(draft: Draft, around: Around) -> Draft:
         new = [first, *(_indented(line, step, tab, around) for line in lines[1:])]
     changed = "\n".join(new)
     return draft if changed == text else draft.changed(changed, "indentation")
+
+
+def _is_half_case(begun: str) -> bool:
+    """Whether a line that grows may become one of a switch's cases."""
+    return any(word.startswith(begun) for word in ("case", "default"))
 
 
 def _first_line(draft: Draft, around: Around) -> Draft:
