@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -29,7 +31,7 @@ FILES = {
 
 def read(path: str) -> str | None:
     file = Path(path)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    return file.read_bytes().decode("utf-8") if file.is_file() else None
 
 
 def plant(root: Path, files: dict[str, str]) -> None:
@@ -65,6 +67,73 @@ def test_the_same_is_ignored_as_by_git(tree: Path) -> None:
     ignored = [name for name in TREE if rules.is_ignored(str(tree / name))]
     assert ignored == [name for name in TREE if name in said]
     assert 8 < len(ignored) < len(TREE) - 5
+
+
+ODD_NAMES = (
+    "a",
+    "b",
+    "ab",
+    "a.b",
+    "x y",
+    "#h",
+    "!n",
+    "Foo",
+    "bar.log",
+    "[z]",
+    "é",
+    "a\\b",
+    "t\t",
+    "trail ",
+    "*",
+    "q?",
+)
+# Parts of patterns. Not here: letters before `**`, which Git takes for a folder now and then.
+ODD_PARTS = (
+    r"a b ab * ** ? foo *.log [ab] [!a] [^b] [a-c] []a] [[:alpha:]] \* \#h \!n #h !n x\ y bar.* a*b *a* é [é]"
+)
+MORE_PARTS = (
+    r"\ a\b [a {a,b} trail\  d-e [a-] [\]] [--0] *** F* [[:upper:]]* [[:bogus:]] \[z\] q\? x* *. "
+    r"a.b \/a a\/b [!é]"
+)
+
+
+def odd_pattern(random: Random) -> str:
+    parts = (*ODD_PARTS.split(), *MORE_PARTS.split(), "x y", "t\t")
+    pattern = "/".join(random.choice(parts) for _ in range(random.choice((1, 1, 1, 2, 2, 3))))
+    blanks = random.choice((" ", "  ", "\t", "\\ ", " \\ ")) if random.random() < 0.1 else ""
+    negation, slash = random.choice(("", "", "", "!")), random.choice(("", "", "", "/"))
+    return negation + slash + pattern + random.choice(("", "", "", "/")) + blanks
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is what it is compared with")
+@pytest.mark.skipif(sys.platform == "win32", reason="no file has such a name there")
+@pytest.mark.parametrize("seed", range(12))
+def test_odd_patterns_mean_what_they_mean_to_git(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    top = tmp_path.resolve() / "tree"
+    folders = [top]
+    for _ in range(5):
+        folders.append(random.choice(folders) / random.choice(ODD_NAMES))
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / name for folder in folders for name in random.sample(ODD_NAMES, 6)]
+    files = [file for file in files if not file.exists() and file.write_bytes(b"") == 0]
+    for folder in folders:
+        line_end = random.choice(("\n", "\r\n"))
+        lines = line_end.join(odd_pattern(random) for _ in range(random.randint(1, 5)))
+        (folder / ".gitignore").write_bytes((random.choice(("", "\ufeff")) + lines).encode())
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    names = "\0".join(f"./{file.relative_to(top)}" for file in files)
+    told = subprocess.run(
+        ["git", "-c", "core.excludesFile=", "check-ignore", "--no-index", "--stdin", "-z"],
+        cwd=top,
+        input=names.encode(),
+        capture_output=True,
+        check=False,
+    ).stdout.decode()
+    rules = IgnoreRules(str(top), read)
+    ignored = [file for file in files if rules.is_ignored(str(file))]
+    assert ignored == [file for file in files if f"./{file.relative_to(top)}" in told.split("\0")]
 
 
 def test_a_folder_below_a_repository_obeys_the_files_above_it(tree: Path) -> None:
