@@ -9,7 +9,10 @@ from random import Random
 
 import pytest
 
+from stardraft_lsp.context.access.allowed import Allowed
+from stardraft_lsp.context.access.disk import Disk
 from stardraft_lsp.context.access.ignore import MAX_FOLDERS, IgnoreRules
+from stardraft_lsp.context.settings import ContextSettings
 
 NAMES = """
     a.py a.log keep.log build/x.py build/keep.py src/a.py src/build/x.py src/gen/out.py src/gen/keep.py
@@ -187,6 +190,17 @@ def test_what_cannot_be_read_is_not_taken_for_no_rules(tree: Path) -> None:
         IgnoreRules(str(tree), refuse).is_ignored(str(tree / "a.py"))
 
 
+@pytest.mark.parametrize("kind", ["a link", "a folder"])
+def test_what_is_no_file_has_no_rules_as_in_git(tree: Path, kind: str) -> None:
+    if kind == "a link":
+        plant(tree.parent, {"elsewhere": "*.py\n"})
+        (tree / ".gitignore").symlink_to(tree.parent / "elsewhere")
+    else:
+        (tree / ".gitignore").mkdir()
+    allowed = Allowed([str(tree)], Disk(), ContextSettings())
+    assert allowed.why_no_suggestions(str(tree / "a.py")) == ""
+
+
 # --- what a repository says beside its ignore files: the index, the configuration -------------------------
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repository")
@@ -225,9 +239,11 @@ def rules_in(root: Path, home: Path) -> IgnoreRules:
 
 
 @needs_git
-@pytest.mark.parametrize("way", ["version 2", "version 3", "version 4", "split", "worktree", "submodule"])
+@pytest.mark.parametrize(
+    "way", ["version 2", "version 3", "version 4", "split", "worktree", "submodule", "sha256"]
+)
 def test_what_is_tracked_is_not_ignored(tree: Path, way: str) -> None:
-    git(tree, "init", "-q")
+    git(tree, "init", "-q", *(["--object-format=sha256"] if way == "sha256" else []))
     plant(tree, {".gitignore": "build/\n*.log\nsrc/gen/\n"})
     if way == "version 4":
         git(tree, "config", "index.version", "4")
@@ -316,6 +332,7 @@ CONFIGS = {
         ".gitconfig": "[core]\n excludesFile = HOME/none\n",
         "tree/.git/config": "[core]\n excludesFile = HOME/mine\n",
     },
+    "the environment counts more": {".gitconfig": "[core]\n excludesFile = HOME/none\n"},
     "Git's default place": {"git/ignore": "*.md\n*.txt\n"},
 }
 
@@ -332,9 +349,24 @@ def test_the_users_own_excludes_count(tree: Path, name: str, monkeypatch: pytest
             **{file: text.replace("HOME", str(home)) for file, text in CONFIGS[name].items()},
         },
     )
-    rules = rules_in(tree, home)
+    environment = own(home)
+    if name == "the environment counts more":
+        value = f"{home}/mine"
+        environment |= {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.excludesFile",
+            "GIT_CONFIG_VALUE_0": value,
+        }
+    rules = IgnoreRules(str(tree), read, read_own=read, environ=environment)
     assert rules.is_ignored(str(tree / "docs" / "a.txt"))
     assert not rules.is_ignored(str(tree / "a.py"))
+
+
+def test_an_empty_name_of_the_excludes_is_none_and_not_the_default(tree: Path) -> None:
+    home = tree.parent
+    plant(tree, {".git/HEAD": "ref: refs/heads/main\n"})
+    plant(home, {"git/ignore": "*.txt\n", ".gitconfig": "[core]\n excludesFile =\n"})
+    assert not rules_in(tree, home).is_ignored(str(tree / "docs" / "a.txt"))
 
 
 def test_excludes_that_are_included_for_another_folder_do_not_count(tree: Path) -> None:
