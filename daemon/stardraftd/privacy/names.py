@@ -31,16 +31,16 @@ _NAMES_OF_SECRETS = """
     .vault-token .vault_pass* vault_pass* .credentials credentials credentials.* *credentials.json
     *_credentials client_secret*.json service-account*.json service_account*.json *serviceaccount*.json
     application_default_credentials.json gcloud*.json secrets secrets.* secret.* *.secret *.secrets
-    *-secret.* *-secrets.* *_secret.* *_secrets.* *.secret.* *.secrets.* *secrets.tfvars *.tfvars *.tfvars.json *.tfstate
-    *.tfstate.* .terraformrc terraform.rc master.key local.settings.json azureauth.json .databrickscfg
+    *-secret.* *-secrets.* *_secret.* *_secrets.* *.secret.* *.secrets.* *secrets.tfvars *.tfvars *.tfvars.json
+    *.tfstate *.tfstate.* .terraformrc terraform.rc master.key local.settings.json azureauth.json .databrickscfg
     .snowsql passwords passwords.* password password.* passwd passwd.* shadow api_key api_keys api-keys
     apikeys api_key.* api_keys.* api-keys.* apikeys.* api-key.* apikey.* private_key private_key.*
     tokens.json token.json token.txt tokens.txt .bash_history .zsh_history .psql_history .python_history
     .mysql_history .node_repl_history .sqlite_history .rediscli_history .irb_history wallet.dat *.wallet
     secring.* pubring.* kubeconfig *.kubeconfig google-services.json googleservice-info.plist
     keystore.properties signing.properties .pulumi-passphrase env.prod env.production env.local
-    *firebase-adminsdk*.json vault.y*ml sftp-config.json sftp.json .ftpconfig .ftppass *.keychain *.keychain-db
-    rclone.conf otr.private_key .lesshst .wgetrc .curlrc .pgservice.conf .pg_service.conf
+    *firebase-adminsdk*.json vault.y*ml sftp-config.json sftp.json .ftpconfig .ftppass *.keychain
+    *.keychain-db rclone.conf otr.private_key .lesshst .wgetrc .curlrc .pgservice.conf .pg_service.conf
 """
 
 # Folders, and which files in them or below are secrets; code in them is suspicious.
