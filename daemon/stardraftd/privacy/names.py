@@ -31,8 +31,9 @@ _NAMES_OF_SECRETS = """
     .vault-token .vault_pass* vault_pass* .credentials credentials credentials.* *credentials.json
     *_credentials client_secret*.json service-account*.json service_account*.json *serviceaccount*.json
     application_default_credentials.json gcloud*.json secrets secrets.* secret.* *.secret *.secrets
-    *-secret.* *-secrets.* *_secret.* *_secrets.* *.secret.* *.secrets.* *secrets.tfvars *.tfvars *.tfvars.json
-    *.tfstate *.tfstate.* .terraformrc terraform.rc master.key local.settings.json azureauth.json .databrickscfg
+    *-secret.* *-secrets.* *_secret.* *_secrets.* *.secret.* *.secrets.* *.tfvars *.tfvars.json
+    *.tfstate *.tfstate.* .terraformrc terraform.rc master.key local.settings.json azureauth.json
+    .databrickscfg
     .snowsql passwords passwords.* password password.* passwd passwd.* shadow api_key api_keys api-keys
     apikeys api_key.* api_keys.* api-keys.* apikeys.* api-key.* apikey.* private_key private_key.*
     tokens.json token.json token.txt tokens.txt .bash_history .zsh_history .psql_history .python_history
