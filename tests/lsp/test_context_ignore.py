@@ -2,12 +2,17 @@
 
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from stardraft_lsp.context.access.allowed import Allowed
+from stardraft_lsp.context.access.disk import Disk
 from stardraft_lsp.context.access.ignore import MAX_FOLDERS, IgnoreRules
+from stardraft_lsp.context.settings import ContextSettings
 
 NAMES = """
     a.py a.log keep.log build/x.py build/keep.py src/a.py src/build/x.py src/gen/out.py src/gen/keep.py
@@ -29,7 +34,7 @@ FILES = {
 
 def read(path: str) -> str | None:
     file = Path(path)
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    return file.read_bytes().decode("utf-8") if file.is_file() else None
 
 
 def plant(root: Path, files: dict[str, str]) -> None:
@@ -65,6 +70,73 @@ def test_the_same_is_ignored_as_by_git(tree: Path) -> None:
     ignored = [name for name in TREE if rules.is_ignored(str(tree / name))]
     assert ignored == [name for name in TREE if name in said]
     assert 8 < len(ignored) < len(TREE) - 5
+
+
+ODD_NAMES = (
+    "a",
+    "b",
+    "ab",
+    "a.b",
+    "x y",
+    "#h",
+    "!n",
+    "Foo",
+    "bar.log",
+    "[z]",
+    "é",
+    "a\\b",
+    "t\t",
+    "trail ",
+    "*",
+    "q?",
+)
+# Parts of patterns. Not here: letters before `**`, which Git takes for a folder now and then.
+ODD_PARTS = (
+    r"a b ab * ** ? foo *.log [ab] [!a] [^b] [a-c] []a] [[:alpha:]] \* \#h \!n #h !n x\ y bar.* a*b *a* é [é]"
+)
+MORE_PARTS = (
+    r"\ a\b [a {a,b} trail\  d-e [a-] [\]] [--0] *** F* [[:upper:]]* [[:bogus:]] \[z\] q\? x* *. "
+    r"a.b \/a a\/b [!é]"
+)
+
+
+def odd_pattern(random: Random) -> str:
+    parts = (*ODD_PARTS.split(), *MORE_PARTS.split(), "x y", "t\t")
+    pattern = "/".join(random.choice(parts) for _ in range(random.choice((1, 1, 1, 2, 2, 3))))
+    blanks = random.choice((" ", "  ", "\t", "\\ ", " \\ ")) if random.random() < 0.1 else ""
+    negation, slash = random.choice(("", "", "", "!")), random.choice(("", "", "", "/"))
+    return negation + slash + pattern + random.choice(("", "", "", "/")) + blanks
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is what it is compared with")
+@pytest.mark.skipif(sys.platform == "win32", reason="no file has such a name there")
+@pytest.mark.parametrize("seed", range(12))
+def test_odd_patterns_mean_what_they_mean_to_git(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    top = tmp_path.resolve() / "tree"
+    folders = [top]
+    for _ in range(5):
+        folders.append(random.choice(folders) / random.choice(ODD_NAMES))
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / name for folder in folders for name in random.sample(ODD_NAMES, 6)]
+    files = [file for file in files if not file.exists() and file.write_bytes(b"") == 0]
+    for folder in folders:
+        line_end = random.choice(("\n", "\r\n"))
+        lines = line_end.join(odd_pattern(random) for _ in range(random.randint(1, 5)))
+        (folder / ".gitignore").write_bytes((random.choice(("", "\ufeff")) + lines).encode())
+    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    names = "\0".join(f"./{file.relative_to(top)}" for file in files)
+    told = subprocess.run(
+        ["git", "-c", "core.excludesFile=", "check-ignore", "--no-index", "--stdin", "-z"],
+        cwd=top,
+        input=names.encode(),
+        capture_output=True,
+        check=False,
+    ).stdout.decode()
+    rules = IgnoreRules(str(top), read)
+    ignored = [file for file in files if rules.is_ignored(str(file))]
+    assert ignored == [file for file in files if f"./{file.relative_to(top)}" in told.split("\0")]
 
 
 def test_a_folder_below_a_repository_obeys_the_files_above_it(tree: Path) -> None:
@@ -118,6 +190,17 @@ def test_what_cannot_be_read_is_not_taken_for_no_rules(tree: Path) -> None:
         IgnoreRules(str(tree), refuse).is_ignored(str(tree / "a.py"))
 
 
+@pytest.mark.parametrize("kind", ["a link", "a folder"])
+def test_what_is_no_file_has_no_rules_as_in_git(tree: Path, kind: str) -> None:
+    if kind == "a link":
+        plant(tree.parent, {"elsewhere": "*.py\n"})
+        (tree / ".gitignore").symlink_to(tree.parent / "elsewhere")
+    else:
+        (tree / ".gitignore").mkdir()
+    allowed = Allowed([str(tree)], Disk(), ContextSettings())
+    assert allowed.why_no_suggestions(str(tree / "a.py")) == ""
+
+
 # --- what a repository says beside its ignore files: the index, the configuration -------------------------
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repository")
@@ -156,9 +239,11 @@ def rules_in(root: Path, home: Path) -> IgnoreRules:
 
 
 @needs_git
-@pytest.mark.parametrize("way", ["version 2", "version 3", "version 4", "split", "worktree", "submodule"])
+@pytest.mark.parametrize(
+    "way", ["version 2", "version 3", "version 4", "split", "worktree", "submodule", "sha256"]
+)
 def test_what_is_tracked_is_not_ignored(tree: Path, way: str) -> None:
-    git(tree, "init", "-q")
+    git(tree, "init", "-q", *(["--object-format=sha256"] if way == "sha256" else []))
     plant(tree, {".gitignore": "build/\n*.log\nsrc/gen/\n"})
     if way == "version 4":
         git(tree, "config", "index.version", "4")
@@ -247,6 +332,7 @@ CONFIGS = {
         ".gitconfig": "[core]\n excludesFile = HOME/none\n",
         "tree/.git/config": "[core]\n excludesFile = HOME/mine\n",
     },
+    "the environment counts more": {".gitconfig": "[core]\n excludesFile = HOME/none\n"},
     "Git's default place": {"git/ignore": "*.md\n*.txt\n"},
 }
 
@@ -263,9 +349,24 @@ def test_the_users_own_excludes_count(tree: Path, name: str, monkeypatch: pytest
             **{file: text.replace("HOME", str(home)) for file, text in CONFIGS[name].items()},
         },
     )
-    rules = rules_in(tree, home)
+    environment = own(home)
+    if name == "the environment counts more":
+        value = f"{home}/mine"
+        environment |= {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.excludesFile",
+            "GIT_CONFIG_VALUE_0": value,
+        }
+    rules = IgnoreRules(str(tree), read, read_own=read, environ=environment)
     assert rules.is_ignored(str(tree / "docs" / "a.txt"))
     assert not rules.is_ignored(str(tree / "a.py"))
+
+
+def test_an_empty_name_of_the_excludes_is_none_and_not_the_default(tree: Path) -> None:
+    home = tree.parent
+    plant(tree, {".git/HEAD": "ref: refs/heads/main\n"})
+    plant(home, {"git/ignore": "*.txt\n", ".gitconfig": "[core]\n excludesFile =\n"})
+    assert not rules_in(tree, home).is_ignored(str(tree / "docs" / "a.txt"))
 
 
 def test_excludes_that_are_included_for_another_folder_do_not_count(tree: Path) -> None:

@@ -16,13 +16,12 @@ earlier. Text is LF; white space is compared in columns (`columns`).
 from dataclasses import dataclass
 from typing import Literal
 
-from stardraftd.lexing.columns import columns, fitting_tab, leading, level_of, told_tab
-from stardraftd.lexing.lines import code_of, first_word, opener_of, read_line
-from stardraftd.lexing.scanner import Frame, frames, line_frame
+from stardraftd.lexing.block_place import BlockPlace
+from stardraftd.lexing.columns import columns, fitting_tab, leading
+from stardraftd.lexing.lines import code_of, depth, first_word, opener_of, read_line
+from stardraftd.lexing.scanner import frames
 from stardraftd.lexing.words import UNKNOWN, WORDS
 
-SEEN_CHARACTERS = 4000  # of the text on either side of the cursor
-_N_ABOVE = 50  # lines that are looked at for the last one with code on it
 _CLOSERS = ")]}"
 _COMMENT_SIGNS = ("/", "-", "<", "<!", "<!-", "{", "=", "%")
 _SWITCHES = frozenset(["switch", "select", "match", "when", "class", "struct", "union", "enum"])
@@ -41,86 +40,6 @@ class BlockExtent:
 
     n_characters: int
     is_final: bool
-
-
-@dataclass(frozen=True)
-class BlockPlace:
-    """The place of a block, found once. white: the indentation of the cursor's line.
-
-    above: the last line of code above, when the cursor's line is blank before it. header: the line whose
-    block it is, where a brace has a line of its own below it. frame: what is open where the cursor's line
-    begins. closer, closer_white: what closes the block in the document already, and where.
-    tab: columns of a tab, None where the document does not show it; step: columns of a level.
-    """
-
-    language: str
-    line_before: str
-    white: str
-    above: str
-    above_white: str
-    header: str
-    frame: Frame | None
-    closer: str
-    closer_white: str
-    tab: int | None
-    step: int
-
-
-def block_place(prefix: str, suffix: str, language: str) -> BlockPlace:
-    """Where a block is to stand. Of the texts on both sides the nearest 4,000 characters count."""
-    line_start = prefix.rfind("\n") + 1
-    line = prefix[line_start:]
-    near_start = max(line_start - SEEN_CHARACTERS, 0)
-    near_start = prefix.find("\n", near_start, line_start) + 1 if near_start else 0
-    near = prefix[near_start:line_start]
-    behind = suffix[:SEEN_CHARACTERS]
-    above, above_white, above_start = _code_above(near, len(near), language)
-    header = above
-    if not line.strip() and above.strip() == "{":
-        header, _, _ = _code_above(near, above_start, language)
-    is_begun = bool(line.strip())
-    closer, closer_white = _closer_behind(behind, leading(line), language)
-    return BlockPlace(
-        language,
-        line[-SEEN_CHARACTERS:],
-        leading(line),
-        "" if is_begun else above,
-        "" if is_begun else above_white,
-        "" if is_begun and line.strip() != "{" else header,
-        line_frame(prefix, line_start, language),
-        closer,
-        closer_white,
-        told_tab(near + line[:SEEN_CHARACTERS] + behind),
-        level_of(near),
-    )
-
-
-def _code_above(near: str, end: int, language: str) -> tuple[str, str, int]:
-    """The last line with code above a line's start, its indentation, and where it begins."""
-    for _ in range(_N_ABOVE):
-        if end <= 0:
-            break
-        start = near.rfind("\n", 0, end - 1) + 1
-        line = near[start : end - 1]
-        code = code_of(line, language).rstrip() if line.strip() else ""
-        if code.strip():
-            return code, leading(line), start
-        end = start
-    return "", "", 0
-
-
-def _closer_behind(behind: str, white: str, language: str) -> tuple[str, str]:
-    """The closer that stands after the cursor next, and how far its line is indented; "" for none."""
-    code = behind.lstrip()
-    if not code:
-        return "", ""
-    line_start = behind.rfind("\n", 0, len(behind) - len(code)) + 1
-    closer_white = leading(behind[line_start:]) if line_start else white
-    if code[0] in _CLOSERS:
-        return code[0], closer_white
-    word = first_word(code[:40])
-    words = WORDS.get(language, UNKNOWN)
-    return (word, closer_white) if word in words.closing_words | words.continuing_words else ("", "")
 
 
 class BlockRuler:
@@ -142,6 +61,7 @@ class BlockRuler:
         self._opens = False
         self._is_closed = False
         self._is_at_edge = False
+        self._has_own_brace = False
         self._was_blank = False
         self._n_lines = 0
         self._n_braces = 0
@@ -158,14 +78,15 @@ class BlockRuler:
         self._n_lines = 1 if rest.strip() else 0
         opens = opener_of(code, self._words, is_whole=True)
         if not is_blank:
-            self._edge, self._header = place.white, place.header + code
+            self._edge = place.statement_white if opens or code.endswith(":") else place.white
+            self._header = place.header + code
             self._opens = bool(opens) or not rest.strip()
         elif (
             place.above
             and opener_of(place.above, self._words, is_whole=True)
-            and self._is_deeper(place.white + leading(rest), place.above_white)
+            and self._is_deeper(place.white + leading(rest), place.statement_white)
         ):
-            self._edge = place.above_white
+            self._edge = place.statement_white
             self._header = place.header if place.header is place.above else place.header + place.above
             self._opens = not rest.strip() or bool(opens)
         elif code.strip() == "{":
@@ -236,6 +157,7 @@ class BlockRuler:
         self._settle_tab(white)
         if self._edge is not None and self._n_braces == 0 and self._opens_brace(code, white):
             self._edge = white
+            self._has_own_brace = True
             return "in"
         return self._place_of(code, white, is_whole=is_whole)
 
@@ -251,6 +173,7 @@ class BlockRuler:
         """Whether this is the block's own brace on a line of its own, as far in as its statement at least."""
         return (
             code.startswith("{")
+            and depth(code) > 0
             and self._words.has_braces
             and self._n_lines <= 1
             and not self._header.rstrip().endswith("{")
@@ -287,9 +210,13 @@ class BlockRuler:
             return "end" if self._stands_behind(code, white) else "in"
         if self._closes(code):
             return self._at_closer(code, white, is_whole=is_whole)
-        if self._is_label(code, is_whole=is_whole):
-            return "in"
-        return "end"
+        if self._has_own_brace and self._n_braces > 0:
+            return "in"  # Whitesmiths: what is in braces stands as far in as they do
+        return "in" if self._is_item(code) or self._is_label(code, is_whole=is_whole) else "end"
+
+    def _is_item(self, code: str) -> bool:
+        """Whether a line is an item of the list whose key opened the block: YAML has both at one depth."""
+        return self._words.has_items and code.startswith("-") and not self._header.lstrip().startswith("-")
 
     def _further_out(self, code: str, *, is_whole: bool) -> Verdict:
         word = first_word(code)

@@ -1,5 +1,7 @@
 """One line of code: without comments and the insides of strings, and what it opens."""
 
+from functools import lru_cache
+
 from stardraftd.lexing.patterns import compiled
 from stardraftd.lexing.scanner import Frame, Scanner
 from stardraftd.lexing.words import Words
@@ -8,6 +10,7 @@ from stardraftd.lexing.words import Words
 _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 )
+_SHORT = 200  # characters of a line
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -17,7 +20,19 @@ def code_of(line: str, language: str, frame: Frame | None = None) -> str:
 
 
 def read_line(line: str, language: str, frame: Frame | None = None) -> tuple[str, Frame | None]:
-    """A line's code, as `code_of` gives it, and what is open where the next line begins."""
+    """A line's code, as `code_of` gives it, and what is open where the next line begins.
+
+    Lines that were read lately are known: a block that grows is judged anew with each piece of it.
+    """
+    return _read_short(line, language, frame) if len(line) <= _SHORT else _read(line, language, frame)
+
+
+@lru_cache(maxsize=1024)
+def _read_short(line: str, language: str, frame: Frame | None) -> tuple[str, Frame | None]:
+    return _read(line, language, frame)
+
+
+def _read(line: str, language: str, frame: Frame | None) -> tuple[str, Frame | None]:
     if frame is None and compiled(language).sign.search(line) is None:
         return line, None
     parts: list[str] = []
@@ -66,7 +81,7 @@ def _colon(code: str, words: Words) -> str:
         return ""
     is_header = first_word(code) in words.header_words
     # The end of a header over several lines.
-    is_end = words.is_indented and code.lstrip()[0] in ")]}"
+    is_end = words.is_indented and (code.lstrip()[0] in ")]}" or depth(code) < 0)
     return ":" if (is_header and depth(code) <= 0) or is_end else ""
 
 

@@ -27,6 +27,27 @@ BY_ID = {
     "restructuredtext": "markdown",
     "git-commit": "markdown",
     "less": "scss",
+    "sass": "scss",
+    "commonlisp": "lisp",
+    "elisp": "emacs-lisp",
+    "tf": "terraform",
+    "hcl": "terraform",
+    "terraform-vars": "terraform",
+    "vbnet": "vb",
+    "f#": "fsharp",
+    "octave": "matlab",
+    "fortran-modern": "fortran",
+    "fortranfreeform": "fortran",
+    "fortran90": "fortran",
+    "systemverilog": "verilog",
+    "objectpascal": "pascal",
+    "proto3": "proto",
+    "protobuf": "proto",
+    "tex": "latex",
+    "ocaml.interface": "ocaml",
+    "reasonml": "reason",
+    "rescript": "reason",
+    "fish": "shell",
 }
 
 BY_SUFFIX = {
@@ -92,6 +113,56 @@ BY_SUFFIX = {
     ".zig": "zig",
     ".md": "markdown",
     ".mk": "makefile",
+    ".ml": "ocaml",
+    ".mli": "ocaml",
+    ".fs": "fsharp",
+    ".fsx": "fsharp",
+    ".ps1": "powershell",
+    ".psm1": "powershell",
+    ".erl": "erlang",
+    ".hrl": "erlang",
+    ".nim": "nim",
+    ".cr": "crystal",
+    ".tf": "terraform",
+    ".hcl": "terraform",
+    ".nix": "nix",
+    ".vb": "vb",
+    ".graphql": "graphql",
+    ".f90": "fortran",
+    ".pas": "pascal",
+    ".d": "d",
+    ".proto": "proto",
+    ".sol": "solidity",
+    ".clj": "clojure",
+    ".cljs": "clojure",
+    ".el": "emacs-lisp",
+    ".lisp": "lisp",
+    ".scm": "scheme",
+    ".rkt": "racket",
+    ".coffee": "coffeescript",
+    ".elm": "elm",
+    ".tex": "latex",
+    ".v": "verilog",
+    ".sv": "verilog",
+    ".vhd": "vhdl",
+}
+
+# Files that are known by their whole names.
+BY_NAME = {
+    "makefile": "makefile",
+    "gnumakefile": "makefile",
+    "bsdmakefile": "makefile",
+    "dockerfile": "dockerfile",
+    "containerfile": "dockerfile",
+    "rakefile": "ruby",
+    "gemfile": "ruby",
+    "vagrantfile": "ruby",
+    "podfile": "ruby",
+    "jenkinsfile": "groovy",
+    ".bashrc": "shell",
+    ".bash_profile": "shell",
+    ".profile": "shell",
+    ".zshrc": "shell",
 }
 
 
@@ -104,4 +175,5 @@ def language_of(language_id: str, path: str = "") -> str:
     name = BY_ID.get(name, name)
     if name not in ("", "plaintext", "text"):
         return name
-    return BY_SUFFIX.get(PurePosixPath(path.replace("\\", "/")).suffix.lower(), name)
+    file = PurePosixPath(path.replace("\\", "/"))
+    return BY_NAME.get(file.name.lower()) or BY_SUFFIX.get(file.suffix.lower(), name)

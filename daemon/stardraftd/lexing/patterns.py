@@ -4,7 +4,8 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from stardraftd.lexing.lexis import Heredoc, Lexis, Text, lexis_of
+from stardraftd.lexing.lexis import lexis_of
+from stardraftd.lexing.rules import Heredoc, Lexis, Text
 
 
 class Compiled(NamedTuple):
@@ -21,7 +22,7 @@ class Compiled(NamedTuple):
     alike: tuple[tuple[Text, ...], ...]
 
 
-_SIGNS = "\"'`#/-<>()[]{}$@\\?%&|;"
+_SIGNS = "\"'`#/-<>()[]{}$@\\?%&|;~!"
 
 
 @cache
@@ -85,7 +86,7 @@ def text_pattern(text: Text, end: str) -> re.Pattern[str]:
         parts.append(re.escape(text.escape) + r"[\s\S]")
     parts.extend(text.plain)
     if text.nests:
-        parts.append(f"(?P<nest>{text.begin})")
+        parts.append(f"(?P<nest>{text.nests})")
     parts.append(f"(?P<end>{re.escape(end)})")
     parts.extend(holes)
     if not text.is_multiline:

@@ -13,13 +13,14 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from stardraftd.lexing.lexis import Heredoc, Text
 from stardraftd.lexing.patterns import compiled, hole_pattern, text_pattern
-from stardraftd.lexing.signs import angle_at, regex_end, word_before
+from stardraftd.lexing.rules import Heredoc, Text
+from stardraftd.lexing.signs import angle_at, regex_end, regex_goes_on, regex_may_begin, word_before
 
 FrameKind = Literal["bracket", "angle", "tag", "hole", "string", "comment"]
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _MAX_DELIMITER = 40
+_REGEX = Text("/", "/")  # of which the end is not there yet
 
 
 class Frame(Struct, frozen=True, eq=False):
@@ -48,8 +49,9 @@ class Frame(Struct, frozen=True, eq=False):
 
 
 class _Document(Struct, frozen=True):
-    """A heredoc that was begun: its rule, and how it ends."""
+    """A heredoc that was announced: where, its rule, and how it ends."""
 
+    start: int
     rule: Heredoc
     word: str
     is_raw: bool
@@ -66,6 +68,14 @@ class Event(NamedTuple):
     start: int
     end: int
     frame: Frame | None
+
+
+class State(NamedTuple):
+    """How reading stands at a place: what is open, and which heredocs were announced."""
+
+    at: int = 0
+    frame: Frame | None = None
+    waiting: tuple[_Document, ...] = ()
 
 
 class Scanner:
@@ -87,6 +97,15 @@ class Scanner:
                 yield from self._in_text(frame, limit)
             else:
                 yield from self._in_code(limit)
+
+    @property
+    def state(self) -> State:
+        """From here another scanner can go on, in a text that is the same so far."""
+        return State(self.at, self.frame, tuple(self._waiting))
+
+    def go_to(self, state: State) -> None:
+        """Goes on from there."""
+        self.at, self.frame, self._waiting = state.at, state.frame, deque(state.waiting)
 
     def to(self, end: int) -> Frame | None:
         """Reads to `end`; what is open there."""
@@ -125,7 +144,7 @@ class Scanner:
             case "less" | "greater" | "stop":
                 yield from self._angle(kind, start)
             case "slash":
-                self.at = regex_end(self._text, start, limit) or self.at
+                yield from self._slash(start, limit)
             case _ if kind[0] == "h":
                 self._waiting.append(_document(rules.lexis.heredocs[int(kind[1:])], found))
             case _ if kind[0] == "t":
@@ -165,6 +184,17 @@ class Scanner:
             text=text,
         )
         return Event("open", found.start(), found.end(), self.frame)
+
+    def _slash(self, start: int, limit: int) -> Iterator[Event]:
+        if not regex_may_begin(self._text, start):
+            return
+        end = regex_end(self._text, start, limit)
+        if end is not None:
+            self.at = end
+        elif regex_goes_on(self._text, start, limit):
+            in_line = self.frame is not None and self.frame.in_line
+            self.frame = Frame("string", self.frame, "/", "/", start, in_line=in_line, text=_REGEX)
+            yield Event("open", start, self.at, self.frame)
 
     def _line_comment(self, token: str, start: int, limit: int) -> Iterator[Event]:
         frame = Frame("comment", self.frame, token, "\n", start, in_line=True)
@@ -296,13 +326,12 @@ class Scanner:
         self.at = stop if line_end < 0 else stop + 1
 
 
-# Of the text before a line, to see what is open there: characters, and more of them to find where to begin.
 def _document(rule: Heredoc, found: re.Match[str]) -> _Document:
     group = found.lastgroup or ""
     word, raw = found.group(f"{group}d"), found.group(f"{group}raw")
     # PHP's end may be indented although nothing says so where it begins.
     indented = bool(found.group(f"{group}dash")) or rule.begin.startswith("<<<")
-    return _Document(rule, word[:_MAX_DELIMITER], bool(raw), indented)
+    return _Document(found.start(), rule, word[:_MAX_DELIMITER], bool(raw), indented)
 
 
 def _ends_heredoc(text: str, start: int, stop: int, document: _Document) -> bool:
@@ -318,6 +347,7 @@ def _ends_heredoc(text: str, start: int, stop: int, document: _Document) -> bool
     return not behind.strip()
 
 
+# Of the text before a line, to see what is open there: characters, and more of them to find where to begin.
 _REACHES = (4000, 16_000, 64_000)
 # With such words definitions begin, and sentences in a string or a comment seldom do.
 _DEFINES = frozenset(

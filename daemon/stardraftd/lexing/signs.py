@@ -6,7 +6,7 @@ Each looks at a few characters only.
 import re
 from typing import Literal
 
-from stardraftd.lexing.lexis import Lexis
+from stardraftd.lexing.rules import Lexis
 
 _VALUE_WORDS = frozenset(
     (
@@ -20,13 +20,24 @@ _MODIFIERS = frozenset(
         *("override", "template", "new", "class", "func"),
     )
 )
+_MAX_REGEX = 400
 _REGEX = re.compile(r"/(?![/*])(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n]){0,200}\]|[^/\\\[\n]){1,400}/[a-z]{0,8}")
 
 
+def regex_may_begin(text: str, at: int) -> bool:
+    """Whether the slash at `at` begins a regular expression if it is ended, and does not divide."""
+    return text[at - 1 : at] != "<" and _value_may_begin(text, at)
+
+
 def regex_end(text: str, at: int, limit: int) -> int | None:
-    """Where a regular expression that begins with the slash at `at` ends; None where the slash divides."""
-    found = _REGEX.match(text, at, limit) if _value_may_begin(text, at) else None
+    """Where the regular expression that begins at `at` ends; None where its line has no end of it."""
+    found = _REGEX.match(text, at, limit)
     return found.end() if found is not None else None
+
+
+def regex_goes_on(text: str, at: int, limit: int) -> bool:
+    """Whether the end of the regular expression that begins at `at` may still come: its line has no end."""
+    return text.startswith("/", at) and limit - at <= _MAX_REGEX and text.find("\n", at, limit) < 0
 
 
 def angle_at(text: str, at: int, lexis: Lexis) -> Literal["angle", "tag"] | None:
@@ -34,7 +45,7 @@ def angle_at(text: str, at: int, lexis: Lexis) -> Literal["angle", "tag"] | None
     before, behind = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if behind in ("=", "<", " ", "-"):
         return None
-    if lexis.quotes_in_tags:
+    if lexis.quotes_in_tags or (lexis.tag_angles and behind == "/"):
         return "tag" if behind.isalpha() or behind in ("", "/", "!", "?") else None
     if lexis.type_angles and _follows_type(text, at, before):
         return "angle"
@@ -42,7 +53,7 @@ def angle_at(text: str, at: int, lexis: Lexis) -> Literal["angle", "tag"] | None
         return None
     if lexis.tag_angles:
         return "tag" if behind.isalpha() or behind in ("", "/", ">") else None
-    return "angle" if lexis.type_angles and (behind.isupper() or behind == "") else None
+    return "angle" if lexis.type_angles and (behind.isalpha() or behind in ("", "'", "_")) else None
 
 
 def _follows_type(text: str, at: int, before: str) -> bool:

@@ -1,6 +1,6 @@
 """With which words and signs each language opens, goes on with and ends its blocks: data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Words:
     has_directives: lines with `#` at their beginning belong to the preprocessor, wherever they stand.
     has_labels: `name:` is a place to jump to, and may stand further out than its block.
     has_tags: a line that is nothing but a tag's beginning opens what the tag holds.
+    has_items: the items of a list (`- a`) may stand as far in as its key.
     """
 
     header_words: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Words:
     has_directives: bool = False
     has_labels: bool = False
     has_tags: bool = False
+    has_items: bool = False
 
 
 def _words(text: str) -> frozenset[str]:
@@ -107,7 +109,10 @@ WORDS: dict[str, Words] = {
         continuing_words=_words("else elsif when rescue ensure in"),
         finished_words=_words("end break next redo retry"),
     ),
-    "php": _braces("else elseif catch finally while", arrows=_ARROW),
+    "php": replace(
+        _braces("else elseif catch finally while", arrows=_ARROW),
+        closing_words=_words("endif endforeach endfor endwhile endswitch"),
+    ),
     "lua": Words(
         has_braces=False,
         header_words=_words("function"),
@@ -136,6 +141,7 @@ WORDS: dict[str, Words] = {
     "perl": Words(enders=(";",), continuing_words=_words("else elsif continue")),
     "haskell": Words(is_indented=True),
     "elixir": Words(
+        has_braces=False,
         block_words=_words("do else"),
         closing_words=_words("end"),
         continuing_words=_words("else rescue catch after"),
@@ -148,7 +154,7 @@ WORDS: dict[str, Words] = {
         continuing_words=_words("else elseif catch finally"),
         finished_words=_words("end break continue"),
     ),
-    "yaml": _INDENTED,
+    "yaml": replace(_INDENTED, has_items=True),
     "html": _TAGS,
     "xml": _TAGS,
     "vue": _TAGS,
@@ -165,8 +171,13 @@ WORDS: dict[str, Words] = {
 }
 # Of a language that is not known: the words that most have.
 UNKNOWN = Words(
-    closing_words=_words("end fi done esac"),
-    continuing_words=_words("else elif elsif elseif except finally rescue ensure catch"),
+    closing_words=_words(
+        "end fi done esac End END Next Loop Wend endif endfor endwhile endforeach endfunction endswitch "
+        "endmodule endcase endtask endclass"
+    ),
+    continuing_words=_words(
+        "else elif elsif elseif except finally rescue ensure catch Else ElseIf Case Catch Finally"
+    ),
     block_words=_words("do then"),
     arrows=("=>", "->"),
 )

@@ -31,14 +31,17 @@ _NAMES_OF_SECRETS = """
     .vault-token .vault_pass* vault_pass* .credentials credentials credentials.* *credentials.json
     *_credentials client_secret*.json service-account*.json service_account*.json *serviceaccount*.json
     application_default_credentials.json gcloud*.json secrets secrets.* secret.* *.secret *.secrets
-    *-secret.y*ml *-secrets.y*ml *_secret.y*ml *_secrets.y*ml *secrets.tfvars *.tfvars *.tfvars.json *.tfstate
-    *.tfstate.* .terraformrc terraform.rc master.key local.settings.json azureauth.json .databrickscfg
+    *-secret.* *-secrets.* *_secret.* *_secrets.* *.secret.* *.secrets.* *.tfvars *.tfvars.json
+    *.tfstate *.tfstate.* .terraformrc terraform.rc master.key local.settings.json azureauth.json
+    .databrickscfg
     .snowsql passwords passwords.* password password.* passwd passwd.* shadow api_key api_keys api-keys
     apikeys api_key.* api_keys.* api-keys.* apikeys.* api-key.* apikey.* private_key private_key.*
     tokens.json token.json token.txt tokens.txt .bash_history .zsh_history .psql_history .python_history
     .mysql_history .node_repl_history .sqlite_history .rediscli_history .irb_history wallet.dat *.wallet
     secring.* pubring.* kubeconfig *.kubeconfig google-services.json googleservice-info.plist
-    keystore.properties signing.properties .pulumi-passphrase
+    keystore.properties signing.properties .pulumi-passphrase env.prod env.production env.local
+    *firebase-adminsdk*.json vault.y*ml sftp-config.json sftp.json .ftpconfig .ftppass *.keychain
+    *.keychain-db rclone.conf otr.private_key .lesshst .wgetrc .curlrc .pgservice.conf .pg_service.conf
 """
 
 # Folders, and which files in them or below are secrets; code in them is suspicious.
@@ -58,6 +61,13 @@ _SECRET_FOLDERS = {
     "private_keys": "*",
     "private-keys": "*",
     "api_keys": "*",
+    ".m2": "settings*.xml",
+    ".gradle": "gradle.properties",
+    ".netlify": "config.json",
+    ".purple": "accounts.xml",
+    "gh": "hosts.y*ml",
+    "hub": "hub",
+    "doctl": "config.y*ml",
 }
 
 _SUSPICIOUS = linear(
@@ -66,6 +76,8 @@ _SUSPICIOUS = linear(
     r"|(?:api[_-]?keys?|access[_-]?keys?|private[_-]?keys?|auth[_-]?tokens?)",
     is_ascii=True,
 )
+
+_COPY = linear(r"(?:~|#|\.(?:bak|backup|orig|old|save|sw[a-p]|tmp))+$", is_ascii=True)
 
 _HINTS = ("secret", "cred", "pass", "key", "token")
 
@@ -107,8 +119,14 @@ def is_suspicious_name(path: str) -> bool:
 
 
 def _parts(path: str) -> tuple[list[str], str]:
-    *folders, name = path.lower().replace("\\", "/").split("/")
-    return folders, name
+    """The folders, and the name, as Windows takes it: without blanks and dots at its end, or a stream's name.
+
+    That of a copy which an editor or a person kept is the file's own.
+    """
+    bare = path.lower().replace("\\", "/").rstrip("/. \0").removesuffix("::$data").removesuffix("/$data")
+    *folders, name = bare.split("/")
+    name = _COPY.sub("", name) or name
+    return folders, name.removeprefix("#")
 
 
 def _is_code(name: str) -> bool:

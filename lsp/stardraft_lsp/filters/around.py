@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from stardraftd.lexing.blocks import BlockPlace, block_place
+from stardraftd.lexing.block_place import BlockPlace, block_place
 from stardraftd.lexing.columns import columns, leading, told_tab
 from stardraftd.lexing.names import language_of
+from stardraftd.lexing.reading import GrowingText, Reading
 from stardraftd.lexing.scanner import Frame, Scanner, frames, line_frame
 from stardraftd.protocol.completion import Mode
 
@@ -40,6 +41,8 @@ class Indentation:
 
 # Languages that are indented by tabs, whatever stands nearby. Make has its own rules, line by line.
 _TABBED = frozenset(["go"])
+# And those in which a tab is an error: columns of a level, where the text shows none.
+_SPACED = {"yaml": 2, "nim": 2, "fsharp": 4, "elm": 4}
 _N_NEAR = 4  # indented lines above the cursor that decide, if they agree
 _MIXED_TAB = 8
 
@@ -79,6 +82,9 @@ def indentation_at(prefix: str, suffix: str, language: str) -> Indentation:
     found = indentation_of(before + suffix[:SEEN_CHARACTERS])
     if language in _TABBED:
         return found if found.tabs else Indentation(tabs=True)
+    if language in _SPACED:
+        is_shown = found.is_known and not found.tabs and not found.mixed
+        return found if is_shown else Indentation(width=_SPACED[language])
     if found.mixed:
         return found
     near = [white for line in before.split("\n") if line.strip() and (white := leading(line))][-_N_NEAR:]
@@ -170,15 +176,13 @@ class Around:
         """What is open at the cursor, the innermost first."""
         return Scanner(self.lexis, self.near_line, 0, self.line_frame).to(len(self.near_line))
 
-    @cached_property
-    def n_open_on_line(self) -> int:
-        """How much of what is open at the cursor was opened on its line."""
-        known = {id(frame) for frame in frames(self.line_frame)}
-        return sum(id(frame) not in known for frame in frames(self.frame))
+    def reading(self, text: str) -> Reading:
+        """What a text at the cursor opens and closes."""
+        return self._growing.read(text)
 
-    def scanner(self, text: str) -> Scanner:
-        """Reads a text as if it stood at the cursor; its places are counted from `len(near_line)` on."""
-        return Scanner(self.lexis, self.near_line + text, len(self.near_line), self.frame)
+    @cached_property
+    def _growing(self) -> GrowingText:
+        return GrowingText(self.lexis, self.near_line, self.line_frame)
 
     @cached_property
     def in_comment(self) -> bool:

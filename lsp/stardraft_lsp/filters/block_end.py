@@ -11,7 +11,8 @@ from stardraft_lsp.syntax.amount import Wanted, reconsidered
 from stardraft_lsp.syntax.place import Place
 from stardraft_lsp.syntax.scope_end import block_at, end_so_far, scope_end
 from stardraft_lsp.syntax.trees import Snapshot
-from stardraftd.lexing.blocks import BlockPlace, block_end
+from stardraftd.lexing.block_place import BlockPlace
+from stardraftd.lexing.blocks import block_end
 
 # For one parse of the document with the lines that came; there is one for each of them.
 TREE_MS = 2.0

@@ -20,6 +20,7 @@ Why = Literal[
     "one_line",  # only a line fits before what follows on the cursor's line
     "repeats_below",  # cut where it says what the next lines say
     "repeats_rest",  # its end, or all of it, is what follows on the cursor's line
+    "hides_rest",  # cut before a comment that would go on over what follows on the cursor's line
     "covers_rest",  # it goes on behind what follows on the cursor's line, and takes its place
     "unopened_closer",  # cut before a bracket that closes nothing
     "repeats_above",  # it says what the lines above say

@@ -2,10 +2,41 @@
 
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
+from stardraftd.lexing.columns import leading
+from stardraftd.lexing.scanner import frames
+from stardraftd.lexing.words import words_of
 
 # Characters. A shorter beginning of a word may begin the next one as well, so more has to speak for it.
 MIN_ECHO = 6
-MIN_WORD_ECHO = 3
+MIN_WORD_ECHO = 2
+# Words with which a line begins in many languages: of a single letter before one, they are what is meant.
+_KEYWORDS = frozenset(
+    (
+        *("if", "else", "elif", "elsif", "for", "foreach", "while", "do", "switch", "case", "match", "when"),
+        *("return", "yield", "await", "async", "break", "continue", "pass", "throw", "raise", "try", "catch"),
+        *(
+            "except",
+            "finally",
+            "with",
+            "in",
+            "is",
+            "not",
+            "and",
+            "or",
+            "def",
+            "fn",
+            "func",
+            "function",
+            "fun",
+        ),
+        *("class", "struct", "enum", "interface", "trait", "impl", "type", "module", "package", "namespace"),
+        *("import", "from", "use", "using", "include", "require", "export", "const", "let", "var", "val"),
+        *("static", "public", "private", "protected", "final", "abstract", "override", "new", "delete"),
+        *("self", "this", "super", "None", "True", "False", "null", "nil", "true", "false", "end", "begin"),
+        *("int", "string", "str", "bool", "float", "double", "void", "char", "long", "local", "global"),
+        *("print", "echo", "assert", "lambda", "unless", "until", "select", "from", "where", "defer", "go"),
+    )
+)
 _DECORATION = " \t#/*;<!->"
 
 
@@ -29,7 +60,10 @@ def line_echo(draft: Draft, around: Around) -> Draft:
     """
     text = draft.text.lstrip(" \t")
     growing = not draft.ended
+    is_apart = len(text) < len(draft.text) and not around.line_before[-1:].isspace()
     for said in _sayable(around):
+        if is_apart and len(said) < MIN_ECHO and leading(around.line_before) != leading(draft.text):
+            continue  # another word: behind `for i`, ` in`
         if text.startswith(said) and (len(text) > len(said) or not growing):
             if not _is_echo(text, said, around):
                 continue
@@ -46,11 +80,37 @@ def _sayable(around: Around) -> tuple[str, ...]:
     line = around.near_line
     whole = line.strip() if len(line) == len(around.line_before) else ""
     if line[-1:].isspace():
-        return (whole,) if any(char.isalpha() for char in whole) else ()
+        return (whole,) if _has_letters(whole) or _is_opened_text(whole, around) else ()
     names = _names_before(line)
+    said = (whole, _text_before(around), names, _word_before(names))
     return tuple(
-        said for said in dict.fromkeys((whole, names, _word_before(names))) if any(map(str.isalpha, said))
+        one
+        for one in dict.fromkeys(sorted(said, key=len, reverse=True))
+        if _has_letters(one)
+        or (one and one == whole and _is_opened_text(one, around))
+        or one == said[1] != ""
     )
+
+
+def _has_letters(said: str) -> bool:
+    return any(map(str.isalpha, said))
+
+
+def _is_opened_text(said: str, around: Around) -> bool:
+    """Whether that is what begins a comment, a directive or a string, and nothing else yet."""
+    if said == "#" and words_of(around.lexis).has_directives:
+        return True
+    frame = around.frame
+    return frame is not None and frame.is_text and said == frame.begin
+
+
+def _text_before(around: Around) -> str:
+    """The string that was begun on the cursor's line, its quote and all; "" in code."""
+    frame = around.frame
+    is_of_line = frame is not None and all(frame is not one for one in frames(around.line_frame))
+    if frame is None or frame.kind != "string" or not is_of_line:
+        return ""
+    return around.near_line[frame.start :]
 
 
 def _names_before(line: str) -> str:
@@ -81,18 +141,27 @@ def _is_echo(text: str, said: str, around: Around) -> bool:
     if said[0].isdigit():
         return False
     following = text[len(said) : len(said) + 1]
+    if not _has_letters(said):  # `//` before `// x` or `"` before `"x"`; before `///` and `" +` it is another
+        return following.isalnum() or (following == " " and around.in_comment)
     if around.line_before[-1:].isspace():
         return not (_is_word(said[-1]) and _is_word(following))
     if len(said) >= MIN_ECHO or not _is_word(said[-1]):
         return True
+    return _is_word_again(text, said, around)
+
+
+def _is_word_again(text: str, said: str, around: Around) -> bool:
+    """Whether the word that a text begins with is the one whose beginning, or all of it, stands there."""
     end = len(said)
     while end < len(text) and _is_word(text[end]):
         end += 1
     word = _word_before(text[:end])
-    # `s` before `self`: that is `self` if the file has that word, and not the other one.
-    return len(said) >= MIN_WORD_ECHO or (
-        around.has(word) and not around.has(said + word) and end > len(said)
-    )
+    if around.has(said + word):
+        return False
+    if end == len(said):  # the word as it stands: `x` before `x = 1`
+        return len(said) > MIN_WORD_ECHO or said == around.line_before.strip()
+    # `s` before `self`: that is `self` if the file or many languages have that word.
+    return len(said) >= MIN_WORD_ECHO or word in _KEYWORDS or around.has(word)
 
 
 def _is_word(sign: str) -> bool:

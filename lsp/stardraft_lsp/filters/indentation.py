@@ -5,15 +5,18 @@ first tab, so both are known as soon as that line begins and do not change with 
 """
 
 import re
+from dataclasses import dataclass
 
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 from stardraft_lsp.filters.recipes import recipes
 from stardraftd.lexing.columns import columns, fitting_tab, leading
+from stardraftd.lexing.lines import first_word
 
 _OPENERS = ("{", "(", "[", ":", "=>", "->", " do", " then", "|")
 # Behind the others, lines are aligned as often as indented.
 _BLOCK_OPENERS = ("{", ":", " do", " then")
+_STEPS = (2, 3, 4, 8)
 _INDENT = re.compile(r"(?:\n|\A)[ \t]")
 
 
@@ -22,9 +25,10 @@ def own_indentation(draft: Draft, around: Around) -> Draft:
     draft = _first_line(draft, around)
     text = draft.text
     if not draft.ended:
-        # White space that a line begins with goes out with the line's first character.
+        # White space that a line begins with goes out with what says how far in it is.
         line_start = text.rfind("\n") + 1
-        if line_start and not text[line_start:].strip():
+        begun = text[line_start:].strip()
+        if line_start and (not begun or (around.indentation.tabs and _is_half_case(begun))):
             text = text[: line_start - 1]
             draft = draft.held(len(text))
     if not _INDENT.search(text):
@@ -42,6 +46,11 @@ def own_indentation(draft: Draft, around: Around) -> Draft:
         new = [first, *(_indented(line, step, tab, around) for line in lines[1:])]
     changed = "\n".join(new)
     return draft if changed == text else draft.changed(changed, "indentation")
+
+
+def _is_half_case(begun: str) -> bool:
+    """Whether a line that grows may become one of a switch's cases."""
+    return any(word.startswith(begun) for word in ("case", "default"))
 
 
 def _first_line(draft: Draft, around: Around) -> Draft:
@@ -89,29 +98,44 @@ def _tab(lines: list[str], around: Around) -> int:
     return own.width
 
 
-def _step(lines: list[str], around: Around, tab: int) -> int:
-    """Columns of the model's own level: its first step inwards behind an opener; else the file's."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Columns of the model's own level. is_absolute: what is around is indented by it too, as it has it."""
+
+    width: int
+    is_absolute: bool = False
+
+
+def _step(lines: list[str], around: Around, tab: int) -> _Step:
+    """The model's own level: its first step inwards behind an opener; else the file's."""
     own = around.indentation
     white = around.line_before + leading(lines[0]) if around.is_on_blank_line else leading(around.line_before)
-    previous, n_levels = columns(leading(white), tab), white.count("\t")
+    previous, n_tabs = columns(leading(white), tab), white.count("\t")
     opens = (around.line_before + lines[0]).rstrip().endswith(_BLOCK_OPENERS)
     for line in lines[1:]:
         if not line.strip():
             continue
         white = leading(line)
         width = columns(white, tab)
-        step, odd = divmod(width, n_levels + 1)
-        if opens and own.tabs and "\t" not in white and step in (2, 3, 4, 8) and not odd:
-            return step
-        if opens and width > previous and "\t" not in white:
-            step = width - previous
-            return step if step in (2, 3, 4, 8) and step not in own.also else own.width
+        if opens and "\t" not in white:
+            # Cases often stand as far in as their switch.
+            n_levels = n_tabs if own.tabs else previous // own.width
+            n_levels += not (own.tabs and n_tabs and first_word(line) in ("case", "default"))
+            step, odd = divmod(width, max(n_levels, 1))
+            is_absolute = step in _STEPS and not odd
+            if own.tabs and is_absolute:
+                return _Step(step, is_absolute=True)
+            if width > previous:
+                inwards = width - previous
+                if inwards in _STEPS:
+                    return _Step(inwards if inwards not in own.also else own.width)
+                return _Step(step if is_absolute else own.width, is_absolute)
         previous, opens = width, line.rstrip().endswith(_BLOCK_OPENERS)
-        n_levels = white.count("\t")
-    return own.width
+        n_tabs = white.count("\t")
+    return _Step(own.width)
 
 
-def _indented(line: str, step: int, tab: int, around: Around) -> str:
+def _indented(line: str, step: _Step, tab: int, around: Around) -> str:
     white = leading(line)
     if not white or white == line:
         return line
@@ -119,13 +143,16 @@ def _indented(line: str, step: int, tab: int, around: Around) -> str:
     width = columns(white, tab)
     if own.tabs:
         levels, odd = divmod(width, own.width)
-        if step != own.width and " " in white and "\t" not in white:
-            levels, odd = divmod(width, step)
+        if step.width != own.width and " " in white and "\t" not in white:
+            levels, odd = divmod(width, step.width)
         return "\t" * levels + " " * odd + line[len(white) :]
     if "\t" in white and tab > own.width and own.widest < tab:
         return line  # GNU's way, of which a file that is not indented so far says nothing
-    if step != own.width and width > base and (width - base) % step == 0:
-        width = base + (width - base) // step * own.width
+    if step.is_absolute and "\t" not in white:
+        levels, odd = divmod(width, step.width)
+        width = levels * own.width + odd
+    elif step.width != own.width and width > base and (width - base) % step.width == 0:
+        width = base + (width - base) // step.width * own.width
     return _rendered(width, around) + line[len(white) :]
 
 

@@ -1,4 +1,4 @@
-"""What is no text of a file: sentinels, invisible characters, line ends other than LF, broken UTF-8.
+"""What is no text of a file: sentinels, invisible characters, odd spaces, other line ends, broken UTF-8.
 
 Your own file may have any of the first two in it (the source of a tokenizer has); then they are text.
 """
@@ -31,13 +31,16 @@ SENTINELS = (
 )
 _SENTINEL = re.compile("|".join(re.escape(text) for text in SENTINELS))
 _LONGEST = max(map(len, SENTINELS))
-# What nobody sees: C0 but tab and LF, DEL, C1, soft hyphens and joiners, spaces without width, line and
-# paragraph separators, marks that turn the direction of writing (CVE-2021-42574), fillers, what selects a
-# variant, tags, BOM, no characters.
+# What nobody sees: halves of pairs, C0 but tab and LF, DEL, C1, soft hyphens and joiners, spaces without
+# width, line and paragraph separators, marks that turn the direction of writing (CVE-2021-42574), fillers,
+# what selects a variant, tags, BOM, no characters.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]"
+    "\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# They look like a space, and no language takes them for one.
+_ODD_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _JOINERS = "\u200c\u200d"
 _BLACK_FLAG = "\U0001f3f4"
 _LINE_END = re.compile(r"\r\n?")
@@ -61,8 +64,10 @@ def only_text(draft: Draft, around: Around) -> Draft:
     if not draft.ended and text[-1:] and _INVISIBLE.match(text[-1]):
         text = text[:-1]  # what follows may say that it belongs there
         draft = draft.held(len(text))
-    if not (text.isascii() and text.isprintable()) and _INVISIBLE.search(text):
-        seen = _without_invisible(text, around)
+    is_plain = text.isascii() and text.isprintable()
+    if not is_plain and (_INVISIBLE.search(text) or _ODD_SPACE.search(text)):
+        spaced = _ODD_SPACE.sub(lambda found: found[0] if around.has(found[0]) else " ", text)
+        seen = _without_invisible(spaced, around)
         return draft.changed(seen, "control_characters") if seen != text else draft.held(len(text))
     return draft.held(len(text))
 
@@ -88,6 +93,8 @@ def _is_part(text: str, at: int, before: list[str]) -> bool:
         return _joins(previous) and (_joins(following) or char == _JOINERS[0])
     if "\ufe00" <= char <= "\ufe0f":
         return _is_symbol(previous) or previous in "#*0123456789" if previous else False
+    if "\U000e0100" <= char <= "\U000e01ef":
+        return bool(previous) and unicodedata.category(previous) == "Lo"
     if "\U000e0020" <= char <= "\U000e007f":  # the flags of Scotland and its like
         return previous == _BLACK_FLAG or "\U000e0020" <= previous <= "\U000e007f"
     return False

@@ -6,37 +6,50 @@ Three ways, in this order:
     covers_rest     the suggestion goes on behind it (`a, b):` before an auto-closed `)`): it takes its place
     unopened        neither, and a bracket closes nothing that is open: the text ends before it
 
-The second wants a client that replaces a range; for another one the text ends where it would go on.
+The second wants a client that replaces a range; for another one the text ends where it would go on. Before
+all of them, a comment at the text's end is left out, since it would go on over what follows.
 """
 
 from collections.abc import Iterator
 from itertools import islice
 
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.brackets import Rest, outer_closers, rest_from
+from stardraft_lsp.filters.brackets import Rest, n_open_on_line, opened_by, outer_closers, rest_from
 from stardraft_lsp.filters.draft import Draft
-from stardraftd.lexing.scanner import Frame
+from stardraftd.lexing.lines import code_of
+from stardraftd.lexing.scanner import Frame, frames
 
 MIN_OVERLAP = 2  # characters, for an overlap with words
 _MAX_OVERLAP = 2000  # characters; what repeats more than this does not repeat by chance
 _MAX_CLOSERS = 32  # of the cursor's line that are looked at
 _CLOSING = ")]}>\"'`"
+_COMMENT_SIGNS = "/-(<{#"
 
 
 def rest_of_line(draft: Draft, around: Around, *, can_replace: bool) -> Draft:
     """Nothing of what follows on the cursor's line is there twice."""
     if not around.rest or not draft.text:
         return draft
-    now = rest_from(around, around.frame)
+    draft = _before_comment(draft, around)
+    reading = around.reading(draft.text)
+    now = rest_from(around, reading.before)
     if around.rest_is_dust and around.rest.strip():
         return _before_closers(draft, around, now, can_replace=can_replace)
-    if (
-        now.closers
-        and around.rest.lstrip()[0] in _CLOSING
-        and any(True for _ in outer_closers(draft.text, around))
-    ):
+    if now.closers and around.rest.lstrip()[0] in _CLOSING and any(True for _ in outer_closers(reading)):
         return _before_closers(draft, around, now, can_replace=can_replace)
     return _before_code(draft, around, can_replace=can_replace)
+
+
+def _before_comment(draft: Draft, around: Around) -> Draft:
+    """The text ends before a comment that would take in the code that follows."""
+    if not code_of(around.rest, around.lexis).strip():
+        return draft
+    opened = opened_by(around.reading(draft.text))
+    comment = next((frame for frame in opened if frame.kind == "comment"), None)
+    if comment is None:  # its last signs may begin one
+        return draft if draft.ended else draft.held(len(draft.text.rstrip(_COMMENT_SIGNS)))
+    at = len(draft.text[: max(comment.start - len(around.near_line), 0)].rstrip())
+    return draft.cut(at, "hides_rest") if draft.ended else draft.held(at)
 
 
 # --- closers, quotes, separators -----------------------------------------------------------------
@@ -50,13 +63,14 @@ def _before_closers(draft: Draft, around: Around, now: Rest, *, can_replace: boo
         held = None if draft.ended else _doubled_so_far(text, around, now)
         if held is None:
             return _before_separators(draft, around)
-        return draft if can_replace and _covers(text[held:], rest, now.closers) else draft.held(held)
+        covers = can_replace and _covers(text[held:], rest, now.closers) and _closes_all(text, around, now)
+        return draft if covers else draft.held(held)
     said, _, below = text[at:].partition("\n")
     same, wanted = "".join(said.split()), "".join(rest.split())
     # The end of it is what follows: insert what is before.
     if wanted.startswith(same) and (not below.strip() or same == wanted):
         return draft.trimmed(at, "repeats_rest") if draft.ended else draft.held(at)
-    covers = _covers(said, rest, now.closers)
+    covers = _covers(said, rest, now.closers) and _closes_all(text, around, now)
     is_known = bool(draft.ended) or below or same.startswith(wanted) or not _signs_of(rest)
     if covers and can_replace and is_known:
         return draft.covering(len(rest), "covers_rest")
@@ -73,8 +87,7 @@ def _doubled(text: str, around: Around, now: Rest) -> int | None:
     the closers of what was opened on the cursor's line the last one after which that is so is the text's own,
     and the next one is the rest's.
     """
-    after = around.scanner(text).to(len(around.near_line) + len(text))
-    if _fits(around, after, now):
+    if _fits(around, around.reading(text).after, now):
         return None
     for at, frame in reversed(_own_closers(text, around)):
         if rest_from(around, frame).closers == now.closers:
@@ -92,12 +105,20 @@ def _doubled_so_far(text: str, around: Around, now: Rest) -> int | None:
 
 def _own_closers(text: str, around: Around) -> list[tuple[int, Frame]]:
     """Where a text closes what was opened on the cursor's line, or, if nothing was, the innermost bracket."""
-    return list(islice(outer_closers(text, around), min(max(around.n_open_on_line, 1), _MAX_CLOSERS)))
+    reading = around.reading(text)
+    n = min(max(n_open_on_line(around, reading), 1), _MAX_CLOSERS)
+    return list(islice(outer_closers(reading), n))
 
 
 def _fits(around: Around, frame: Frame | None, now: Rest) -> bool:
     after = rest_from(around, frame)
-    return after.closers == now.closers or after.n_wrong < now.n_wrong
+    return after.closers == now.closers or after.is_better(now)
+
+
+def _closes_all(text: str, around: Around, now: Rest) -> bool:
+    """Whether a text has closed all that the rest of the line closes."""
+    still_open = {id(frame) for frame in frames(around.reading(text).after)}
+    return not any(id(frame) in still_open for frame in now.frames)
 
 
 def _covers(text: str, rest: str, closers: tuple[str, ...]) -> bool:
@@ -234,10 +255,8 @@ def unopened_closer(draft: Draft, around: Around) -> Draft:
     text = draft.text
     if not any(closer in text for closer in ")]}") or around.in_comment:
         return draft
-    start = len(around.near_line)
-    for event in around.scanner(text).read():
+    for at, event in around.reading(text).own:
         if event.kind == "lone":
-            at = event.start - start
             # Far from the file's beginning a block's opener may be out of sight; a line's is not.
             is_of_line = "\n" not in text[:at] and not around.is_on_blank_line
             if around.sees_beginning or is_of_line:

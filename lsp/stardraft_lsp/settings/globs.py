@@ -94,10 +94,11 @@ def _skipped(parts: Parts, reached: set[int]) -> set[int]:
 def part(text: str, *, has_escapes: bool = False, ignore_case: bool = False) -> Fits:
     """One name of a pattern, ready to match. Most are plain, or have one star at an end.
 
-    has_escapes: a backslash takes the next character as it is. Raises ValueError for a class without an end.
+    has_escapes: a backslash takes the next character as it is. ignore_case: of ASCII's letters, as Git does.
+    Raises ValueError for a class without an end.
     """
     if ignore_case:
-        text = text.lower()
+        text = _in_small_letters(text)
     wild = [character for character in text if character in _WILD and (has_escapes or character != "\\")]
     if not wild:
         plain = _Plain(text, "", "")
@@ -107,8 +108,15 @@ def part(text: str, *, has_escapes: bool = False, ignore_case: bool = False) -> 
     else:
         pattern = linear(_pattern_of(text, has_escapes=has_escapes), dot_all=True)
         found: Fits = lambda name: pattern.fullmatch(name) is not None  # noqa: E731
-        return (lambda name: found(name.lower())) if ignore_case else found
-    return (lambda name: plain.fits(name.lower())) if ignore_case else plain.fits
+        return (lambda name: found(_in_small_letters(name))) if ignore_case else found
+    return (lambda name: plain.fits(_in_small_letters(name))) if ignore_case else plain.fits
+
+
+_CAPITALS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def _in_small_letters(text: str) -> str:
+    return text.translate(_CAPITALS)
 
 
 class _Plain(Struct, frozen=True):

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Literal
 
 from stardraftd.lexing import lines
-from stardraftd.lexing.lexis import LEXES, Lexis
+from stardraftd.lexing.lexis import LEXES
+from stardraftd.lexing.rules import Lexis
 from stardraftd.lexing.scanner import Frame, Scanner, open_at_end
 
 # How far back a text is read where no tree says how its line begins.

@@ -9,12 +9,15 @@ from stardraft_lsp.syntax.check import n_errors
 from stardraft_lsp.syntax.place import Place, path_to
 from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
-from stardraftd.lexing.blocks import BlockExtent, BlockPlace, block_end, block_place
+from stardraftd.lexing.block_place import BlockPlace, block_place
+from stardraftd.lexing.blocks import BlockExtent, block_end
 from stardraftd.lexing.lines import first_word
 from stardraftd.lexing.words import Words, words_of
 
 _CLOSERS = ")]}"
 _OPENERS = ("(", "[", "{")
+# Words that go on with a statement behind what closed a block of it.
+_GO_ON = frozenset(["if", "unless", "until", "as", "satisfies", "or", "and", "rescue"])
 # So much of the text before the cursor is handed to the ruler, in characters; it looks at less.
 _LOOK_BACK = 20_000
 
@@ -98,8 +101,9 @@ def _with_rest_of_line(new: bytes, end: int, words: Words) -> int | None:
     if rest.strip(_CLOSERS + ";,"):
         if rest[0] in _CLOSERS and rest.endswith(_OPENERS):
             return None  # `}).catch(() => {`: the statement goes on with another block
-        first = rest.lstrip(_CLOSERS + " ").partition(" ")[0].rstrip("{(")
-        return None if first in words.continuing_words else len(new[:end].decode("utf-8", "ignore"))
+        word = first_word(rest)
+        kept = end if word and word not in _GO_ON else line_end
+        return None if word in words.continuing_words else len(new[:kept].decode("utf-8", "ignore"))
     below = new[line_end:].decode("utf-8", "ignore").lstrip()
     if first_word(below) in words.continuing_words:
         return None  # `else` on a line of its own

@@ -6,7 +6,8 @@ holds back what a stop might still take away; once it has found the end, `reason
 Where a block ends is `lexing.blocks`' to say.
 """
 
-from stardraftd.lexing.blocks import BlockRuler, Verdict, block_place
+from stardraftd.lexing.block_place import block_place
+from stardraftd.lexing.blocks import BlockRuler, Verdict
 from stardraftd.lexing.scanner import Scanner
 from stardraftd.protocol.completion import FinishReason, Mode
 

@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from stardraft_lsp.context.access.disk import Filesystem, Stamp
+from stardraft_lsp.context.access.disk import Filesystem, NotAFileError, Stamp
 from stardraft_lsp.context.access.git_index import MAX_INDEX_BYTES
 from stardraft_lsp.context.access.ignore import IgnoreRules
 from stardraft_lsp.context.access.kinds import (
@@ -223,9 +223,13 @@ class Allowed:
             _, data = self._disk.read(path, _MAX_IGNORE_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError:
-            if os.path.basename(path) in (".git", "HEAD", "exclude"):
-                return None  # a folder of this name
+        except OSError as error:
+            # A folder of this name; and Git follows no link to a .gitignore.
+            name = os.path.basename(path)
+            if name in (".git", "HEAD", "exclude") or (
+                name == ".gitignore" and isinstance(error, NotAFileError)
+            ):
+                return None
             raise
         if len(data) > _MAX_IGNORE_BYTES:
             raise OSError(f"{path} has more than {_MAX_IGNORE_BYTES:,} bytes")

@@ -87,9 +87,13 @@ class Disk:
         return os.path.realpath(path)
 
 
+class NotAFileError(OSError):
+    """A folder, a link or a device has this name."""
+
+
 def _regular(status: os.stat_result, path: str) -> Stamp:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path} is not a regular file")
+        raise NotAFileError(f"{path} is not a regular file")
     return Stamp(status.st_mtime_ns, status.st_size)
 
 

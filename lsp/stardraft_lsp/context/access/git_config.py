@@ -18,6 +18,7 @@ from stardraft_lsp.context.access.ignore_lines import read_lines
 # A file's text; None when there is none. Raises OSError when it cannot be told.
 ReadText = Callable[[str], str | None]
 _MAX_INCLUDES = 10
+_MAX_FROM_ENVIRONMENT = 1000
 
 
 class Repository(Struct, frozen=True):
@@ -55,10 +56,11 @@ def _store_of(folder: str, read: ReadText) -> str:
 
 
 class IgnoreConfig(Struct, frozen=True):
-    """excludes_file: "" when Git's default place counts."""
+    """excludes_file: None when Git's default place counts, "" for none. hash_bytes: of an object's name."""
 
-    excludes_file: str = ""
+    excludes_file: str | None = None
     ignore_case: bool = False
+    hash_bytes: int = 20
 
 
 def ignore_config(repository: Repository | None, read: ReadText, environ: Mapping[str, str]) -> IgnoreConfig:
@@ -66,11 +68,26 @@ def ignore_config(repository: Repository | None, read: ReadText, environ: Mappin
     values: dict[str, str] = {}
     for file in _files(repository, environ):
         _read_file(file, repository, read, values, 0)
-    excludes = values.get("core.excludesfile", "")
+    values.update(_of_environment(environ))
+    excludes = values.get("core.excludesfile")
     if excludes:
         base = repository.top if repository else os.path.expanduser("~")
         excludes = os.path.normpath(os.path.join(base, os.path.expanduser(excludes)))
-    return IgnoreConfig(excludes, values.get("core.ignorecase", "").lower() in ("true", "yes", "on", "1"))
+    return IgnoreConfig(
+        excludes,
+        values.get("core.ignorecase", "").lower() in ("true", "yes", "on", "1"),
+        32 if values.get("extensions.objectformat", "").lower() == "sha256" else 20,
+    )
+
+
+def _of_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What GIT_CONFIG_COUNT and its keys and values say; they are stronger than any file."""
+    count = environ.get("GIT_CONFIG_COUNT", "")
+    for number in range(min(int(count), _MAX_FROM_ENVIRONMENT) if count.isdecimal() else 0):
+        name = environ.get(f"GIT_CONFIG_KEY_{number}")
+        value = environ.get(f"GIT_CONFIG_VALUE_{number}")
+        if name is not None and value is not None:
+            yield name.lower(), value
 
 
 def default_excludes_file(environ: Mapping[str, str]) -> str:
@@ -103,8 +120,8 @@ def _read_file(
         if is_include and name == "path":
             path = os.path.join(os.path.dirname(file), os.path.expanduser(value))
             _read_file(os.path.normpath(path), repository, read, values, depth + 1)
-        elif section == "core":
-            values[f"core.{name}"] = value
+        elif section in ("core", "extensions"):
+            values[f"{section}.{name}"] = value
 
 
 def _is_met(condition: str, file: str, repository: Repository | None, read: ReadText) -> bool:

@@ -14,7 +14,7 @@ from msgspec import Struct
 # A file's bytes; None when there is none or it is too large.
 ReadBytes = Callable[[str], bytes | None]
 MAX_INDEX_BYTES = 64 * 1024 * 1024
-_ENTRY_BYTES = 62  # fixed part, before the path
+_ENTRY_BYTES = 42  # fixed part before the path, but for the object's name
 _SPARSE_FOLDER = 0o040000
 
 
@@ -37,17 +37,20 @@ class Tracked(Struct, frozen=True):
         return False
 
 
-def read_tracked(store: str, read: ReadBytes, tick: Callable[[], None] = lambda: None) -> Tracked:
+def read_tracked(
+    store: str, read: ReadBytes, tick: Callable[[], None] = lambda: None, *, hash_bytes: int = 20
+) -> Tracked:
     """What a store's index lists; nothing when there is no index, or it is damaged or of a newer version.
 
-    tick: called every few entries: an index can have hundreds of thousands.
+    tick: called every few entries: an index can have hundreds of thousands. hash_bytes: of an object's name,
+    20 or, in a repository with SHA-256, 32.
     """
     data = read(f"{store}/index")
     try:
-        paths, shared, gone = _read_index(data, tick) if data else ([], "", frozenset())
+        paths, shared, gone = _read_index(data, tick, hash_bytes) if data else ([], "", frozenset())
         if shared:
             base = read(f"{store}/sharedindex.{shared}")
-            first, _, _ = _read_index(base, tick) if base else ([], "", frozenset())
+            first, _, _ = _read_index(base, tick, hash_bytes) if base else ([], "", frozenset())
             paths += [path for number, path in enumerate(first) if number not in gone]
     except (struct.error, ValueError, IndexError):
         return Tracked()
@@ -63,7 +66,9 @@ def read_tracked(store: str, read: ReadBytes, tick: Callable[[], None] = lambda:
     return Tracked(files, frozenset(folders), whole)
 
 
-def _read_index(data: bytes, tick: Callable[[], None]) -> tuple[list[str], str, frozenset[int]]:
+def _read_index(
+    data: bytes, tick: Callable[[], None], hash_bytes: int
+) -> tuple[list[str], str, frozenset[int]]:
     """The paths; the name of the shared part, if there is one, and which of its entries are gone."""
     signature, version, n_entries = struct.unpack_from(">4sII", data)
     if signature != b"DIRC" or version not in (2, 3, 4):
@@ -71,8 +76,8 @@ def _read_index(data: bytes, tick: Callable[[], None]) -> tuple[list[str], str, 
     paths: list[str] = []
     at, before = 12, b""
     for number in range(n_entries):
-        (flags,) = struct.unpack_from(">H", data, at + 60)
-        begin = at + _ENTRY_BYTES + (2 if version > 2 and flags & 0x4000 else 0)
+        (flags,) = struct.unpack_from(">H", data, at + 40 + hash_bytes)
+        begin = at + _ENTRY_BYTES + hash_bytes + (2 if version > 2 and flags & 0x4000 else 0)
         if version == 4:
             n_dropped, begin = _variable(data, begin)
             end = data.index(b"\0", begin)
@@ -85,7 +90,7 @@ def _read_index(data: bytes, tick: Callable[[], None]) -> tuple[list[str], str, 
         paths.append(before.decode("utf-8", "surrogateescape"))
         if number % 64 == 0:
             tick()
-    return (paths, *_shared_part(data, at))
+    return (paths, *_shared_part(data, at, hash_bytes))
 
 
 def _variable(data: bytes, at: int) -> tuple[int, int]:
@@ -99,16 +104,16 @@ def _variable(data: bytes, at: int) -> tuple[int, int]:
     return value, at + 1
 
 
-def _shared_part(data: bytes, at: int) -> tuple[str, frozenset[int]]:
+def _shared_part(data: bytes, at: int, hash_bytes: int) -> tuple[str, frozenset[int]]:
     """From the extension "link": a checksum, and bitmaps of the entries that are deleted and replaced."""
-    while at + 8 <= len(data) - 20:
+    while at + 8 <= len(data) - hash_bytes:
         name, size = struct.unpack_from(">4sI", data, at)
         at += 8
         if name == b"link":
-            shared = data[at : at + 20].hex()
-            if shared == "0" * 40:
+            shared = data[at : at + hash_bytes].hex()
+            if not shared.strip("0"):
                 return "", frozenset()
-            return shared, _bits(data, at + 20, at + size) if size > 20 else frozenset()
+            return shared, _bits(data, at + hash_bytes, at + size) if size > hash_bytes else frozenset()
         at += size
     return "", frozenset()
 

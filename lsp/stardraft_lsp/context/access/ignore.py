@@ -74,6 +74,7 @@ class IgnoreRules:
         self._first: list[IgnoreFile] = []
         self._repository: Repository | None = None
         self._ignore_case = False
+        self._hash_bytes = 20
         self._is_root_excluded: dict[str, bool] = {}
         self.forget_tracked()
 
@@ -217,9 +218,11 @@ class IgnoreRules:
         own = self._global_excludes
         if self._read_own is not None:
             config = ignore_config(repository, self._read_own, self._environ)
-            self._ignore_case = config.ignore_case
+            self._ignore_case, self._hash_bytes = config.ignore_case, config.hash_bytes
+            file = config.excludes_file
+            file = default_excludes_file(self._environ) if file is None else file
             try:
-                own = self._read_own(config.excludes_file or default_excludes_file(self._environ)) or ""
+                own = (self._read_own(file) if file else "") or ""
             except OSError:  # it is the user's own and optional
                 own = ""
         exclude = self._read(os.path.join(repository.common, "info", "exclude")) if repository else None
@@ -232,7 +235,9 @@ class IgnoreRules:
         if repository is None or self._read_bytes is None:
             return False
         if self._tracked is None:
-            self._tracked = read_tracked(repository.store, self._read_bytes, self._tick)
+            self._tracked = read_tracked(
+                repository.store, self._read_bytes, self._tick, hash_bytes=self._hash_bytes
+            )
         return self._tracked.has("/".join(_names(repository.top, path)), is_folder=is_folder)
 
     def _spec(self, folder: str, name: str) -> IgnoreFile | None:

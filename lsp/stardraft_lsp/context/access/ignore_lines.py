@@ -45,6 +45,7 @@ class IgnoreFile(Struct, frozen=True):
 
         with_embracing: False passes over lines that speak of everything in a folder.
         """
+        names = [_bytes_of(name) for name in names]
         for line in self.lines:
             if (with_embracing or not line.is_embracing) and line.says(names, is_folder=is_folder):
                 return line
@@ -64,7 +65,7 @@ def read_lines(text: str, *, ignore_case: bool = False) -> IgnoreFile:
 
 
 def _line(text: str, *, ignore_case: bool) -> IgnoreLine | None:
-    text = _without_blanks(text)
+    text = _bytes_of(_without_blanks(text))
     if not text or text.startswith("#"):
         return None
     takes_back = text.startswith("!")
@@ -73,9 +74,9 @@ def _line(text: str, *, ignore_case: bool) -> IgnoreLine | None:
     text = text[:-1] if only_folders else text
     names = _split(text)
     has_place = "/" in text
-    if len(names) > 1 and not names[0]:
+    if len(names) > 1 and text[0] == "/":
         names = names[1:]
-    if "" in names:  # `a//b` fits no path
+    if "" in names:  # `a//b` and `\\/a` fit no path
         return None
     # Git takes any more stars than two for two.
     names = ["**" if len(name) > 1 and not name.strip("*") else name for name in names]
@@ -114,7 +115,12 @@ def _split(text: str) -> list[str]:
 
 
 def _without_blanks(text: str) -> str:
-    """Without the blanks at the end, but for those behind a backslash."""
-    kept = text.rstrip(" \t")
+    """Without the spaces at the end, but for one behind a backslash; tabs are part of the pattern."""
+    kept = text.rstrip(" ")
     n_backslashes = len(kept) - len(kept.rstrip("\\"))
     return text[: len(kept) + 1] if n_backslashes % 2 and len(kept) < len(text) else kept
+
+
+def _bytes_of(name: str) -> str:
+    """A name with a character for each of its bytes: `?` and `[!a]` are about one of these."""
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("latin-1")
