@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.target == ALL:
         how_long = [f"--seconds={seconds}", f"--seed={seed}"]
         how_long += [] if chosen.cases is None else [f"--cases={chosen.cases}"]
-        return _run_each(sorted(known), how_long, chosen.at_once)
+        return run_each(sorted(known), how_long, chosen.at_once)
     return _run(chosen.target, known[chosen.target], seed, Deadline(seconds=seconds, cases=n_cases))
 
 
@@ -77,12 +77,17 @@ def _run(name: str, target: ModuleType, seed: int, deadline: Deadline) -> int:
     return 1 if report.faults else 0
 
 
-def _run_each(names: Sequence[str], how_long: Sequence[str], n_at_once: int) -> int:
-    """What a target brings down with it is its own process; the others run all the same."""
+def run_each(names: Sequence[str], how_long: Sequence[str], n_at_once: int) -> int:
+    """Runs targets, with options of this command; 1 where one of them ended with another status than 0.
+
+    What a target brings down with it is its own process; the others run all the same.
+    """
 
     def run(name: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tests.fuzz", name, *how_long]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
+        return subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace"
+        )
 
     status = 0
     with ThreadPoolExecutor(max_workers=n_at_once) as pool:

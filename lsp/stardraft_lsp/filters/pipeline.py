@@ -71,7 +71,7 @@ class Pipeline:
     ) -> None:
         self._around = around
         self._settings = settings or FilterSettings()
-        # A function in here would hold this object, and with it the document's tree, until the next collection.
+        # A function in here would hold this object, and with it the document's tree, in a cycle.
         rest = partial(rest_of_line, can_replace=self._settings.can_replace)
         self._filters: tuple[Filter, ...] = (
             *_TEXT,
