@@ -5,11 +5,13 @@
 #             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,train,reference
 #             ARGS     handed on: make test ARGS="-k cancel", make demo ARGS=--json
 #             WORKERS  tests at once; auto is one for each processor
+#             SECONDS  how long each fuzzer runs
 
 VENV   ?= .venv
 EXTRAS ?= test,engine
 ARGS   ?=
 WORKERS ?= auto
+SECONDS ?= 60
 # A method of a small class, left at its beginning.
 DEMO   ?= tests/data/demo/shelf.py:54:15
 
@@ -26,7 +28,7 @@ TOOLS  := build/tools
 TOOLBIN = $(TOOLS)/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build portable deb formula manual docs vscode clean python
+.PHONY: help demo test fuzz check fmt build portable deb formula manual docs vscode clean python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +40,10 @@ demo: python ## set up, and complete a line of a real source file with the built
 test: python ## set up, and run all tests, on all processors; it says how long that takes
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+
+fuzz: python ## set up, and run each fuzzer for a minute, one on each processor: make fuzz SECONDS=600
+	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)
+	@$(BIN)/python -m tests.fuzz all --seconds $(SECONDS) $(ARGS)
 
 check: python ## format, lint, types, import directions: seconds
 	@$(PYTHON) packaging/setup_venv.py $(VENV) $(EXTRAS)

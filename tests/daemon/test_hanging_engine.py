@@ -158,6 +158,13 @@ async def test_whoever_waits_for_the_next_key_holds_nobody(scene: Scene) -> None
     assert not any(task.done() for task in pausing)
 
 
+async def test_programs_that_say_no_name_do_not_hold_each_other_up(scene: Scene) -> None:
+    pausing = [scene.scheduler.submit("", completion(f"{i}", pause_ms=60_000.0)) for i in range(20)]
+    asked = scene.scheduler.submit("", completion("another"))
+    assert isinstance((await collect(asked.events()))[-1], Done)
+    assert not any(job.ended.is_set() for job in pausing)
+
+
 async def test_a_pause_begins_when_the_request_came_not_when_its_turn_did(scene: Scene) -> None:
     """The model is loaded first, which takes longer than these pauses."""
     answers = await asyncio.gather(*(scene.submit(f"writer {i}", pause_ms=10.0) for i in range(9)))

@@ -2,8 +2,11 @@
 
 import gzip
 import resource
+import socketserver
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +233,49 @@ def _sha256(content: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def answering(begin: bytes, again: bytes) -> Iterator[str]:
+    """A server that sends `begin`, and then `again` every now and then; its address."""
+    is_over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):  # the other side left
+                self.request.recv(65536)
+                self.request.sendall(begin)
+                while not is_over.wait(0.01):
+                    self.request.sendall(again)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            is_over.set()
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("begin", "again"), [(b"HTTP/1.1 200 OK\r\nX: ", b"a"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")]
+)
+def test_an_answer_that_never_begins_ends(
+    place: Place, monkeypatch: pytest.MonkeyPatch, begin: bytes, again: bytes
+) -> None:
+    monkeypatch.setattr(hub_client, "ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(hub_client, "HEAD_TIMEOUT_S", 0.2)
+    with answering(begin, again) as url:
+        point_at(url, monkeypatch)
+        with pytest.raises(ModelDownloadError, match="takes more than"):
+            place.pull()
+
+
+def test_of_very_many_names_some_are_told(place: Place) -> None:
+    names = [{"rfilename": f"{i}.gguf", "size": 1} for i in range(5000)]
+    place.hub.lie("/api/models/*", lambda answer: {**answer, "siblings": names}, times=1)
+    with pytest.raises(ModelDownloadError) as caught:
+        place.pull()
+    assert "0.gguf, 1.gguf" in caught.value.hint
+    assert "and 4,980 more" in caught.value.hint
+    assert len(caught.value.hint) < 1000

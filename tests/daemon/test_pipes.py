@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from stardraftd.builds.chosen import choice_file, chosen_build
 from stardraftd.config import load_config
 from stardraftd.engine.plan.speeds import SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, PathError
 from stardraftd.logs import handler as logs
 from stardraftd.logs import reader as log_reader
 from stardraftd.models.pace import measurements
-from stardraftd.paths import endpoint_path, lock_path, record_path
+from stardraftd.paths import endpoint_path, engine_cache_dir, lock_path, record_path
+from stardraftd.proof.identity import HASHES_FILE, build_id
+from stardraftd.proof.verdict import VERDICTS_FILE, recall
 from stardraftd.transport.endpoint import find, is_served
 from stardraftd.transport.presence import recorded
 
@@ -75,6 +78,30 @@ def test_a_pipe_as_the_file_of_speeds_is_told_of_and_left_alone(
     remember(file, "a", SpeedModel(((1, 2.0),)))
     assert "were not kept" in caplog.text
     assert file.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("place", "ask"),
+    [
+        (lambda: engine_cache_dir() / HASHES_FILE, build_id),
+        (lambda: engine_cache_dir() / VERDICTS_FILE, recall),
+        (choice_file, chosen_build),
+    ],
+    ids=["hashes of libraries", "verdicts", "choice of a build"],
+)
+def test_a_pipe_as_what_is_known_of_the_engine_is_as_if_nothing_were_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Callable[[], Path], ask: Callable[[], object]
+) -> None:
+    monkeypatch.setenv("STARDRAFT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("STARDRAFT_ENGINES_DIR", str(tmp_path / "engines"))
+    before = ask()
+    place().parent.mkdir(parents=True, exist_ok=True)
+    place().unlink(missing_ok=True)
+    os.mkfifo(place())
+    assert ask() == before
+    place().unlink()
+    place().write_bytes(b"[" * 100_000)
+    assert ask() == before
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from stardraftd.gguf.header import WEIGHT_TYPES
 from stardraftd.gguf.reading import Header, read_header
 from tests.support.modes import file_modes_obeyed
 from tests.support.processes import run_to_end
-from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
+from tests.support.raw_gguf import ARRAY, read_raw, written
+from tests.support.tiny_models import BUILT_IN, rewrite, write_hybrid_model, write_tiny_model
 
 N_MUTATIONS = 3000
 
@@ -379,6 +380,7 @@ def _add_uint32s(**numbers: int) -> Callable[[gguf.GGUFWriter], object]:
         (_add_uint32s(leading_dense_block_count=2), "more leading dense layers than layers"),
         (_add_uint32s(attention__key_length=8), "rotated dimensions of a head: 16 of 8"),
         (_add_uint32s(ssm__group_count=0), "whole number from 1"),
+        (lambda w: w.add_array("starcoder2.attention.head_count_kv", [2, 2]), "one for each of 1 layer"),
         (lambda w: w.add_string("starcoder2.rope.scaling.type", "dynamic"), "has to be one of none, linear"),
         (lambda w: w.add_uint32("starcoder2.rope.scaling.type", 2), "has to be one of none, linear"),
     ],
@@ -387,6 +389,33 @@ def test_numbers_that_would_end_llama_cpp_are_refused_before(
     add: Callable[[gguf.GGUFWriter], object], sentence: str, small: Path
 ) -> None:
     assert sentence in refusal(rewritten(small, add))
+
+
+@pytest.mark.parametrize("key", ["block_count", "attention.head_count", "expert_count"])
+def test_a_list_without_values_is_no_number(key: str, small: Path, tmp_path: Path) -> None:
+    raw = read_raw(small)
+    raw.keys[f"starcoder2.{key}"] = ((ARRAY, 4), [])
+    path = tmp_path / "empty.gguf"
+    path.write_bytes(written(raw))
+    assert "has 0 values" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"rope.dimension_count": 0}, "whole number from 2"),
+        ({"attention.head_count": 1024}, "more heads than embedding dimensions"),
+    ],
+)
+def test_a_model_that_llama_cpp_would_rotate_for_ever_is_refused(
+    change: dict[str, int], sentence: str, tmp_path: Path
+) -> None:
+    path = write_hybrid_model(tmp_path / "hybrid.gguf", vocabulary=320, layers=1)
+    raw = read_raw(path)
+    for key, number in change.items():
+        raw.keys[f"falcon-h1.{key}"] = (4, number)
+    path.write_bytes(written(raw))
+    assert sentence in refusal(path)
 
 
 @pytest.mark.parametrize(

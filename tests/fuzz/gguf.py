@@ -27,15 +27,13 @@ from stardraftd.gguf.checks import ARCHITECTURES
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
 from tests.fuzz import Deadline, Report
-from tests.support.raw_gguf import RawGguf, read_raw
+from tests.support.raw_gguf import ARRAY, SCALARS, STRING, RawGguf, read_raw, written
 from tests.support.tiny_models import write_hybrid_model, write_tiny_model
 from tests.support.waiting import seconds
 
 CASES = 120
 LOADING_S = 20.0  # of a model of under a megabyte, on a machine as busy as can be
 
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
 _INTEGERS = (
     0,
     1,
@@ -230,12 +228,12 @@ def _write_case(random: random.Random, base: RawGguf, path: Path) -> str:
     if random.random() < 0.15:
         other = random.choice(sorted(ARCHITECTURES))
         keys = {key.replace(f"{architecture}.", f"{other}.", 1): value for key, value in keys.items()}
-        keys["general.architecture"] = (_STRING, other)
+        keys["general.architecture"] = (STRING, other)
         architecture = other
         told.append(f"architecture {other}")
     for _ in range(random.choice((1, 1, 2, 3))):
         told.append(random.choice(_CHANGES)(random, keys, architecture))
-    data = _bytes(keys, base)
+    data = written(RawGguf(keys, base.tensors))
     if random.random() < 0.1:
         at = random.randrange(len(data))
         data[at] ^= 1 << random.randrange(8)
@@ -253,17 +251,17 @@ def _change_value(random: random.Random, keys: dict[str, Any], architecture: str
 
 def _change_type(random: random.Random, keys: dict[str, Any], architecture: str) -> str:
     key = random.choice(sorted(keys))
-    kind = random.choice((*_SCALARS, _STRING))
+    kind = random.choice((*SCALARS, STRING))
     keys[key] = (kind, _value(random, kind))
     return f"{key} = {keys[key][1]!r} of type {kind}"
 
 
 def _add_known(random: random.Random, keys: dict[str, Any], architecture: str) -> str:
     key = random.choice(_known_keys(architecture))
-    kind = random.choice((4, 4, 4, 6, 7, _STRING))
+    kind = random.choice((4, 4, 4, 6, 7, STRING))
     if random.random() < 0.15:
         entries = [_value(random, 4) for _ in range(random.choice((0, 1, 2, 4)))]
-        keys[key] = ((_ARRAY, 4), entries)
+        keys[key] = ((ARRAY, 4), entries)
     else:
         keys[key] = (kind, _value(random, kind))
     return f"{key} = {keys[key][1]!r}"
@@ -298,7 +296,7 @@ def _repeat_tokens(random: random.Random, keys: dict[str, Any], architecture: st
 
 def _change_merges(random: random.Random, keys: dict[str, Any], architecture: str) -> str:
     odd = ("", " ", "a", "a  b", " b", "a ", "a b c", "x" * 2_000, "\u2581 \u2581")
-    keys["tokenizer.ggml.merges"] = ((_ARRAY, _STRING), random.choices(odd, k=random.choice((0, 1, 50))))
+    keys["tokenizer.ggml.merges"] = ((ARRAY, STRING), random.choices(odd, k=random.choice((0, 1, 50))))
     return "odd merges"
 
 
@@ -317,10 +315,10 @@ _CHANGES = (
 
 
 def _value(random: random.Random, kind: int) -> Any:
-    if kind == _STRING:
+    if kind == STRING:
         made = "".join(random.choices(string.printable, k=8))
         return random.choice((*_TEXTS, made))
-    letter = _SCALARS[kind]
+    letter = SCALARS[kind]
     if letter == "?":
         return random.random() < 0.5
     if letter in "fd":
@@ -328,36 +326,3 @@ def _value(random: random.Random, kind: int) -> Any:
     bits = struct.calcsize(f"<{letter}") * 8
     number = random.choice(_INTEGERS) & ((1 << bits) - 1)
     return number - (1 << bits) if letter.islower() and number >> (bits - 1) else number
-
-
-# --- writing -----------------------------------------------------------------------------------------
-
-
-def _bytes(keys: dict[str, Any], base: RawGguf) -> bytearray:
-    """A GGUF of these keys and of the base's tensors."""
-    out = bytearray(struct.pack("<4sIQQ", b"GGUF", 3, len(base.tensors), len(keys)))
-    for key, (kind, value) in keys.items():
-        out += _text(key)
-        if isinstance(kind, tuple):
-            _, entry = kind
-            out += struct.pack("<IIQ", _ARRAY, entry, len(value))
-            for one in value:
-                out += _one(entry, one)
-        else:
-            out += struct.pack("<I", kind) + _one(kind, value)
-    data = bytearray()
-    for name, (shape, kind, content) in base.tensors.items():
-        data += bytes(-len(data) % 32)
-        out += _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, len(data))
-        data += content
-    out += bytes(-len(out) % 32)
-    return out + data
-
-
-def _one(kind: int, value: Any) -> bytes:
-    return _text(value) if kind == _STRING else struct.pack(f"<{_SCALARS[kind]}", value)
-
-
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack("<Q", len(data)) + data

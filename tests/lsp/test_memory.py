@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from stardraft_lsp.syntax.languages import grammar_of
 from stardraft_lsp.syntax.trees import DocumentTree, parse_source
-from tests.support.in_process import InProcess, serving
+from tests.lsp.stand_in import standing_in
+from tests.support.in_process import QUIET, InProcess, serving
+from tests.support.waiting import wait_until_async
 
 FUNCTION = "def function_{i}(alpha, beta):\n    gamma = alpha * {i} + beta\n    return gamma\n\n\n"
 TEXT = "".join(FUNCTION.format(i=i) for i in range(40))  # 3 kB
@@ -23,6 +25,24 @@ def kept() -> Iterator["Kept"]:
     tracemalloc.start()
     yield Kept()
     tracemalloc.stop()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[Callable[[], list[str]]]:
+    """Objects of the language server that nobody has any more but a cycle of their own, by their types."""
+    gc.collect()
+    gc.disable()
+
+    def found() -> list[str]:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        gc.set_debug(0)
+        names = {type(one).__qualname__ for one in gc.garbage if type(one).__module__.startswith("stardraft")}
+        gc.garbage.clear()
+        return sorted(names)
+
+    yield found
+    gc.enable()
 
 
 class Kept:
@@ -107,3 +127,26 @@ async def test_documents_that_were_closed_leave_nothing_in_the_server(server: In
     await asyncio.to_thread(server.editor.context.wait_until_idle, 30)
     await asyncio.sleep(0.01)
     assert kept.n_bytes < 150 * 2_000, "a closed document's text is three kB"
+
+
+async def test_what_a_question_made_is_gone_when_it_is_answered(
+    home: dict[str, str], monkeypatch: pytest.MonkeyPatch, uncollected: Callable[[], list[str]]
+) -> None:
+    """A tree takes 20 times its source, and Python's collector, which counts objects, comes late for it."""
+    async with standing_in(home, monkeypatch) as daemon, serving(home, monkeypatch) as server:
+        server.initialize(initializationOptions={**QUIET, "enabled": True})
+        server.notify("initialized", {})
+        for number in range(3):
+            uri = f"file:///shop/shelf_{number}.py"
+            place = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 99}}
+            server.notify("textDocument/didOpen", {"textDocument": {"uri": uri, "text": TEXT}})
+            asked = server.post("textDocument/inlineCompletion", place)
+            writing = await daemon.writing(number)
+            writing.say(" + alpha")
+            if number == 1:
+                server.notify("$/cancelRequest", {"id": asked})
+            else:
+                writing.end()
+            await wait_until_async(lambda asked=asked: server.answers(asked), what="no answer")
+            server.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        assert uncollected() == []

@@ -69,11 +69,10 @@ class Editor:
 
     def wait(self, seconds: float) -> None:
         end_s = self.now_s + seconds
-        for at_s, call in sorted(self.due, key=lambda due: due[0]):
-            if at_s <= end_s:
-                self.now_s = at_s
-                call()
-        self.due = [(at_s, call) for at_s, call in self.due if at_s > end_s]
+        while self.due and min(self.due, key=lambda due: due[0])[0] <= end_s:
+            self.due.sort(key=lambda due: due[0])
+            self.now_s, call = self.due.pop(0)
+            call()
         self.now_s = end_s
 
     def do(self, what: str, value: object = None) -> None:
@@ -167,6 +166,18 @@ def test_what_stays_of_an_accepted_text_is_looked_at_three_times(editor: Editor)
     editor.wait(1000)
     (row,) = editor.rows()
     assert (row["kept_30s"], row["kept_120s"], row["kept_600s"]) == (1.0, 0.6, 0.0)
+
+
+def test_one_timer_waits_however_many_texts_are_followed(editor: Editor) -> None:
+    for number in range(20):
+        editor.show(f"added_{number}()")
+        editor.recorder.accepted(editor.shown[-1])
+        editor.insert(f"added_{number}()")
+        editor.wait(7)
+        assert len(editor.due) <= 2, "a new one, when it is due before the one that waits"
+    editor.wait(700)
+    assert not editor.due
+    assert all(row["kept_600s"] is not None for row in editor.rows())
 
 
 def test_a_word_that_was_accepted_is_followed_as_well(editor: Editor) -> None:

@@ -19,6 +19,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stardraftd import atomic
+
 VARIABLE = "STARDRAFT_ENGINE_BUILD"
 SITE = "site"
 REPAIR = "stardraft setup engine"
@@ -50,9 +52,9 @@ def chosen_build() -> Path | None:
     if given := os.environ.get(VARIABLE):
         return Path(given).absolute()
     try:
-        told = json.loads(choice_file().read_bytes())
+        told = json.loads(atomic.read(choice_file()))
         name = told["build"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(name, str) or not name.isalnum():
         return None

@@ -56,7 +56,7 @@ _OPTIONAL = (
     ("attention.key_length", 1, 4096),
     ("attention.value_length", 1, 4096),
     ("attention.sliding_window", 0, 16_777_216),
-    ("rope.dimension_count", 0, 4096),
+    ("rope.dimension_count", 2, 4096),  # at 0 ggml's rotation never ends
     ("vocab_size", 1, 1_048_576),
     ("expert_count", 0, 1024),
     ("expert_used_count", 0, 1024),
@@ -197,6 +197,12 @@ def _check_hyperparameters(header: Header, path: Path) -> None:
             continue
         value = header.metadata.get(name)
         # Some architectures give a value per layer.
+        if value == () or (isinstance(value, tuple) and len(value) != header.n_layers):
+            raise ModelFormatError(
+                f"{path}: the key '{name}' has {counted(len(value), 'value')}; "
+                f"it has to be one number, or one for each of {counted(header.n_layers, 'layer')}.",
+                CONVERT_AGAIN,
+            )
         for number in value if isinstance(value, tuple) else (value,):
             if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= greatest:
                 shown = "an array" if number is None else repr(number)[:40]
@@ -226,7 +232,7 @@ def _check_together(header: Header, path: Path) -> None:
     n_predicting = header.integer(f"{prefix}.nextn_predict_layers")
     width = header.integer(f"{prefix}.embedding_length") // max(1, *_by_layer(header, "attention.head_count"))
     head_size = header.integer(f"{prefix}.attention.key_length", width)
-    n_rotated = header.integer(f"{prefix}.rope.dimension_count")
+    n_rotated = header.integer(f"{prefix}.rope.dimension_count", head_size)
     wrong = ""
     if n_experts and not all(1 <= n <= n_experts for n in used or (0,)):
         wrong = f"{max(used, default=0):,} of {n_experts:,} experts are used"
@@ -238,6 +244,8 @@ def _check_together(header: Header, path: Path) -> None:
         wrong = f"layers that predict further tokens: {n_predicting:,} of {header.n_layers:,}"
     elif header.integer(f"{prefix}.leading_dense_block_count") > header.n_layers:
         wrong = "there are more leading dense layers than layers"
+    elif head_size < 1:
+        wrong = "there are more heads than embedding dimensions"
     elif n_rotated > head_size or n_rotated % 2:
         wrong = f"rotated dimensions of a head: {n_rotated:,} of {head_size:,}"
     if wrong:

@@ -6,10 +6,12 @@ file, of time. Nothing compressed is asked for or taken, so that what arrives is
 """
 
 import os
+import queue
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # A listing has some 300 bytes a file: this is enough for 50,000 of them.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 ANSWER_TIMEOUT_S = 60.0
+# Until an answer begins, redirects and whatever comes before it included.
+HEAD_TIMEOUT_S = 30.0
 MAX_WAIT_S = 60
 # Only whole chunks are written, so a cut loses less than one; huggingface_hub's own are 10 MiB.
 CHUNK_BYTES = 1 << 18
@@ -77,7 +81,39 @@ def _client() -> "httpx2.Client":
         "request": [*client.event_hooks["request"], _ask_plainly],
         "response": [*client.event_hooks["response"], _limit],
     }
+    client.send = _in_time(client.send)  # type: ignore[method-assign]
     return client
+
+
+def _in_time(send: "Callable[..., httpx2.Response]") -> "Callable[..., httpx2.Response]":
+    """`Client.send` with an end. The client's own time-outs begin anew with each byte, so a head that comes
+    a byte at a time, or is announced again and again (100 Continue), would be waited for for ever."""
+
+    def timely(request: "httpx2.Request", **options: Any) -> "httpx2.Response":
+        ended: queue.SimpleQueue[httpx2.Response | BaseException] = queue.SimpleQueue()
+        context = copy_context()
+
+        def ask() -> None:
+            try:
+                ended.put(context.run(send, request, **options))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                ended.put(error)
+
+        # What hangs there is left behind: a command ends with its error, and a daemon thread with it.
+        threading.Thread(target=ask, daemon=True).start()
+        max_s = HEAD_TIMEOUT_S + (0.0 if options.get("stream") else ANSWER_TIMEOUT_S)
+        try:
+            answer = ended.get(timeout=max_s)
+        except queue.Empty:
+            raise not_the_hub(request.url.host, f"its answer takes more than {max_s:.0f} s") from None
+        try:
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+        finally:
+            del answer  # an error that its own traceback holds would keep the connection open
+
+    return timely
 
 
 def _ask_plainly(request: "httpx2.Request") -> None:

@@ -7,7 +7,7 @@ its checksum, so it can never be continued with another file's bytes.
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -25,10 +25,12 @@ from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
 from stardraftd.models.licences import LICENCES, Licence, agree, agreements
 from stardraftd.models.store import Entry, Record, Store, check
 from stardraftd.paths import tilde
+from stardraftd.prose import counted
 
 # Who can make a model from original weights announces it under this group: `stardraft_quant` does.
 BUILDERS = "stardraft.builders"
 _COPY_BYTES = 8 << 20
+_SHOWN_NAMES, _SHOWN_CHARACTERS = 20, 200
 # Of a repository of original weights, what the conversion reads.
 _SOURCE_FILES = frozenset({
     "added_tokens.json", "config.json", "generation_config.json", "merges.txt", "special_tokens_map.json",
@@ -203,10 +205,8 @@ class _Pull:
         """A ready GGUF of a repository. Raises ModelNotThereError when it has no such file."""
         file = found.find(file_name) or _alike(found, file_name)
         if file is None:
-            there = ", ".join(file.name for file in found.files if file.name.endswith(".gguf"))
-            raise ModelNotThereError(
-                f"{found.repository} has no {file_name}.", f"It has: {there or 'no GGUF files'}."
-            )
+            there = [file.name for file in found.files if file.name.endswith(".gguf")]
+            raise ModelNotThereError(f"{found.repository} has no {file_name}.", f"It has {_some_of(there)}.")
         path = self._fetch(file)
         record = Record(
             how="downloaded",
@@ -303,6 +303,13 @@ class _Pull:
         entry = store.land(made, self.name, record)
         shutil.rmtree(checkpoint, ignore_errors=True)
         return entry
+
+
+def _some_of(names: Sequence[str]) -> str:
+    """The first names of a list that anybody may have written, and how many more there are."""
+    shown = ", ".join(name[:_SHOWN_CHARACTERS] for name in names[:_SHOWN_NAMES])
+    n_more = len(names) - _SHOWN_NAMES
+    return f"{shown}, and {counted(n_more, 'more', 'more')}" if n_more > 0 else shown or "no GGUF files"
 
 
 def _alike(found: Listing, file_name: str) -> RemoteFile | None:

@@ -8,6 +8,7 @@ without a name: in addresses, in SQL, behind `curl -u`. Whether a value is a sec
 from collections.abc import Iterator
 
 from stardraftd.patterns import Match, joined, linear
+from stardraftd.privacy.placed import placed_spans
 from stardraftd.privacy.values import Style, is_secret_value
 
 # Values are looked for this far behind a name.
@@ -20,7 +21,8 @@ _NAME = linear(
     r"|\bpass\b|(?-i:[a-z]Pass)\b|_pass\b|pass_|pwd"
     r"|pswd|secret|token"
     r"|authorization|credential|mnemonic|(?:seed|recovery|backup)[_-]?phrase|\bpsk\b|_psk\b"
-    r"|requirepass|masterauth|salt\b|_salt|pepper\b|passw\b|userpass|bind_?pw|\bpw\b|_pw\b"
+    r"|requirepass|masterauth|salt\b|_salt|pepper\b|passw\b|userpass|bind_?pw|\bpw\b|_pw\b|_auth\b"
+    r"|\b(?:src|dest)?(?:store|key)pass\b"
     r"|(?:api|access|auth|private|account|encryption|encrypt|signing|signature|hmac|crypto?|master"
     r"|shared|storage"
     r"|service|session|webhook|license|licence|application|app|jwt|aes|cipher|consumer|client"
@@ -59,7 +61,7 @@ _AFTER = linear(
         # password: | (line) ...
         |\s{0,4}[:=]\s{0,4}[|>][+-]?\d?[ \t]*\n\s{1,40}(?P<block>[^\n]{3,})
         # password = "...", password: str = "...", password => '...', set_password("...", password == "..."
-        |(?:[ \t]{0,8}:[ \t]{0,8}[\w\[\]|.?<>&,' ]{1,60}?)?(?:\[\w{0,10}\])?
+        |(?:[ \t]{0,8}(?::|\b[Aa]s\b)[ \t]{0,8}[\w\[\]|.?<>&,' ]{1,60}?)?(?:\[\w{0,10}\])?
         \s{0,8}(?P<gives>:=|::|=>|={1,3}|!={1,2}|->|<-|\?=|\+=|\|\|=?|\?\?=?|:|,|\(|\{)
         \s{0,8}(?:new\s{1,4})?(?:[\w.:\[\]]{1,40}\()?\s{0,40}\(?
         """
@@ -158,6 +160,7 @@ def assigned_spans(text: str) -> Iterator[tuple[int, int]]:
         group = found.lastgroup or ""
         if is_secret_value("password", found[group], _STYLES.get(group, "quoted")):
             yield found.span(_NAMELESS_NUMBERS[group])
+    yield from placed_spans(text)
 
 
 def _is_data(text: str) -> bool:

@@ -68,8 +68,7 @@ _TOKENS = linear(
     r"""|\br8_[A-Za-z0-9]{30,}|\bpplx-[A-Za-z0-9]{40,}|\bnvapi-[\w-]{40,}|\blsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}"""
     r"""|\bnpm_[A-Za-z0-9]{36}|\bpypi-[\w-]{50,}|\brubygems_[a-f0-9]{48}|\bcio[A-Za-z0-9]{32}\b|\boy2[a-z0-9]{43}\b"""
     r"""|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bkey-[a-f0-9]{32}\b|\bxkeysib-[a-f0-9]{40,}|\bmd-[A-Za-z0-9_-]{22}\b"""
-    r"""|\bdo[opr]_v1_[a-f0-9]{60,}|\bdckr_(?:pat|oat)_[\w-]{20,}|\bfigd_[\w-]{30,}|\bfo1_[\w-]{40,}|\bFlyV1
-    [\w+/=,-]{20,}"""
+    r"""|\bdo[opr]_v1_[a-f0-9]{60,}|\bdckr_(?:pat|oat)_[\w-]{20,}|\bfigd_[\w-]{30,}|\bfo1_[\w-]{40,}|\bFlyV1\s[\w+/=,-]{20,}"""
     r"""|\b(?:SK|AC)[0-9a-f]{32}\b|\bdapi[a-f0-9]{32}\b|\bhv[sbr]\.[\w-]{20,}|\batlasv1\.[\w=-]{40,}|\.atlasv1\.[\w=-]{40,}"""
     r"""|\b\d{8,10}:AA[\w-]{32,33}\b|\bgl(?:sa|c)_[\w+/=-]{30,}|\b(?:ntn|secret)_[A-Za-z0-9]{40,}\b"""
     r"""|\bsb[ps]_[a-z0-9]{36,}|\bsb_(?:secret|publishable)_[\w-]{20,}|\bpscale_(?:tkn|pw|oauth)_[\w.-]{30,}|\bnapi_[a-z0-9]{40,}"""
@@ -82,7 +81,9 @@ _TOKENS = linear(
     r"""|\bLTAI[A-Za-z0-9]{16,}|\bAKID[A-Za-z0-9]{32}|\bt1\.[A-Z0-9a-z_-]+[=]{0,2}\.[A-Z0-9a-z_-]{86}|\bA3-[A-Z0-9]{6}-[A-Z0-9-]{20,}"""
     r"""|\bops_eyJ[\w+/=-]{40,}|\bsgp_[a-f0-9_]{40,}|\bvercel_[A-Za-z0-9_]{24,}|\bwandb_v1_[\w-]{30,}|\bAGE-SECRET-KEY-1[A-Z0-9]{50,}"""
     r"""|\b(?:AccountKey|SharedAccessKey|sig)=[A-Za-z0-9+/=%]{40,}|\bBearer\s+[A-Za-z0-9._~+/-]{24,}"""
-    r"""|\bBasic\s+[A-Za-z0-9+/]{24,}={0,2}|\$(?:2[abxy]|5|6|y|argon2(?:id|i|d))\$[./A-Za-z0-9$=,]{20,}""",
+    r"""|\b(?:sdk|mob)-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\bsl\.[\w-]{130,}|\b[0-9a-f]{32}-us\d{1,2}\b"""
+    r"""|\{S?SHA(?:256|512)?\}[A-Za-z0-9+/=]{24,}"""
+    r"""|\bBasic\s+[A-Za-z0-9+/]{24,}={0,2}|\$(?:1|apr1|2[abxy]|5|6|y|argon2(?:id|i|d))\$[./A-Za-z0-9$=,]{20,}""",
     is_ascii=True,
 )
 

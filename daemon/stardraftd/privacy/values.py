@@ -56,7 +56,7 @@ _DUMMY = linear(
     r"|to[_-]be[_-]|^(?:none|null|nil|true|false|yes|no|undefined|required|optional|string|str|text"
     r"|bytes|unset|empty|n/?a"
     r"|utf-?8|utf-?16|latin-?1|ascii|any|object|int|bool|default|test|testing|foo|bar|baz|foobar|qux"
-    r"|abc|hidden|unknown|auto|prompt|ask|env|vault|never)$"
+    r"|abc|hidden|unknown|auto|prompt|ask|env|vault|never|public|private|[hrep]s(?:256|384|512)|eddsa)$"
     r"|^(?:my|the|an?|some|our|this|test|mock|foo|bar|old|new|wrong|bad|good|valid|invalid|correct"
     r"|incorrect|user|db|super"
     r"|current|plain|raw|very|reset|forgot|confirm|enter|show|hide|no|with|without|bearer|basic|csrf"

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd.atomic import write_whole
+from stardraftd import atomic
 from stardraftd.builds.library import libraries, library_folder, rebuild_hint
 from stardraftd.errors import EngineMissingError
 from stardraftd.paths import engine_cache_dir
@@ -90,8 +90,9 @@ def _digest(path: Path, _size: int, _mtime_ns: int, _inode: int) -> str:
 
 def _read_hashes() -> dict[str, _Hash]:
     try:
-        return msgspec.json.decode((engine_cache_dir() / HASHES_FILE).read_bytes(), type=dict[str, _Hash])
-    except (OSError, msgspec.MsgspecError):
+        content = atomic.read(engine_cache_dir() / HASHES_FILE, own=True)
+        return msgspec.json.decode(content, type=dict[str, _Hash])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}  # not there yet, or damaged: they are made anew
 
 
@@ -99,7 +100,7 @@ def _write_hashes(all_of_them: dict[str, _Hash], needed: dict[str, _Hash]) -> No
     others = {path: entry for path, entry in all_of_them.items() if path not in needed}
     kept = dict(list(others.items())[-max(MAX_HASHES - len(needed), 0) :]) if others else {}
     with contextlib.suppress(OSError):  # without them the libraries are read again
-        write_whole(engine_cache_dir() / HASHES_FILE, msgspec.json.encode(kept | needed))
+        atomic.write_whole(engine_cache_dir() / HASHES_FILE, msgspec.json.encode(kept | needed))
 
 
 def _processor() -> list[str]:

@@ -25,8 +25,7 @@ import filelock
 import msgspec
 from msgspec import Struct
 
-from stardraftd import __version__
-from stardraftd.atomic import write_whole
+from stardraftd import __version__, atomic
 from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.builds.library import rebuild_hint
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
@@ -287,8 +286,9 @@ def _one_at_a_time() -> Iterator[None]:
 def _read() -> list[Verdict]:
     """The newest first."""
     try:
-        kept = msgspec.json.decode((engine_cache_dir() / VERDICTS_FILE).read_bytes(), type=list[Verdict])
-    except (OSError, msgspec.MsgspecError):
+        content = atomic.read(engine_cache_dir() / VERDICTS_FILE, own=True)
+        kept = msgspec.json.decode(content, type=list[Verdict])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
     return [one for one in kept if one.by == __version__]
 
@@ -297,7 +297,7 @@ def _keep(verdict: Verdict) -> None:
     key = (verdict.build, verdict.processor)
     others = [one for one in _read() if (one.build, one.processor) != key]
     with contextlib.suppress(OSError):  # a read-only state folder: it is proved again another time
-        write_whole(
+        atomic.write_whole(
             engine_cache_dir() / VERDICTS_FILE, msgspec.json.encode([verdict, *others][:MAX_VERDICTS])
         )
 

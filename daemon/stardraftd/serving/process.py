@@ -95,6 +95,7 @@ def _serve(overrides: Sequence[str], taken: Listener | None, notifier: Notifier,
         listener = taken or listen(config.daemon.transport)
         held.callback(listener.withdraw)
         held.callback(remove_record)
+        _keep_record()  # before anything that may hang: what hangs can be named then, and ended
         # What is written to the standard error stream a service manager keeps, without our limits and
         # where others may read it: the log stays in its one place.
         on_terminal = foreground and taken is None
@@ -219,7 +220,6 @@ class _Process:
         ]
         for task in vital:
             task.add_done_callback(self._vital_ended)
-        self._keep_record()
         self._tell_starter()
         try:
             await self._stopping.wait()
@@ -290,7 +290,7 @@ class _Process:
                 log.warning("another daemon holds the lock; leaving")
                 self._service.stop(drain=True)
                 return
-            self._keep_record()
+            _keep_record()
 
     def _keep_lock(self) -> bool:
         """Locks the lock's file again if somebody deleted or replaced it. False when another daemon was
@@ -305,16 +305,6 @@ class _Process:
             return False
         self._lock_identity = file_identity(lock_path(create=False))
         return True
-
-    def _keep_record(self) -> None:
-        """This daemon is on record. That it cannot be written costs a name in a sentence, and nothing
-        else."""
-        found = recorded()
-        if found is None or found.pid != os.getpid():
-            try:
-                write_record(own_record(__version__, sys.prefix))
-            except OSError as error:
-                log.warning("the daemon's record cannot be written", extra={"reason": str(error)})
 
     def _tell_starter(self) -> None:
         self._notifier.ready("serving; what it does says: stardraft daemon logs")
@@ -334,6 +324,16 @@ class _Http(uvicorn.Server):
         """Closes this process's end of the listening socket; connections that are open go on."""
         for server in getattr(self, "servers", ()):
             server.close()
+
+
+def _keep_record() -> None:
+    """This daemon is on record. That it cannot be written costs a name in a sentence, and nothing else."""
+    found = recorded()
+    if found is None or found.pid != os.getpid():
+        try:
+            write_record(own_record(__version__, sys.prefix))
+        except OSError as error:
+            log.warning("the daemon's record cannot be written", extra={"reason": str(error)})
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, name: str, action: Callable[[], None]) -> None:

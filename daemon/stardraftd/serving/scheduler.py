@@ -81,7 +81,8 @@ class Job:
 class Scheduler:
     """Runs jobs on the supervisor's engine.
 
-    Invariant: a front end has at most one job in `_running` that is still wanted.
+    Invariant: a front end has at most one job in `_running` that is still wanted, beside those that wait for
+    a key: programs that say no name are one front end, and must not hold each other up.
     """
 
     def __init__(self, supervisor: Supervisor, prefetcher: Prefetcher, changed: Broadcast) -> None:
@@ -174,7 +175,7 @@ class Scheduler:
 
     def _next(self) -> Job | None:
         """The waiting job whose turn it is; None when none may start now."""
-        busy = {job.client for job in self._running if not job.unwanted}
+        busy = {job.client for job in self._running if not (job.unwanted or job.pause_left_s > 0)}
         n_pausing = sum(job.pause_left_s > 0 for job in self._running)
         has_turn = len(self._running) - n_pausing < MAX_SIDE_BY_SIDE
         may_pause = n_pausing < MAX_PAUSING

@@ -21,6 +21,7 @@ Every filter is a function of a `Draft` and an `Around`, and does nothing else: 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from stardraft_lsp.filters import confidence
 from stardraft_lsp.filters.around import Around
@@ -70,10 +71,8 @@ class Pipeline:
     ) -> None:
         self._around = around
         self._settings = settings or FilterSettings()
-
-        def rest(draft: Draft, around: Around) -> Draft:
-            return rest_of_line(draft, around, can_replace=self._settings.can_replace)
-
+        # A function in here would hold this object, and with it the document's tree, in a cycle.
+        rest = partial(rest_of_line, can_replace=self._settings.can_replace)
         self._filters: tuple[Filter, ...] = (
             *_TEXT,
             *_SHAPE,

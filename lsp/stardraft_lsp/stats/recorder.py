@@ -4,6 +4,7 @@ All calls come from one thread, the event loop's; each costs microseconds, and n
 suggestions are the caller's: `new_id` makes one, and an item's command, or llm-ls's request_id, carries it.
 """
 
+import math
 import random
 import time
 import uuid
@@ -28,6 +29,8 @@ MAX_ACCEPTED_CHARS = 20_000
 MAX_NOW_CHARS = 60_000
 # How long after an edit an editor may say that the edit was the acceptance.
 LATE_WORD_S = 2.0
+# A timer may come a little before its time.
+EARLY_S = 0.1
 _MAX_NAME = 64
 
 
@@ -80,6 +83,7 @@ class Recorder:
         self._unshown: OrderedDict[str, tuple[Cost, str]] = OrderedDict()
         self._followed: list[_Followed] = []
         self._last_key = 0
+        self._next_look_s = math.inf  # when the timer comes
 
     @staticmethod
     def new_id() -> str:
@@ -286,9 +290,22 @@ class Recorder:
             return
         self._followed.append(_Followed(suggestion.key, suggestion.uri, kept, self._clock_s()))
         del self._followed[:-MAX_FOLLOWED]
-        if self._later is not None:
-            for after_s in LOOKS_S:
-                self._later(after_s, self.look)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        """Has the next look made when it is due. One timer waits, however many texts are followed."""
+        if self._later is None or not self._followed:
+            return
+        due_s = min(followed.since_s + followed.looks[0] for followed in self._followed)
+        if due_s < self._next_look_s:
+            self._next_look_s = due_s
+            self._later(max(due_s - self._clock_s(), 0.0), self._look_in_time)
+
+    def _look_in_time(self) -> None:
+        self.look()
+        if self._clock_s() >= self._next_look_s - EARLY_S:  # else an earlier one took this timer's place
+            self._next_look_s = math.inf
+            self._look_later()
 
     def _look_at(self, followed: _Followed, after_s: int) -> None:
         document = self._text_of(followed.uri)
