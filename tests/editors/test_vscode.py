@@ -262,7 +262,7 @@ def test_snoozed_it_is_silent_until_it_is_woken(window: Window, file: Path) -> N
     window.command("stardraft: Snooze Suggestions...")
     window.choose("5 minutes")
     wait_until(lambda: window.status_icon() == "bell-slash", what=f"not snoozed: {window.status()}")
-    assert "put off for 5 minutes" in window.status()
+    assert "snoozed for 5 more minutes" in window.status()
     window.forget_frames()
     window.type(" [")
     wait_until(lambda: window.unchanged_ms() > SETTLED_MS)
