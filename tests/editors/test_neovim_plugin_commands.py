@@ -61,7 +61,7 @@ def test_switches_are_seen_at_once_and_their_second_use_takes_the_first_back(scr
     wait_until(lambda: at.script.heard("stardraft/switch") == [{"enabled": True}])
 
 
-def test_what_a_switch_says_is_what_the_server_does_from_then_on(neovim: PluginNeovim, tmp_path: Path) -> None:
+def test_what_a_switch_says_is_what_the_server_does_then(neovim: PluginNeovim, tmp_path: Path) -> None:
     """Not what it did before: asked while the switch is on its way, its last report is of before."""
     (tmp_path / "a.py").write_text("import os\n")
     neovim.open_file(tmp_path / "a.py")

@@ -331,10 +331,14 @@ def test_a_key_that_brings_nothing_says_why(window: Window, file: Path) -> None:
 
 
 def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
-    window.forget_frames()
-    window.command("stardraft: Open an Example")
-    wait_until(window.ghost, what=f"no suggestion in the example: {window.status()}")
-    window.press("Escape")
+    """From the walkthrough, too, which has the focus and is no text."""
+    for before in ("", "stardraft: Open the Walkthrough"):
+        if before:
+            window.command(before)
+        window.forget_frames()
+        window.command("stardraft: Open an Example")
+        wait_until(window.ghost, what=f"no suggestion in the example: {window.status()}")
+        window.press("Escape")
 
 
 def test_the_language_server_was_killed_and_comes_back(

@@ -11,7 +11,7 @@ function at(over: Partial<Situation> = {}): ReturnType<typeof shownStatus> {
 
 describe("the status bar", () => {
   it("names the model", () => {
-    assert.deepEqual(at().lines, ["Ready.", "Model: stardraft-tiny"]);
+    assert.deepEqual(at().lines, ["Ready.", "Model: stardraft-tiny."]);
   });
 
   it("says why there was no suggestion", () => {
