@@ -352,17 +352,24 @@ class Window:
     def answer(self, button: str, *, modal: bool = False) -> str:
         """Takes a button of the notification, or of the dialog, that is open; what that said."""
         box = ".monaco-dialog-box" if modal else ".notifications-toasts .notification-toast"
-        wait_until(lambda: self._exists(box), what=f"nothing asked for {button!r}")
-        said = str(self._do("evaluate", "(it) => document.querySelector(it).innerText", box))
+        texts = "(it) => [...document.querySelectorAll(it)].map((one) => one.innerText)"
+
+        def asking() -> str | None:
+            return next((it for it in self._do("evaluate", texts, box) if button in it.splitlines()), None)
+
+        said = wait_until(asking, what=f"nothing has a button {button!r}")
         self._do("click", f'{box} .monaco-button:text-is("{button}")')
         return said.replace("\xa0", " ")
 
-    def type_path(self, path: Path) -> None:
-        """Answers the dialog that asks for a file."""
-        wait_until(lambda: self._exists(f"{LIST} input:focus"), what="no dialog asks for a file")
-        self.press("Control+a")
-        self._do("insert", str(path))
-        self.press("Enter")
+    def choose_file(self, name: str) -> None:
+        """Takes a file of the open folder in the dialog that asks for one."""
+        labels = "(it) => [...document.querySelectorAll(it)].map((label) => label.textContent)"
+        row = f"{LIST} .monaco-list-row"
+        wait_until(
+            lambda: name in self._do("evaluate", labels, f"{row} .label-name"),
+            what=f"no dialog offers {name}",
+        )
+        self._do("click", f'{row}:has-text("{name}")')
 
     def point_at_status(self) -> None:
         """Moves the mouse over the status item, which brings up what it has to say."""
