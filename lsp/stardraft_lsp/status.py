@@ -86,8 +86,9 @@ SILENCE_TEXTS: Mapping[str, str] = {
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
 
-# What stands behind the name of the built-in model: whoever waits for good suggestions has to know.
-TOY = ", a toy (for a real one: stardraft model pull starcoder2-3b --use)"
+# What stands behind the name of the built-in model: who waits for good suggestions has to know. It is short,
+# for menus and status lines; what to do is said where there is room (`stardraft status`, `:checkhealth`).
+TOY = ", a toy"
 
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 # While these are the trouble, a running engine is the proof that it is over.

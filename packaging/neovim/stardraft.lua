@@ -34,6 +34,19 @@ vim.lsp.config('stardraft', {
 vim.lsp.enable('stardraft')
 vim.lsp.inline_completion.enable()
 
+local ghost = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+
+-- What was typed since the suggestion was asked for is the beginning of it, and is not written twice.
+local function goes_on(item)
+  local row, column = unpack(vim.api.nvim_win_get_cursor(0))
+  local range = item.range
+  if range and range.start_row == row - 1 and range.end_row == row - 1 and range.start_col < column then
+    local n_typed = column - range.start_col
+    item.range = vim.range(range.buf, row - 1, range.start_col, row - 1, range.end_col + n_typed)
+  end
+  return item
+end
+
 -- What Tab was before, such as Neovim's own jump through a snippet, goes on under another name.
 local before = '<Plug>(stardraft-before-tab)'
 local mapping = vim.fn.maparg('<Tab>', 'i', false, true)
@@ -42,21 +55,44 @@ if next(mapping) and mapping.desc ~= 'Take the suggestion' then
   vim.fn.mapset('i', false, mapping)
 end
 vim.keymap.set('i', '<Tab>', function()
-  if vim.fn.pumvisible() == 1 or not vim.lsp.inline_completion.get() then
+  local is_drawn = #vim.api.nvim_buf_get_extmarks(0, ghost, 0, -1, { limit = 1 }) > 0
+  if not is_drawn or not vim.lsp.inline_completion.get({ on_accept = goes_on }) then
     return vim.fn.maparg(before, 'i') ~= '' and before or '<Tab>'
   end
 end, { expr = true, remap = true, desc = 'Take the suggestion' })
 
--- Neovim draws a suggestion like what it stands behind, such as a bracket that is marked; here it has its own colour,
--- and none is drawn while a completion menu is open.
-local ghost = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+-- Neovim draws a suggestion like what it stands behind, such as a bracket that is marked; here it has its own colour.
+-- None is drawn while a completion menu is open, or when something else was typed. Lines below the window are counted.
+local drawn = { row = -1, column = 0, text = '' } -- the first line of the last suggestion, where it was drawn first
+local function is_typed_through(row, column, text)
+  local n_typed = column - drawn.column
+  if row ~= drawn.row or n_typed <= 0 or drawn.text:sub(n_typed + 1) ~= text then
+    drawn = { row = row, column = column, text = text }
+    return true
+  end
+  local line = vim.api.nvim_buf_get_lines(0, row, row + 1, false)[1]
+  return line:sub(drawn.column + 1, column) == drawn.text:sub(1, n_typed)
+end
+local function n_below_window(row, n)
+  local info = vim.fn.getwininfo(vim.api.nvim_get_current_win())[1]
+  local top = vim.fn.screenpos(info.winid, row + 1, 1).row - info.winrow - info.winbar
+  local size = vim.api.nvim_win_text_height(info.winid, { start_row = row, end_row = row })
+  local n_room = info.height - (top < 0 and vim.fn.winline() or top + size.all - size.fill)
+  return math.max(0, n - math.max(0, n_room))
+end
 local set_extmark = vim.api.nvim_buf_set_extmark
 vim.api.nvim_buf_set_extmark = function(buffer, namespace, row, column, options)
   if namespace == ghost then
-    if vim.fn.pumvisible() == 1 then
+    local first, n_lines = options.virt_text, #options.virt_lines
+    local is_wanted = is_typed_through(row, column, first[1][1])
+    if vim.fn.pumvisible() == 1 or not is_wanted or (n_lines == 0 and first[1][1] == '') then
       return 0
     end
     options.hl_mode = 'replace'
+    local n_hidden = n_lines > 0 and n_below_window(row, n_lines) or 0
+    if n_hidden > 0 then
+      first[#first + 1] = { (' +%d line%s'):format(n_hidden, n_hidden == 1 and '' or 's'), 'ComplHint' }
+    end
   end
   return set_extmark(buffer, namespace, row, column, options)
 end

@@ -1,5 +1,6 @@
 """Exit codes are those of docs/troubleshooting.md, and what the system refuses is a sentence."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -72,7 +73,7 @@ def test_a_pipe_as_the_configuration_holds_nobody_up(
     code = run(command.split())
     said = capsys.readouterr()
     assert code == (0 if command == "daemon stop" else 3 if command == "status" else 1)
-    assert ("it is a pipe, not a file" in said.err) == (code == 1)
+    assert ("it is a pipe, not a file" in said.err) == (command != "daemon stop")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -184,3 +185,30 @@ def test_in_a_folder_that_was_removed_there_is_an_answer_or_a_sentence(
     assert said in result.stderr
     if code is not None:
         assert result.returncode == code, result.stderr
+
+
+@pytest.mark.parametrize("typed", ["--mode loud a.py:1", "--max-tokens 0 a.py:1", "--nonsense a.py:1", ""])
+def test_a_program_is_told_as_an_event_what_is_wrong_with_what_was_typed(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["complete", "--json", *typed.split()]) == 2
+    said = capsys.readouterr()
+    event = json.loads(said.out)
+    assert event["event"] == "error"
+    assert event["code"] == "request"
+    assert event["message"] in " ".join(said.err.split())
+
+
+def test_status_tells_of_a_mistake_in_the_configuration_without_a_daemon(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (places / "config.toml").write_text(BROKEN)
+    assert run(["status"]) == 3
+    said = capsys.readouterr()
+    assert "editor.max_prefix_bytes" in " ".join(said.err.split())
+    assert "not running" in said.out
+
+
+def test_the_built_in_model_is_among_those_that_are_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["model", "info", "nosuch"]) == 2
+    assert "There is no model nosuch here. Here: built-in." in capsys.readouterr().err

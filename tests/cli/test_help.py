@@ -87,3 +87,12 @@ def test_the_bare_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["daemon"]) == 0
     assert "restart" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "stardraft")
+def test_what_an_option_takes_is_named_in_the_users_words(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*path, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert not any(python in text for python in ("<str", "<int", "<float", "<path", "<list", " range>"))

@@ -1,6 +1,7 @@
 """The Neovim plugin beside suggestions: `:Stardraft`, status, what the server asks; words and units."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.editors.neovim_plugin import (
 )
 from tests.support.waiting import wait_until
 
+ON = r"stardraft is (ready|idle|starting|loading|busy)\..*"
 READY = {"state": "ready", "message": "", "reason": "", "model": "tiny", "warning": ""}
 
 
@@ -57,6 +59,24 @@ def test_switches_are_seen_at_once_and_their_second_use_takes_the_first_back(scr
     at.editor.lua("vim.cmd.bdelete()")
     at.editor.lua("vim.cmd.Stardraft('toggle')")  # back on, whatever put them off
     wait_until(lambda: at.script.heard("stardraft/switch") == [{"enabled": True}])
+
+
+def test_what_a_switch_says_is_what_the_server_does_then(neovim: PluginNeovim, tmp_path: Path) -> None:
+    """Not what it did before: asked while the switch is on its way, its last report is of before."""
+    (tmp_path / "a.py").write_text("import os\n")
+    neovim.open_file(tmp_path / "a.py")
+    for words, said in (
+        ("toggle", "stardraft is off. Suggestions are switched off in Neovim."),
+        ("toggle", ON),
+        ("snooze 15", "stardraft is off. Suggestions are snoozed for 15 more minutes."),
+        ("status", "stardraft is off. Suggestions are snoozed for 15 more minutes."),
+        ("snooze 0", ON),
+        ("toggle", "stardraft is off. Suggestions are switched off in Neovim."),
+        ("enable", ON),
+    ):
+        neovim.lua("vim.cmd.messages('clear'); vim.cmd('Stardraft ' .. ...)", words)
+        told = wait_until(neovim.messages, what=f":Stardraft {words} said nothing")
+        assert re.fullmatch(said, told), words
 
 
 def test_a_server_that_comes_later_rests_as_the_others_do(scripted: Open) -> None:

@@ -68,13 +68,14 @@ def plain(home: dict[str, str], tmp_path: Path) -> Iterator[Neovim]:
         yield editor
 
 
-def suggest(editor: Neovim, keys: str, text: str) -> None:
-    """Types, and has the server suggest `text` at the cursor."""
+def suggest(editor: Neovim, keys: str, text: str, shown: str = "") -> None:
+    """Types, and has the server suggest `text` at the cursor; `shown` is how that looks, else the same."""
     pending = "return #vim.tbl_values(vim.lsp.get_clients({ name = 'stardraft' })[1].requests) > 0"
     editor.keys(keys)
     wait_until(lambda: editor.lua(pending), what="nothing was asked")
     editor.lua(ANSWER, text)
-    wait_until(lambda: (ghost := editor.ghost()) and ghost.text == text, what=f"{text!r} is not shown")
+    shown = shown or text
+    wait_until(lambda: (ghost := editor.ghost()) and ghost.text == shown, what=f"{shown!r} is not shown")
 
 
 def test_without_the_plugin_it_looks_the_same(plain: Neovim, tmp_path: Path) -> None:
@@ -99,6 +100,35 @@ def test_without_the_plugin_tab_is_what_it_was(plain: Neovim) -> None:
     suggest(plain, "w", "hole")
     plain.keys("<Tab>")
     wait_until(lambda: plain.lines() == ["call()(x, y)z\twhole"])
+
+
+def test_without_the_plugin_a_suggestion_that_was_not_followed_is_neither_shown_nor_taken(
+    plain: Neovim,
+) -> None:
+    """Neovim goes on showing it until the next answer, in pieces among what was typed."""
+    suggest(plain, "A", "one\ntwo")
+    plain.keys("x")
+    wait_until(lambda: plain.lines() == ["call()x"])
+    wait_until(lambda: plain.ghost() is None, what=f"it is still shown: {plain.ghost()}")
+    plain.keys("<Tab>")
+    wait_until(lambda: plain.lines() == ["call()x\t"], what=f"Tab took it: {plain.lines()}")
+
+
+def test_without_the_plugin_the_rest_of_a_suggestion_is_taken_before_the_next_answer(plain: Neovim) -> None:
+    suggest(plain, "A", " + hole")
+    plain.keys(" +")
+    wait_until(lambda: (ghost := plain.ghost()) and ghost.text == " hole", what="the rest is not shown")
+    plain.keys("<Tab>")
+    wait_until(lambda: plain.lines() == ["call() + hole"], what=f"taken was {plain.lines()}")
+    assert plain.cursor() == (0, len("call() + hole"))
+
+
+def test_without_the_plugin_lines_below_the_window_are_announced(plain: Neovim) -> None:
+    plain.call("nvim_buf_set_lines", 0, 0, -1, True, [""] * 30)
+    plain.keys("GA")
+    for text, shown in (("one\ntwo", "one +1 line\ntwo"), ("one\ntwo\nthree", "one +2 lines\ntwo\nthree")):
+        suggest(plain, "x", text, shown)
+    suggest(plain, "<Esc>ggA", "one\ntwo")
 
 
 def test_without_the_plugin_the_completion_menu_has_the_screen_and_tab(plain: Neovim) -> None:

@@ -29,6 +29,7 @@ DRIVER = Path(__file__).parent / "vscode_driver" / "driver.mjs"
 EXTENSION = ROOT / "packaging" / "vscode"
 STATUS_ITEM = '.statusbar-item[id^="stardraft.stardraft"]'
 LIST = ".quick-input-widget:not([style*='display: none'])"
+READY = "zap"
 # A cold start of a browser, VS Code and its extensions on a busy machine.
 STARTING_S = 90.0
 ENDING_S = 15.0
@@ -189,12 +190,14 @@ class Browser:
         assert "error" not in reply, reply["error"]
         return reply["answer"]
 
-    def open(self, url: str) -> "Window":
-        """A window on `url`, once its language server is ready."""
+    def open(self, url: str, icon: str = READY) -> "Window":
+        """A window on `url`, once stardraft's status item has `icon`: by default, once it is ready."""
         window = Window(self, self.do("open", 0, url))
         try:
             wait_until(
-                window.is_ready, STARTING_S, what="stardraft's status item did not say that it is ready"
+                lambda: window.status_icon() == icon,
+                STARTING_S,
+                what=f"the item is not {icon}",
             )
         except AssertionError:
             print(*self.do("said", window.number), sep="\n")
@@ -350,6 +353,28 @@ class Window:
         """Whether a notification stands in the window's corner."""
         return self._exists(".notifications-toasts .notification-toast")
 
+    def answer(self, button: str, *, modal: bool = False) -> str:
+        """Takes a button of the notification, or of the dialog, that is open; what that said."""
+        box = ".monaco-dialog-box" if modal else ".notifications-toasts .notification-toast"
+        texts = "(it) => [...document.querySelectorAll(it)].map((one) => one.innerText)"
+
+        def asking() -> str | None:
+            return next((it for it in self._do("evaluate", texts, box) if button in it.splitlines()), None)
+
+        said = wait_until(asking, what=f"nothing has a button {button!r}")
+        self._do("click", f'{box} .monaco-button:text-is("{button}")')
+        return said.replace("\xa0", " ")
+
+    def choose_file(self, name: str) -> None:
+        """Takes a file of the open folder in the dialog that asks for one."""
+        labels = "(it) => [...document.querySelectorAll(it)].map((label) => label.textContent)"
+        row = f"{LIST} .monaco-list-row"
+        wait_until(
+            lambda: name in self._do("evaluate", labels, f"{row} .label-name"),
+            what=f"no dialog offers {name}",
+        )
+        self._do("click", f'{row}:has-text("{name}")')
+
     def point_at_status(self) -> None:
         """Moves the mouse over the status item, which brings up what it has to say."""
         self._do("hover", STATUS_ITEM)
@@ -357,7 +382,7 @@ class Window:
 
     def is_ready(self) -> bool:
         """Whether stardraft says that it would suggest something."""
-        return self.status_icon() == "zap"
+        return self.status_icon() == READY
 
     def status_icon(self) -> str:
         """The name of the icon in the status item."""

@@ -44,8 +44,7 @@ def test_a_prompt_is_what_was_evaluated_and_what_was_reused_whatever_is_done(eng
         asked = ask(engine, text[:cursor], text[cursor:], n_candidates=3 if step % 9 == 8 else 1)
         kinds.add(asked.plan.kind)
         assert_adds_up(asked.figures)
-        if asked.plan.kind != "recalled":
-            assert asked.figures.n_prompt == asked.plan.n_prompt
+        assert asked.figures.n_prompt == asked.plan.n_prompt
     assert {"recalled", "anchored"} <= kinds
 
 
@@ -60,6 +59,13 @@ def test_what_came_from_memory_has_no_rate_and_its_rest_has_its_own(engine: Engi
     assert 0 < resumed.n_recalled < resumed.n_generated
     for figures in (made.figures, remembered, resumed):
         assert_adds_up(figures)
+
+
+def test_the_same_question_has_the_same_prompt_wherever_its_answer_comes_from(engine: Engine) -> None:
+    made = ask(engine, PREFIX, SUFFIX, max_tokens=12).figures
+    remembered = ask(engine, PREFIX, SUFFIX, max_tokens=12).figures
+    assert (remembered.n_recalled, remembered.n_generated) == (made.n_generated, made.n_generated)
+    assert (remembered.n_prompt, remembered.n_evaluated) == (made.n_prompt, 0)
 
 
 class After:

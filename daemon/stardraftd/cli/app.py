@@ -47,14 +47,16 @@ class Commands(Group):
         return _loaded(entry) if entry is not None else None
 
 
-class StdinLocations(Command):
-    """A command that takes `-:12:5` as a location; the parser alone would take it as an option."""
+class CompleteCommand(Command):
+    """Takes `-:12:5` as a location, which the parser alone would take as an option, and tells programs, too,
+    what is wrong with what was typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if "--" not in args:
             places = [arg for arg in args if arg.startswith("-:")]
             args = [*(arg for arg in args if arg not in places), *(["--"] if places else []), *places]
-        return super().parse_args(ctx, args)
+        with complete.told(as_json="--json" in args):
+            return super().parse_args(ctx, args)
 
 
 @cache
@@ -75,7 +77,7 @@ def command() -> Parsed:
         ),
     )
     app.callback(invoke_without_command=True)(_stardraft)
-    app.command("complete", cls=StdinLocations, epilog=complete.EXAMPLES)(complete.complete)
+    app.command("complete", cls=CompleteCommand, epilog=complete.EXAMPLES)(complete.complete)
     app.command("status", epilog=status.EXAMPLES)(status.status)
     app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
     app.add_typer(model.commands(), name="model")
@@ -103,7 +105,7 @@ def _stardraft(
     ] = None,
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Private code completion on your own computer.

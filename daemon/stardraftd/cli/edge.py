@@ -2,18 +2,17 @@
 
 import errno
 import os
-import re
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import typer
 
 from stardraftd.cli.output.errors import FAILED, INTERRUPTED, WRONG_INPUT, say, show
 from stardraftd.cli.output.terminal import prepare_streams, silence_stdout
+from stardraftd.cli.output.usage import UsageError, wrong_usage
 from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
 from stardraftd.printable import visible_line
 
@@ -21,13 +20,6 @@ from stardraftd.printable import visible_line
 _OUTPUT_ERRORS = {
     errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.ENXIO, getattr(errno, "EDQUOT", errno.ENOSPC),
 }  # fmt: skip
-
-# Which module holds the parser's errors differs between versions of typer; their family does not.
-_UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
-
-# The parser's validator begins its own reasons so, and says twice what is wrong with a number.
-_VALIDATORS_WORDS = re.compile(r": (?:Value error|Assertion failed), ")
-_SHOULD_BE = re.compile(r": Input should be ([^,]+)(?:, .*)?$")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -59,8 +51,8 @@ def _shown(error: Exception) -> int:
     if isinstance(error, StardraftError):
         show(error)
         return _code(error)
-    if isinstance(error, _UsageError):
-        show(_usage(error))
+    if isinstance(error, UsageError):
+        show(wrong_usage(error))
         return WRONG_INPUT
     if os.environ.get("STARDRAFT_DEBUG"):
         traceback.print_exception(error)
@@ -103,16 +95,6 @@ def _has_folder() -> bool:
     except OSError:
         return False
     return True
-
-
-def _usage(error: typer.BadParameter) -> RequestError:
-    context = error.ctx
-    command = context.command_path if context is not None else "stardraft"
-    message = _VALIDATORS_WORDS.sub(": ", error.format_message())
-    message = _SHOULD_BE.sub(r": it must be \1", message)
-    return RequestError(
-        message if message.endswith((".", "?")) else f"{message}.", f"{command} --help says what there is."
-    )
 
 
 def _show_unexpected(error: Exception) -> None:

@@ -18,11 +18,28 @@ from stardraftd.prose import fitted, measured
 _WHOLE = 10_000
 _INDENT = "    "
 _UNBROKEN = "\N{NO-BREAK SPACE}"
+# What the parser calls a type of Python's, and what a reader of the help calls it.
+_PYTHONS = re.compile(r" <(?:list\[)?(str|int|float|path|Path)(?: range)?\]?>")
+_READERS = {"str": "TEXT", "int": "N", "float": "X", "path": "PATH", "Path": "PATH"}
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 class Command(TyperCommand):
     """A command with such a page."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                name, explained = record
+                if parameter.param_type_name == "argument":  # whose name says what it is
+                    rows["Arguments"].append((_PYTHONS.sub("", name), explained))
+                else:
+                    rows["Options"].append((_PYTHONS.sub(_for_readers, name), explained))
+        for title, records in rows.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the parser's own signature
         formatter.write(_examples(self.epilog, formatter.width))
@@ -53,6 +70,10 @@ def with_pages(app: typer.Typer) -> typer.Typer:
     if not isinstance(app.info.cls, type):  # the parser's mark that none was given
         app.info.cls = Group
     return app
+
+
+def _for_readers(found: re.Match[str]) -> str:
+    return f" {_READERS[found[1]]}"
 
 
 def _examples(epilog: str | None, width: int) -> str:

@@ -198,8 +198,9 @@ class Engine:
 
     def _go_on(self, recall: Recall, run: Run) -> Iterator[None]:
         """Answers with what was generated before the request came, and generates what lacks behind it."""
-        generation = recall.generation
-        n_prompt = len(generation.prompt) + len(generation.tokens)
+        generation, rest = recall.generation, recall.rest()
+        # Tokens that are still to be shown are of the answer; each counts once.
+        n_prompt = len(generation.prompt) + len(generation.tokens) - len(rest)
         run.planned(
             Plan(
                 layout=generation.layout,
@@ -212,7 +213,7 @@ class Engine:
         )
         run.begins_with(n_prompt)
         run.prefilled()
-        for token, piece in recall.rest():
+        for token, piece in rest:
             run.recalled(token, piece)
             if run.main.reason:
                 return
@@ -220,7 +221,7 @@ class Engine:
             run.finish("end")
         else:
             with growing(generation), self.evaluator.resumed(generation) as sequence:
-                run.begins_with(len(sequence.tokens))
+                run.begins_with(len(sequence.tokens) - run.n_recalled)
                 yield from self.evaluator.evaluate(sequence, generation.ids, run)
                 yield from self.decoder.decode(sequence, generation, run)
 

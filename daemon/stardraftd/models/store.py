@@ -92,9 +92,9 @@ class Store:
         exact = [entry for entry in entries if entry.name.lower() == wanted]
         found = exact or [entry for entry in entries if entry.name.lower().startswith(wanted)]
         if not found:
-            known = ", ".join(entry.name for entry in entries) or "none yet"
+            known = ", ".join(["built-in", *(entry.name for entry in entries)])
             raise ModelNotFoundError(
-                f"There is no model {name} here. There are: {known}.",
+                f"There is no model {name} here. Here: {known}.",
                 f"To get it: stardraft model pull {name}"
                 if wanted in KNOWN
                 else "stardraft model list shows all.",

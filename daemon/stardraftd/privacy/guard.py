@@ -14,7 +14,10 @@ from stardraftd.privacy.content import has_secret, holds_private_key
 from stardraftd.privacy.names import is_secret_name, is_suspicious_name
 from stardraftd.privacy.uris import paths_in
 
-_HINT = "docs/privacy.md says what is taken for a secret. Nothing was sent to the model."
+_HINT = (
+    "Files such as .env and id_rsa, private keys, passwords and tokens count as secrets. Nothing was sent to "
+    "the model."
+)
 
 
 class Chunk(Protocol):

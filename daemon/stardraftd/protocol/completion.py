@@ -213,8 +213,8 @@ class Text(Struct, frozen=True, tag="text", tag_field="event"):
 class Figures(Struct, frozen=True, kw_only=True):
     """What a completion cost. Times in milliseconds, counted from when its request was received.
 
-    n_prompt:     tokens that the model had before it when it wrote: n_evaluated of them were read for this
-                  request, n_reused before. Of one that ended early, those that it came to.
+    n_prompt:     tokens of the prompt: n_evaluated of them were read for this request, n_reused before. Of
+                  one that ended early, those that it came to. What was recalled is of the answer.
     n_generated:  tokens of the answer; n_recalled of them came from memory, the others (n_decoded) were made
                   for this request.
     decode_ms:    from the first decoded token to the last.

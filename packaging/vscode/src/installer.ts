@@ -132,7 +132,8 @@ export class Installer {
     const choose = "Choose a Wheel...";
     const answer = await vscode.window.showInformationMessage(
       "This build of the extension has no server in it. In the folder of stardraft's source, type " +
-        '`uv tool install ".[engine]"` (or pipx); it is found then. `stardraft setup engine` adds an engine later.',
+        "`uv tool install .` (or `pipx install .`), then `stardraft setup engine`. Look again then: it is found. " +
+        "Or choose the wheel that `make build` has made.",
       how,
       again,
       choose,

@@ -73,7 +73,7 @@ export class StatusBar implements vscode.Disposable {
     const entries = all.filter(([, , fits]) => fits).map(([label, command]) => ({ label, command }));
     const chosen = await vscode.window.showQuickPick(entries, {
       title: "stardraft",
-      placeHolder: shown.lines.join("  "),
+      placeHolder: shown.lines.join(" "),
     });
     if (chosen !== undefined) {
       await vscode.commands.executeCommand(`stardraft.${chosen.command}`);

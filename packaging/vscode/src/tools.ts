@@ -103,4 +103,6 @@ async function openExample(): Promise<void> {
     selection: new vscode.Range(EXAMPLE_CURSOR, EXAMPLE_CURSOR),
     viewColumn: vscode.ViewColumn.Beside,
   });
+  // The walkthrough takes the focus back when the list of commands closes: without it nothing is suggested.
+  await vscode.window.showTextDocument(document, vscode.window.activeTextEditor?.viewColumn);
 }

@@ -11,7 +11,7 @@ function at(over: Partial<Situation> = {}): ReturnType<typeof shownStatus> {
 
 describe("the status bar", () => {
   it("names the model", () => {
-    assert.deepEqual(at().lines, ["Ready.", "Model: stardraft-tiny"]);
+    assert.deepEqual(at().lines, ["Ready.", "Model: stardraft-tiny."]);
   });
 
   it("says why there was no suggestion", () => {
@@ -37,9 +37,9 @@ describe("the status bar", () => {
     assert.match(at({ server: { kind: "missing" }, quietMs: 1 }).lines[0] ?? "", /not installed/);
   });
 
-  it("says how long suggestions are put off", () => {
-    assert.match(at({ quietMs: 61_000 }).lines[0] ?? "", /2 minutes/);
-    assert.match(at({ quietMs: 900 }).lines[0] ?? "", /1 more minute|1 minute/);
+  it("says how long suggestions are snoozed, in the server's own words", () => {
+    assert.match(at({ quietMs: 61_000 }).lines[0] ?? "", /^Suggestions are snoozed for 2 more minutes\.$/);
+    assert.match(at({ quietMs: 900 }).lines[0] ?? "", /^Suggestions are snoozed for 1 more minute\.$/);
     assert.match(at({ quietMs: Number.POSITIVE_INFINITY }).lines[0] ?? "", /until you switch them on/);
   });
 

@@ -81,6 +81,10 @@ describe("the switches", () => {
     settings.toggle();
     settings.toggle();
     assert.deepEqual(settings.written, before);
+    settings.toggle();
+    settings.togglePython();
+    settings.toggle();
+    assert.deepEqual(settings.written, before, "switched on for the language, then for all");
   });
 
   it("write where the setting stands already", () => {

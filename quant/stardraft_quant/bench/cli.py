@@ -83,11 +83,12 @@ def speed(
         typer.Option(
             "--depths",
             metavar="N,N,...",
-            help="Measure with so many tokens in the cache. By default 0, 256, 1024 and 2048, if they fit.",
+            help="How many tokens are in the cache at each measurement. By default 0, 256, 1024 and "
+            "2048, if they fit.",
             show_default=False,
         ),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="Measure each depth so often.")] = 2,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="How often each is measured.")] = 2,
     threads: Annotated[
         int, typer.Option("--threads", metavar="N", min=0, help="0 is one for each physical core.")
     ] = 0,
@@ -174,7 +175,7 @@ def typing(
             show_default=False,
         ),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="Replay so often.")] = 1,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="How often it is replayed.")] = 1,
     max_tokens: Annotated[
         int,
         typer.Option(

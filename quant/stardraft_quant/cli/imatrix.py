@@ -41,7 +41,7 @@ def imatrix(
         ),
     ] = None,
     context: Annotated[int, typer.Option("--context", help="Tokens in a piece.")] = 512,
-    seed: Annotated[int, typer.Option("--seed", help="Of the places where the code is cut.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed cuts the code at the same places.")] = 0,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Threads; 0 is one for each core.")] = 0,
     gpu_layers: Annotated[
         int, typer.Option("--gpu-layers", min=-1, help="Layers on the GPU; -1 is all of them.")

@@ -21,7 +21,7 @@ def synthesize(
     file_type: Annotated[
         Literal["Q4_K_M", "Q8_0", "F16"], typer.Option("--type", help="How its weights are stored.")
     ] = "Q4_K_M",
-    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed writes the same weights.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.gguf if it is there.")] = False,
 ) -> None:
     """Write a model with random weights, to see how fast a real one would be.

@@ -44,7 +44,8 @@ def verify(
         ),
     ] = None,
     rows: Annotated[
-        int, typer.Option("--rows", metavar="N", min=1, help="So many rows are read; more are more exact.")
+        int,
+        typer.Option("--rows", metavar="N", min=1, help="How many rows are read; more is more exact."),
     ] = 32,
     n_ctx: Annotated[
         int,
@@ -52,9 +53,9 @@ def verify(
     ] = 512,
     lines: Annotated[
         int,
-        typer.Option("--lines", metavar="N", min=0, help="Have every model finish so many lines as well."),
+        typer.Option("--lines", metavar="N", min=0, help="How many lines each model is to finish as well."),
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the choice of code.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed chooses the same code.")] = 0,
     gpu_layers: Annotated[
         int,
         typer.Option(

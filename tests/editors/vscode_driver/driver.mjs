@@ -49,6 +49,7 @@ const actions = {
   type: (page, text) => page.keyboard.type(text),
   // A whole text at once, as from the clipboard or an input method.
   insert: (page, text) => page.keyboard.insertText(text),
+  click: (page, selector) => page.click(selector, { timeout: 10_000 }),
   hover: (page, selector) => page.hover(selector, { timeout: 10_000 }),
   // The value of a JavaScript expression in the page; with an argument, of a function that is given it.
   evaluate: (page, code, argument) => page.evaluate(argument === undefined ? code : `(${code})(${JSON.stringify(argument)})`),

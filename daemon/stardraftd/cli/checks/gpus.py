@@ -80,6 +80,7 @@ def _other_gpus() -> str:
 
 def _device(device: Device) -> str:
     text = device.name if device.description in ("", device.name) else f"{device.name}: {device.description}"
-    if not device.memory_total_bytes:
+    # The CPU's is the computer's, all of which llama.cpp calls free; the check of the memory has what is.
+    if not device.memory_total_bytes or device.name == "CPU":
         return text
     return f"{text} ({size(device.memory_free_bytes)} of {size(device.memory_total_bytes)} free)"

@@ -11,6 +11,7 @@ from stardraftd.cli import options
 from stardraftd.cli.complete.location import STDIN, Location, parse_location, read_text, split
 from stardraftd.cli.complete.origin import Origin, origin_of
 from stardraftd.cli.options import examples, wanted
+from stardraftd.cli.output.usage import UsageError, wrong_usage
 from stardraftd.cursor_window import Window, window
 from stardraftd.errors import RequestError, StardraftError
 
@@ -143,7 +144,7 @@ def complete(
     from stardraftd.cli.complete.asking import ask
     from stardraftd.protocol.http import CompletionRequest
 
-    with _told(as_json=json):
+    with told(as_json=json):
         if top_p is not None and not 0 < top_p <= 1:
             raise RequestError(f"--top-p is {top_p:g}; it must be above 0 and at most 1.")
         place = parse_location(location)
@@ -169,16 +170,17 @@ def complete(
 
 
 @contextmanager
-def _told(*, as_json: bool) -> Iterator[None]:
+def told(*, as_json: bool) -> Iterator[None]:
     """What is wrong before the daemon is asked is an event, too, for a program that reads events."""
-    from stardraftd.cli.complete.suggestion import JsonView
-    from stardraftd.protocol.completion import Failed
-
     try:
         yield
-    except StardraftError as error:
+    except (StardraftError, UsageError) as error:
         if as_json:
-            JsonView().show(Failed.of(error))
+            from stardraftd.cli.complete.suggestion import JsonView
+            from stardraftd.protocol.completion import Failed
+
+            said = error if isinstance(error, StardraftError) else wrong_usage(error)
+            JsonView().show(Failed.of(said))
         raise
 
 

@@ -6,7 +6,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED, NOT_RUNNING
-from stardraftd.errors import DaemonHungError
+from stardraftd.errors import ConfigError, DaemonHungError
 from stardraftd.printable import tell
 
 EXAMPLES = examples(
@@ -46,12 +46,24 @@ def status(
             "The daemon is not running.\n"
             "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
         )
+        _warn_of_the_configuration()
     else:
         from stardraftd.cli.daemon.status_table import show
 
         show(found)
     if found is None:
         raise typer.Exit(NOT_RUNNING)
+
+
+def _warn_of_the_configuration() -> None:
+    """A daemon that runs tells this itself; with a mistake there none can be started."""
+    from stardraftd.cli.output.errors import show_warning
+    from stardraftd.config import load_config
+
+    try:
+        load_config()
+    except ConfigError as error:
+        show_warning(error.message, error.hint)
 
 
 def _print_json(found: object) -> None:

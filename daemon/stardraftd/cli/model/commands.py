@@ -62,7 +62,7 @@ def _model(context: typer.Context) -> None:
 
 
 def list_models(json: Json = False) -> None:
-    """List the models here, and those to be had by name.
+    """List the models here, and those to pull by name.
 
     The one that is in use is marked with a star. Every file is checked while it is listed, and one that
     cannot be used says why.

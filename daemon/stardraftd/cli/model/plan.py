@@ -239,7 +239,7 @@ def show(result: "Plan") -> None:
     paragraph(console, _about_speed(result), "dim")
     paragraph(
         console,
-        "Memory in GB (10^9 bytes). Fits well: at most 80 % of what is free now; tight: at most 95 %. "
+        "Memory in GB (10^9 bytes). Fits well: at most 80% of what is free now; tight: at most 95%. "
         "Buffers with the engine itself.",
         "dim",
     )

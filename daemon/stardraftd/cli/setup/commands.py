@@ -33,7 +33,7 @@ EXAMPLES = examples(
     "stardraft setup helix --print      only shows it",
     "stardraft setup helix --undo       takes back exactly what was written",
     "stardraft setup nvim --plugin      Neovim's plugin, for 0.10 or newer",
-    "stardraft setup service            the daemon starts when it is needed, by the system",
+    "stardraft setup service            systemd or launchd starts the daemon",
     "stardraft setup engine             builds llama.cpp for this computer",
 )
 
@@ -88,6 +88,12 @@ def _setup(context: typer.Context) -> None:
 def _help(name: str, title: str) -> str:
     if name == "nvim":
         title = f"{title}\n\n{WITHOUT_PLUGIN}"
+    if name == "vscode":
+        return (
+            f"{title}\n\nVS Code's own command `code` installs it; what would be run is shown, and you are "
+            "asked. A newer extension takes the place of an older one; `stardraft setup vscode --undo` takes "
+            "it out again."
+        )
     return (
         f"{title}\n\nWhat would change is shown as a diff, and you are asked. The file as it was is kept; "
         f"`stardraft setup {name} --undo` brings it back."

@@ -28,6 +28,14 @@ local function in_terminal(arguments)
   vim.cmd.startinsert()
 end
 
+--- What the server says now, not what it said last: a switch of a moment ago may be on its way to it.
+local function say_status()
+  local status = require('stardraft.status')
+  status.refresh(0, function()
+    say(status.sentence(0))
+  end)
+end
+
 local function switch(name)
   return function(arguments)
     if arguments[1] and arguments[1] ~= 'buffer' then
@@ -35,7 +43,7 @@ local function switch(name)
       return
     end
     stardraft[name]({ buffer = arguments[1] == 'buffer' })
-    say(require('stardraft.status').sentence(0))
+    say_status()
   end
 end
 
@@ -46,7 +54,7 @@ local function snooze(arguments)
     return
   end
   stardraft.snooze(minutes)
-  say(minutes == 0 and 'stardraft is awake.' or ('stardraft rests for %g minutes.'):format(minutes))
+  say_status()
 end
 
 --- The language server and the daemon, afresh. Other editors' requests go on with the new daemon.
@@ -96,11 +104,7 @@ local WORDS = {
   disable = { run = switch('disable'), next = { 'buffer' } },
   toggle = { run = switch('toggle'), next = { 'buffer' } },
   snooze = { run = snooze, next = { '10', '60', '480', '0' } },
-  status = {
-    run = function()
-      say(require('stardraft.status').sentence(0))
-    end,
-  },
+  status = { run = say_status },
   restart = { run = restart },
   model = { run = terminal('model'), next = { 'plan', 'pull', 'list', 'use', 'info', 'remove', 'license' } },
   stats = { run = terminal('stats') },

@@ -30,6 +30,20 @@ function M.on_status(_, report, context)
   end
 end
 
+--- Asks the server anew, and calls `when_known`; at once where there is none to ask.
+function M.refresh(bufnr, when_known)
+  local client = client_of.of(bufnr)
+  local function take(err, report, context)
+    if not err then
+      M.on_status(err, report, context)
+    end
+    when_known()
+  end
+  if not client or not client_of.request(client, 'stardraft/status', vim.empty_dict(), take, bufnr) then
+    when_known()
+  end
+end
+
 --- The server has ended. That it died is told.
 ---@param has_died boolean
 function M.forget(client_id, has_died)
@@ -86,7 +100,7 @@ function M.sentence(bufnr)
     end
     return ('There are no suggestions here: %s.'):format(why)
   end
-  local model = report.model ~= '' and (' The model is %s.'):format(report.model) or ''
+  local model = report.state ~= 'off' and report.model ~= '' and (' The model is %s.'):format(report.model) or ''
   local said = report.message ~= '' and (' ' .. report.message) or ''
   local warning = (report.warning or '') ~= '' and (' ' .. report.warning) or ''
   return ('stardraft is %s.%s%s%s'):format(report.state, said, warning, model)

@@ -20,7 +20,7 @@ export type ServerState =
 export interface Situation {
   readonly server: ServerState;
   readonly report: StatusReport | undefined;
-  /** Milliseconds until suggestions come back, Infinity until a person says so; 0 when they are not put off. */
+  /** Milliseconds until suggestions come back, Infinity until a person says so; 0 when they are not snoozed. */
   readonly quietMs: number;
 }
 
@@ -70,7 +70,7 @@ function silence(situation: Situation): Shown | undefined {
     return undefined;
   }
   const left = Number.isFinite(situation.quietMs)
-    ? `Suggestions are put off for ${minutes(situation.quietMs)} more.`
+    ? `Suggestions are snoozed for ${minutes(situation.quietMs)}.`
     : "Suggestions are switched off until you switch them on.";
   return shown("$(bell-slash) stardraft", "", left, modelLine(situation.report?.model));
 }
@@ -103,12 +103,12 @@ function reported(report: StatusReport | undefined): Shown {
 }
 
 function modelLine(model: string | undefined): string {
-  return model ? `Model: ${model}` : "";
+  return model ? `Model: ${model}.` : "";
 }
 
 function minutes(ms: number): string {
   const n = Math.max(1, Math.ceil(ms / 60_000));
-  return n === 1 ? "1 minute" : `${n} minutes`;
+  return n === 1 ? "1 more minute" : `${n} more minutes`;
 }
 
 function shown(text: string, severity: Shown["severity"], ...lines: string[]): Shown {

@@ -32,13 +32,13 @@ export function inGeneral<T>(layers: Layers<T>): T {
   return layers.workspace ?? layers.global ?? layers.base;
 }
 
-/** Suggestions on or off for all. Off is off: languages that were switched on by themselves are not left behind. */
+/** Suggestions on or off for all. Off is off, and on is on: languages that were switched on by themselves go with it. */
 export function toggled(enabled: Layers<boolean>, languages: ReadonlyMap<string, Layers<boolean>>): readonly Change[] {
   const wanted = !inGeneral(enabled);
   const scope = enabled.workspace === undefined ? "global" : "workspace";
   const below = scope === "workspace" ? (enabled.global ?? enabled.base) : enabled.base;
   const changes: Change[] = [{ key: "enabled", scope, value: below === wanted ? undefined : wanted }];
-  for (const [language, own] of wanted ? [] : languages) {
+  for (const [language, own] of languages) {
     if (own.globalLanguage === true) {
       changes.push({ key: "enabled", scope: "global", language, value: undefined });
     }
