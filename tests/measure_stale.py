@@ -13,7 +13,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from stardraft_quant.bench.traces import bundled_traces, load_trace
+from stardraft_quant.bench.typing.traces import bundled_traces, load_trace
 from tests.support.engines import ask, loaded_model, slow_engine, warm
 
 REST_MS, LONG_REST_MS = 1000, 4000

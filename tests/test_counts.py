@@ -1,4 +1,4 @@
-"""No sentence says "1 minutes": every number in front of a noun goes through `stardraftd.prose.counted`."""
+"""No sentence says "1 minutes": each number in front of a noun goes through `console.prose.counted`."""
 
 import ast
 import re

@@ -21,22 +21,20 @@ ENGINE = "stardraftd.engine"
 # What the language server may know of the daemon's package; the name without a dot is its version.
 OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.__version__",
-    "stardraftd.atomic",
     "stardraftd.client",
     "stardraftd.config",
     "stardraftd.config.watching",
+    "stardraftd.console",
     "stardraftd.cursor_window",
     "stardraftd.errors",
+    "stardraftd.files",
     "stardraftd.installed",
     "stardraftd.lexing",
     "stardraftd.logs",
     "stardraftd.paths",
     "stardraftd.patterns",
     "stardraftd.privacy",
-    "stardraftd.printable",
-    "stardraftd.prose",
     "stardraftd.protocol",
-    "stardraftd.tables",
 }
 # Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.
 BESIDE_THE_ENGINE = {"stardraft_quant.imatrix.process", "stardraft_quant.quantize.process"}

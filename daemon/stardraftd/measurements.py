@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
+from stardraftd.files import atomic
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.engine import EngineSettings
 

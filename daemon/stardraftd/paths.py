@@ -16,10 +16,10 @@ from pathlib import Path
 
 import platformdirs
 
-from stardraftd.ancestors import mode_of, user_name, verify_ancestors
+from stardraftd.console.printable import visible_line
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelNotFoundError, PathError
-from stardraftd.printable import visible_line
-from stardraftd.prose import counted
+from stardraftd.files.ancestors import mode_of, user_name, verify_ancestors
 from stardraftd.protocol.http import PROTOCOL
 
 __all__ = [

@@ -23,6 +23,7 @@ from msgspec.structs import force_setattr, replace
 
 from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
+from stardraftd.console.printable import visible, visible_line
 from stardraftd.errors import (
     ConfigError,
     DaemonHungError,
@@ -33,7 +34,6 @@ from stardraftd.errors import (
     PathError,
     StardraftError,
 )
-from stardraftd.printable import visible, visible_line
 from stardraftd.protocol.http import Status
 
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]

@@ -7,7 +7,7 @@ import pytest
 
 from stardraftd.cli.app import command
 from stardraftd.cli.edge import run
-from stardraftd.prose import measured
+from stardraftd.console.prose import measured
 from tests.cli.test_status_table import STATUS
 
 WIDTHS = (60, 80, 200)

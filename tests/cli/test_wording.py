@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from stardraftd.cli.output.wording import duration, figures_line, milliseconds, size
-from stardraftd.printable import visible
+from stardraftd.console.printable import visible
 from stardraftd.protocol.completion import Figures
 
 

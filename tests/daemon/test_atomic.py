@@ -11,11 +11,11 @@ import pytest
 
 from stardraft_lsp.stats.store import StatsError
 from stardraft_lsp.stats.store import Store as Figures
-from stardraftd import atomic
 from stardraftd.config import load_config
 from stardraftd.config.editing import choose
 from stardraftd.engine.plan.speeds import SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, LicenceError, PathError
+from stardraftd.files import atomic
 from stardraftd.measurements import SPEEDS_FILE
 from stardraftd.models import licences
 from stardraftd.models.pace import measurements

@@ -8,13 +8,13 @@ import pytest
 
 from stardraft_lsp.server.server import StardraftServer
 from stardraft_lsp.status import StatusReport
-from stardraftd import printable
 from stardraftd.cli.edge import run
+from stardraftd.console import printable
+from stardraftd.console.printable import visible, visible_line
 from stardraftd.errors import StardraftError
 from stardraftd.logs.reader import render
 from stardraftd.models.store import Record
 from stardraftd.paths import tilde
-from stardraftd.printable import visible, visible_line
 from tests.support.tiny_models import rewrite, write_tiny_model
 
 # A title, a colour, a bell, a C1 control, a line end of old printers, marks of direction, what takes no room.

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from stardraftd.prose import columns, counted, fitted, labelled, measured
+from stardraftd.console.prose import columns, counted, fitted, labelled, measured
 
 TEXT = (
     "A sentence of some words, with a command `stardraft model pull starcoder2-3b --use` in it.\n"

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from stardraftd.tables import FittedTable
+from stardraftd.console.tables import FittedTable
 
 ROWS = [
     ("starcoder2-3b", "Q4_K_M", "1,887,904,896", "12.3 (11.9 to 12.8)"),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stardraft_quant.bench.make_traces import main
-from stardraft_quant.bench.traces import (
+from stardraft_quant.bench.typing.make_traces import main
+from stardraft_quant.bench.typing.traces import (
     Event,
     Trace,
     TraceError,
@@ -19,7 +19,7 @@ from stardraft_quant.bench.traces import (
     load_trace,
     replay,
 )
-from stardraft_quant.bench.typist import make_trace
+from stardraft_quant.bench.typing.typist import make_trace
 
 BEFORE = (
     "import sys\n\n\ndef first(items):\n    return items[0]\n\n\ndef last(items):\n    return items[-1]\n"

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from stardraft_quant.bench.editor import Asked, has_whole_line, position
 from stardraft_quant.bench.peer import (
     AnswerCache,
     InfillRequest,
@@ -23,14 +22,15 @@ from stardraft_quant.bench.peer import (
     infill_request,
     running_server,
 )
-from stardraft_quant.bench.traces import encode_trace, load_trace
-from stardraft_quant.bench.typing import TypingOptions, TypingReport, run_typing
-from stardraft_quant.bench.typing_figures import Figure, figures, n_decoded_in, quantile, refusals
-from stardraft_quant.bench.typing_records import LLAMA_SERVER, OURS, Ask, Replay, Totals
-from stardraft_quant.bench.typing_replay import continuations
-from stardraft_quant.bench.typing_sides import PeerSide
-from stardraft_quant.bench.typing_table import render
-from stardraft_quant.bench.typist import make_trace
+from stardraft_quant.bench.typing.benchmark import TypingOptions, TypingReport, run_typing
+from stardraft_quant.bench.typing.editor import Asked, has_whole_line, position
+from stardraft_quant.bench.typing.figures import Figure, figures, n_decoded_in, quantile, refusals
+from stardraft_quant.bench.typing.records import LLAMA_SERVER, OURS, Ask, Replay, Totals
+from stardraft_quant.bench.typing.replay import continuations
+from stardraft_quant.bench.typing.sides import PeerSide
+from stardraft_quant.bench.typing.table import render
+from stardraft_quant.bench.typing.traces import encode_trace, load_trace
+from stardraft_quant.bench.typing.typist import make_trace
 from stardraftd.errors import RequestError
 from stardraftd.paths import builtin_model_path
 

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraft_quant.bench.traces import encode_trace
-from stardraft_quant.bench.typist import make_trace
+from stardraft_quant.bench.typing.traces import encode_trace
+from stardraft_quant.bench.typing.typist import make_trace
 from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraft_quant.synthesize import synthesize
 from stardraftd.models.shapes import Shape

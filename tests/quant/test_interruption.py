@@ -15,8 +15,8 @@ import pytest
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 
-from stardraft_quant.bench.traces import encode_trace
-from stardraft_quant.bench.typist import make_trace
+from stardraft_quant.bench.typing.traces import encode_trace
+from stardraft_quant.bench.typing.typist import make_trace
 from tests.support.home import isolated_home
 from tests.support.llama_server import write_program
 from tests.support.tiny_models import write_tiny_model

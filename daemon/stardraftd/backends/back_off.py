@@ -3,8 +3,8 @@
 import asyncio
 import time
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import EngineCrashedError
-from stardraftd.prose import counted
 
 MAX_BACK_OFF_S = 60.0
 # Shorter back-offs are waited out within the request; of longer ones the user is told.

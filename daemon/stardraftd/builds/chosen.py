@@ -19,7 +19,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stardraftd import atomic
+from stardraftd.files import atomic
 
 VARIABLE = "STARDRAFT_ENGINE_BUILD"
 SITE = "site"

@@ -22,8 +22,8 @@ from stardraftd.cli.model import commands as model
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup import commands as setup
 from stardraftd.cli.setup import uninstall
+from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError, StardraftError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -6,8 +6,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED
-from stardraftd.printable import tell
-from stardraftd.prose import counted
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks import Check

@@ -13,8 +13,8 @@ import typer
 from stardraftd.cli.output.errors import FAILED, INTERRUPTED, WRONG_INPUT, say, show
 from stardraftd.cli.output.terminal import prepare_streams, silence_stdout
 from stardraftd.cli.output.usage import UsageError, wrong_usage
+from stardraftd.console.printable import visible_line
 from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
-from stardraftd.printable import visible_line
 
 # How writing to a stream fails: a full disk or quota, a limit of size, a device, a closed descriptor.
 _OUTPUT_ERRORS = {

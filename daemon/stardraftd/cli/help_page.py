@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from stardraftd.prose import fitted, measured
+from stardraftd.console.prose import fitted, measured
 
 # More than any summary has: it is never cut.
 _WHOLE = 10_000

@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from stardraftd import atomic
+from stardraftd.files import atomic
 
 
 def is_due(what: str, today: datetime.date | None = None) -> bool:

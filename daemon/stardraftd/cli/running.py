@@ -3,9 +3,9 @@
 import sys
 
 from stardraftd.cli.options import Wanted
+from stardraftd.console.prose import counted
 from stardraftd.errors import DaemonUnreachableError
 from stardraftd.proof.verdict import engine_build
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.http import Status
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from stardraftd import atomic
-from stardraftd.atomic import write_whole
 from stardraftd.config.checking import accepted
 from stardraftd.config.loading import read_text, settings_of
 from stardraftd.errors import ConfigError
+from stardraftd.files import atomic
+from stardraftd.files.atomic import write_whole
 from stardraftd.paths import config_path, tilde
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
 from stardraftd.config import sources
 from stardraftd.config.checking import (
     MAX_SHOWN,
@@ -43,6 +42,7 @@ from stardraftd.config.schema import (
     toml,
 )
 from stardraftd.errors import ConfigError
+from stardraftd.files import atomic
 from stardraftd.paths import config_path, tilde
 
 __all__ = [

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from stardraftd.console.prose import counted
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import StardraftError
-from stardraftd.prose import counted
 from stardraftd.protocol.engine import EngineSettings
 
 if TYPE_CHECKING:

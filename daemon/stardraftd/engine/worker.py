@@ -21,10 +21,10 @@ import msgspec
 
 from stardraftd.builds import chosen as engine_build
 from stardraftd.builds.library import explain_load_error, libraries
+from stardraftd.console.prose import counted
 from stardraftd.errors import EngineMissingError, RequestError, StardraftError
 from stardraftd.heartbeat import AwakeTime
 from stardraftd.limits import DAEMON_SILENCE_S, MAX_FRAME_BYTES, PROGRESS_STEP
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     CompletionEvent,
     Failed,

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Never
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError
 from stardraftd.gguf.header import Scalar, ValueType
 from stardraftd.gguf.lookalikes import DOWNLOAD_AGAIN
-from stardraftd.prose import counted
 
 MAX_STRING_BYTES = 1024 * 1024
 MAX_HEADER_BYTES = 32 * 1024 * 1024  # twice that of the largest vocabularies, merges included

@@ -7,9 +7,9 @@ hyper-parameters that llama.cpp divides by or asserts on, the vocabulary, and th
 from collections.abc import Mapping
 from pathlib import Path
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
 from stardraftd.gguf.header import MERGES_KEY, SCORES_KEY, TOKEN_TYPES_KEY, TOKENS_KEY, Header
-from stardraftd.prose import counted
 
 # Architectures of models that were trained for fill-in-the-middle, by llama.cpp's names.
 ARCHITECTURES = frozenset(

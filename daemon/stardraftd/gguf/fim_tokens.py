@@ -8,9 +8,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
 from stardraftd.gguf.header import Header, SpecialToken, TokenType
-from stardraftd.prose import counted
 
 Role = Literal["prefix", "middle", "suffix", "pad", "repository", "separator", "end_of_text"]
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError
-from stardraftd.prose import counted
 
 HEAD_BYTES = 1024
 

@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelNotFoundError
 from stardraftd.gguf.byte_reader import FIXED, MAX_STRING_BYTES, ByteReader
 from stardraftd.gguf.checks import check_header, check_vocabulary
@@ -30,7 +31,6 @@ from stardraftd.gguf.header import (
     ValueType,
 )
 from stardraftd.gguf.lookalikes import DOWNLOAD_AGAIN, HEAD_BYTES, not_a_gguf
-from stardraftd.prose import counted
 
 __all__ = ["Header", "SpecialToken", "TensorInfo", "TokenType", "read_header"]
 

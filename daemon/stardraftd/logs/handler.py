@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stardraftd import atomic
+from stardraftd.files import atomic
 from stardraftd.logs.reader import follow, read_tail, render
 from stardraftd.paths import tilde
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from stardraftd import atomic
-from stardraftd.printable import visible_line
+from stardraftd.console.printable import visible_line
+from stardraftd.files import atomic
 
 _BLOCK_BYTES = 65_536
 _OWN_FIELDS = ("time", "level", "logger", "event", "exception")

@@ -15,8 +15,8 @@ from contextvars import ContextVar, copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelDownloadError, StardraftError
-from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     import httpx2

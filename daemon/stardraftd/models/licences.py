@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
-from stardraftd.atomic import now, write_json
 from stardraftd.errors import LicenceError, PathError
+from stardraftd.files import atomic
+from stardraftd.files.atomic import now, write_json
 from stardraftd.paths import state_dir, tilde
 
 

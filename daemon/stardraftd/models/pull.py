@@ -15,8 +15,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from stardraftd.atomic import now
+from stardraftd.console.prose import counted
 from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
+from stardraftd.files.atomic import now
 from stardraftd.gguf.header import FILE_TYPES
 from stardraftd.installed import how_to_add
 from stardraftd.models import hub
@@ -25,7 +26,6 @@ from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
 from stardraftd.models.licences import LICENCES, Licence, agree, agreements
 from stardraftd.models.store import Entry, Record, Store, check
 from stardraftd.paths import tilde
-from stardraftd.prose import counted
 
 # Who can make a model from original weights announces it under this group: `stardraft_quant` does.
 BUILDERS = "stardraft.builders"

@@ -20,9 +20,9 @@ import filelock
 import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
-from stardraftd.atomic import write_json
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
+from stardraftd.files import atomic
+from stardraftd.files.atomic import write_json
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import Header, read_header
 from stardraftd.models.catalogue import KNOWN

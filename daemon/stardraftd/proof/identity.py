@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
 from stardraftd.builds.library import libraries, library_folder, rebuild_hint
 from stardraftd.errors import EngineMissingError
+from stardraftd.files import atomic
 from stardraftd.paths import engine_cache_dir
 
 HASHES_FILE = "libraries.json"

@@ -25,14 +25,15 @@ import filelock
 import msgspec
 from msgspec import Struct
 
-from stardraftd import __version__, atomic
+from stardraftd import __version__
 from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.builds.library import rebuild_hint
+from stardraftd.console.prose import counted
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import EngineBrokenError, EngineMissingError, StardraftError, error_from_code
+from stardraftd.files import atomic
 from stardraftd.paths import engine_cache_dir
 from stardraftd.proof.identity import build_id, processor_id
-from stardraftd.prose import counted
 
 __all__ = ["Verdict", "build_id", "processor_id", "prove", "recall"]
 

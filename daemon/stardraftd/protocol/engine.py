@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
 from stardraftd.limits import (
     MAX_FRAME_BYTES,
 )
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,

@@ -20,9 +20,9 @@ import msgspec
 from stardraftd.backends.llama_process import EngineProcess
 from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
+from stardraftd.console.prose import counted
 from stardraftd.errors import DaemonUnreachableError, EngineCrashedError, StardraftError
 from stardraftd.limits import MAX_PAUSING, MAX_SIDE_BY_SIDE
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,

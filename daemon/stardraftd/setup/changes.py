@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import PathError
 from stardraftd.paths import tilde
-from stardraftd.prose import counted
 
 MAX_BYTES = 4_000_000
 _NEW_FILE_MODE = 0o644

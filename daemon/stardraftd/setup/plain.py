@@ -4,8 +4,8 @@ Each kind of file has its own quoting (systemd.py, launchd.py, editors/editor.py
 control character in all of its readers, and a line end in a path would be a line of its own to some.
 """
 
+from stardraftd.console.printable import visible_line
 from stardraftd.errors import PathError
-from stardraftd.printable import visible_line
 
 
 def plain(text: str, what: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from stardraftd import atomic
-from stardraftd.atomic import now, write_json, write_whole
 from stardraftd.errors import PathError, StardraftError
+from stardraftd.files import atomic
+from stardraftd.files.atomic import now, write_json, write_whole
 from stardraftd.paths import state_dir, tilde
 from stardraftd.setup.changes import Change, change, read
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd import atomic
 from stardraftd.errors import DaemonStartError, PathError
+from stardraftd.files import atomic
 from stardraftd.paths import endpoint_path, lock_path, socket_path
 from stardraftd.transport.presence import recorded
 

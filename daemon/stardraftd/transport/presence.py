@@ -11,8 +11,8 @@ import os
 
 import msgspec
 
-from stardraftd import atomic
 from stardraftd.errors import DaemonHungError
+from stardraftd.files import atomic
 from stardraftd.paths import record_path
 from stardraftd.protocol.http import Record, record_decoder
 

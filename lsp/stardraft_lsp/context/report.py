@@ -3,7 +3,7 @@
 from typing import Any
 
 from stardraft_lsp.context.shared import ContextStatus
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 # Why folders are not in the index although a person would expect them there. What is left out because it is
 # secret, ignored, generated or no source is as it should be, and only counted.

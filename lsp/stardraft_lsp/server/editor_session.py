@@ -41,9 +41,9 @@ from stardraftd.client import DaemonClient
 from stardraftd.config import Config, EditorConfig, load_config
 from stardraftd.config.checking import Given, Outdated
 from stardraftd.config.watching import ConfigWatcher
+from stardraftd.console.printable import visible
 from stardraftd.errors import ConfigError
 from stardraftd.paths import config_path
-from stardraftd.printable import visible
 from stardraftd.protocol.http import Notice
 
 # Where settings come from that may be wrong; a project's file is named by its path.

@@ -7,7 +7,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from stardraftd.printable import visible_line
+from stardraftd.console.printable import visible_line
 
 _tokens = itertools.count(1)
 

@@ -21,8 +21,8 @@ from stardraft_lsp.settings import options
 from stardraft_lsp.status import StatusBoard, StatusReport
 from stardraftd import __version__
 from stardraftd.config.checking import Given
+from stardraftd.console.printable import visible
 from stardraftd.errors import ConfigError, StardraftError
-from stardraftd.printable import visible
 from stardraftd.protocol.http import Notice
 
 STATUS = "stardraft/status"

@@ -20,10 +20,10 @@ from typing import Any
 from stardraft_lsp.settings.globs import Glob, glob
 from stardraft_lsp.settings.layer import MAX_SECTIONS, Layer, Section
 from stardraft_lsp.settings.policy import PROJECT_RULES
-from stardraftd import atomic
 from stardraftd.config.checking import Given, Origin, cut
 from stardraftd.config.sources import PROJECT, PROJECT_FILE
 from stardraftd.errors import ConfigError
+from stardraftd.files import atomic
 
 MAX_FILE_BYTES = 64_000
 MAX_DEPTH = 64

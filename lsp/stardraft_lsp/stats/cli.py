@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError, StardraftError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraft_lsp.stats.store import Store

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
-from stardraftd import printable
-from stardraftd.prose import counted
+from stardraftd.console import printable
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
-    from stardraftd.tables import FittedTable
+    from stardraftd.console.tables import FittedTable
 
 _TOP = 12
 _KEPT = {"30 s": "30 s", "120 s": "2 min", "600 s": "10 min"}
@@ -95,7 +95,7 @@ GROUP_COLUMNS = ("shown", "accepted", "kept", "p50 ms", "p95 ms", "reused", "was
 def _table(*columns: str) -> "FittedTable":
     from rich import box
 
-    from stardraftd.tables import FittedTable
+    from stardraftd.console.tables import FittedTable
 
     table = FittedTable(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for number, column in enumerate(columns):
@@ -104,7 +104,7 @@ def _table(*columns: str) -> "FittedTable":
 
 
 def _overview(group: Group) -> "FittedTable":
-    from stardraftd.tables import FittedTable
+    from stardraftd.console.tables import FittedTable
 
     table = FittedTable(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     for name, value in overview(group):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from stardraft_quant.bench.speed import DepthSpeed, SpeedReport, Spread
 from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.shared.chart_file import check_chart, save
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

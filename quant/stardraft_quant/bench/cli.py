@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraft_quant.interruption import ended_like_ctrl_c
-from stardraftd import printable
+from stardraftd.console import printable
+from stardraftd.console.printable import tell
 from stardraftd.installed import how_to_add
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -207,9 +207,9 @@ def typing(
     both models are in memory; the sides take turns at each event, and there are ratios only if their
     answers are equally long.
     """
-    from stardraft_quant.bench.traces import trace_path
-    from stardraft_quant.bench.typing import TypingOptions, run_typing
-    from stardraft_quant.bench.typing_table import render
+    from stardraft_quant.bench.typing.benchmark import TypingOptions, run_typing
+    from stardraft_quant.bench.typing.table import render
+    from stardraft_quant.bench.typing.traces import trace_path
 
     options = TypingOptions(
         model=_model_path(model),

@@ -24,7 +24,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from stardraft_quant.bench.editor import Answer, Asked
+from stardraft_quant.bench.typing.editor import Answer, Asked
 from stardraftd.errors import StardraftError
 
 LINES_ABOVE, LINES_BELOW = 256, 64

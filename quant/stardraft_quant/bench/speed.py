@@ -16,11 +16,11 @@ from stardraft_quant.bench.llama_bench import BenchSettings, FlashAttention, Lla
 from stardraft_quant.bench.measuring import Decode, Prefill, Ready
 from stardraft_quant.bench.speed_process import Measurer
 from stardraftd import __version__
+from stardraftd.console.prose import counted
 from stardraftd.engine.plan.speeds import SpeedModel, remember
 from stardraftd.errors import EngineError, ModelNotFoundError, RequestError
 from stardraftd.measurements import SPEEDS_FILE, Key
 from stardraftd.processor import machine
-from stardraftd.prose import counted
 from stardraftd.protocol.engine import EngineSettings
 
 DEFAULT_DEPTHS = (0, 256, 1024, 2048)

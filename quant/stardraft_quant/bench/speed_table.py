@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
-from stardraftd.prose import counted
-from stardraftd.tables import FittedTable
+from stardraftd.console.prose import counted
+from stardraftd.console.tables import FittedTable
 
 BUSY_CORES = 0.1  # what others may use before a person is told
 

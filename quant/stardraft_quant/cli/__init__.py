@@ -4,7 +4,7 @@ import typer
 
 from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
 from stardraft_quant.interruption import ended_like_ctrl_c
-from stardraftd.printable import tell
+from stardraftd.console.printable import tell
 
 quant = typer.Typer(
     rich_markup_mode=None,

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from stardraftd import printable
+from stardraftd.console import printable
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 from stardraftd.installed import how_to_add
-from stardraftd.printable import tell
-from stardraftd.prose import counted
 
 EXAMPLE = "Example: stardraft quant convert starcoder2-3b/ starcoder2-3b-F16.gguf"
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from stardraftd import printable
+from stardraftd.console import printable
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 from stardraftd.installed import how_to_add
-from stardraftd.printable import tell
-from stardraftd.prose import counted
 
 EXAMPLE = """\b
 Examples:

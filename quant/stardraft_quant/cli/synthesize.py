@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 from stardraftd.installed import how_to_add
-from stardraftd.printable import tell
-from stardraftd.prose import counted
 
 EXAMPLE = "Example: stardraft quant synthesize --like starcoder2-3b --type Q4_K_M speed-test.gguf"
 

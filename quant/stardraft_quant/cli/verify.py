@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from stardraftd import printable
+from stardraftd.console import printable
+from stardraftd.console.printable import tell
 from stardraftd.installed import how_to_add
-from stardraftd.printable import tell
 
 EXAMPLE = """\b
 Examples:

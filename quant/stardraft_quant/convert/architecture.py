@@ -12,9 +12,9 @@ from msgspec import Struct
 from stardraft_quant.convert.checkpoint import Checkpoint, StoredTensor
 from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN
 from stardraft_quant.convert.values import same_values
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelUnsupportedError
 from stardraftd.patterns import linear
-from stardraftd.prose import counted
 
 ARCHITECTURE = "Starcoder2ForCausalLM"
 GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast")  # three names of one function

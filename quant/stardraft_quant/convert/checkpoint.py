@@ -14,8 +14,8 @@ from msgspec import Struct
 from safetensors import SafetensorError, safe_open
 
 from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN, read_object
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelNotFoundError, ModelUnsupportedError
-from stardraftd.prose import counted
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"

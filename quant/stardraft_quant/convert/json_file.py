@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelNotFoundError
-from stardraftd.prose import counted
 
 DOWNLOAD_AGAIN = "Download the checkpoint again: the file is damaged or incomplete."
 

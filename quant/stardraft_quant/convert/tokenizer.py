@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from stardraft_quant.convert.checkpoint import CONFIG, MAX_CONFIG_BYTES
 from stardraft_quant.convert.json_file import DOWNLOAD_AGAIN, read_object, read_text
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelNotFoundError, ModelUnsupportedError
-from stardraftd.prose import counted
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from stardraft_quant.evaluate.report import ENDED, Report, printable
 from stardraft_quant.shared.chart_file import check_chart, save
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

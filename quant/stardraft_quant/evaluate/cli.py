@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraft_quant.interruption import ended_like_ctrl_c
-from stardraftd import printable
-from stardraftd.printable import tell
+from stardraftd.console import printable
+from stardraftd.console.printable import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

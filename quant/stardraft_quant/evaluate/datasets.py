@@ -20,8 +20,8 @@ from typing import Any
 from msgspec import Struct
 
 from stardraft_quant.evaluate.tasks import DatasetKind, Program, Task
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
-from stardraftd.prose import counted
 
 MAX_LINE_BYTES = 4 << 20
 PLACEHOLDER = "{{completion}}"

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from stardraft_quant.evaluate.scores import Pair, Share, Summary, by_arm, pairs, summarise
 from stardraft_quant.evaluate.tasks import CONTEXT_NAMES, LAYOUT_NAMES, Arm, Item, Run
-from stardraftd.prose import counted
-from stardraftd.tables import FittedTable
+from stardraftd.console.prose import counted
+from stardraftd.console.tables import FittedTable
 
 ENDED = {
     "end": "said its end",

@@ -15,10 +15,10 @@ from stardraft_quant.code.document import Document
 from stardraft_quant.imatrix.file import check_fits, read_imatrix
 from stardraft_quant.shared.native_process import Finished, Job, NativeProcess, Progress
 from stardraft_quant.shared.unfinished import finish, unfinished
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import read_header
-from stardraftd.prose import counted
 
 MIN_CONTEXT, MAX_CONTEXT = 32, 4096  # llama.cpp passes over batches of fewer than 16 tokens, as we do
 MAX_TEXT_BYTES = 256 * 1024 * 1024

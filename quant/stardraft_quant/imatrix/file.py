@@ -18,11 +18,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, ModelNotFoundError
 from stardraftd.gguf.byte_reader import ByteReader
 from stardraftd.gguf.header import Value, ValueType
 from stardraftd.gguf.reading import Header
-from stardraftd.prose import counted
 
 MAX_ENTRIES = 4096
 MAX_KEYS = 64

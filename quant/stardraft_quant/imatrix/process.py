@@ -22,9 +22,9 @@ from stardraft_quant.imatrix.compute import ImatrixJob
 from stardraft_quant.imatrix.file import Entry, ImportanceMatrix, write_imatrix
 from stardraft_quant.imatrix.rows import code_rows, text_rows
 from stardraft_quant.shared.native_process import Progress, Tell, serve
+from stardraftd.console.prose import counted
 from stardraftd.engine.native import backend, llama
 from stardraftd.errors import EngineError, EngineLoadError, ModelError
-from stardraftd.prose import counted
 
 MIN_BATCH_TOKENS = 16  # llama-imatrix passes over smaller ones
 _F32, _I32 = 0, 26  # ggml.h, enum ggml_type

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from stardraft_quant.code.document import Document
 from stardraft_quant.code.fim_examples import Encode, Examples, cut_at_cursor
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
-from stardraftd.prose import counted
 
 PIECE_CHARS = 1400
 

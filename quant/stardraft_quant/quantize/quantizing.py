@@ -19,9 +19,9 @@ from stardraft_quant.imatrix.file import ImportanceMatrix, check_fits, read_imat
 from stardraft_quant.shared.native_process import Finished, Job, NativeProcess, Planned, Progress
 from stardraft_quant.shared.unfinished import check_room, finish, unfinished
 from stardraftd import __version__
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelError, RequestError, StardraftError
 from stardraftd.gguf.reading import Header, read_header
-from stardraftd.prose import counted
 
 FileType = Literal[
     "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1",

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelError, RequestError, StardraftError
 from stardraftd.installed import how_to_add
-from stardraftd.printable import tell
-from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraft_quant.train.training import Progress

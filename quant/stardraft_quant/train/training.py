@@ -24,10 +24,10 @@ from torch.nn import functional
 from stardraft_quant.code.document import Document
 from stardraft_quant.code.fim_examples import Encode, Examples
 from stardraft_quant.train.model import TINY, Starcoder2
+from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
 from stardraftd.models.shapes import Shape
-from stardraftd.prose import counted
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16", "f32"]

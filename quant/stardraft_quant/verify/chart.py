@@ -8,7 +8,7 @@ from stardraft_quant.shared.chart_file import check_chart, save
 from stardraft_quant.verify.measure import QUANTILES
 from stardraft_quant.verify.report import VERDICTS
 from stardraft_quant.verify.verification import Report
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.shared.unfinished import write_whole
 from stardraft_quant.verify.measure import Estimate
 from stardraft_quant.verify.verification import Comparison, File, Report
-from stardraftd.prose import counted
-from stardraftd.tables import FittedTable
+from stardraftd.console.prose import counted
+from stardraftd.console.tables import FittedTable
 
 # Mean KL divergence in nats per token, and what a person may expect below it. The steps are ours, laid
 # between the rows of llama.cpp's table for LLaMA 3 8B (tools/perplexity/README.md): Q8_0 0.0014, Q6_K 0.0055,

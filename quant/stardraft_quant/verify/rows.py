@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from stardraft_quant.code.document import Document
 from stardraft_quant.code.fim_examples import Cut, Encode, Examples, Layout
+from stardraftd.console.prose import counted
 from stardraftd.engine.native import llama
 from stardraftd.errors import PathError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
-from stardraftd.prose import counted
 
 Rows = list[list[int]]
 

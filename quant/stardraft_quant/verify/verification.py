@@ -17,12 +17,12 @@ from stardraft_quant.verify.measure import Divergence, Estimate, TokenScores, co
 from stardraft_quant.verify.reference_file import ReferenceFile
 from stardraft_quant.verify.rows import Rows, encoder, examples_of, first_scored, n_scored, text_rows
 from stardraft_quant.verify.running import LoadedModel
+from stardraftd.console.prose import counted
 from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.llama import token_texts
 from stardraftd.errors import ModelError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import Header, read_header
-from stardraftd.prose import counted
 
 OnProgress = Callable[[str, int, int], None]  # what is done, and how many of how many steps are
 MIN_COLUMNS = 16

@@ -6,7 +6,7 @@ from stardraftd.cli.checks.editors import version_numbers
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.output.wording import duration
 from stardraftd.cli.running import other_installation
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 
 def daemon(facts: Facts) -> list[Check]:

@@ -14,9 +14,9 @@ from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.checks.gpus import built_for
+from stardraftd.console.prose import counted
 from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError
 from stardraftd.installed import installation
-from stardraftd.prose import counted
 from stardraftd.setup.engine.sources import VERSION
 
 MINIMUM_PYTHON = (3, 11)

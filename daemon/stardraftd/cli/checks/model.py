@@ -3,7 +3,7 @@
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.output.wording import size, toy_sentence
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 # What the engine needs beside the weights: its buffers, and Python itself.
 ENGINE_OVERHEAD_BYTES = 250_000_000

@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stardraftd import atomic
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.config.checking import Given, Origin, Outdated, Source, outdated_name
 from stardraftd.config.sources import EDITOR, PROJECT, PROJECT_FILE, snake
 from stardraftd.errors import ConfigError, StardraftError
+from stardraftd.files import atomic
 from stardraftd.paths import tilde
 
 MAX_FILE_BYTES = 1_000_000

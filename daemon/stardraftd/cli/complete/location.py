@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
 from stardraftd.patterns import linear
-from stardraftd.prose import counted
 
 STDIN = "-"
 MAX_FILE_BYTES = 64 * 1024 * 1024

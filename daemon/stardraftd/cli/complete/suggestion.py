@@ -8,7 +8,7 @@ from stardraftd.cli.output.activity import Activity
 from stardraftd.cli.output.errors import show_warning
 from stardraftd.cli.output.terminal import err, out, paragraph, raw_out, write
 from stardraftd.cli.output.wording import NOTHING, figures_line
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 from stardraftd.protocol.completion import Done, Failed, Loading, Plan, Text
 from stardraftd.protocol.http import Notice, StreamEvent
 

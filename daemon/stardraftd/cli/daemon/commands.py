@@ -11,6 +11,7 @@ from stardraftd.cli import options, shell_words
 from stardraftd.cli.daemon import status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.output.errors import show_warning
+from stardraftd.console.printable import tell
 from stardraftd.errors import (
     DaemonHungError,
     DaemonUnreachableError,
@@ -18,7 +19,6 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.limits import DRAIN_S
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     import psutil

@@ -6,8 +6,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED, NOT_RUNNING
+from stardraftd.console.printable import tell
 from stardraftd.errors import ConfigError, DaemonHungError
-from stardraftd.printable import tell
 
 EXAMPLES = examples(
     "stardraft status",

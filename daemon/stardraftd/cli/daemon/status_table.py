@@ -6,8 +6,8 @@ from pathlib import Path
 from stardraftd.cli.output.terminal import entry, out
 from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
+from stardraftd.console.prose import counted
 from stardraftd.paths import tilde
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo, Speeds
 from stardraftd.protocol.http import BackgroundState, EngineState, Status
 

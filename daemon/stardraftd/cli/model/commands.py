@@ -12,8 +12,8 @@ from stardraftd.cli.model import pull as model_pull
 from stardraftd.cli.model import use as model_use
 from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import BUILT_IN
+from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.models.store import Entry

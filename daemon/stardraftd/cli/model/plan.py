@@ -8,7 +8,7 @@ import typer
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED
 from stardraftd.cli.shell_words import published_models
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
@@ -331,7 +331,7 @@ def _reached(result: "Plan") -> float:
 def _table(result: "Plan") -> object:
     from rich.text import Text
 
-    from stardraftd.tables import FittedTable
+    from stardraftd.console.tables import FittedTable
 
     n_contexts = len({row.context_tokens for row in result.rows})
     n_kv_types = len({row.kv_type for row in result.rows})

@@ -8,8 +8,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import published_models
+from stardraftd.console.printable import tell, visible
 from stardraftd.errors import LicenceError
-from stardraftd.printable import tell, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -8,8 +8,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import BUILT_IN, models_here
+from stardraftd.console.printable import tell
 from stardraftd.errors import DaemonUnreachableError, StardraftError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.client import DaemonClient

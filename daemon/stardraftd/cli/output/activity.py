@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from stardraftd.cli.output.terminal import err
-from stardraftd.printable import visible
+from stardraftd.console.printable import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -10,9 +10,9 @@
 import sys
 from contextlib import suppress
 
+from stardraftd.console.printable import visible
+from stardraftd.console.prose import columns, fitted
 from stardraftd.errors import StardraftError
-from stardraftd.printable import visible
-from stardraftd.prose import columns, fitted
 
 FAILED = 1
 WRONG_INPUT = 2

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.style import StyleType
 
-from stardraftd.printable import console
-from stardraftd.prose import columns, fitted, labelled
+from stardraftd.console.printable import console
+from stardraftd.console.prose import columns, fitted, labelled
 
 
 def prepare_streams() -> None:

@@ -1,6 +1,6 @@
 """Numbers and facts as sentences: sizes, durations, and the line of figures under a completion."""
 
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 from stardraftd.protocol.completion import Figures, FinishReason, PlanKind
 
 NOTHING: dict[FinishReason, str] = {

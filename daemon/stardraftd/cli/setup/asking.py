@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.cli.output.terminal import out, write
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
-from stardraftd.printable import tell
-from stardraftd.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change

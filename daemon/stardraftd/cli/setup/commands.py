@@ -12,8 +12,8 @@ from stardraftd.cli.setup import engine as setup_engine
 from stardraftd.cli.setup import service as setup_service
 from stardraftd.cli.setup.asking import Manner, Print, Undo, Yes, agreed, carry_out, take_back
 from stardraftd.cli.setup.plugin import set_up_plugin, take_plugin_back
+from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError, StardraftError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.editors import Editor, Place, Plan

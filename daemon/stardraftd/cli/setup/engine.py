@@ -14,8 +14,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.setup.asking import Manner, Yes, agreed
+from stardraftd.console.printable import tell
 from stardraftd.errors import EngineBuildError, RequestError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

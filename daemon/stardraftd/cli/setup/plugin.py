@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stardraftd.cli.setup.asking import Manner, agreed, show_diff
-from stardraftd.printable import tell
-from stardraftd.prose import counted
+from stardraftd.console.printable import tell
+from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import show_warning
 from stardraftd.cli.setup.asking import Manner, Print, Undo, Yes, agreed, carry_out, show_diff
+from stardraftd.console.printable import tell
 from stardraftd.errors import PathError, RequestError, StardraftError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change

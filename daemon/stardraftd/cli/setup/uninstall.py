@@ -8,8 +8,8 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED, show, show_warning
+from stardraftd.console.printable import tell
 from stardraftd.errors import StardraftError
-from stardraftd.printable import tell
 
 if TYPE_CHECKING:
     from stardraftd.setup.uninstall import Part

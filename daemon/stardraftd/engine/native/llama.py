@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stardraftd.builds.child import short_of_memory
+from stardraftd.console.prose import counted
 from stardraftd.engine.native import backend
 from stardraftd.errors import EngineLoadError
-from stardraftd.prose import counted
 
 GGML_TYPES = {"f16": 1, "q8_0": 8}
 FLASH_ATTENTION = {"auto": -1, "on": 1, "off": 0}

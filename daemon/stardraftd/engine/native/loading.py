@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stardraftd.console.prose import counted
 from stardraftd.engine.native import backend, llama
 from stardraftd.engine.native.devices import Device, offload_devices, physical_cores
 from stardraftd.errors import EngineLoadError, ModelFormatError
 from stardraftd.gguf.fim_tokens import FimTokens, fim_tokens
 from stardraftd.gguf.reading import Header, read_header
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.engine import EngineSettings
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from stardraftd.atomic import now, write_json
 from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import EngineBuildError, PathError
+from stardraftd.files.atomic import now, write_json
 from stardraftd.setup.engine import tools
 
 FACTS = "build.json"

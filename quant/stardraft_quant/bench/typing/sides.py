@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stardraft_quant.bench import peer
-from stardraft_quant.bench.editor import Asked, Editor, editing, isolated_home, running_daemon
-from stardraft_quant.bench.traces import Event, Trace
-from stardraft_quant.bench.typing_records import LLAMA_SERVER, OURS, Totals
-from stardraft_quant.bench.typing_replay import Outcome
+from stardraft_quant.bench.typing.editor import Asked, Editor, editing, isolated_home, running_daemon
+from stardraft_quant.bench.typing.records import LLAMA_SERVER, OURS, Totals
+from stardraft_quant.bench.typing.replay import Outcome
+from stardraft_quant.bench.typing.traces import Event, Trace
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError
 from stardraftd.protocol.completion import ModelInfo

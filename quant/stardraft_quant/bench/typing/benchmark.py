@@ -9,8 +9,8 @@ afresh, so nothing is cached that its own trace did not bring.
     realtime  events come at their recorded times, whatever is still running; the newest wins;
               the sides take turns trace by trace
 
-How a trace is replayed is in `typing_replay`, on what in `typing_sides`, what it amounts to in
-`typing_figures`, and what a person is shown in `typing_table`.
+How a trace is replayed is in `replay`, on what in `sides`, what it amounts to in `figures`, and what you
+are shown in `table`.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from stardraft_quant.bench.traces import Trace, bundled_traces, load_trace
-from stardraft_quant.bench.typing_figures import Figure, figures, refusals
-from stardraft_quant.bench.typing_records import LLAMA_SERVER, OURS, Mode, Replay
-from stardraft_quant.bench.typing_replay import Seat, Side, replay_trace
-from stardraft_quant.bench.typing_sides import our_side, peer_side
+from stardraft_quant.bench.typing.figures import Figure, figures, refusals
+from stardraft_quant.bench.typing.records import LLAMA_SERVER, OURS, Mode, Replay
+from stardraft_quant.bench.typing.replay import Seat, Side, replay_trace
+from stardraft_quant.bench.typing.sides import our_side, peer_side
+from stardraft_quant.bench.typing.traces import Trace, bundled_traces, load_trace
+from stardraftd.console.prose import counted
 from stardraftd.errors import RequestError
 from stardraftd.processor import machine
-from stardraftd.prose import counted
 from stardraftd.protocol.completion import ModelInfo
 
 

@@ -38,8 +38,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from stardraftd.console.prose import counted
 from stardraftd.errors import StardraftError
-from stardraftd.prose import counted
 
 Kind = Literal["key", "newline", "delete", "jump", "accept", "paste"]
 
@@ -107,7 +107,7 @@ def load_trace(path: Path) -> Trace:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TraceError(
             f"The trace {path} is not as a trace must be: {error}.",
-            "`python -m stardraft_quant.bench.make_traces --help` says how one is made.",
+            "`python -m stardraft_quant.bench.typing.make_traces --help` says how one is made.",
         ) from error
     check_trace(trace, str(path))
     return trace
@@ -122,7 +122,7 @@ def encode_trace(trace: Trace) -> bytes:
 
 def bundled_traces() -> tuple[Path, ...]:
     """The traces that are part of this package."""
-    folder = Path(str(resources.files("stardraft_quant.bench").joinpath("traces")))
+    folder = Path(str(resources.files("stardraft_quant.bench.typing").joinpath("traces")))
     return tuple(sorted(folder.glob("*.json")))
 
 

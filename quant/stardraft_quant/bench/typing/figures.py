@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from stardraft_quant.bench.typing_records import OURS, Ask, Replay, Unit, What
+from stardraft_quant.bench.typing.records import OURS, Ask, Replay, Unit, What
 
 MOST_APART = 0.05  # of the work of an answer, for which sides are still compared
 LIMITS_MS = (100, 300, 1000)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from stardraftd.prose import columns, fitted
+from stardraftd.console.prose import columns, fitted
 
 if TYPE_CHECKING:
     from rich.console import Console

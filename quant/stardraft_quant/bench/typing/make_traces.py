@@ -1,8 +1,8 @@
-"""`python -m stardraft_quant.bench.make_traces`: makes traces by typing an edit again (`typist`).
+"""`python -m stardraft_quant.bench.typing.make_traces`: makes traces by typing an edit again (`typist`).
 
-python -m stardraft_quant.bench.make_traces --out DIR FILE_BEFORE FILE_AFTER
-python -m stardraft_quant.bench.make_traces --out DIR --commits REPOSITORY
-python -m stardraft_quant.bench.make_traces --out DIR --retype FUNCTION FILE
+python -m stardraft_quant.bench.typing.make_traces --out DIR FILE_BEFORE FILE_AFTER
+python -m stardraft_quant.bench.typing.make_traces --out DIR --commits REPOSITORY
+python -m stardraft_quant.bench.typing.make_traces --out DIR --retype FUNCTION FILE
 """
 
 import argparse
@@ -11,10 +11,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from stardraft_quant.bench.traces import Trace, TraceError, encode_trace
-from stardraft_quant.bench.typist import differences, make_trace
+from stardraft_quant.bench.typing.traces import Trace, TraceError, encode_trace
+from stardraft_quant.bench.typing.typist import differences, make_trace
+from stardraftd.console.prose import counted
 from stardraftd.errors import StardraftError
-from stardraftd.prose import counted
 
 MAX_TRACE_BYTES = 60_000  # of one that `--commits` writes
 
@@ -95,7 +95,8 @@ def _wanted(given: argparse.Namespace) -> Iterator[Trace]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m stardraft_quant.bench.make_traces", description="Make traces by typing an edit again."
+        prog="python -m stardraft_quant.bench.typing.make_traces",
+        description="Make traces by typing an edit again.",
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="FILE_BEFORE FILE_AFTER")
     parser.add_argument(

@@ -3,10 +3,10 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from stardraft_quant.bench.typing import TypingReport
-from stardraft_quant.bench.typing_records import OURS, Mode, Unit
-from stardraftd.prose import counted
-from stardraftd.tables import FittedTable
+from stardraft_quant.bench.typing.benchmark import TypingReport
+from stardraft_quant.bench.typing.records import OURS, Mode, Unit
+from stardraftd.console.prose import counted
+from stardraftd.console.tables import FittedTable
 
 TURNS: dict[Mode, str] = {
     "stepwise": "the sides take turns at each event",

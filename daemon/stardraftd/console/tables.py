@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table  # noqa: TID251 - the class of which this is the better one
 from rich.text import Text
 
-from stardraftd.prose import fitted, measured
+from stardraftd.console.prose import fitted, measured
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult  # noqa: TID251 - to name their types alone

@@ -15,9 +15,9 @@ import psutil
 from msgspec import Struct
 
 from stardraft_quant.bench.contention import Load
-from stardraft_quant.bench.editor import Answer
-from stardraft_quant.bench.traces import Event, Trace
-from stardraft_quant.bench.typing_records import Ask, Mode, Replay, Totals, What
+from stardraft_quant.bench.typing.editor import Answer
+from stardraft_quant.bench.typing.records import Ask, Mode, Replay, Totals, What
+from stardraft_quant.bench.typing.traces import Event, Trace
 
 MAX_PAUSE_S = 2.0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from stardraftd.prose import counted
+from stardraftd.console.prose import counted
 
 MAX_BYTES = 16 * 1024 * 1024
 _SAFE_FLAGS = (

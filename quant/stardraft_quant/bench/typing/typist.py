@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Iterator
 
-from stardraft_quant.bench.traces import Event, Kind, Trace, TraceError, check_trace, text_sha256
+from stardraft_quant.bench.typing.traces import Event, Kind, Trace, TraceError, check_trace, text_sha256
 
 CLOSERS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 QUOTES = "\"'"
