@@ -141,7 +141,7 @@ async def test_no_front_end_is_answered_about_secrets(
     response = await api.post(route, json={"document": "file:///a.py", "prefix": "x = ", **changes})
     assert response.status_code == 400
     assert response.json()["code"] == "secret"
-    assert "privacy.md" in response.json()["hint"]
+    assert "count as secrets" in response.json()["hint"]
 
 
 def test_a_request_is_refused_before_anything_runs() -> None:
