@@ -20,6 +20,7 @@ from stardraftd.paths import lock_path
 from stardraftd.protocol.completion import Done, Failed, Text
 from stardraftd.protocol.http import PROTOCOL, CompletionRequest, Hello, StreamEvent
 from stardraftd.transport import peer
+from stardraftd.transport.presence import hung_error
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it listens on a Unix socket")
@@ -163,3 +164,13 @@ async def test_a_question_that_is_cancelled_at_any_moment_leaves_no_connection(
         assert n_turns > 10, "it was cancelled on the way"
         assert await collect(client), "all earlier connections have been accepted"
         await wait_until_async(lambda: n_open() <= before, 5, what=f"{before} descriptors")
+
+
+def test_a_daemon_that_hangs_and_is_not_on_record_is_ended_by_who_has_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`daemon stop` would not know which process to end, and must not be the advice that it gives."""
+    monkeypatch.setenv("STARDRAFT_RUNTIME_DIR", str(tmp_path / "run"))
+    hint = hung_error(10.0).hint
+    assert "daemon stop" not in hint
+    assert f"fuser -k {lock_path()}" in hint

@@ -17,16 +17,20 @@ from msgspec import Struct, field
 
 
 class Deadline:
-    """When a run has had enough: after so many seconds or so many cases, whichever comes first."""
+    """When a run has had enough: after so many seconds or so many cases, whichever comes first.
+
+    The seconds begin with the first case: what a target starts before that takes as long as it takes.
+    """
 
     def __init__(self, *, seconds: float = math.inf, cases: float = math.inf) -> None:
-        self._until = time.monotonic() + seconds
+        self._seconds = seconds
         self._n_cases = cases
 
     def cases(self) -> Iterator[int]:
         """0, 1, 2 ... for as long as there is time."""
         case = 0
-        while case < self._n_cases and time.monotonic() < self._until:
+        until = time.monotonic() + self._seconds
+        while case < self._n_cases and time.monotonic() < until:
             yield case
             case += 1
 

@@ -8,12 +8,13 @@ deleted by something that cleans up, and a daemon that is there must still be fo
 
 import contextlib
 import os
+import shlex
 
 import msgspec
 
 from stardraftd.errors import DaemonHungError
 from stardraftd.files import atomic
-from stardraftd.paths import record_path
+from stardraftd.paths import lock_path, record_path
 from stardraftd.protocol.http import Record, record_decoder
 
 MAX_RECORD_BYTES = 4096
@@ -78,7 +79,9 @@ def hung_error(waited_s: float) -> DaemonHungError:
     """What to tell of a daemon that holds its place and does not answer."""
     found = recorded()
     who = f"The daemon (pid {found.pid})" if found else "The daemon"
-    force = "To end it by force: stardraft daemon stop"
+    # Without a record nothing here knows which process to end; what has the lock's file open is it.
+    command = "stardraft daemon stop" if found else f"fuser -k {shlex.quote(str(lock_path(create=False)))}"
+    force = f"To end it by force: {command}"
     if found and is_stopped():
         return DaemonHungError(
             f"{who} does not answer: its process is stopped (by Ctrl-Z in its terminal, or SIGSTOP).",
