@@ -112,6 +112,10 @@ def _own_closers(text: str, around: Around) -> list[tuple[int, Frame]]:
 
 def _fits(around: Around, frame: Frame | None, now: Rest) -> bool:
     after = rest_from(around, frame)
+    known = {id(one) for one in now.frames}
+    above = {id(one) for one in frames(around.line_frame)} - known
+    if any(id(one) in above for one in after.frames):
+        return False  # it would close what was opened on a line above, and is closed below
     return after.closers == now.closers or after.is_better(now)
 
 
