@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from stardraft_lsp.filters import Around, Pipeline
+from stardraft_lsp.filters import Around, FilterSettings, Pipeline
 
 LINES = (
     (Path(__file__).parents[1] / "data" / "lsp" / "any_place.txt").read_text(encoding="utf-8").splitlines()
 )
-MAY_SHRINK = {"half_word"}
 
 
 def parsed(marked: str) -> tuple[str, list[tuple[int, int, str]]]:
@@ -61,3 +60,17 @@ def test_the_rest_of_a_line_is_never_doubled_and_nothing_of_it_is_missing(line: 
         assert accepted == squeezed(before + rest) or (
             "hides_rest" in shown.why and squeezed(before + rest).startswith(accepted)
         ), f"{before}|{closers}"
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.replace("▸", "").replace("◂", "")[:60])
+def test_an_editor_that_only_inserts_gets_what_fits_before_its_own_closers(line: str) -> None:
+    language, marked = line.split("\t", 1)
+    code, pairs = parsed(marked)
+    for before, closers, rest in places(marked):
+        if not closers:
+            continue
+        around = Around.at(before, f"{closers}\n", language=language)
+        shown = Pipeline(around, FilterSettings(can_replace=False)).finish(rest)
+        closes_at = max((begin, end) for begin, end, _ in pairs if begin < len(before) <= end)[1]
+        assert shown.replaces == 0
+        assert code[len(before) : closes_at].startswith(shown.text.rstrip()), f"{before}|{closers}"

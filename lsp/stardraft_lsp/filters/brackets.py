@@ -70,6 +70,12 @@ def rest_from(around: Around, frame: Frame | None) -> Rest:
     return _read(around, rest, frame, open_above, n_open)
 
 
+def closes_all(text: str, around: Around, now: Rest) -> bool:
+    """Whether a text has closed all that the rest of the line closes."""
+    still_open = {id(frame) for frame in frames(around.reading(text).after)}
+    return not any(id(frame) in still_open for frame in now.frames)
+
+
 def _ends_in(rest: str, frame: Frame, around: Around) -> bool:
     """Whether a text ends within the rest of the line."""
     scanner = Scanner(around.lexis, rest, 0, frame)

@@ -12,6 +12,8 @@ from stardraftd.patterns import linear
 MIN_VISIBLE = 2  # accepting costs one key: a single character is typed as quickly
 _JOINS = "([{,=+*/<>&|.:!-"  # what cannot be a text's end
 _ENDS = "_)]}\"'`;"  # what a whole part of a line may end with, but for words
+# With these an end was taken off that stands behind the cursor.
+_TAKEN_OFF = frozenset(("repeats_rest", "covers_rest"))
 _OPENING_WORDS = ("do", "then")
 _STATEMENT = linear(
     r"\s*(?:if|for|while|with|def|class|else|elif|try|switch|match|fn|func|function|impl|struct|enum|unless|until|case"
@@ -90,8 +92,9 @@ def trailing_space(draft: Draft, around: Around) -> Draft:
     white = text[len(kept) :]
     if not draft.ended:
         return _inner_space(draft.held(len(kept)))
-    if around.rest and not around.rest[0].isspace() and "\n" not in white:
-        return _inner_space(draft)  # `a + ` before `b`
+    is_before_rest = around.rest and not around.rest[0].isspace() and not draft.replaces
+    if is_before_rest and ("\n" not in white or _TAKEN_OFF & {*draft.why}):
+        return _inner_space(draft)  # `a + ` before `b`; and a closer on a line of its own, which stands there
     return _inner_space(draft.trimmed(len(kept), "trailing_space"))
 
 

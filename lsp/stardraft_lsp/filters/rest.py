@@ -14,7 +14,14 @@ from collections.abc import Iterator
 from itertools import islice
 
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.brackets import Rest, n_open_on_line, opened_by, outer_closers, rest_from
+from stardraft_lsp.filters.brackets import (
+    Rest,
+    closes_all,
+    n_open_on_line,
+    opened_by,
+    outer_closers,
+    rest_from,
+)
 from stardraft_lsp.filters.draft import Draft
 from stardraftd.lexing.lines import code_of
 from stardraftd.lexing.scanner import Frame, frames
@@ -63,14 +70,14 @@ def _before_closers(draft: Draft, around: Around, now: Rest, *, can_replace: boo
         held = None if draft.ended else _doubled_so_far(text, around, now)
         if held is None:
             return _before_separators(draft, around)
-        covers = can_replace and _covers(text[held:], rest, now.closers) and _closes_all(text, around, now)
+        covers = can_replace and _covers(text[held:], rest, now.closers) and closes_all(text, around, now)
         return draft if covers else draft.held(held)
     said, _, below = text[at:].partition("\n")
     same, wanted = "".join(said.split()), "".join(rest.split())
     # The end of it is what follows: insert what is before.
     if wanted.startswith(same) and (not below.strip() or same == wanted):
         return draft.trimmed(at, "repeats_rest") if draft.ended else draft.held(at)
-    covers = _covers(said, rest, now.closers) and _closes_all(text, around, now)
+    covers = _covers(said, rest, now.closers) and closes_all(text, around, now)
     is_known = bool(draft.ended) or below or same.startswith(wanted) or not _signs_of(rest)
     if covers and can_replace and is_known:
         return draft.covering(len(rest), "covers_rest")
@@ -112,13 +119,11 @@ def _own_closers(text: str, around: Around) -> list[tuple[int, Frame]]:
 
 def _fits(around: Around, frame: Frame | None, now: Rest) -> bool:
     after = rest_from(around, frame)
+    known = {id(one) for one in now.frames}
+    above = {id(one) for one in frames(around.line_frame)} - known
+    if any(id(one) in above for one in after.frames):
+        return False  # it would close what was opened on a line above, and is closed below
     return after.closers == now.closers or after.is_better(now)
-
-
-def _closes_all(text: str, around: Around, now: Rest) -> bool:
-    """Whether a text has closed all that the rest of the line closes."""
-    still_open = {id(frame) for frame in frames(around.reading(text).after)}
-    return not any(id(frame) in still_open for frame in now.frames)
 
 
 def _covers(text: str, rest: str, closers: tuple[str, ...]) -> bool:

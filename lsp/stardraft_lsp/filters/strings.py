@@ -10,7 +10,7 @@ half of a line is shown with one that it leaves open, as in other languages; a w
 import re
 
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.brackets import opened_by
+from stardraft_lsp.filters.brackets import closes_all, opened_by, rest_from
 from stardraft_lsp.filters.draft import Draft
 from stardraftd.lexing.scanner import Frame
 
@@ -27,8 +27,9 @@ def whole_strings(draft: Draft, around: Around) -> Draft:
     """The text ends before the line on which it opens a string that it does not end."""
     text = draft.text
     is_line = around.mode == "line"
-    if not draft.ended and not draft.replaces:  # its last signs may begin a string, or be no end of one
-        text = text[: len(text) - _n_begun(text)]
+    if not draft.ended:  # its last signs may begin a string, or be no end of one
+        bare = text[: len(text) - _n_begun(text)]
+        text = bare if _is_enough(bare, draft, around) else text
     if not _MAY_BEGIN.search(text) and not _MAY_BEGIN.search(around.near_line):
         return draft.held(len(text))
     opened = _opened_string(text, around.rest[draft.replaces :], around)
@@ -37,8 +38,13 @@ def whole_strings(draft: Draft, around: Around) -> Draft:
     at = opened.start if opened.heredoc is None else opened.heredoc.start
     start = min(max(at - len(around.near_line), 0), len(text))
     if not draft.ended:
-        return draft.held(0 if draft.replaces else start)
+        return draft.held(start if _is_enough(text[:start], draft, around) else 0)
     return draft.cut(len(text[: text.rfind("\n", 0, start) + 1].rstrip()), "half_word")
+
+
+def _is_enough(text: str, draft: Draft, around: Around) -> bool:
+    """Whether a text that takes the place of closers has them."""
+    return not draft.replaces or closes_all(text, around, rest_from(around, around.reading(text).before))
 
 
 def _n_begun(text: str) -> int:
