@@ -18,7 +18,7 @@ from stardraftd.errors import ConfigError, LicenceError, PathError
 from stardraftd.files import atomic
 from stardraftd.measurements import SPEEDS_FILE
 from stardraftd.models import licences
-from stardraftd.models.pace import measurements
+from stardraftd.models.throughput import measurements
 from stardraftd.paths import endpoint_path
 from stardraftd.setup import record
 from stardraftd.transport.endpoint import find

@@ -16,7 +16,7 @@ from msgspec import Struct
 from stardraftd.errors import ModelDownloadError, ModelError
 from stardraftd.models import hub_client
 from stardraftd.models.catalogue import read_name
-from stardraftd.models.pull import Wish, pull
+from stardraftd.models.pull import PullOptions, pull
 from stardraftd.models.store import Store
 from tests.support.hub import Hub, huggingface_hub_at
 from tests.support.hub_place import Told, point_at
@@ -36,7 +36,7 @@ class Place(Struct):
 
     def pull(self, revision: str = "main") -> None:
         pull(
-            Wish(model=read_name(f"{REPOSITORY}:{FILE}@{revision}")),
+            PullOptions(model=read_name(f"{REPOSITORY}:{FILE}@{revision}")),
             self.store,
             Told(),
             lambda _: True,

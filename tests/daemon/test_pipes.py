@@ -17,7 +17,7 @@ from stardraftd.engine.plan.speeds import SpeedModel, remember, remembered
 from stardraftd.errors import ConfigError, PathError
 from stardraftd.logs import handler as logs
 from stardraftd.logs import reader as log_reader
-from stardraftd.models.pace import measurements
+from stardraftd.models.throughput import measurements
 from stardraftd.paths import endpoint_path, engine_cache_dir, lock_path, record_path
 from stardraftd.proof.identity import HASHES_FILE, build_id
 from stardraftd.proof.verdict import VERDICTS_FILE, recall

@@ -6,15 +6,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.engine.plan.speeds import SpeedModel, remember
-from stardraftd.models.pace import (
-    DEPTH_TOKENS,
-    Measured,
-    gpu_bytes_per_s,
-    measured_pace,
-    measurements,
-    proven_bytes_per_s,
-    reading_bytes_per_s,
-)
+from stardraftd.models.hardware import Capacity, Gpu, cgroup_limits, room
 from stardraftd.models.plan import (
     FITS_WELL,
     TIGHT,
@@ -30,7 +22,15 @@ from stardraftd.models.plan import (
     rows,
     settings,
 )
-from stardraftd.models.room import Gpu, Room, cgroup_limits, room
+from stardraftd.models.throughput import (
+    DEPTH_TOKENS,
+    Measured,
+    gpu_bytes_per_s,
+    measured_pace,
+    measurements,
+    proven_bytes_per_s,
+    reading_bytes_per_s,
+)
 from stardraftd.paths import builtin_model_path
 from tests.support.tiny_models import write_hybrid_model
 
@@ -41,16 +41,16 @@ SLOW_RAM = Speeds(ram_bytes_per_s=30 * GB, vram_bytes_per_s=None)
 FAST_GPU = Speeds(ram_bytes_per_s=30 * GB, vram_bytes_per_s=1000 * GB)
 
 
-def with_ram(gigabytes: float) -> Room:
-    return Room(ram_free_bytes=int(gigabytes * GB), ram_total_bytes=64 * GB)
+def with_ram(gigabytes: float) -> Capacity:
+    return Capacity(ram_free_bytes=int(gigabytes * GB), ram_total_bytes=64 * GB)
 
 
-def with_gpu(vram: float, ram: float = 24.0, *, unified: bool = False) -> Room:
+def with_gpu(vram: float, ram: float = 24.0, *, unified: bool = False) -> Capacity:
     gpu = Gpu("GPU0", "a GPU", int(vram * GB), int(vram * GB), unified)
-    return Room(ram_free_bytes=int(ram * GB), ram_total_bytes=64 * GB, gpus=(gpu,))
+    return Capacity(ram_free_bytes=int(ram * GB), ram_total_bytes=64 * GB, gpus=(gpu,))
 
 
-def planned(candidates: list[Candidate], here: Room, speeds: Speeds) -> Plan:
+def planned(candidates: list[Candidate], here: Capacity, speeds: Speeds) -> Plan:
     return plan(rows(candidates, here, speeds), here, speeds)
 
 
@@ -217,7 +217,7 @@ def test_a_gpu_of_unknown_speed_gets_no_number() -> None:
     ],
 )
 def test_the_largest_that_is_fast_enough_is_advised_or_else_the_fastest(
-    here: Room, speeds: Speeds, model: str, quantisation: str, placement: str
+    here: Capacity, speeds: Speeds, model: str, quantisation: str, placement: str
 ) -> None:
     row = advised(planned(ALL, here, speeds))
     assert (row.model, row.quantisation, row.placement) == (model, quantisation, placement)

@@ -25,7 +25,7 @@ from stardraftd.models.hub import CUT_NOTICE
 from stardraftd.models.hub_client import CHUNK_BYTES
 from stardraftd.models.licences import BIGCODE_OPENRAIL_M as OPENRAIL
 from stardraftd.models.licences import Licence, agree, agreements
-from stardraftd.models.pull import Pulled, Wish, pull
+from stardraftd.models.pull import Pulled, PullOptions, pull
 from stardraftd.models.store import Store
 from tests.support.hub import Hub, huggingface_hub_at
 from tests.support.hub_place import Told, point_at
@@ -57,8 +57,8 @@ class Place(Struct):
     model: Path
     told: Told
 
-    def pull(self, model: str = "starcoder2-3b", /, *, accepts: bool = True, **wish: object) -> Pulled:
-        return pull(Wish(model=read_name(model), **wish), self.store, self.told, lambda _: accepts)  # type: ignore[arg-type]
+    def pull(self, model: str = "starcoder2-3b", /, *, accepts: bool = True, **options: object) -> Pulled:
+        return pull(PullOptions(model=read_name(model), **options), self.store, self.told, lambda _: accepts)  # type: ignore[arg-type]
 
     def names(self) -> list[str]:
         return [entry.name for entry in self.store.entries()]
@@ -134,7 +134,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(place: Place) -> None:
     place.hub.cut(FILE, size // 2)
     with pytest.raises(ModelDownloadError, match="could not be reached"):
         pull(
-            Wish(model=KNOWN["starcoder2-3b"]),
+            PullOptions(model=KNOWN["starcoder2-3b"]),
             place.store,
             NetworkGoesAfter(place.hub),
             lambda _: True,
@@ -211,7 +211,8 @@ def test_two_pulls_at_once_are_one(place: Place) -> None:
     wait_until(hold.reached.is_set)
     second_told = Told()
     second = threading.Thread(
-        target=pull, args=(Wish(model=KNOWN["starcoder2-3b"]), place.store, second_told, lambda _: True)
+        target=pull,
+        args=(PullOptions(model=KNOWN["starcoder2-3b"]), place.store, second_told, lambda _: True),
     )
     second.start()
     wait_until(lambda: second_told.notices)
@@ -236,13 +237,13 @@ def test_a_licence_is_asked_for_once_and_recorded(place: Place) -> None:
         asked.append(licence)
         return len(asked) > 1
 
-    wish = Wish(model=KNOWN["starcoder2-3b"])
+    options = PullOptions(model=KNOWN["starcoder2-3b"])
     with pytest.raises(LicenceError, match="OpenRAIL"):
-        pull(wish, place.store, place.told, accepts)
+        pull(options, place.store, place.told, accepts)
     assert agreements() == {}
     assert place.hub.requests == []
-    pull(wish, place.store, place.told, accepts)
-    pull(Wish(model=KNOWN["starcoder2-3b"], replace=True), place.store, place.told, accepts)
+    pull(options, place.store, place.told, accepts)
+    pull(PullOptions(model=KNOWN["starcoder2-3b"], replace=True), place.store, place.told, accepts)
     assert asked == [OPENRAIL, OPENRAIL]
     assert agreements()[OPENRAIL.key].model == "starcoder2-3b"
 

@@ -19,7 +19,7 @@ import pytest
 from stardraftd.errors import StardraftError
 from stardraftd.models import hub_client
 from stardraftd.models.catalogue import OnHub
-from stardraftd.models.pull import Wish, pull
+from stardraftd.models.pull import PullOptions, pull
 from stardraftd.models.store import Store
 from tests.fuzz import Deadline, Report
 from tests.support.hub import Hub, huggingface_hub_at
@@ -74,7 +74,9 @@ def _pulled(top: Path, case: int, revision: str, sha256: str) -> str:
     store = Store(home / "models")
     began = time.monotonic()
     try:
-        entry = pull(Wish(model=OnHub(REPOSITORY, FILE, revision)), store, Told(), lambda _: True).entry
+        entry = pull(
+            PullOptions(model=OnHub(REPOSITORY, FILE, revision)), store, Told(), lambda _: True
+        ).entry
         landed = hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
         outcome = "the model" if landed == sha256 else "FAULT: another file than was published"
     except StardraftError as error:

@@ -107,7 +107,7 @@ class Requests:
         return self._cancelled.get(request)
 
 
-class Wanted:
+class RequestInterrupt:
     """One request's interrupt."""
 
     def __init__(self, requests: Requests, request: int) -> None:
@@ -289,7 +289,7 @@ def _serve(commands: "queue.SimpleQueue[Command]", requests: Requests, heart: He
     heart.expected_s = lambda: engine.expected_s
     heart.is_at_work = False
     send(Loaded(loaded.info, loaded.warnings, engine.measured()))
-    Shifts(engine, requests, heart, send).work(commands)
+    RoundRobin(engine, requests, heart, send).work(commands)
 
 
 def _refuse_early(command: Command, send: Send) -> None:
@@ -299,7 +299,7 @@ def _refuse_early(command: Command, send: Send) -> None:
         send(Tagged(command.id, Failed(RequestError.code, "The engine has no model loaded.")))
 
 
-class Shifts:
+class RoundRobin:
     """Requests take turns, a decode each: those of several editors, and background work among them."""
 
     def __init__(self, engine: "Engine", requests: Requests, heart: Heart, send: Send) -> None:
@@ -333,11 +333,11 @@ class Shifts:
         match command:
             case Complete(id=request, completion=completion):
                 self._at_work[request] = self._engine.steps(
-                    completion, self._emit(request), Wanted(self._requests, request)
+                    completion, self._emit(request), RequestInterrupt(self._requests, request)
                 )
             case Warm(id=request, completion=completion, level=level):
                 self._at_work[request] = self._engine.warm(
-                    completion, level, self._emit(request), Wanted(self._requests, request)
+                    completion, level, self._emit(request), RequestInterrupt(self._requests, request)
                 )
             case Save():
                 self._send(self._engine.save())

@@ -21,7 +21,7 @@ _ON_HUB = re.compile(
 )
 
 
-class Known(Struct, frozen=True):
+class CatalogueModel(Struct, frozen=True):
     """A published model.
 
     source:   the repository of its original weights, `revision` the commit that is taken (40 digits), or
@@ -47,7 +47,7 @@ class Known(Struct, frozen=True):
 KNOWN = {
     known.name: known
     for known in (
-        Known(
+        CatalogueModel(
             "starcoder2-3b",
             "bigcode/starcoder2-3b",
             "733247c55e3f73af49ce8e9c7949bf14af205928",
@@ -55,7 +55,7 @@ KNOWN = {
             "bigcode-openrail-m",
             "3.0 B",
         ),
-        Known(
+        CatalogueModel(
             "starcoder2-7b",
             "bigcode/starcoder2-7b",
             "main",
@@ -63,7 +63,7 @@ KNOWN = {
             "bigcode-openrail-m",
             "7.2 B",
         ),
-        Known(
+        CatalogueModel(
             "starcoder2-15b",
             "bigcode/starcoder2-15b",
             "main",
@@ -90,7 +90,7 @@ class OnHub(Struct, frozen=True):
 _FILE_PAGES = {"blob", "resolve", "raw"}
 _HUB_HOSTS = {"huggingface.co", "www.huggingface.co", "hf.co"}
 
-Named = Known | OnHub | Path
+Named = CatalogueModel | OnHub | Path
 
 
 def read_name(text: str) -> Named:
@@ -112,7 +112,7 @@ def read_name(text: str) -> Named:
         return Path(text).expanduser()
     raise RequestError(
         f"{text} is not a model known here.",
-        f"Known are {', '.join(KNOWN)}. Or give a path to a .gguf file, or OWNER/REPOSITORY:FILE.gguf.",
+        f"Known: {', '.join(KNOWN)}. Or give a path to a .gguf file, or OWNER/REPOSITORY:FILE.gguf.",
     )
 
 

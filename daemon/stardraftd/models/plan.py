@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from stardraftd.models.hardware import Capacity
 from stardraftd.models.memory import (
     HEADER_BYTES,
     QUANTISATIONS,
@@ -27,9 +28,8 @@ from stardraftd.models.memory import (
     weights,
     weights_of,
 )
-from stardraftd.models.pace import DEPTH_TOKENS, Measured, Pace, bound, measured_pace
-from stardraftd.models.room import Room
 from stardraftd.models.shapes import SHAPES, Shape, shape_of
+from stardraftd.models.throughput import DEPTH_TOKENS, Measured, Pace, bound, measured_pace
 
 Grade = Literal["fits well", "tight", "does not fit"]
 Placement = Literal["CPU", "GPU", "split"]
@@ -98,7 +98,7 @@ class Row(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """The answer. `advised` is an index into `rows`, None when nothing fits; `command` is how to get it."""
 
-    room: Room
+    room: Capacity
     rows: tuple[Row, ...]
     advised: int | None
     reason: str
@@ -161,7 +161,7 @@ class Speeds(Struct, frozen=True):
 
 def rows(
     candidates: Sequence[Candidate],
-    room: Room,
+    room: Capacity,
     speeds: Speeds,
     *,
     contexts: Sequence[int] = (DEFAULT_CONTEXT,),
@@ -211,7 +211,7 @@ def _with_expectations(found: Sequence[Row], candidates: Sequence[Candidate], sp
     return expected
 
 
-def _gpu_layers(one: Candidate, room: Room, context_tokens: int, kv_type: KvType) -> Iterator[int]:
+def _gpu_layers(one: Candidate, room: Capacity, context_tokens: int, kv_type: KvType) -> Iterator[int]:
     """Numbers of layers on the GPU to look at, the fastest first. All is one more than there are layers."""
     whole = one.shape.layers + 1
     if room.gpus:
@@ -239,7 +239,7 @@ def greatest_that(holds: Callable[[int], bool], low: int, high: int) -> int:
     return best
 
 
-def _need(one: Candidate, room: Room, context_tokens: int, kv_type: KvType, gpu_layers: int) -> Need:
+def _need(one: Candidate, room: Capacity, context_tokens: int, kv_type: KvType, gpu_layers: int) -> Need:
     return need(
         one.shape,
         one.weights,
@@ -251,7 +251,7 @@ def _need(one: Candidate, room: Room, context_tokens: int, kv_type: KvType, gpu_
 
 
 def _row(  # noqa: PLR0917 - what makes a row a row
-    one: Candidate, room: Room, speeds: Speeds, context_tokens: int, kv_type: KvType, gpu_layers: int
+    one: Candidate, room: Capacity, speeds: Speeds, context_tokens: int, kv_type: KvType, gpu_layers: int
 ) -> Row:
     needed = _need(one, room, context_tokens, kv_type, gpu_layers)
     whole = one.shape.layers + 1
@@ -284,7 +284,7 @@ def _row(  # noqa: PLR0917 - what makes a row a row
     )
 
 
-def graded(needed: Need, room: Room) -> tuple[Grade, Literal["", "RAM", "VRAM"]]:
+def graded(needed: Need, room: Capacity) -> tuple[Grade, Literal["", "RAM", "VRAM"]]:
     """The worse of the two memories' grades, and which of them is short if one is.
 
     Where a GPU shares the computer's memory, what is put on it is taken from that as well.
@@ -323,7 +323,7 @@ def _bound(one: Candidate, needed: Need, speeds: Speeds, context_tokens: int, kv
 # --- advice ------------------------------------------------------------------------------------------
 
 
-def advise(found: Sequence[Row], room: Room) -> tuple[int | None, str]:
+def advise(found: Sequence[Row], room: Capacity) -> tuple[int | None, str]:
     """Which row to take, and why in one or two sentences; None when nothing fits.
 
     Of what fits well (else of what is tight), at the first row's kind of cache if that fits at all: the
@@ -373,7 +373,7 @@ def _like_default(fitting: Sequence[Row]) -> list[Row]:
     return plain or same
 
 
-def _nothing(usable: Sequence[Row], room: Room) -> str:
+def _nothing(usable: Sequence[Row], room: Capacity) -> str:
     if not usable:
         return "No quantization that could be advised was asked about."
     least = min(usable, key=lambda row: row.ram_bytes + row.vram_bytes)
@@ -408,7 +408,7 @@ def settings(row: Row) -> list[str]:
     return found
 
 
-def plan(found: Sequence[Row], room: Room, speeds: Speeds) -> Plan:
+def plan(found: Sequence[Row], room: Capacity, speeds: Speeds) -> Plan:
     """The rows with the advice."""
     advised, reason = advise(found, room)
     return Plan(

@@ -21,7 +21,7 @@ from stardraftd.files.atomic import now
 from stardraftd.gguf.header import FILE_TYPES
 from stardraftd.installed import how_to_add
 from stardraftd.models import hub
-from stardraftd.models.catalogue import DEFAULT_QUANTISATION, Known, Named, OnHub
+from stardraftd.models.catalogue import DEFAULT_QUANTISATION, CatalogueModel, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
 from stardraftd.models.licences import LICENCES, Licence, agree, agreements
 from stardraftd.models.store import Entry, Record, Store, check
@@ -51,7 +51,7 @@ class Report(Protocol):
         """Something that a person should know."""
 
 
-class Wish(Struct, frozen=True, kw_only=True):
+class PullOptions(Struct, frozen=True, kw_only=True):
     """What is wanted.
 
     from_source: take the original weights and quantise them here, even where a ready file is to be had.
@@ -90,32 +90,33 @@ class Builder(Protocol):
     ) -> None: ...
 
 
-def pull(wish: Wish, store: Store, report: Report, accepts: Callable[[Licence], bool]) -> Pulled:
+def pull(options: PullOptions, store: Store, report: Report, accepts: Callable[[Licence], bool]) -> Pulled:
     """Gets a model. `accepts` is asked about a licence that has not been agreed to.
 
     Raises ModelError (ModelDownloadError, LicenceError, ...), PathError, RequestError.
     """
-    name = wish.name or _default_name(wish)
+    name = options.name or _default_name(options)
     store.path_of(name)
-    if isinstance(wish.model, Known) and wish.quantisation not in FILE_TYPES.values():
+    if isinstance(options.model, CatalogueModel) and options.quantisation not in FILE_TYPES.values():
         raise RequestError(
-            f"There is no quantization {wish.quantisation}.", "Q4_K_M is small and good, Q8_0 nearly exact."
+            f"There is no quantization {options.quantisation}.",
+            "Q4_K_M is small and good, Q8_0 nearly exact.",
         )
 
     def wait() -> None:
         report.notice(f"Another process is getting {name}; waiting for it.")
 
     with store.working_on(name, wait):
-        if not wish.replace and (entry := _here(store, name)) is not None:
-            _refuse_another(entry, wish)
+        if not options.replace and (entry := _here(store, name)) is not None:
+            _refuse_another(entry, options)
             return Pulled(entry, was_here=True)
-        return Pulled(_Pull(wish, name, store, report, accepts).run(), was_here=False)
+        return Pulled(_Pull(options, name, store, report, accepts).run(), was_here=False)
 
 
-def _default_name(wish: Wish) -> str:
-    match wish.model:
-        case Known() as known:
-            return Path(known.file_name(wish.quantisation)).stem
+def _default_name(options: PullOptions) -> str:
+    match options.model:
+        case CatalogueModel() as known:
+            return Path(known.file_name(options.quantisation)).stem
         case OnHub() as file:
             return Path(file.file).stem
         case Path() as path:
@@ -127,14 +128,14 @@ def _here(store: Store, name: str) -> Entry | None:
     return next((entry for entry in store.entries() if entry.path == str(path)), None)
 
 
-def _refuse_another(entry: Entry, wish: Wish) -> None:
+def _refuse_another(entry: Entry, options: PullOptions) -> None:
     """A name that is taken must not pass for what was asked for."""
     if entry.problem:
         raise ModelError(
             f"{entry.name} is here, but cannot be used: {entry.problem}",
             f"Fetch it again: give --replace. Or remove it: stardraft model remove {entry.name}",
         )
-    match wish.model:
+    match options.model:
         case OnHub(repository=repository):
             wanted = repository
         case Path() as path:
@@ -152,18 +153,18 @@ def _refuse_another(entry: Entry, wish: Wish) -> None:
 class _Pull:
     """One pull at work, with the name's lock held."""
 
-    wish: Wish
+    options: PullOptions
     name: str
     store: Store
     report: Report
     accepts: Callable[[Licence], bool]
 
     def run(self) -> Entry:
-        match self.wish.model:
-            case Known() as known:
+        match self.options.model:
+            case CatalogueModel() as known:
                 return self._known(known)
             case OnHub() as file:
-                if self.wish.from_source:
+                if self.options.from_source:
                     raise RequestError(f"{file} is a ready file.", "Leave --from-source out.")
                 found = hub.listing(file.repository, file.revision)
                 self._settle_licence(found.licence, str(file))
@@ -171,10 +172,10 @@ class _Pull:
             case Path() as path:
                 return self._copy(_absolute(path))
 
-    def _known(self, known: Known) -> Entry:
+    def _known(self, known: CatalogueModel) -> Entry:
         self._settle_licence(known.licence, known.name)
-        quantisation = self.wish.quantisation
-        if not self.wish.from_source:
+        quantisation = self.options.quantisation
+        if not self.options.from_source:
             for repository in known.ready:
                 try:
                     found = hub.listing(repository, "main")
@@ -259,7 +260,7 @@ class _Pull:
         finally:
             copy.unlink(missing_ok=True)
 
-    def _build(self, known: Known) -> Entry:
+    def _build(self, known: CatalogueModel) -> Entry:
         """From the original weights: download, convert, quantise."""
         build, store, report = _builder(), self.store, self.report
         found = hub.listing(known.source, known.revision)
@@ -283,7 +284,7 @@ class _Pull:
         build(
             checkpoint,
             made,
-            quantisation=self.wish.quantisation,
+            quantisation=self.options.quantisation,
             source=found.repository,
             revision=found.revision,
             licence=known.licence,

@@ -12,8 +12,8 @@ from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
     from stardraftd.cli.checks.facts import Device, Facts
+    from stardraftd.models.hardware import Capacity, Gpu
     from stardraftd.models.plan import Candidate, Plan, Row, Speeds
-    from stardraftd.models.room import Gpu, Room
     from stardraftd.protocol.http import Status
 
 EXAMPLES = examples(
@@ -140,9 +140,9 @@ def _candidates(models: list[str] | None) -> "list[Candidate]":
 # --- what is here ------------------------------------------------------------------------------------
 
 
-def _room(facts: "Facts") -> "Room":
+def _room(facts: "Facts") -> "Capacity":
     from stardraftd.errors import StardraftError
-    from stardraftd.models.room import room
+    from stardraftd.models.hardware import room
 
     gpus: list[Gpu] | None
     try:
@@ -161,7 +161,7 @@ def _room(facts: "Facts") -> "Room":
 
 
 def _gpu(device: "Device") -> "Gpu":
-    from stardraftd.models.room import Gpu
+    from stardraftd.models.hardware import Gpu
 
     return Gpu(
         name=device.name,
@@ -180,15 +180,15 @@ def _engine_vram_bytes(status: "Status | None") -> int:
     return (model.size_bytes + model.kv_bytes) * model.gpu_layers // model.layers
 
 
-def _speeds(facts: "Facts", room: "Room") -> "Speeds":
-    from stardraftd.models.pace import (
+def _speeds(facts: "Facts", room: "Capacity") -> "Speeds":
+    from stardraftd.models.plan import Speeds
+    from stardraftd.models.throughput import (
         busy_share,
         gpu_bytes_per_s,
         measurements,
         proven_bytes_per_s,
         reading_bytes_per_s,
     )
-    from stardraftd.models.plan import Speeds
     from stardraftd.paths import engine_cache_dir
 
     busy = busy_share() > BUSY

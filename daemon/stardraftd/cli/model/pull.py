@@ -63,7 +63,7 @@ def pull(
     on where it stopped. HF_TOKEN, HF_ENDPOINT, HTTPS_PROXY and HF_HUB_OFFLINE are respected.
     """
     from stardraftd.models.catalogue import read_name
-    from stardraftd.models.pull import Wish
+    from stardraftd.models.pull import PullOptions
     from stardraftd.models.pull import pull as bring
     from stardraftd.models.store import Store
 
@@ -71,7 +71,7 @@ def pull(
         from stardraftd.config import load_config
 
         load_config()  # what cannot be chosen afterwards is said before gigabytes are here
-    wish = Wish(
+    options = PullOptions(
         model=read_name(model),
         quantisation=quantisation.upper(),
         from_source=from_source,
@@ -85,7 +85,7 @@ def pull(
             return accept_license or (not json and report.ask(licence))
 
         try:
-            pulled = bring(wish, Store(), report, accepts)
+            pulled = bring(options, Store(), report, accepts)
         except KeyboardInterrupt:
             report.notice("Stopped. What has arrived is kept: the same command goes on from there.")
             raise

@@ -25,7 +25,7 @@ class Gpu(Struct, frozen=True):
     unified: bool = False
 
 
-class Room(Struct, frozen=True, kw_only=True):
+class Capacity(Struct, frozen=True, kw_only=True):
     """The memory there is.
 
     ram_free_bytes:  free, or held by caches that give way; at most what the container's limit leaves.
@@ -55,7 +55,7 @@ class Room(Struct, frozen=True, kw_only=True):
         return any(gpu.unified for gpu in self.gpus)
 
 
-def room(gpus: Sequence[Gpu] | None, *, engine_ram_bytes: int = 0, engine_vram_bytes: int = 0) -> Room:
+def room(gpus: Sequence[Gpu] | None, *, engine_ram_bytes: int = 0, engine_vram_bytes: int = 0) -> Capacity:
     """The memory of this computer now. `gpus` is None when llama.cpp could not be asked.
 
     Where there are GPUs of their own, llama.cpp leaves those alone that share the computer's memory.
@@ -69,7 +69,7 @@ def room(gpus: Sequence[Gpu] | None, *, engine_ram_bytes: int = 0, engine_vram_b
         if limit < total:
             total, limited = limit, True
         free = min(free, max(limit - used, 0))
-    return Room(
+    return Capacity(
         ram_free_bytes=min(free + engine_ram_bytes, total),
         ram_total_bytes=total,
         gpus=own or tuple(gpus or ())[:1],
