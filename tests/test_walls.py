@@ -36,7 +36,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.privacy",
     "stardraftd.protocol",
 }
-# Processes of their own, for what no engine needs of llama.cpp: its quantiser, and a look into its graph.
+# Processes of their own, for what no engine needs of llama.cpp: its quantizer, and a look into its graph.
 BESIDE_THE_ENGINE = {"stardraft_quant.imatrix.process", "stardraft_quant.quantize.process"}
 # Libraries of the extras: an installation without them is a sound one.
 OPTIONAL = {"gguf", "llama_cpp", "numpy", "safetensors", "tokenizers", "torch", "transformers"}

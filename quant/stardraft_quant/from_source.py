@@ -1,4 +1,4 @@
-"""From original weights to a quantised GGUF: what `stardraft model pull --from-source` has made here.
+"""From original weights to a quantized GGUF: what `stardraft model pull --from-source` has made here.
 
 The daemon's package finds it by an entry point, since it imports nothing of this one.
 """
@@ -16,7 +16,7 @@ def build(
     checkpoint: Path,
     out: Path,
     *,
-    quantisation: str,
+    quantization: str,
     source: str,
     revision: str,
     licence: str,
@@ -30,9 +30,9 @@ def build(
     how many are done. Raises ModelError, RequestError, EngineError.
     """
     known = get_args(FileType)
-    if quantisation not in known:
+    if quantization not in known:
         raise RequestError(
-            f"{quantisation} is not a type that can be made here.", f"It can be one of: {', '.join(known)}."
+            f"{quantization} is not a type that can be made here.", f"It can be one of: {', '.join(known)}."
         )
     whole = out.with_name(f"{out.stem}-F16.gguf")
     if not whole.exists():
@@ -54,11 +54,11 @@ def build(
             on_progress=converted,
         )
     size_bytes = whole.stat().st_size
-    on_stage(f"Quantizing to {quantisation}", size_bytes)
+    on_stage(f"Quantizing to {quantization}", size_bytes)
     quantize(
         whole,
         out,
-        quantisation,  # type: ignore[arg-type]  # one of FileType, as was just seen
+        quantization,  # type: ignore[arg-type]  # one of FileType, as was just seen
         on_progress=lambda done, total, _name: on_progress(size_bytes * done // max(1, total)),
     )
     whole.unlink()

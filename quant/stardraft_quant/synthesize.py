@@ -1,7 +1,7 @@
 """A model of a true shape with random weights: how fast and how large a real one is here, before a download.
 
-The blocks of the quantised formats are drawn at random directly (with scales that give weights a standard
-deviation of 0.02), so nothing is quantised and nothing has to be in memory at once: the file is written
+The blocks of the quantized formats are drawn at random directly (with scales that give weights a standard
+deviation of 0.02), so nothing is quantized and nothing has to be in memory at once: the file is written
 tensor by tensor. It predicts nonsense; its speed, memory and size are those of the real model, because which
 tensor gets which type is decided as llama.cpp's quantizer does (src/llama-quant.cpp, for a model with
 tied embeddings).
@@ -49,7 +49,7 @@ class Tensor(Struct, frozen=True):
 
     @property
     def row_bytes(self) -> tuple[int, ...]:
-        """The shape with the last dimension in bytes, as the writer wants it for quantised types."""
+        """The shape with the last dimension in bytes, as the writer wants it for quantized types."""
         block, size = gguf.GGML_QUANT_SIZES[self.type]
         return (*self.shape[:-1], self.shape[-1] // block * size)
 
@@ -232,7 +232,7 @@ def _q6_k(blocks: int, random: np.random.Generator) -> Blocks:
     return out
 
 
-# Where a block of a quantised embedding has the half that its numbers are multiplied by.
+# Where a block of a quantized embedding has the half that its numbers are multiplied by.
 _SCALES = {Type.Q8_0: slice(0, 2), Type.Q6_K: slice(208, 210)}
 _BLOCKS: dict[Type, Callable[[int, np.random.Generator], NDArray[np.generic]]] = {
     Type.F16: _f16,

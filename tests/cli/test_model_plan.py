@@ -48,9 +48,9 @@ def test_the_table_fits_100_columns_and_marks_one_row_with_its_reason_and_comman
         assert not marked
         return
     assert len(marked) == 1
-    _, model, quantisation, *_ = marked[0].split()
-    assert f"Recommended: {model} in {quantisation}" in result.stdout
-    assert f"stardraft model pull {model} --quant {quantisation}" in result.stdout
+    _, model, quantization, *_ = marked[0].split()
+    assert f"Recommended: {model} in {quantization}" in result.stdout
+    assert f"stardraft model pull {model} --quant {quantization}" in result.stdout
 
 
 def test_the_words_tell_a_bound_from_a_measurement(home: dict[str, str]) -> None:
@@ -70,7 +70,7 @@ def test_a_file_can_be_asked_about_and_json_has_every_number(home: dict[str, str
     assert result.returncode == 0, result.stderr
     read = json.loads(result.stdout)
     (row,) = read["rows"]
-    assert row["quantisation"] == "Q8_0"
+    assert row["quantization"] == "Q8_0"
     assert (row["context_tokens"], row["kv_type"]) == (4096, "q8_0")
     assert row["file_bytes"] == builtin_model_path().stat().st_size
     assert row["ram_bytes"] > row["file_bytes"]
@@ -81,7 +81,7 @@ def test_a_file_can_be_asked_about_and_json_has_every_number(home: dict[str, str
 def test_all_lists_every_context_and_cache_type(home: dict[str, str]) -> None:
     result = run(home, "--model", "starcoder2-3b", "--all", "--json")
     read = json.loads(result.stdout)
-    asked = {(row["quantisation"], row["context_tokens"], row["kv_type"]) for row in read["rows"]}
+    asked = {(row["quantization"], row["context_tokens"], row["kv_type"]) for row in read["rows"]}
     assert len(asked) == 5 * 4 * 2
 
 

@@ -13,8 +13,8 @@ import pytest
 from stardraftd.gguf.reading import read_header
 from stardraftd.models.memory import (
     HEADER_BYTES,
-    QUANTISATIONS,
-    Quantisation,
+    QUANTIZATIONS,
+    Quantization,
     cells,
     compute_bytes,
     kv_bytes_per_token,
@@ -103,9 +103,9 @@ def test_attention_decides_the_buffers_of_a_long_context_exactly(tmp_path: Path)
         assert compute_bytes(shape, n, flash_attention=False) == pytest.approx(log["compute"], rel=0.001)
 
 
-@pytest.mark.parametrize("quantisation", sorted(FILE_TYPES))
+@pytest.mark.parametrize("quantization", sorted(FILE_TYPES))
 def test_each_tensor_has_the_type_that_llama_cpps_quantizer_gives_it(
-    tmp_path: Path, quantisation: Quantisation
+    tmp_path: Path, quantization: Quantization
 ) -> None:
     pytest.importorskip("gguf", reason='pip install "stardraft[quant]"')
     llama_cpp: Any = pytest.importorskip("llama_cpp", reason='pip install "stardraft[engine]"')
@@ -116,24 +116,24 @@ def test_each_tensor_has_the_type_that_llama_cpps_quantizer_gives_it(
         plain, layers=9, hidden=256, ffn=512, heads=4, kv_heads=2, dtype="F16", vocabulary=N_VOCAB
     )
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = FILE_TYPES[quantisation]
+    params.ftype = FILE_TYPES[quantization]
     assert llama_cpp.llama_model_quantize(str(plain).encode(), str(made).encode(), ctypes.byref(params)) == 0
     theirs = {tensor.name: (tensor.type, tensor.size_bytes) for tensor in read_header(made).tensors}
     assert {
-        tensor.name: (tensor.type, tensor.size_bytes) for tensor in tensors(SMALL, quantisation)
+        tensor.name: (tensor.type, tensor.size_bytes) for tensor in tensors(SMALL, quantization)
     } == theirs
-    assert weights(SMALL, quantisation) == weights_of(9, read_header(made).tensors)
+    assert weights(SMALL, quantization) == weights_of(9, read_header(made).tensors)
 
 
 # --- published sizes, and logs of the 3B shape as they were read ---------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("quantisation", "file_bytes"),
+    ("quantization", "file_bytes"),
     [("Q4_K_M", 1_887_904_896), ("Q8_0", 3_224_556_672), ("F16", 6_064_559_200)],
 )
-def test_the_files_of_the_3b_have_their_published_sizes(quantisation: Quantisation, file_bytes: int) -> None:
-    assert weights(THREE_B, quantisation).total_bytes + HEADER_BYTES == pytest.approx(file_bytes, rel=0.001)
+def test_the_files_of_the_3b_have_their_published_sizes(quantization: Quantization, file_bytes: int) -> None:
+    assert weights(THREE_B, quantization).total_bytes + HEADER_BYTES == pytest.approx(file_bytes, rel=0.001)
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ def test_all_layers_on_a_gpu_leave_the_embedding_in_ram_and_have_it_twice_when_t
     assert found.on_gpu_bytes(0) == 0
 
 
-@pytest.mark.parametrize("quantisation", QUANTISATIONS)
-def test_each_layer_that_moves_to_the_gpu_moves_its_weights_and_its_cache(quantisation: Quantisation) -> None:
-    found = weights(SMALL, quantisation)
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_each_layer_that_moves_to_the_gpu_moves_its_weights_and_its_cache(quantization: Quantization) -> None:
+    found = weights(SMALL, quantization)
     needs = [need(SMALL, found, context_tokens=1024, gpu_layers=n) for n in range(1, SMALL.layers + 2)]
     for one, more in pairwise(needs):
         assert more.kv_vram_bytes > one.kv_vram_bytes

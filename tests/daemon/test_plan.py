@@ -132,11 +132,11 @@ def test_what_an_engine_measured_is_taken_and_called_so(tmp_path: Path) -> None:
     remember(tmp_path / "speeds.json", f"a 3B|{size}|CPU|0|2|f16|auto|512|AVX2 = 1 | FMA = 1", speeds)
     found = measurements(tmp_path)
     assert found == (Measured("a 3B", size, "CPU", 0, "f16", 50.0, 10.0),)
-    by_quantisation = {
-        row.quantisation: row.pace
+    by_quantization = {
+        row.quantization: row.pace
         for row in rows(THREE_B, with_ram(24), Speeds(measured=found, ram_bytes_per_s=30 * GB))
     }
-    four, eight = by_quantisation["Q4_K_M"], by_quantisation["Q8_0"]
+    four, eight = by_quantization["Q4_K_M"], by_quantization["Q8_0"]
     assert four is not None
     assert eight is not None
     assert four.source == "measured"
@@ -206,7 +206,7 @@ def test_a_gpu_of_unknown_speed_gets_no_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("here", "speeds", "model", "quantisation", "placement"),
+    ("here", "speeds", "model", "quantization", "placement"),
     [
         (with_ram(24), SLOW_RAM, "starcoder2-3b", "Q4_K_M", "CPU"),
         (with_ram(3), SLOW_RAM, "starcoder2-3b", "Q4_K_M", "CPU"),  # tight
@@ -217,10 +217,10 @@ def test_a_gpu_of_unknown_speed_gets_no_number() -> None:
     ],
 )
 def test_the_largest_that_is_fast_enough_is_advised_or_else_the_fastest(
-    here: Capacity, speeds: Speeds, model: str, quantisation: str, placement: str
+    here: Capacity, speeds: Speeds, model: str, quantization: str, placement: str
 ) -> None:
     row = advised(planned(ALL, here, speeds))
-    assert (row.model, row.quantisation, row.placement) == (model, quantisation, placement)
+    assert (row.model, row.quantization, row.placement) == (model, quantization, placement)
 
 
 def test_nothing_is_advised_where_nothing_fits_and_it_is_said_what_is_missing() -> None:

@@ -84,7 +84,7 @@ def test_a_known_model_is_downloaded_under_its_name_with_a_record_of_its_origin(
 
     assert not pulled.was_here
     entry = pulled.entry
-    assert (entry.name, entry.quantisation, entry.problem) == ("starcoder2-3b-Q4_K_M", "F32", "")
+    assert (entry.name, entry.quantization, entry.problem) == ("starcoder2-3b-Q4_K_M", "F32", "")
     assert Path(entry.path).read_bytes() == place.model.read_bytes()
     record = entry.record
     assert record is not None

@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.prompts import Case, load_cases
-from tests.support.tiny_models import BUILT_IN, reference_model, write_dequantised, write_tiny_model
+from tests.support.tiny_models import BUILT_IN, reference_model, write_dequantized, write_tiny_model
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'stardraft[reference]'")
 pytest.importorskip(
@@ -135,7 +135,7 @@ def load_for_comparison(path: Path) -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def built_in_as_f32(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dequantised(tmp_path_factory.mktemp("reference") / "f32.gguf")
+    return write_dequantized(tmp_path_factory.mktemp("reference") / "f32.gguf")
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()} | {"big.bin": b"not wanted"}
 
 
-def test_where_there_is_no_ready_file_the_original_weights_are_quantised(
+def test_where_there_is_no_ready_file_the_original_weights_are_quantized(
     home: dict[str, str], files: dict[str, bytes]
 ) -> None:
     with Hub() as hub:
@@ -46,8 +46,8 @@ def test_where_there_is_no_ready_file_the_original_weights_are_quantised(
         events = [json.loads(line) for line in done.stdout.splitlines()]
         model = events[-1]["model"]
         assert model["name"] == "starcoder2-3b-Q8_0"
-        assert model["quantisation"] == "Q8_0"
-        assert model["record"]["how"] == "quantised"
+        assert model["quantization"] == "Q8_0"
+        assert model["record"]["how"] == "quantized"
         assert model["record"]["revision"] == SOURCE.revision
         assert any("is made here" in event.get("message", "") for event in events)
         stages = [event["what"] for event in events if event["event"] == "stage"]

@@ -156,7 +156,7 @@ def test_a_file_of_llama_imatrix_written_again_is_the_same_bytes(
 
 
 @pytest.mark.parametrize("form", ["gguf", "dat"])
-def test_llama_imatrix_files_of_both_forms_quantise_as_in_llama_quantize(
+def test_llama_imatrix_files_of_both_forms_quantize_as_in_llama_quantize(
     tmp_path: Path, text: Path, model: Path, form: str
 ) -> None:
     matrix = tmp_path / f"theirs.{form}"

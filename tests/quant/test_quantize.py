@@ -1,4 +1,4 @@
-"""Quantising: the very tensors of llama-quantize, and a file that appears whole or not at all."""
+"""Quantizing: the very tensors of llama-quantize, and a file that appears whole or not at all."""
 
 import json
 import os
@@ -157,7 +157,7 @@ def test_progress_goes_through_all_tensors(models: dict[str, Path], tmp_path: Pa
     assert sorted(tensor for _, _, tensor in seen) == sorted(names)
 
 
-def test_a_quantised_source_is_refused_unless_asked_for(tmp_path: Path) -> None:
+def test_a_quantized_source_is_refused_unless_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "out.gguf"
     with pytest.raises(ModelError, match="quantized already"):
         quantize(BUILT_IN, out, "Q4_K_M")
@@ -273,7 +273,7 @@ def contents_of(source: Path, folder: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that a core quantises for seconds."""
+    """One that a core quantizes for seconds."""
     return write_tiny_model(tmp_path_factory.mktemp("slow") / "model.gguf", hidden=512, ffn=256, dtype="F16")
 
 
@@ -349,7 +349,7 @@ def test_the_command_overwrites_nothing_unasked(models: dict[str, Path], tmp_pat
     assert out.read_text(encoding="utf-8") == "mine"
 
 
-def test_the_commands_choices_are_those_of_the_quantiser_by_llama_cpps_numbers() -> None:
+def test_the_commands_choices_are_those_of_the_quantizer_by_llama_cpps_numbers() -> None:
     from typing import get_type_hints
 
     from stardraft_quant.cli.quantize import quantize as command

@@ -30,14 +30,14 @@ def test_every_tensor_has_the_type_that_llama_cpps_quantizer_gives_it(
     tmp_path: Path, file_type: FileType
 ) -> None:
     llama_cpp = pytest.importorskip("llama_cpp", reason='pip install "stardraft[engine]"')
-    plain, quantised, drawn = (tmp_path / name for name in ("f16.gguf", "quantised.gguf", "drawn.gguf"))
+    plain, quantized, drawn = (tmp_path / name for name in ("f16.gguf", "quantized.gguf", "drawn.gguf"))
     synthesize(SMALL, "F16", plain, tokenizer_from=random_model())
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = FILE_TYPES[file_type]
-    code = llama_cpp.llama_model_quantize(str(plain).encode(), str(quantised).encode(), ctypes.byref(params))
+    code = llama_cpp.llama_model_quantize(str(plain).encode(), str(quantized).encode(), ctypes.byref(params))
     assert code == 0
     synthesize(SMALL, file_type, drawn, tokenizer_from=random_model())
-    assert described(drawn) == described(quantised)
+    assert described(drawn) == described(quantized)
 
 
 def test_the_weights_have_the_deviation_of_a_fresh_model_and_the_seed_decides_them(tmp_path: Path) -> None:

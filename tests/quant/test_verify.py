@@ -37,7 +37,7 @@ from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
 from tests.support.llama_cpp import tool
 from tests.support.processes import finish, run_to_end
-from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantised, write_tiny_model
+from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantized, write_tiny_model
 from tests.support.waiting import wait_until
 
 CODE = Path(__file__).parents[2] / "daemon" / "stardraftd"
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def original(folder: Path) -> Path:
     """The built-in model in F32."""
-    return write_dequantised(folder / "F32.gguf")
+    return write_dequantized(folder / "F32.gguf")
 
 
 @pytest.fixture(scope="module")

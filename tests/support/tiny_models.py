@@ -255,7 +255,7 @@ def rewrite(
     return path
 
 
-def write_dequantised(path: Path, source: Path = BUILT_IN) -> Path:
+def write_dequantized(path: Path, source: Path = BUILT_IN) -> Path:
     """Writes `source` to `path` with all weights as F32, exactly the numbers that its blocks stand for."""
     return rewrite(
         source,

@@ -2,7 +2,7 @@
 
 llama.cpp has other machine code for each type of weights. The built-in model is Q8_0; a build whose code for
 Q4_K alone is broken would pass with it, and fail with StarCoder2-3B. So a one-layer StarCoder2 is written for
-each type: random blocks of the type's own layout, the same bytes on every computer, with no quantiser in
+each type: random blocks of the type's own layout, the same bytes on every computer, with no quantizer in
 between. Layouts: ggml-org/llama.cpp, ggml/src/ggml-common.h.
 """
 

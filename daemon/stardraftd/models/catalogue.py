@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from stardraftd.errors import RequestError
 
-DEFAULT_QUANTISATION = "Q4_K_M"
+DEFAULT_QUANTIZATION = "Q4_K_M"
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _ON_HUB = re.compile(
     rf"(?P<repository>{_PART}/{_PART}):(?P<file>[^@:\0]+)(?:@(?P<revision>[A-Za-z0-9._/-]+))?"
@@ -38,8 +38,8 @@ class CatalogueModel(Struct, frozen=True):
     licence: str
     parameters: str
 
-    def file_name(self, quantisation: str) -> str:
-        return f"{self.name}-{quantisation}.gguf"
+    def file_name(self, quantization: str) -> str:
+        return f"{self.name}-{quantization}.gguf"
 
 
 # The ready files are others' work: their names and places are as of 2026-11, and their checksums are those

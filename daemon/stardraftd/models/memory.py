@@ -14,8 +14,8 @@ from msgspec import Struct
 from stardraftd.gguf.header import WEIGHT_TYPES, TensorInfo
 from stardraftd.models.shapes import Shape
 
-Quantisation = Literal["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"]
-QUANTISATIONS: tuple[Quantisation, ...] = get_args(Quantisation)
+Quantization = Literal["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"]
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 KvType = Literal["f16", "q8_0"]
 KV_TYPES: tuple[KvType, ...] = get_args(KvType)
 
@@ -122,14 +122,14 @@ class Need(Struct, frozen=True, kw_only=True):
 # --- weights -----------------------------------------------------------------------------------------
 
 
-def tensors(shape: Shape, quantisation: Quantisation) -> Iterator[Weight]:
+def tensors(shape: Shape, quantization: Quantization) -> Iterator[Weight]:
     """Every tensor of a StarCoder2 model, with the type that llama.cpp's quantizer gives it.
 
     Source of the types: ggml-org/llama.cpp, src/llama-quant.cpp (`llama_tensor_get_type_impl`), for a model
     with tied embeddings and rows that are whole blocks, which those of the family are.
     """
-    plain = _PLAIN[quantisation]
-    better = "Q6_K" if quantisation in _MIXED else plain
+    plain = _PLAIN[quantization]
+    better = "Q6_K" if quantization in _MIXED else plain
 
     def weight(name: str, layer: int | None, kind: str, *dimensions: int) -> Weight:
         length, size = _BLOCKS[kind]
@@ -141,7 +141,7 @@ def tensors(shape: Shape, quantisation: Quantisation) -> Iterator[Weight]:
         yield weight(f"{name}.bias", layer, "F32", dimensions[0])
 
     # Tied to the output, so kept as exactly as an output matrix: Q6_K in every k-quant.
-    embedding = "Q6_K" if quantisation in (*_MIXED, "Q6_K") else plain
+    embedding = "Q6_K" if quantization in (*_MIXED, "Q6_K") else plain
     yield weight("token_embd.weight", None, embedding, shape.vocabulary, shape.hidden)
     yield from pair("output_norm", None, "F32", shape.hidden)
     for i in range(shape.layers):
@@ -161,10 +161,10 @@ def n_parameters(shape: Shape) -> int:
     return sum(prod(tensor.shape) for tensor in tensors(shape, "F16"))
 
 
-def weights(shape: Shape, quantisation: Quantisation) -> Weights:
-    """The weights of a StarCoder2 model in a quantisation, without a file."""
+def weights(shape: Shape, quantization: Quantization) -> Weights:
+    """The weights of a StarCoder2 model in a quantization, without a file."""
     return _divided(
-        shape.layers, ((tensor.name, tensor.size_bytes) for tensor in tensors(shape, quantisation))
+        shape.layers, ((tensor.name, tensor.size_bytes) for tensor in tensors(shape, quantization))
     )
 
 
@@ -253,7 +253,7 @@ def need(
     """
     n_cells = cells(context_tokens)
     n_on_gpu = max(min(gpu_layers - 1, shape.layers), 0)
-    # Without a GPU the engine turns flash attention off, unless a quantised cache needs it.
+    # Without a GPU the engine turns flash attention off, unless a quantized cache needs it.
     flash = gpu_layers > 0 or kv_type != "f16"
     whole = compute_bytes(shape, n_cells, flash_attention=flash, batch_tokens=batch_tokens)
     # With all layers on GPUs the inputs are made in the computer's memory: embedded tokens and the mask.

@@ -1,4 +1,4 @@
-"""What fits here: every model, quantisation, context and place that is asked about, graded, and one advised.
+"""What fits here: every model, quantization, context and place that is asked about, graded, and one advised.
 
 Plain arithmetic over `memory` (what is needed), `room` (what is there) and `pace` (how fast). Nothing is
 downloaded, loaded or shown here.
@@ -16,10 +16,10 @@ from msgspec import Struct
 from stardraftd.models.hardware import Capacity
 from stardraftd.models.memory import (
     HEADER_BYTES,
-    QUANTISATIONS,
+    QUANTIZATIONS,
     KvType,
     Need,
-    Quantisation,
+    Quantization,
     Weights,
     cells,
     kv_bytes_per_token,
@@ -54,10 +54,10 @@ TOY_PARAMETERS = 100_000_000
 
 
 class Candidate(Struct, frozen=True):
-    """A model in a quantisation. `path` is "" for one that would have to be downloaded."""
+    """A model in a quantization. `path` is "" for one that would have to be downloaded."""
 
     model: str
-    quantisation: str
+    quantization: str
     shape: Shape
     weights: Weights
     n_parameters: int
@@ -76,7 +76,7 @@ class Row(Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    quantisation: str
+    quantization: str
     path: str
     n_parameters: int
     file_bytes: int
@@ -113,17 +113,17 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def published(names: Sequence[str] = tuple(SHAPES)) -> Iterator[Candidate]:
-    """The StarCoder2 models of these names, in every quantisation."""
+    """The StarCoder2 models of these names, in every quantization."""
     for name in names:
         shape = SHAPES[name]
-        for quantisation in QUANTISATIONS:
-            yield candidate(shape, quantisation)
+        for quantization in QUANTIZATIONS:
+            yield candidate(shape, quantization)
 
 
-def candidate(shape: Shape, quantisation: Quantisation) -> Candidate:
-    found = weights(shape, quantisation)
+def candidate(shape: Shape, quantization: Quantization) -> Candidate:
+    found = weights(shape, quantization)
     n = n_parameters(shape)
-    return Candidate(shape.name, quantisation, shape, found, n, found.total_bytes + HEADER_BYTES)
+    return Candidate(shape.name, quantization, shape, found, n, found.total_bytes + HEADER_BYTES)
 
 
 def local(path: Path) -> Candidate:
@@ -133,7 +133,7 @@ def local(path: Path) -> Candidate:
     header = read_header(path)
     return Candidate(
         model=header.name or path.stem,
-        quantisation=header.file_type,
+        quantization=header.file_type,
         shape=shape_of(header, header.name or path.stem),
         weights=weights_of(header.n_layers, header.tensors),
         n_parameters=sum(prod(tensor.shape) for tensor in header.tensors),
@@ -192,10 +192,10 @@ def _with_expectations(found: Sequence[Row], candidates: Sequence[Candidate], sp
 
     What a measured model reaches of its own bound is what others are expected to reach of theirs.
     """
-    by_name = {(one.model, one.quantisation): one for one in candidates}
+    by_name = {(one.model, one.quantization): one for one in candidates}
     reached: dict[Placement, list[float]] = {}
     for row in found:
-        one = by_name[row.model, row.quantisation]
+        one = by_name[row.model, row.quantization]
         if row.pace is not None and row.pace.source == "measured":
             possible = _bound(one, row.need, speeds, row.context_tokens, row.kv_type)
             if possible is not None:
@@ -265,7 +265,7 @@ def _row(  # noqa: PLR0917 - what makes a row a row
     ) or _bound(one, needed, speeds, context_tokens, kv_type)
     return Row(
         model=one.model,
-        quantisation=one.quantisation,
+        quantization=one.quantization,
         path=one.path,
         n_parameters=one.n_parameters,
         file_bytes=one.file_bytes,
@@ -327,10 +327,10 @@ def advise(found: Sequence[Row], room: Capacity) -> tuple[int | None, str]:
     """Which row to take, and why in one or two sentences; None when nothing fits.
 
     Of what fits well (else of what is tight), at the first row's kind of cache if that fits at all: the
-    largest model that is expected to write fast enough, in its most exact quantisation that does. If none
+    largest model that is expected to write fast enough, in its most exact quantization that does. If none
     is fast enough, the fastest.
     """
-    usable = [row for row in found if row.path or row.quantisation in ADVISED]
+    usable = [row for row in found if row.path or row.quantization in ADVISED]
     usable = [row for row in usable if row.n_parameters > TOY_PARAMETERS] or usable
     for grade in ("fits well", "tight"):
         fitting = [row for row in usable if row.grade == grade]
@@ -351,7 +351,7 @@ def advise(found: Sequence[Row], room: Capacity) -> tuple[int | None, str]:
         )
     else:
         best = max(fitting, key=lambda row: (row.expected_tokens_per_s, -row.file_bytes))
-        alone = len({(row.model, row.quantisation) for row in fitting}) == 1
+        alone = len({(row.model, row.quantization) for row in fitting}) == 1
         reason = (
             "The only one that fits."
             if alone
@@ -379,7 +379,7 @@ def _nothing(usable: Sequence[Row], room: Capacity) -> str:
     least = min(usable, key=lambda row: row.ram_bytes + row.vram_bytes)
     needed = (least.ram_bytes + least.vram_bytes) / 1e9
     return (
-        f"Nothing fits: the least, {least.model} in {least.quantisation}, needs {needed:.1f} GB, and "
+        f"Nothing fits: the least, {least.model} in {least.quantization}, needs {needed:.1f} GB, and "
         f"{room.ram_free_bytes / 1e9:.1f} GB of memory are free. Close some programs, try a smaller "
         "--context, or stay with the built-in model."
     )
@@ -392,7 +392,7 @@ def command(row: Row) -> str:
     if row.path:
         words = ["stardraft", "model", "use", row.path]
     else:
-        words = ["stardraft", "model", "pull", row.model, "--quant", row.quantisation, "--use"]
+        words = ["stardraft", "model", "pull", row.model, "--quant", row.quantization, "--use"]
     return shlex.join(words)
 
 

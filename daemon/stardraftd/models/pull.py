@@ -21,7 +21,7 @@ from stardraftd.files.atomic import now
 from stardraftd.gguf.header import FILE_TYPES
 from stardraftd.installed import how_to_add
 from stardraftd.models import hub
-from stardraftd.models.catalogue import DEFAULT_QUANTISATION, CatalogueModel, Named, OnHub
+from stardraftd.models.catalogue import DEFAULT_QUANTIZATION, CatalogueModel, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
 from stardraftd.models.licences import LICENCES, Licence, agree, agreements
 from stardraftd.models.store import Entry, Record, Store, check
@@ -54,13 +54,13 @@ class Report(Protocol):
 class PullOptions(Struct, frozen=True, kw_only=True):
     """What is wanted.
 
-    from_source: take the original weights and quantise them here, even where a ready file is to be had.
+    from_source: take the original weights and quantize them here, even where a ready file is to be had.
     name:        under which name it is kept; "" takes the file's.
     replace:     fetch it again although it is here.
     """
 
     model: Named
-    quantisation: str = DEFAULT_QUANTISATION
+    quantization: str = DEFAULT_QUANTIZATION
     from_source: bool = False
     name: str = ""
     replace: bool = False
@@ -81,7 +81,7 @@ class Builder(Protocol):
         checkpoint: Path,
         out: Path,
         *,
-        quantisation: str,
+        quantization: str,
         source: str,
         revision: str,
         licence: str,
@@ -97,9 +97,9 @@ def pull(options: PullOptions, store: Store, report: Report, accepts: Callable[[
     """
     name = options.name or _default_name(options)
     store.path_of(name)
-    if isinstance(options.model, CatalogueModel) and options.quantisation not in FILE_TYPES.values():
+    if isinstance(options.model, CatalogueModel) and options.quantization not in FILE_TYPES.values():
         raise RequestError(
-            f"There is no quantization {options.quantisation}.",
+            f"There is no quantization {options.quantization}.",
             "Q4_K_M is small and good, Q8_0 nearly exact.",
         )
 
@@ -116,7 +116,7 @@ def pull(options: PullOptions, store: Store, report: Report, accepts: Callable[[
 def _default_name(options: PullOptions) -> str:
     match options.model:
         case CatalogueModel() as known:
-            return Path(known.file_name(options.quantisation)).stem
+            return Path(known.file_name(options.quantization)).stem
         case OnHub() as file:
             return Path(file.file).stem
         case Path() as path:
@@ -174,16 +174,16 @@ class _Pull:
 
     def _known(self, known: CatalogueModel) -> Entry:
         self._settle_licence(known.licence, known.name)
-        quantisation = self.options.quantisation
+        quantization = self.options.quantization
         if not self.options.from_source:
             for repository in known.ready:
                 try:
                     found = hub.listing(repository, "main")
-                    return self._ready(found, known.file_name(quantisation), known.licence)
+                    return self._ready(found, known.file_name(quantization), known.licence)
                 except ModelNotThereError as error:
                     self.report.notice(f"{error.message} Looking further.")
             self.report.notice(
-                f"There is no ready {quantisation} of {known.name}: it is made here, from the original "
+                f"There is no ready {quantization} of {known.name}: it is made here, from the original "
                 f"weights of {known.source}."
             )
         return self._build(known)
@@ -261,7 +261,7 @@ class _Pull:
             copy.unlink(missing_ok=True)
 
     def _build(self, known: CatalogueModel) -> Entry:
-        """From the original weights: download, convert, quantise."""
+        """From the original weights: download, convert, quantize."""
         build, store, report = _builder(), self.store, self.report
         found = hub.listing(known.source, known.revision)
         files = [file for file in found.files if _is_source(file.name)]
@@ -284,7 +284,7 @@ class _Pull:
         build(
             checkpoint,
             made,
-            quantisation=self.options.quantisation,
+            quantization=self.options.quantization,
             source=found.repository,
             revision=found.revision,
             licence=known.licence,
@@ -293,7 +293,7 @@ class _Pull:
         )
         report.stage(f"Checking {self.name}", 0)
         record = Record(
-            how="quantised",
+            how="quantized",
             source=found.repository,
             revision=found.revision,
             sha256=hub.hash_file(made, hashlib.sha256()),

@@ -43,7 +43,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256:     of the model's file.
     """
 
-    how: Literal["downloaded", "quantised", "copied"]
+    how: Literal["downloaded", "quantized", "copied"]
     source: str
     file: str = ""
     revision: str = ""
@@ -54,12 +54,12 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Entry(Struct, frozen=True):
-    """A model in the folder. `problem` says why it cannot be used; `quantisation` is "" then."""
+    """A model in the folder. `problem` says why it cannot be used; `quantization` is "" then."""
 
     name: str
     path: str
     size_bytes: int
-    quantisation: str = ""
+    quantization: str = ""
     title: str = ""
     record: Record | None = None
     problem: str = ""
@@ -225,7 +225,7 @@ class Store:
             name=path.stem,
             path=str(path),
             size_bytes=size_bytes,
-            quantisation=header.file_type,
+            quantization=header.file_type,
             title=header.name,
             record=record,
         )

@@ -26,7 +26,7 @@ _CHUNK_BYTES = 4 << 20  # so short that another program does not interrupt every
 _READ_S = 0.3
 _NOT_CACHED_BYTES = 1_200_000_000  # the greatest last-level cache of a server is 1,152 MB
 _SAME_SIZE = (
-    0.005  # metadata differ between a published file and a random model; quantisations by 10 % and more
+    0.005  # metadata differ between a published file and a random model; quantizations by 10 % and more
 )
 
 # GB/s, as the makers state them; a part of the device's name, the longer one first where one begins another.

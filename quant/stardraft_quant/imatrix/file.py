@@ -63,7 +63,7 @@ class ImportanceMatrix(Struct, frozen=True):
     legacy: bool = False
 
     def importances(self) -> dict[str, NDArray[np.float32]]:
-        """Mean squares by the weights' names, flat: just as llama-quantize hands them to the quantiser.
+        """Mean squares by the weights' names, flat: just as llama-quantize hands them to the quantizer.
 
         An expert that met no activation counts 1 everywhere.
         """

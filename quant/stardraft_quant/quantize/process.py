@@ -1,4 +1,4 @@
-"""The process that quantises: one call of `llama_model_quantize`, its log read for progress.
+"""The process that quantizes: one call of `llama_model_quantize`, its log read for progress.
 
 Started by `quantize`, which has checked the source. What goes into the call is what llama-quantize puts there
 (tools/quantize/quantize.cpp), so what comes out is the same.
@@ -56,7 +56,7 @@ class Log:
 
 
 def work(job: QuantizeJob, tell: Tell) -> dict[str, int]:
-    """Plans, then quantises into `job.temporary`. Raises ModelError with llama.cpp's reason."""
+    """Plans, then quantizes into `job.temporary`. Raises ModelError with llama.cpp's reason."""
     log = Log(tell)
     llama_cpp.llama_log_set(log.callback, ctypes.c_void_p(0))
     backend.start_backend()

@@ -1,6 +1,6 @@
-"""From an F16, BF16 or F32 GGUF to a smaller one, by llama.cpp's own quantiser in a process of its own.
+"""From an F16, BF16 or F32 GGUF to a smaller one, by llama.cpp's own quantizer in a process of its own.
 
-Here: what may be quantised, how much room it needs, which importance matrix fits it, and that a file
+Here: what may be quantized, how much room it needs, which importance matrix fits it, and that a file
 appears at its place whole or not at all. The call into llama.cpp is `quantize.process`; the result's tensors
 are those of `llama-quantize`, byte for byte.
 """
@@ -64,7 +64,7 @@ class QuantizationReport(Struct, frozen=True, kw_only=True):
 
     types:         how many tensors there are of each type.
     n_fallback:    matrices whose rows do not fit the wanted type's blocks, and that got another type.
-    n_unimportant: quantised matrices that the importance matrix says nothing of; the embedding is always one.
+    n_unimportant: quantized matrices that the importance matrix says nothing of; the embedding is always one.
     """
 
     path: str
@@ -94,12 +94,12 @@ def quantize(
     allow_requantize: bool = False,
     on_progress: OnProgress = lambda _done, _total, _tensor: None,
 ) -> QuantizationReport:
-    """Writes `source`, quantised, to `out`: all or nothing, replacing what is there.
+    """Writes `source`, quantized, to `out`: all or nothing, replacing what is there.
 
     n_threads:        0 is one for each core.
     pure:             every matrix in the file type's own type, none kept better.
     embedding_type, output_type: for `token_embd.weight` and `output.weight`; None leaves it to llama.cpp.
-    allow_requantize: a source that is quantised already is taken too.
+    allow_requantize: a source that is quantized already is taken too.
 
     `on_progress` gets tensors done, tensors in all, and the name of the one that is being done.
     Raises ModelError (a source, importance matrix or disk that will not do), RequestError, or
@@ -156,11 +156,11 @@ def _check_not_same(out: Path, source: Path, imatrix: Path | None) -> None:
 
 
 def _check_whole(source: Path, header: Header, *, allow_requantize: bool) -> list[str]:
-    """Raises ModelError for a source that is quantised already; a warning where that is allowed."""
-    quantised = sorted({tensor.type for tensor in header.tensors} - WHOLE_TYPES)
-    if not quantised:
+    """Raises ModelError for a source that is quantized already; a warning where that is allowed."""
+    quantized = sorted({tensor.type for tensor in header.tensors} - WHOLE_TYPES)
+    if not quantized:
         return []
-    types = ", ".join(quantised)
+    types = ", ".join(quantized)
     if not allow_requantize:
         raise ModelError(
             f"{source} is quantized already ({types}): quantized again it would lose more than once.",

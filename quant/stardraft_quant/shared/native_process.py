@@ -1,6 +1,6 @@
 """A process of ours that has native code in it: how its parent sees it, and how it answers.
 
-llama.cpp quantises and evaluates for minutes, and it ends the process on what it does not expect. In a
+llama.cpp quantizes and evaluates for minutes, and it ends the process on what it does not expect. In a
 process of its own it can be ended at any moment, and its crash is a sentence. What such a process does is
 not here.
 

@@ -1,7 +1,7 @@
 """What a model is worth: the loss on held-out examples, and how often it finishes a line exactly.
 
 A checkpoint is run in torch, a GGUF in llama.cpp through the engine's own wrapper: the second is what users
-have, quantisation and all. Both answer the same two questions, so the numbers can be compared.
+have, quantization and all. Both answer the same two questions, so the numbers can be compared.
 """
 
 from array import array

@@ -120,5 +120,5 @@ def _stored(values: NDArray[np.float32], kind: Type) -> NDArray[Any]:
         return values.astype(np.float32)
     if kind == Type.F16:
         return values.astype(np.float16)
-    quantised: NDArray[Any] = gguf.quants.quantize(values, kind)
-    return quantised
+    quantized: NDArray[Any] = gguf.quants.quantize(values, kind)
+    return quantized

@@ -1,4 +1,4 @@
-"""`stardraft quant verify`: what a quantised model lost, measured against the file that it was made from.
+"""`stardraft quant verify`: what a quantized model lost, measured against the file that it was made from.
 
 Both predict the same tokens; what is compared is all that they say about each. `rows` chooses the tokens,
 `running` gets the logits from llama.cpp, `reference_file` keeps those of the reference between the passes,

@@ -18,7 +18,7 @@ from stardraftd.gguf.reading import Header
 
 # Tokens in one call of llama.cpp. A call is not interrupted: on a CPU, Ctrl-C waits for so many.
 _CPU_BATCH, _GPU_BATCH = 128, 512
-_NOT_QUANTISED = ("F32", "F16", "BF16")
+_NOT_QUANTIZED = ("F32", "F16", "BF16")
 
 
 class LoadedModel:
@@ -37,12 +37,12 @@ class LoadedModel:
         try:
             with contextlib.ExitStack() as on_failure:
                 self.model = on_failure.enter_context(
-                    # Quantised weights are repacked on a CPU: mapped, they would be in memory twice.
+                    # Quantized weights are repacked on a CPU: mapped, they would be in memory twice.
                     # Others are not, and mapped a reference may be larger than what memory is free.
                     llama.Model(
                         path,
                         gpu_layers=gpu_layers if on_gpu else 0,
-                        use_mmap=on_gpu or header.file_type in _NOT_QUANTISED,
+                        use_mmap=on_gpu or header.file_type in _NOT_QUANTIZED,
                     )
                 )
                 self._context = llama.Context(

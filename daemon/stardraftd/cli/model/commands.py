@@ -95,16 +95,16 @@ def list_models(json: Json = False) -> None:
                 _is(current, entry),
                 entry.name,
                 size(entry.size_bytes),
-                entry.quantisation or "?",
+                entry.quantization or "?",
                 _origin(entry),
             )
             for entry in entries
         ),
     ]
     width = max(len(row[1]) for row in rows)
-    for in_use, name, size_shown, quantisation, told in rows:
+    for in_use, name, size_shown, quantization, told in rows:
         star = "*" if in_use else " "
-        label = f"{star} {name:<{width}}  {size_shown:>8}  {quantisation:<7}"
+        label = f"{star} {name:<{width}}  {size_shown:>8}  {quantization:<7}"
         row(out(), label, told, label_width=len(label) + 2)
     if current is not None and not any(_is(current, entry) for entry in entries):
         write(out(), f"* {tilde(current)}, outside the folder of models")
@@ -161,7 +161,7 @@ def info(
 
 
 # The record's own names for these are older than the spelling.
-_LABELS = {"quantisation": "quantization", "licence": "license"}
+_LABELS = {"quantization": "quantization", "licence": "license"}
 
 
 def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
         "path": str(path),
         "size_bytes": header.file_size_bytes,
         "architecture": architecture,
-        "quantisation": header.file_type,
+        "quantization": header.file_type,
         "layers": header.n_layers,
         "context": header.integer(f"{architecture}.context_length", 0),
         "vocabulary": header.vocabulary_size,
@@ -268,7 +268,7 @@ def _origin(entry: "Entry") -> str:
     record = entry.record
     if record is None:
         return "put there by you"
-    if record.how == "quantised":
+    if record.how == "quantized":
         return f"made here from {record.source}"
     return f"from {record.source}"
 

@@ -250,7 +250,7 @@ def show(result: "Plan") -> None:
         return
     row = result.rows[result.advised]
     fast = _speed(row)
-    paragraph(console, f"Recommended: {row.model} in {row.quantisation}, {_where(row)}.", "bold green")
+    paragraph(console, f"Recommended: {row.model} in {row.quantization}, {_where(row)}.", "bold green")
     paragraph(
         console,
         f"{result.reason} {size(row.file_bytes)} on disk, {size(row.ram_bytes)} of memory"
@@ -359,7 +359,7 @@ def _table(result: "Plan") -> object:
     table.add_column("tokens/s", justify="right", no_wrap=True)
     for index, row in enumerate(result.rows):
         chosen = index == result.advised
-        cells = [">" if chosen else "", row.model, row.quantisation]
+        cells = [">" if chosen else "", row.model, row.quantization]
         cells += [f"{row.context_tokens:,}"] if n_contexts > 1 else []
         cells += [row.kv_type] if n_kv_types > 1 else []
         cells += [_short_place(row)] if gpu else []

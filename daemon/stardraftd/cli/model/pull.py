@@ -37,7 +37,7 @@ def pull(
         ),
     ],
     *,
-    quantisation: Annotated[
+    quantization: Annotated[
         str, typer.Option("--quant", metavar="TYPE", help="How precisely the weights are stored.")
     ] = "Q4_K_M",
     from_source: Annotated[
@@ -73,7 +73,7 @@ def pull(
         load_config()  # what cannot be chosen afterwards is said before gigabytes are here
     options = PullOptions(
         model=read_name(model),
-        quantisation=quantisation.upper(),
+        quantization=quantization.upper(),
         from_source=from_source,
         name=name,
         replace=replace,

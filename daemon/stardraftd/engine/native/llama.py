@@ -157,7 +157,7 @@ class Model(Native):
 
     @property
     def description(self) -> str:
-        """The model's kind, size and quantisation in llama.cpp's words."""
+        """The model's kind, size and quantization in llama.cpp's words."""
         described = ctypes.create_string_buffer(128)
         llama_cpp.llama_model_desc(self.handle, described, len(described))
         return described.value.decode("utf-8", "replace")

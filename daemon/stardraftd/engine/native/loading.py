@@ -203,7 +203,7 @@ def _flash_attention(settings: EngineSettings, gpu_layers: int) -> Literal["auto
 
     It is off on the CPU, where flash attention makes logits depend on how many tokens are evaluated at once
     (by up to 0.2 with Q8_0): a warm suggestion could differ from a cold one. Without it they are equal to
-    the bit. A quantised KV cache needs it everywhere.
+    the bit. A quantized KV cache needs it everywhere.
     """
     if settings.flash_attention != "auto":
         return settings.flash_attention
