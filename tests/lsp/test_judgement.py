@@ -10,7 +10,7 @@ from lsprotocol import types
 from stardraft_lsp.context.window import window
 from stardraft_lsp.protocol import results
 from stardraft_lsp.protocol.requests import BadParams, read_inline_params
-from stardraft_lsp.session.cache import MAX_DOCUMENTS, Made, SuggestionCache
+from stardraft_lsp.session.cache import MAX_DOCUMENTS, CachedSuggestion, SuggestionCache
 from stardraft_lsp.settings.options import checked, for_daemon, overrides
 from stardraft_lsp.text.documents import Document, Position
 from stardraft_lsp.text.folders import Folders, Place
@@ -36,7 +36,7 @@ def test_a_window_is_the_text_around_the_cursor_within_its_bytes(
     assert len(around.suffix.encode()) <= behind + 1
 
 
-def rest_of(made: Made | None) -> str:
+def rest_of(made: CachedSuggestion | None) -> str:
     assert made is not None
     return made.text
 
@@ -66,7 +66,7 @@ def test_a_suffix_that_is_cut_ends_with_a_whole_line() -> None:
 
 def test_who_types_what_was_suggested_gets_the_rest() -> None:
     cache = SuggestionCache()
-    cache.put("a", Made("x = ", "\n", "foo(bar)"))
+    cache.put("a", CachedSuggestion("x = ", "\n", "foo(bar)"))
     assert rest_of(cache.find("a", "x = ", "\n")) == "foo(bar)"
     assert rest_of(cache.find("a", "x = foo(", "\n")) == "bar)"
     assert cache.find("a", "x = foo(bar)", "\n") is None
@@ -76,8 +76,8 @@ def test_who_types_what_was_suggested_gets_the_rest() -> None:
 
 def test_a_deleted_character_brings_the_earlier_suggestion_back() -> None:
     cache = SuggestionCache()
-    cache.put("a", Made("x = ", "\n", "foo"))
-    cache.put("a", Made("x = b", "\n", "ar"))
+    cache.put("a", CachedSuggestion("x = ", "\n", "foo"))
+    cache.put("a", CachedSuggestion("x = b", "\n", "ar"))
     assert rest_of(cache.find("a", "x = b", "\n")) == "ar"
     assert rest_of(cache.find("a", "x = ", "\n")) == "foo"
 
@@ -107,7 +107,7 @@ def test_a_line_that_is_indented_anew_keeps_its_suggestion_where_that_is_right(
     before: str, text: str, now: str, language: str, found: str | None
 ) -> None:
     cache = SuggestionCache()
-    cache.put("a", Made(before, "\n", text))
+    cache.put("a", CachedSuggestion(before, "\n", text))
     made = cache.find("a", now, "\n", language)
     assert (made.text if made else None) == found
     assert cache.find("a", now, "\nmore", language) is None
@@ -116,7 +116,7 @@ def test_a_line_that_is_indented_anew_keeps_its_suggestion_where_that_is_right(
 def test_the_cache_is_bounded() -> None:
     cache = SuggestionCache()
     for number in range(MAX_DOCUMENTS + 1):
-        cache.put(str(number), Made("", "", "text"))
+        cache.put(str(number), CachedSuggestion("", "", "text"))
     assert cache.find("0", "", "") is None
     assert rest_of(cache.find(str(MAX_DOCUMENTS), "", "")) == "text"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from stardraft_lsp.session.cache import Made, SuggestionCache
+from stardraft_lsp.session.cache import CachedSuggestion, SuggestionCache
 from stardraft_lsp.session.typed import Typed, possibly_typed, typed_between
 
 TEXTS = st.text("ab(){}'\n", max_size=12)
@@ -60,7 +60,7 @@ def test_other_changes_are_not_taken_for_typing(before: str, behind: str, text: 
     assert typed_between(before, behind, text, offset) is None
 
 
-def rest_of(made: Made | None) -> str:
+def rest_of(made: CachedSuggestion | None) -> str:
     assert made is not None
     return made.text
 
@@ -71,13 +71,13 @@ def test_a_line_end_is_typed_as_the_document_has_it() -> None:
 
 def test_the_suggestion_ends_before_the_closer_that_the_editor_typed() -> None:
     cache = SuggestionCache()
-    cache.put("a", Made("foo", "\n", "(bar)"))
+    cache.put("a", CachedSuggestion("foo", "\n", "(bar)"))
     assert rest_of(cache.find("a", "foo(", ")\n")) == "bar"
     assert rest_of(cache.find("a", "foo(b", ")\n")) == "ar"
     assert cache.find("a", "foo(bar", ")\n") is None
     assert cache.find("a", "foo(", "]\n") is None
-    cache.put("a", Made("foo", "\n", "(bar).baz"))
+    cache.put("a", CachedSuggestion("foo", "\n", "(bar).baz"))
     assert cache.find("a", "foo(", ")\n") is None, "behind the closer it cannot be put"
     assert rest_of(cache.find("a", "foo(bar).", "\n")) == "baz"
-    cache.put("b", Made("x = ", "", '"two"'))
+    cache.put("b", CachedSuggestion("x = ", "", '"two"'))
     assert rest_of(cache.find("b", 'x = "', '"')) == "two"

@@ -37,7 +37,7 @@ class ContextStatus:
     reuse: Reuse = Reuse()  # noqa: RUF009 - frozen
 
 
-class Known:
+class SharedState:
     """What is ready for each open document, and why a document gets nothing.
 
     The editor's thread adds documents, removes them and looks for keys in them; all else is written by the

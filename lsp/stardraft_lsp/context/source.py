@@ -16,8 +16,8 @@ from stardraft_lsp.context.index.chunking import Chunker
 from stardraft_lsp.context.index.definitions import Outliner
 from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.shared import ContextStatus, Edit, Known, WhyNot
-from stardraft_lsp.context.worker import Gatherer
+from stardraft_lsp.context.shared import ContextStatus, Edit, SharedState, WhyNot
+from stardraft_lsp.context.worker import ContextWorker
 from stardraft_lsp.text.uris import local_path
 from stardraftd.protocol.completion import ContextChunk
 
@@ -56,11 +56,11 @@ class ContextSource:
         clock: Callable[[], float] = time.monotonic,
         watch: bool = True,
     ) -> None:
-        self._known = Known()
+        self._shared = SharedState()
         self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
         self._watching = Watching(self._noticed) if watch else None
-        self._gatherer = Gatherer(
-            self._known,
+        self._worker = ContextWorker(
+            self._shared,
             settings,
             self._disk,
             self._watching,
@@ -94,52 +94,52 @@ class ContextSource:
 
     def document_opened(self, uri: str, text: str) -> None:
         path = local_path(uri)
-        self._known.add(uri, text)
-        self._send(lambda: self._gatherer.opened(uri, path, text))
+        self._shared.add(uri, text)
+        self._send(lambda: self._worker.opened(uri, path, text))
 
     def document_changed(self, uri: str, text: str, edits: Sequence[Edit] | None = None) -> None:
         """edits: what changed, in its order; None when the whole text is new."""
-        self._known.look_for_key(uri, text)
-        self._send(lambda: self._gatherer.edited(uri, text, edits))
+        self._shared.look_for_key(uri, text)
+        self._send(lambda: self._worker.edited(uri, text, edits))
 
     def document_viewed(self, uri: str, line: int) -> None:
         """The cursor is there, or the document was focused."""
-        self._send(lambda: self._gatherer.viewed(uri, line))
+        self._send(lambda: self._worker.viewed(uri, line))
 
     def document_closed(self, uri: str) -> None:
-        self._known.remove(uri)
-        self._send(lambda: self._gatherer.closed(uri))
+        self._shared.remove(uri)
+        self._send(lambda: self._worker.closed(uri))
 
     def files_changed(self, paths: Sequence[str]) -> None:
         """Files or folders were created, changed or deleted on disk; from any thread."""
-        self._send(lambda: self._gatherer.changed(paths))
+        self._send(lambda: self._worker.changed(paths))
 
     def folders_changed(self, roots: Sequence[str]) -> None:
         """The workspace has these folders now."""
-        self._send(lambda: self._gatherer.begin(tuple(roots)))
+        self._send(lambda: self._worker.begin(tuple(roots)))
 
     def prepare(self, place: QuestionPlace) -> None:
         """Chunks for this place are to be made ready; the newest place of a document counts.
 
         To be called when the cursor rests, not at each key: chunks that change cost the engine a prefill.
         """
-        self._send(lambda: self._gatherer.want(place))
+        self._send(lambda: self._worker.want(place))
 
     def declared(self, uri: str, places: Sequence[Declared]) -> None:
         """The editor said where names of a document are declared; its chunks are made ready anew."""
-        self._send(lambda: self._gatherer.declared(uri, tuple(places)))
+        self._send(lambda: self._worker.declared(uri, tuple(places)))
 
     def chunks_for(self, uri: str) -> tuple[ContextChunk, ...]:
         """What is ready for a document, in the order of the prompt."""
-        return self._known.chunks(uri)
+        return self._shared.chunks(uri)
 
     def why_not(self, uri: str) -> WhyNot:
         """Why a document is not to be completed at all; "" when it is."""
-        return self._known.why_not(uri)
+        return self._shared.why_not(uri)
 
     @property
     def status(self) -> ContextStatus:
-        return self._known.status
+        return self._shared.status
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Waits until there is nothing to do; False when that took longer. Not for the editor's thread."""
@@ -157,12 +157,12 @@ class ContextSource:
     # --- the background thread ------------------------------------------------------------------------------
 
     def _run(self, roots: tuple[str, ...]) -> None:
-        self._gatherer.begin(roots)
+        self._worker.begin(roots)
         is_running, has_work = True, True
         while is_running:
             try:
                 message = self._messages.get(
-                    block=not has_work, timeout=None if has_work else self._gatherer.patience_s()
+                    block=not has_work, timeout=None if has_work else self._worker.patience_s()
                 )
             except queue.Empty:
                 has_work = self._guarded(self._step)
@@ -180,14 +180,14 @@ class ContextSource:
             return bool(work())
         except Exception:
             log.exception("context from other files: a step failed")
-            self._gatherer.give_up()
+            self._worker.give_up()
             self._n_mistakes += 1
             return self._n_mistakes < _MAX_MISTAKES  # after these it only works when it is told something
 
     def _step(self) -> bool:
-        if self._gatherer.step():
+        if self._worker.step():
             return True
-        if self._gatherer.is_done:
+        if self._worker.is_done:
             with self._counting:
                 if self._n_done == self._n_sent:
                     self._idle.set()

@@ -23,14 +23,14 @@ from stardraft_lsp.context.index.definitions import Outliner, PlainOutliner
 from stardraft_lsp.context.index.scan import Pace, Scanner, finish
 from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.shared import ContextStatus, Edit, Known
+from stardraft_lsp.context.shared import ContextStatus, Edit, SharedState
 from stardraftd.privacy.uris import paths_in
 
 _MAX_CHANGED = 5_000  # paths; more are read by a scan
 _MAX_PLACEMENTS = 64
 
 
-class Gatherer:
+class ContextWorker:
     """Everything that is known of other files, brought up to date step by step.
 
     Any method may raise: a mistake in one is no reason to end the thread, see `give_up`.
@@ -38,7 +38,7 @@ class Gatherer:
 
     def __init__(
         self,
-        known: Known,
+        shared: SharedState,
         settings: ContextSettings,
         disk: PatientDisk,
         watching: Watching | None,
@@ -50,7 +50,7 @@ class Gatherer:
         on_prepared: Callable[[str], None],
         on_scanned: Callable[[ContextStatus], None],
     ) -> None:
-        self._known = known
+        self._shared = shared
         self._settings = settings
         self._disk = disk
         self._watching = watching
@@ -110,7 +110,7 @@ class Gatherer:
         """A step failed: what was half done is left, and done at the next scan."""
         self._scan = self._sweep = None
         self._scanned_at = self._clock()
-        self._known.give_up_checking()
+        self._shared.give_up_checking()
 
     # --- what the editor has said ---------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Gatherer:
         document = self._documents.pop(uri, None)
         self._wanted.pop(uri, None)
         self._places.pop(uri, None)
-        self._known.closed(uri)
+        self._shared.closed(uri)
         self._recent.forget(uri)
         if document is not None and document.path:
             self._scanner.live = {other.path for other in self._documents.values()}
@@ -236,7 +236,7 @@ class Gatherer:
             return False
         uri, _ = self._wanted.popitem()
         place, document = self._places[uri], self._documents[uri]
-        if self._known.why_not(uri) or not self._settings.enabled:
+        if self._shared.why_not(uri) or not self._settings.enabled:
             return True
         candidates = finish(self._finder.candidates(place, document.path))
         for path in self._finder.changed:
@@ -248,7 +248,7 @@ class Gatherer:
             candidates, self._clock(), place.prefix + place.suffix, self._finder.is_stale
         )
         if uri in self._documents:
-            self._known.prepared(uri, after)
+            self._shared.prepared(uri, after)
         if after != before:
             self._report(is_scanning=self._scan is not None)
             self._on_prepared(uri)
@@ -268,7 +268,7 @@ class Gatherer:
     def _judge(self, uri: str) -> None:
         """By every path in the address: a notebook's cell is not `file:`, and is in a file all the same."""
         reasons = (self._allowed.why_no_suggestions(path) for path in paths_in(uri))
-        self._known.judged(uri, next((reason for reason in reasons if reason), ""))
+        self._shared.judged(uri, next((reason for reason in reasons if reason), ""))
 
     def _check_rules(self) -> bool:
         """Ignore files changed: everything that is known, ready or open is looked at again."""
@@ -374,8 +374,8 @@ class Gatherer:
     def _report(self, *, is_scanning: bool) -> None:
         left_out = self._scanner.left_out
         reuses = [placement.reuse for placement in self._placements.values()]
-        was_scanning = self._known.status.is_scanning
-        self._known.status = ContextStatus(
+        was_scanning = self._shared.status.is_scanning
+        self._shared.status = ContextStatus(
             is_scanning=is_scanning,
             n_files=len(self._index),
             n_chunks=self._index.n_chunks,
@@ -390,4 +390,4 @@ class Gatherer:
             ),
         )
         if was_scanning and not is_scanning:
-            self._on_scanned(self._known.status)
+            self._on_scanned(self._shared.status)

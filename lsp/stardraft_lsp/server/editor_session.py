@@ -25,7 +25,7 @@ from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.protocol import Protocol
 from stardraft_lsp.protocol.client_info import ClientInfo
 from stardraft_lsp.session import Ask, Session
-from stardraft_lsp.session.daemon_watch import Keeper, ProgressBar
+from stardraft_lsp.session.daemon_watch import DaemonMonitor, ProgressBar
 from stardraft_lsp.session.question import SUPERSEDED, Answer, Question
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.settings.editor_settings import SECTION
@@ -101,8 +101,8 @@ class EditorSession:
         self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
         self.context = self._new_context(config.editor)
-        self.keeper = Keeper(client, board, new_progress, show_notice, self._loaded)
-        self.session = Session(client, board, self.recorder, self.keeper.needed)
+        self.monitor = DaemonMonitor(client, board, new_progress, show_notice, self._loaded)
+        self.session = Session(client, board, self.recorder, self.monitor.needed)
         self.ahead = Ahead(
             self.documents,
             folders=self.folders,
@@ -111,7 +111,7 @@ class EditorSession:
             warmer=Warmer(warming_client),
             declarations=self._declarations(),
             question_at=lambda document, offset: self._question(document, document.text, offset),
-            is_ready=lambda: self.keeper.is_ready,
+            is_ready=lambda: self.monitor.is_ready,
             soon=self.create_task,
         )
         self._watcher = ConfigWatcher(
@@ -298,7 +298,7 @@ class EditorSession:
     def _follow_daemon(self, enabled: bool) -> None:
         """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
         if enabled and self._keeping is None:
-            self._keeping = asyncio.create_task(self.keeper.run())
+            self._keeping = asyncio.create_task(self.monitor.run())
         elif not enabled and self._keeping is not None:
             self._keeping.cancel()
             self._keeping = None

@@ -11,7 +11,7 @@ MAX_PER_DOCUMENT = 8
 
 
 @dataclass(frozen=True)
-class Made:
+class CachedSuggestion:
     """A suggestion and the window that it was made for; `replaces` is that of `question.Answer`.
 
     only_sure: whether it was to be cut where the model is unsure, as it is when nobody asked by hand.
@@ -29,16 +29,18 @@ class SuggestionCache:
     """The last suggestions of the last documents, newest first."""
 
     def __init__(self) -> None:
-        self._documents: OrderedDict[str, list[Made]] = OrderedDict()
+        self._documents: OrderedDict[str, list[CachedSuggestion]] = OrderedDict()
 
-    def put(self, uri: str, made: Made) -> None:
+    def put(self, uri: str, cached: CachedSuggestion) -> None:
         entries = self._documents.setdefault(uri, [])
-        entries[:] = [made, *(entry for entry in entries if entry.prefix != made.prefix)][:MAX_PER_DOCUMENT]
+        entries[:] = [cached, *(entry for entry in entries if entry.prefix != cached.prefix)][
+            :MAX_PER_DOCUMENT
+        ]
         self._documents.move_to_end(uri)
         while len(self._documents) > MAX_DOCUMENTS:
             self._documents.popitem(last=False)
 
-    def find(self, uri: str, prefix: str, suffix: str, language: str = "") -> Made | None:
+    def find(self, uri: str, prefix: str, suffix: str, language: str = "") -> CachedSuggestion | None:
         """A suggestion whose beginning was typed since, with what is left of it as its text; else None.
 
         A closer that the editor put behind the cursor is left out of it: it is there already. Where nothing
@@ -46,17 +48,19 @@ class SuggestionCache:
         """
         entries = self._documents.get(uri)
         text = prefix + suffix if entries else ""
-        for made in entries or ():
-            typed = typed_between(made.prefix, made.suffix, text, len(prefix))
-            if typed is None or (made.replaces and typed.closer):
+        for cached in entries or ():
+            typed = typed_between(cached.prefix, cached.suffix, text, len(prefix))
+            if typed is None or (cached.replaces and typed.closer):
                 continue  # what it would replace is not the same any more
-            rest = typed.rest(made.text)
+            rest = typed.rest(cached.text)
             if rest:
-                return replace(made, text=rest)
-        for made in entries or ():
-            moved = reindented(made.text, made.prefix, prefix, language) if made.suffix == suffix else None
+                return replace(cached, text=rest)
+        for cached in entries or ():
+            moved = (
+                reindented(cached.text, cached.prefix, prefix, language) if cached.suffix == suffix else None
+            )
             if moved is not None:
-                return replace(made, text=moved)
+                return replace(cached, text=moved)
         return None
 
     def forget(self, uri: str) -> None:

@@ -25,7 +25,7 @@ class ProgressBar(Protocol):
     def end(self, message: str) -> None: ...
 
 
-class Keeper:
+class DaemonMonitor:
     """Watches the daemon for as long as the editor runs; a daemon that leaves is waited for, not restarted.
 
     Who stopped it may have meant it. What starts it again is the next request that needs it (or the first

@@ -15,7 +15,7 @@ from stardraftd.protocol.http import CompletionRequest
 
 
 @dataclass(frozen=True, eq=False)
-class Waiting:
+class PendingRequest:
     """A question that is to be answered, once: the first answer counts.
 
     on_growth gets all that can be shown so far, each time it grows.
@@ -43,8 +43,8 @@ class Generation:
     characters behind the cursor it covers; it grows, and a filter may rarely take something back.
     """
 
-    def __init__(self, waiting: Waiting, request: CompletionRequest, identity: str) -> None:
-        question = waiting.question
+    def __init__(self, pending: PendingRequest, request: CompletionRequest, identity: str) -> None:
+        question = pending.question
         self.identity = identity
         self.is_current = True  # no settings changed since it began
         self.question = question
@@ -54,7 +54,7 @@ class Generation:
         self.text = ""
         self.replaces = 0
         self.is_sent = False
-        self.waiting: Waiting | None = waiting
+        self.pending: PendingRequest | None = pending
         self.typed = Typed()
         self._n_candidates = n_candidates(question)
         self._before = question.text[: question.offset]
@@ -67,9 +67,9 @@ class Generation:
             reading.shown(self.text) is not None and not self._is_covered(reading) for reading in readings
         )
 
-    def attach(self, waiting: Waiting) -> bool:
+    def attach(self, pending: PendingRequest) -> bool:
         """Lets a newer question wait for this in place of the older one; False when this is not for it."""
-        question = waiting.question
+        question = pending.question
         if question.settings != self.settings or n_candidates(question) > self._n_candidates:
             return False
         if wants_only_sure(self.question) and not wants_only_sure(question):
@@ -78,27 +78,27 @@ class Generation:
         if typed is None or not self.is_sent or typed.shown(self.text) is None or self._is_covered(typed):
             return False
         self.release(SUPERSEDED)
-        self.waiting, self.typed = waiting, typed
+        self.pending, self.typed = pending, typed
         self._show()
         return True
 
-    def show(self, text: str, replaces: int) -> Waiting | None:
+    def show(self, text: str, replaces: int) -> PendingRequest | None:
         """So much can be shown now. The question that it turned out not to be for is returned, and waits here
         no more."""
         if (text, replaces) == (self.text, self.replaces):
             return None
         self.text, self.replaces = text, replaces
-        if self.waiting is None or (self._show() and not self._is_covered(self.typed)):
+        if self.pending is None or (self._show() and not self._is_covered(self.typed)):
             return None
         return self._detached()
 
-    def finish(self, answer: Answer) -> Waiting | None:
+    def finish(self, answer: Answer) -> PendingRequest | None:
         """It ended with `answer`. A question that this does not fit, or for which nothing is left of what was
         typed, is returned, and waits here no more."""
         rest = self.typed.rest(answer.text) if answer.text else ""
         self.replaces = answer.replaces
         is_all_typed = rest == "" and self.typed != Typed()
-        if self.waiting is not None and (rest is None or is_all_typed or self._is_covered(self.typed)):
+        if self.pending is not None and (rest is None or is_all_typed or self._is_covered(self.typed)):
             return self._detached()
         left = ((self.typed.rest(other), replaces) for other, replaces in answer.others)
         others = tuple(
@@ -117,31 +117,31 @@ class Generation:
 
     def release(self, answer: Answer) -> None:
         """Answers the question that waits, if one does."""
-        waiting = self._detached()
-        if waiting is not None:
-            waiting.answer(answer)
+        pending = self._detached()
+        if pending is not None:
+            pending.answer(answer)
 
     def ended(self, task: "asyncio.Task[None]") -> None:
         """Its task is over; whoever waits still learns how. A done-callback."""
         error = None if task.cancelled() else task.exception()
-        waiting = self._detached()
-        if waiting is not None and error is not None:
-            waiting.fail(error)
-        elif waiting is not None:
-            waiting.answer(SUPERSEDED)
+        pending = self._detached()
+        if pending is not None and error is not None:
+            pending.fail(error)
+        elif pending is not None:
+            pending.answer(SUPERSEDED)
         elif error is not None:
             raise error  # to the loop's handler, which logs it
 
-    def _detached(self) -> Waiting | None:
-        waiting, self.waiting = self.waiting, None
+    def _detached(self) -> PendingRequest | None:
+        pending, self.pending = self.pending, None
         self.typed = Typed()
-        return waiting
+        return pending
 
     def _show(self) -> bool:
-        """Tells the waiting question what there is for it; False when there will be nothing."""
+        """Tells the pending question what there is for it; False when there will be nothing."""
         shown = self.typed.shown(self.text)
-        if shown and shown.strip() and self.waiting is not None and self.waiting.on_growth is not None:
-            self.waiting.on_growth(Answer(shown, replaces=self.replaces, identity=self.identity))
+        if shown and shown.strip() and self.pending is not None and self.pending.on_growth is not None:
+            self.pending.on_growth(Answer(shown, replaces=self.replaces, identity=self.identity))
         return shown is not None
 
     def _is_covered(self, typed: Typed) -> bool:

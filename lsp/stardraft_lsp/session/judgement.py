@@ -32,7 +32,7 @@ RANK_MS = 20.0
 
 
 @dataclass(frozen=True)
-class Judged:
+class Decision:
     """gate: why nothing is asked for; None when it is. wanted: how much, of what stands at `place`.
 
     snapshot: gives the document's tree of the question; None while it is not ready.
@@ -48,13 +48,13 @@ class Judged:
         return "block" if self.wanted.amount == "block" else "line"
 
 
-class Judge:
+class AskPolicy:
     """Judges questions about the documents that one editor has open."""
 
     def __init__(self) -> None:
         self._trees = Trees()
 
-    def judge(self, question: Question, settings: EditorConfig) -> Judged:
+    def decide(self, question: Question, settings: EditorConfig) -> Decision:
         """Whether and how much to ask for at a place. About a millisecond at most."""
         language = _language(question)
         tree = self._trees.of(question.uri, language, question.text)
@@ -74,7 +74,7 @@ class Judge:
             is_same = tree is not None and tree.measure.text == question.text
             return tree.snapshot() if is_same and tree is not None else None
 
-        return Judged(gate, wanted, place, snapshot)
+        return Decision(gate, wanted, place, snapshot)
 
     def catch_up(self, uri: str, language: str, text: str) -> bool:
         """Goes on with a document's tree while nobody waits; whether it is done."""
@@ -82,35 +82,35 @@ class Judge:
         return tree is None or tree.parse(SLICE_MS)
 
     def goes_on(
-        self, question: Question, judged: Judged, line: Shown, settings: EditorConfig
-    ) -> tuple[Question, Judged] | None:
+        self, question: Question, decision: Decision, line: Shown, settings: EditorConfig
+    ) -> tuple[Question, Decision] | None:
         """What to ask when a line that was asked for opens a block: the block, as if the line stood there.
 
         None for a line that opens nothing, or whose block is there already.
         """
-        if judged.wanted.amount != "line" or not line.text.strip() or "\n" in line.text:
+        if decision.wanted.amount != "line" or not line.text.strip() or "\n" in line.text:
             return None
-        wanted = reconsidered(judged.place, judged.wanted, line.text, settings.max_block_lines)
+        wanted = reconsidered(decision.place, decision.wanted, line.text, settings.max_block_lines)
         if wanted.amount != "block" or wanted.max_lines < 2:
             return None
         behind = question.text[question.offset + line.replaces :]
-        if _has_body(judged.place, behind):
+        if _has_body(decision.place, behind):
             return None
         offset = question.offset + len(line.text)
         text = question.text[: question.offset] + line.text + behind
         place = place_at(text, offset, _language(question))
-        found = judged.snapshot()
+        found = decision.snapshot()
         if found is not None:
             end = question.offset + line.replaces
             found = found.edited(question.offset, end, line.text, TREE_MS)
         rest = replace(wanted, max_lines=wanted.max_lines - 1)
-        return replace(question, text=text, offset=offset), Judged(None, rest, place, lambda: found)
+        return replace(question, text=text, offset=offset), Decision(None, rest, place, lambda: found)
 
     def pipeline(
         self,
         question: Question,
         request: CompletionRequest,
-        judged: Judged,
+        decision: Decision,
         model: str,
     ) -> Pipeline:
         """The filters for what comes. `model`: whose confidence it is."""
@@ -120,13 +120,13 @@ class Judge:
                 request.suffix,
                 language=question.language,
                 path=request.path,
-                mode=judged.mode,
+                mode=decision.mode,
             ),
-            max_lines=judged.wanted.max_lines if judged.mode == "block" else 0,
+            max_lines=decision.wanted.max_lines if decision.mode == "block" else 0,
         )
         thresholds = thresholds_for(model) if wants_only_sure(question) else OFF
         filters = FilterSettings(can_replace=question.can_replace, thresholds=thresholds)
-        return Pipeline(around, filters, BlockEnd(judged.place, judged.wanted, judged.snapshot))
+        return Pipeline(around, filters, BlockEnd(decision.place, decision.wanted, decision.snapshot))
 
     def ranked(self, question: Question, texts: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Texts with how many characters behind the cursor each replaces; what breaks the file comes last."""

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import msgspec
 
-from stardraft_lsp.context.choice.reuse import Standing
+from stardraft_lsp.context.choice.reuse import ChunkReuse
 from stardraft_lsp.filters import Shown
-from stardraft_lsp.session.cache import Made, SuggestionCache
-from stardraft_lsp.session.generation import Generation, Waiting
-from stardraft_lsp.session.judgement import Judge, Judged
+from stardraft_lsp.session.cache import CachedSuggestion, SuggestionCache
+from stardraft_lsp.session.generation import Generation, PendingRequest
+from stardraft_lsp.session.judgement import AskPolicy, Decision
 from stardraft_lsp.session.question import (
     SUPERSEDED,
     Answer,
@@ -59,12 +59,12 @@ class Session:
         self._board = board
         self._on_daemon = on_daemon
         self._cache = SuggestionCache()
-        self._judge = Judge()
+        self._policy = AskPolicy()
         self._rhythm = Rhythm()
         self._running: dict[str, Generation] = {}
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self._recorder = recorder
-        self._standing = Standing()
+        self._chunk_reuse = ChunkReuse()
 
     async def ask(self, question: Question, on_growth: Callable[[Answer], None] | None = None) -> Answer:
         """The suggestion for a question. `on_growth` gets what can be shown so far, each time it grows.
@@ -77,15 +77,15 @@ class Session:
             self.supersede(question.uri)
             self._board.note(known.reason)
             return known
-        waiting = Waiting(question, on_growth)
+        pending = PendingRequest(question, on_growth)
         running = self._running.get(question.uri)
-        if running is None or not running.attach(waiting):
+        if running is None or not running.attach(pending):
             self.supersede(question.uri)
-            self._begin(waiting)
+            self._begin(pending)
         try:
-            return await waiting.answered
+            return await pending.answered
         except asyncio.CancelledError:
-            await self._leave(waiting)
+            await self._leave(pending)
             raise
 
     def changed(self, uri: str, text: str) -> None:
@@ -99,7 +99,7 @@ class Session:
 
     def catch_up(self, uri: str, language: str, text: str) -> bool:
         """Reads a document's syntax while nobody waits; whether it is done. language: for its grammar."""
-        return self._judge.catch_up(uri, language, text)
+        return self._policy.catch_up(uri, language, text)
 
     def supersede(self, uri: str) -> None:
         """What runs for this document is not wanted any more."""
@@ -123,7 +123,7 @@ class Session:
         """The document was closed."""
         self.supersede(uri)
         self._cache.forget(uri)
-        self._judge.close(uri)
+        self._policy.close(uri)
 
     def forget_suggestions(self) -> None:
         """What was suggested under other settings or by another model is not shown any more."""
@@ -144,41 +144,41 @@ class Session:
             return None
         return Answer(made.text, replaces=made.replaces, identity=made.identity)
 
-    def _begin(self, waiting: Waiting) -> None:
+    def _begin(self, pending: PendingRequest) -> None:
         """Begins a generation for a question, or answers why there is none; none runs for its document."""
-        question = waiting.question
-        judged = self._judge.judge(question, question.settings)
-        if judged.gate is not None:
-            self._board.note(judged.gate.code)
-            waiting.answer(Answer(reason=judged.gate.code))
+        question = pending.question
+        decision = self._policy.decide(question, question.settings)
+        if decision.gate is not None:
+            self._board.note(decision.gate.code)
+            pending.answer(Answer(reason=decision.gate.code))
             return
-        request = request_for(question, judged.mode)
+        request = request_for(question, decision.mode)
         wait_ms = 0
         if not question.invoked:
             if question.settings.debounce_ms == "auto":
                 request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
             else:
                 wait_ms = question.settings.debounce_ms
-        generation = Generation(waiting, request, self._recorder.new_id())
-        task = asyncio.create_task(self._run(generation, judged, wait_ms))
+        generation = Generation(pending, request, self._recorder.new_id())
+        task = asyncio.create_task(self._run(generation, decision, wait_ms))
         self._running[question.uri] = generation
         self._tasks[generation] = task
         task.add_done_callback(lambda _task: self._tasks.pop(generation))
         task.add_done_callback(generation.ended)
 
-    async def _leave(self, waiting: Waiting) -> None:
+    async def _leave(self, pending: PendingRequest) -> None:
         """The editor cancelled a question. What only it waited for ends, and has ended on return."""
-        generation = self._running.get(waiting.question.uri)
-        if generation is not None and generation.waiting is waiting:
+        generation = self._running.get(pending.question.uri)
+        if generation is not None and generation.pending is pending:
             task = self._tasks[generation]
             self.supersede(generation.uri)
             await asyncio.wait({task})
 
-    async def _run(self, generation: Generation, judged: Judged, wait_ms: int) -> None:
+    async def _run(self, generation: Generation, decision: Decision, wait_ms: int) -> None:
         try:
             if wait_ms:
                 await asyncio.sleep(wait_ms / 1000)
-            answer = await self._ask_daemon(generation, judged)
+            answer = await self._ask_daemon(generation, decision)
         finally:
             is_newest = self._retire(generation)
         if is_newest:
@@ -191,17 +191,17 @@ class Session:
             del self._running[generation.uri]
         return is_newest
 
-    def _again(self, waiting: Waiting | None) -> None:
+    def _again(self, pending: PendingRequest | None) -> None:
         """A question attached to what turned out to be another text: it is asked on its own."""
-        if waiting is not None:
-            self._begin(waiting)
+        if pending is not None:
+            self._begin(pending)
 
-    async def _ask_daemon(self, generation: Generation, judged: Judged) -> Answer:
+    async def _ask_daemon(self, generation: Generation, decision: Decision) -> Answer:
         generation.is_sent = True
         self._on_daemon()
         self._board.begin()
         try:
-            shown = await self._generate(generation, judged)
+            shown = await self._generate(generation, decision)
         except asyncio.CancelledError:
             self._board.end("superseded")
             raise
@@ -218,25 +218,27 @@ class Session:
             self._board.end(reason)
             return Answer(reason=reason)
         self._board.end("")
-        (text, replaces), *others = self._judge.ranked(generation.question, list(texts.items()))
+        (text, replaces), *others = self._policy.ranked(generation.question, list(texts.items()))
         if generation.is_current:
             request = generation.request
             only_sure = wants_only_sure(generation.question)
-            made = Made(request.prefix, request.suffix, text, replaces, generation.identity, only_sure)
+            made = CachedSuggestion(
+                request.prefix, request.suffix, text, replaces, generation.identity, only_sure
+            )
             self._cache.put(generation.uri, made)
         return Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
 
-    async def _generate(self, generation: Generation, judged: Judged) -> list[Shown]:
+    async def _generate(self, generation: Generation, decision: Decision) -> list[Shown]:
         """What is to be shown of the middles that the daemon made, the first of them as it streamed it.
 
         A line that opens a block goes on: the block is asked for behind it. The engine has the line in its
         cache, and has often begun with what follows; other lines cost nothing more.
         """
         question = generation.question
-        streamed = await self._stream(generation, question, judged, generation.request)
+        streamed = await self._stream(generation, question, decision, generation.request)
         line, *others = streamed.shown
         further = (
-            self._judge.goes_on(question, judged, line, question.settings) if streamed.is_whole else None
+            self._policy.goes_on(question, decision, line, question.settings) if streamed.is_whole else None
         )
         if further is None:
             return [line, *others]
@@ -253,12 +255,12 @@ class Session:
         self,
         generation: Generation,
         question: Question,
-        judged: Judged,
+        decision: Decision,
         request: CompletionRequest,
         before: Shown | None = None,
     ) -> Streamed:
         """before: a line that is shown with what comes."""
-        pipeline = self._judge.pipeline(question, request, judged, self._board.model)
+        pipeline = self._policy.pipeline(question, request, decision, self._board.model)
 
         def grow(shown: Shown) -> None:
             self._grow(generation, followed(before, shown) if before is not None else shown)
@@ -273,7 +275,7 @@ class Session:
         return streamed
 
     def _record(self, generation: Generation, request: CompletionRequest, done: Done) -> None:
-        n_same = self._standing.take(generation.uri, request.chunks)
+        n_same = self._chunk_reuse.record(generation.uri, request.chunks)
         if done.figures is not None:
             self._recorder.figures(
                 generation.identity,

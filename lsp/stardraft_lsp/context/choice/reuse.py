@@ -12,13 +12,13 @@ from stardraftd.protocol.completion import ContextChunk
 MAX_DOCUMENTS = 64
 
 
-class Standing:
+class ChunkReuse:
     """The pieces in the last prompt of each of the last documents."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[str, tuple[ContextChunk, ...]] = OrderedDict()
 
-    def take(self, uri: str, chunks: Sequence[ContextChunk]) -> int:
+    def record(self, uri: str, chunks: Sequence[ContextChunk]) -> int:
         """Notes a prompt's pieces; how many of them, from the first on, stood in the one before."""
         before = self._last.get(uri, ())
         self._last[uri] = tuple(chunks)
