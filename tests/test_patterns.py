@@ -22,7 +22,7 @@ from stardraft_lsp.context.index.definitions import PlainOutliner, agreement
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 from stardraft_lsp.filters.ends import half_word
-from stardraft_lsp.syntax.lines import is_only_closers, opener_of
+from stardraft_lsp.syntax.lexing import is_only_closers, opener_of
 from stardraftd.patterns import IDENTIFIER, Linear, Words, linear
 from tests.support.waiting import seconds
 from tests.test_walls import SOURCES, source_files

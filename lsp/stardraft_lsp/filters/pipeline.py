@@ -25,18 +25,24 @@ from functools import partial
 
 from stardraft_lsp.filters import confidence
 from stardraft_lsp.filters.around import Around
-from stardraft_lsp.filters.below import repeats_below
 from stardraft_lsp.filters.confidence import OFF, Piece, Thresholds
 from stardraft_lsp.filters.draft import Draft, Ended, Shown
 from stardraft_lsp.filters.echo import doubled_space, line_echo, path_echo
-from stardraft_lsp.filters.ends import dangling, half_word, trailing_space, worth_a_key
+from stardraft_lsp.filters.ends import (
+    dangling,
+    half_word,
+    max_lines,
+    one_line,
+    scope,
+    trailing_space,
+    whole_strings,
+    worth_a_key,
+)
 from stardraft_lsp.filters.indentation import own_indentation
 from stardraft_lsp.filters.licence import licence
 from stardraft_lsp.filters.marks import only_text, without_sentinels
 from stardraft_lsp.filters.repeats import line_loop, repeats_above, word_loop
-from stardraft_lsp.filters.rest import rest_of_line, unopened_closer
-from stardraft_lsp.filters.scope import max_lines, one_line, scope
-from stardraft_lsp.filters.strings import whole_strings
+from stardraft_lsp.filters.rest import repeats_below, rest_of_line, unopened_closer
 from stardraftd.protocol.completion import FinishReason
 
 Filter = Callable[[Draft, Around], Draft]

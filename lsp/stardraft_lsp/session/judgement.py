@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from stardraft_lsp.filters import Around, FilterSettings, Pipeline, Shown, thresholds_for
-from stardraft_lsp.filters.block_end import TREE_MS, BlockEnd
 from stardraft_lsp.filters.confidence import OFF
+from stardraft_lsp.filters.ends import TREE_MS, BlockEnd
 from stardraft_lsp.session.question import Question, wants_only_sure
 from stardraft_lsp.syntax.amount import Wanted, amount_at, reconsidered
 from stardraft_lsp.syntax.check import breaks_without, rank

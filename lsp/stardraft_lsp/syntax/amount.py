@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stardraft_lsp.syntax.gates import Gate
-from stardraft_lsp.syntax.lexing import lexer_of
-from stardraft_lsp.syntax.lines import opener_of
+from stardraft_lsp.syntax.lexing import lexer_of, opener_of
 from stardraft_lsp.syntax.place import Place
 from stardraftd.lexing.columns import indent_of
 from stardraftd.lexing.lines import unmatched_closers

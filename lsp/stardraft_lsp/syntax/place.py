@@ -8,15 +8,19 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from stardraft_lsp.syntax.lexing import Token, has_lexis, is_code_in_string, lexer_of, token_near
-from stardraft_lsp.syntax.lines import (
+from stardraft_lsp.syntax.lexing import (
     Line,
+    Token,
+    has_lexis,
+    is_code_in_string,
     is_complete,
     is_only_closers,
     is_word_character,
     last_code_line,
+    lexer_of,
     line_at,
     opener_of,
+    token_near,
 )
 from stardraft_lsp.syntax.rules import LanguageRules, ScopeKind, rules_of
 from stardraft_lsp.syntax.trees import DocumentTree

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stardraft_lsp.filters import Around, Pipeline
-from stardraft_lsp.filters.block_end import BlockEnd
+from stardraft_lsp.filters.ends import BlockEnd
 from stardraft_lsp.syntax.amount import amount_at
 from stardraft_lsp.syntax.languages import grammar_of, language_of
 from stardraft_lsp.syntax.place import place_at
