@@ -18,7 +18,7 @@ from stardraft_lsp.context.access.disk import Disk, Entry, HangingError, Patient
 from stardraft_lsp.context.choice.candidates import QuestionPlace
 from stardraft_lsp.context.report import figures, sentence
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.shared import ContextStatus, Edit, Known
+from stardraft_lsp.context.shared import ContextStatus, Edit, SharedState
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.text.uris import local_path
 from tests.support.waiting import seconds, wait_until
@@ -209,7 +209,7 @@ def test_a_document_below_too_many_folders_is_not_completed_and_says_why(shop: P
 
 def test_a_document_whose_check_failed_is_not_completed_and_one_judged_later_is(shop: Path) -> None:
     first, second = ((shop / name).as_uri() for name in ("main.py", "good.py"))
-    known = Known()
+    known = SharedState()
     known.add(first, PREFIX)
     known.add(second, PREFIX)
     known.give_up_checking()

@@ -1,8 +1,8 @@
 """A text without a tree: what a place in it stands in, and what the line around a cursor is.
 
-Code, a comment or a string by the language's lexis (`stardraftd.lexing.scanner` reads; this asks); of the line,
-what is before and after the cursor, its indentation, and what it opens. Where there is a tree, the tree decides
-first.
+Code, a comment or a string by the language's lexis (`stardraftd.lexing.scanner` reads; this asks); of the
+line, what is before and after the cursor, its indentation, and what it opens. Where there is a tree, the tree
+decides first.
 """
 
 from dataclasses import dataclass
