@@ -214,7 +214,7 @@ def test_a_language_without_grammar_has_no_tree() -> None:
         ("plaintext", "src/a.rs", "rust"),
         ("", "C:\\a\\B.CS", "csharp"),
         ("", "a.kt", "kotlin"),
-        ("", "Makefile", ""),
+        ("", "Makefile", "makefile"),
         ("fortran", "a.py", "fortran"),
     ],
 )
