@@ -107,7 +107,7 @@ def make_smaller(site: Path) -> None:
 
 
 def add_shared_files(tree: Path) -> None:
-    """Completions, manual pages, the licence and what changed, where Debian has them."""
+    """Completions, manual pages, the license and what changed, where Debian has them."""
     share = tree / "usr" / "share"
     for source, place in {
         "completions/stardraft.bash": "bash-completion/completions/stardraft",

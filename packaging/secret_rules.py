@@ -1,4 +1,4 @@
-"""Makes daemon/stardraftd/privacy/gitleaks.json of gitleaks' published rules (MIT licence, see
+"""Makes daemon/stardraftd/privacy/gitleaks.json of gitleaks' published rules (MIT license, see
 THIRD_PARTY.md).
 
     python packaging/secret_rules.py path/to/gitleaks/config/gitleaks.toml --version v8.28.0

@@ -8,7 +8,7 @@
     │   ├── ModelFormatError       not a GGUF, damaged, or outside the limits checked here
     │   ├── ModelUnsupportedError  a sound GGUF, but not for fill-in-the-middle
     │   ├── ModelDownloadError     the Hub or the network did not give what was asked for
-    │   └── LicenceError           its license has not been accepted
+    │   └── LicenseError           its license has not been accepted
     ├── EngineError            the engine process could not do its work
     │   ├── EngineMissingError     llama-cpp-python is not installed
     │   ├── EngineBrokenError      this build of llama.cpp does not run here, or computes wrong results
@@ -77,8 +77,8 @@ class ModelDownloadError(ModelError):
     code = "model_download"
 
 
-class LicenceError(ModelError):
-    code = "licence"
+class LicenseError(ModelError):
+    code = "license"
 
 
 class EngineError(StardraftError):

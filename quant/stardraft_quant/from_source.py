@@ -19,7 +19,7 @@ def build(
     quantization: str,
     source: str,
     revision: str,
-    licence: str,
+    license: str,
     on_stage: Callable[[str, int], None],
     on_progress: Callable[[int], None],
 ) -> None:
@@ -50,7 +50,7 @@ def build(
             checkpoint,
             whole,
             "F16",
-            provenance=Provenance(repository=source, revision=revision, licence=licence),
+            provenance=Provenance(repository=source, revision=revision, license=license),
             on_progress=converted,
         )
     size_bytes = whole.stat().st_size

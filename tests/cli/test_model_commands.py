@@ -50,7 +50,7 @@ def test_a_model_is_pulled_listed_used_and_not_removed_while_in_use(home: dict[s
     assert json.loads(stardraft(home, "model", "list", "--json").stdout)["models"] == []
 
 
-def test_the_licence_is_shown_before_anything_is_asked_of_the_network(home: dict[str, str], hub: Hub) -> None:
+def test_the_license_is_shown_before_anything_is_asked_of_the_network(home: dict[str, str], hub: Hub) -> None:
     refused = stardraft(home, "model", "pull", "starcoder2-3b")
     assert refused.returncode == 1
     assert "machine-generated" in refused.stdout

@@ -25,7 +25,7 @@ def lived_in(home: dict[str, str]) -> dict[str, str]:
     assert saved.put("a.py", array("i", [1, 2]), 2, b"what the model has read")
     (state / "stats.sqlite").write_bytes(b"figures")
     (state / "stats.sqlite.lock").touch()
-    (state / "licences.json").write_text("{}")
+    (state / "licenses.json").write_text("{}")
     (state / "engine" / "verdicts.json.lock").touch()
     engine = Path(home["STARDRAFT_ENGINES_DIR"]) / "builds" / "0a1b" / "site" / "llama_cpp"
     engine.mkdir(parents=True)

@@ -14,10 +14,10 @@ from stardraft_lsp.stats.store import Store as Figures
 from stardraftd.config import load_config
 from stardraftd.config.editing import choose
 from stardraftd.engine.plan.speeds import SpeedModel, remember, remembered
-from stardraftd.errors import ConfigError, LicenceError, PathError
+from stardraftd.errors import ConfigError, LicenseError, PathError
 from stardraftd.files import atomic
 from stardraftd.measurements import SPEEDS_FILE
-from stardraftd.models import licences
+from stardraftd.models import licenses
 from stardraftd.models.throughput import measurements
 from stardraftd.paths import endpoint_path
 from stardraftd.setup import record
@@ -117,8 +117,8 @@ def figures(path: Path) -> None:
 
 
 def agreements(_path: Path) -> None:
-    with pytest.raises(LicenceError, match="not a file"):
-        licences.agreements()
+    with pytest.raises(LicenseError, match="not a file"):
+        licenses.agreements()
 
 
 def set_up(_path: Path) -> None:
@@ -142,7 +142,7 @@ def configuration(path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "use"),
     [
-        (licences.agreements_path, agreements),
+        (licenses.agreements_path, agreements),
         (lambda: record.folder() / "helix.json", set_up),
         (endpoint_path, address),
         (lambda: Path(os.environ["STARDRAFT_CONFIG"]), configuration),

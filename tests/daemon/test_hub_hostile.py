@@ -64,7 +64,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         (home / name).write_bytes(VICTIM)
     with Hub() as hub, huggingface_hub_at(hub, tmp_path / "hf"):
         point_at(hub.url, monkeypatch)
-        hub.add(REPOSITORY, {FILE: CONTENT, "README.md": b"# A card\n"}, licence="apache-2.0")
+        hub.add(REPOSITORY, {FILE: CONTENT, "README.md": b"# A card\n"}, license="apache-2.0")
         yield Place(hub, Store(home / "models"), home)
 
 
@@ -123,7 +123,7 @@ def test_an_answer_of_another_shape_is_not_the_hubs(place: Place) -> None:
     place.refuses(changed(LFS, "sha256"))
 
 
-def test_a_card_of_any_shape_says_no_licence(place: Place) -> None:
+def test_a_card_of_any_shape_says_no_license(place: Place) -> None:
     for card in ("text", ["apache-2.0"], {"license": ["a", "b"]}, {"license": {"a": 1}}, 5, None):
         place.hub.lie("/api/models/*", changed("cardData", card), times=1)
         with pytest.raises(ModelError, match=r"GGUF|tensor|header|metadata"):
@@ -131,7 +131,7 @@ def test_a_card_of_any_shape_says_no_licence(place: Place) -> None:
 
 
 def test_the_commit_that_was_asked_for_is_the_one_that_comes(place: Place) -> None:
-    asked = place.hub.add(REPOSITORY, {FILE: CONTENT}, licence="apache-2.0")
+    asked = place.hub.add(REPOSITORY, {FILE: CONTENT}, license="apache-2.0")
     place.hub.lie("/api/models/*", changed("sha", "f" * 40))
     with pytest.raises(ModelDownloadError, match="another commit, ffff"):
         place.pull(asked)
@@ -148,7 +148,7 @@ def test_a_file_without_a_checksum_is_not_downloaded(place: Place) -> None:
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_body_longer_than_announced_ends_where_it_was_to_end(place: Place, resumed: bool) -> None:
     if resumed:
-        sha256 = place.hub.add(REPOSITORY, {FILE: CONTENT}, licence="apache-2.0") and _sha256(CONTENT)
+        sha256 = place.hub.add(REPOSITORY, {FILE: CONTENT}, license="apache-2.0") and _sha256(CONTENT)
         place.store.unfinished(f"{sha256}.part").write_bytes(CONTENT[:1000])
     place.hub.endless(FILE, bytes(65536))
     with pytest.raises(ModelDownloadError, match="goes on after"):

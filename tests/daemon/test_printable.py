@@ -90,7 +90,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         plain, models / "plain.gguf", lambda writer: writer.add_name(FOREIGN), drop=("general.name",)
     )
     record = Record(
-        how="downloaded", source=FOREIGN, sha256="0" * 64, size_bytes=model.stat().st_size, licence=FOREIGN,
+        how="downloaded", source=FOREIGN, sha256="0" * 64, size_bytes=model.stat().st_size, license=FOREIGN,
         added_at=FOREIGN,
     )  # fmt: skip
     (models / "plain.json").write_bytes(msgspec.json.encode(record))

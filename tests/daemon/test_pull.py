@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 
 from stardraftd.errors import (
-    LicenceError,
+    LicenseError,
     ModelDownloadError,
     ModelError,
     ModelFormatError,
@@ -23,8 +23,8 @@ from stardraftd.models import store as storing
 from stardraftd.models.catalogue import KNOWN, OnHub, read_name
 from stardraftd.models.hub import CUT_NOTICE
 from stardraftd.models.hub_client import CHUNK_BYTES
-from stardraftd.models.licences import BIGCODE_OPENRAIL_M as OPENRAIL
-from stardraftd.models.licences import Licence, agree, agreements
+from stardraftd.models.licenses import BIGCODE_OPENRAIL_M as OPENRAIL
+from stardraftd.models.licenses import License, agree, agreements
 from stardraftd.models.pull import Pulled, PullOptions, pull
 from stardraftd.models.store import Store
 from tests.support.hub import Hub, huggingface_hub_at
@@ -92,7 +92,7 @@ def test_a_known_model_is_downloaded_under_its_name_with_a_record_of_its_origin(
     assert record.file == FILE
     assert len(record.revision) == 40
     assert record.sha256 == hashlib.sha256(place.model.read_bytes()).hexdigest()
-    assert record.licence == "bigcode-openrail-m"
+    assert record.license == "bigcode-openrail-m"
     assert place.told.positions[-1] == place.model.stat().st_size
     assert place.store.leftovers() == []
 
@@ -107,8 +107,8 @@ def test_what_is_here_is_not_downloaded_again_unless_that_is_asked_for(place: Pl
 
 
 def test_any_file_of_any_repository_can_be_pulled_at_a_revision(place: Place) -> None:
-    old = place.hub.add("someone/else", {"deep/other-Q8_0.gguf": place.model}, licence="apache-2.0")
-    place.hub.add("someone/else", {"README.md": b"it is gone"}, licence="apache-2.0")
+    old = place.hub.add("someone/else", {"deep/other-Q8_0.gguf": place.model}, license="apache-2.0")
+    place.hub.add("someone/else", {"README.md": b"it is gone"}, license="apache-2.0")
     pulled = place.pull(f"someone/else:deep/other-Q8_0.gguf@{old}")
     assert pulled.entry.name == "other-Q8_0"
     assert pulled.entry.record is not None
@@ -230,15 +230,15 @@ def test_a_full_disk_is_noticed_before_the_download(place: Place, monkeypatch: p
     assert place.hub.bytes_sent(FILE) == 0
 
 
-def test_a_licence_is_asked_for_once_and_recorded(place: Place) -> None:
-    asked: list[Licence] = []
+def test_a_license_is_asked_for_once_and_recorded(place: Place) -> None:
+    asked: list[License] = []
 
-    def accepts(licence: Licence) -> bool:
-        asked.append(licence)
+    def accepts(license: License) -> bool:
+        asked.append(license)
         return len(asked) > 1
 
     options = PullOptions(model=KNOWN["starcoder2-3b"])
-    with pytest.raises(LicenceError, match="OpenRAIL"):
+    with pytest.raises(LicenseError, match="OpenRAIL"):
         pull(options, place.store, place.told, accepts)
     assert agreements() == {}
     assert place.hub.requests == []
@@ -250,9 +250,9 @@ def test_a_licence_is_asked_for_once_and_recorded(place: Place) -> None:
 
 def test_a_record_of_agreements_that_cannot_be_read_is_not_overwritten(place: Place, tmp_path: Path) -> None:
     agree(OPENRAIL, "x")
-    file = tmp_path / "state" / "licences.json"
+    file = tmp_path / "state" / "licenses.json"
     file.write_text("{half")
-    with pytest.raises(LicenceError, match="cannot be read"):
+    with pytest.raises(LicenseError, match="cannot be read"):
         place.pull()
     assert file.read_text() == "{half"
 

@@ -51,7 +51,7 @@ def run(random: Random, deadline: Deadline) -> Report:
         model = write_tiny_model(top / "m.gguf", vocabulary=400)
         with Hub() as hub, huggingface_hub_at(hub, top / "hf"):
             point_at(hub.url, patch)
-            commit = hub.add(REPOSITORY, {FILE: model, "README.md": b"# A card\n"}, licence="apache-2.0")
+            commit = hub.add(REPOSITORY, {FILE: model, "README.md": b"# A card\n"}, license="apache-2.0")
             for case in deadline.cases():
                 report.n_cases += 1
                 changes = _spoil(random, hub, model.stat().st_size)

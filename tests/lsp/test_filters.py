@@ -20,7 +20,7 @@ CASES = [
     for file in FILES
     for case in tomllib.loads(file.read_text(encoding="utf-8"))["case"]
 ]
-MAY_SHRINK = {"repeats_above", "loop", "licence", "half_word", "dangling"}
+MAY_SHRINK = {"repeats_above", "loop", "license", "half_word", "dangling"}
 
 
 def pipeline_of(case: dict[str, Any]) -> Pipeline:

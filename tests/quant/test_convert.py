@@ -200,7 +200,7 @@ def test_the_provenance_of_a_folder_in_the_hubs_cache_is_known_from_its_path() -
     assert provenance_of(Path("/models/starcoder2-3b")) == Provenance()
 
 
-def test_a_model_card_gives_names_and_licence_and_nothing_odd(
+def test_a_model_card_gives_names_and_license_and_nothing_odd(
     checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "starcoder2-mini"

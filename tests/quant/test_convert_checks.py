@@ -317,7 +317,7 @@ def test_a_folder_that_is_not_there_is_named(checkpoint: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "provenance",
-    [Provenance("starcoder2"), Provenance("a/b/c"), Provenance("a/b", "main"), Provenance(licence="a\nb")],
+    [Provenance("starcoder2"), Provenance("a/b/c"), Provenance("a/b", "main"), Provenance(license="a\nb")],
 )
 def test_a_provenance_that_cannot_be_is_refused(
     checkpoint: Path, tmp_path: Path, provenance: Provenance

@@ -9,7 +9,7 @@ import pytest
 
 from stardraft_quant.code.document import is_held_out
 from stardraft_quant.train.corpus import folder, installed_packages, read_corpus, write_corpus
-from stardraft_quant.train.licences import judge
+from stardraft_quant.train.licenses import judge
 from stardraftd.errors import RequestError
 
 PROGRAM = (
@@ -31,7 +31,7 @@ def install(site: Path, name: str, metadata: str, n_files: int = 1) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "licence"),
+    ("metadata", "license"),
     [
         ("License-Expression: MIT", "MIT"),
         ("License-Expression: Apache-2.0 OR GPL-3.0-only", "Apache-2.0 OR GPL-3.0-only"),
@@ -42,10 +42,10 @@ def install(site: Path, name: str, metadata: str, n_files: int = 1) -> None:
         ("License: BSD 3-Clause License", "BSD-3-Clause"),
     ],
 )
-def test_permissive_licences_are_understood(metadata: str, licence: str) -> None:
+def test_permissive_licenses_are_understood(metadata: str, license: str) -> None:
     verdict = judge(fields(metadata))
     assert verdict.permissive
-    assert verdict.licence == licence
+    assert verdict.license == license
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_permissive_licences_are_understood(metadata: str, licence: str) -> None
         "License-Expression: GPL-3.0-only\nClassifier: License :: OSI Approved :: MIT License\nLicense: MIT",
     ],
 )
-def test_any_other_licence_is_refused_with_a_reason(metadata: str) -> None:
+def test_any_other_license_is_refused_with_a_reason(metadata: str) -> None:
     verdict = judge(fields(metadata))
     assert not verdict.permissive
     assert verdict.reason
@@ -77,16 +77,16 @@ def fields(metadata: str) -> Callable[[str], list[str] | None]:
     return HeaderParser().parsestr(metadata).get_all
 
 
-def test_a_package_without_a_permissive_licence_is_refused_and_named(tmp_path: Path) -> None:
+def test_a_package_without_a_permissive_license_is_refused_and_named(tmp_path: Path) -> None:
     site = tmp_path / "site"
     install(site, "good", "License-Expression: MIT")
-    install(site, "silent", "Summary: no licence")
+    install(site, "silent", "Summary: no license")
     install(site, "strict", "License-Expression: GPL-3.0-only")
     sources, refused = installed_packages([str(site)])
     manifest = write_corpus(tmp_path / "corpus", sources, refused, cap_bytes=10**6)
     assert {document.package for document in read_corpus(tmp_path / "corpus")} == {"good"}
     assert [package.package for package in refused] == ["silent", "strict"]
-    assert "no licence" in refused[0].reason
+    assert "no license" in refused[0].reason
     assert "GPL-3.0-only" in refused[1].reason
     assert json.loads((tmp_path / "corpus" / "manifest.json").read_text()) == manifest
 
@@ -141,7 +141,7 @@ def test_a_corpus_that_was_changed_by_hand_is_not_read(tmp_path: Path) -> None:
         read_corpus(tmp_path / "nowhere")
 
 
-def test_a_folder_of_ones_own_needs_a_known_licence(tmp_path: Path) -> None:
+def test_a_folder_of_ones_own_needs_a_known_license(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PROGRAM.format(1, "mine"))
     with pytest.raises(RequestError, match=r"GPL-3\.0-only"):
         folder(tmp_path, "GPL-3.0-only")

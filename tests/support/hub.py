@@ -79,7 +79,7 @@ class Hub:
         *,
         revision: str | None = None,
         branch: str = MAIN,
-        licence: str = "bigcode-openrail-m",
+        license: str = "bigcode-openrail-m",
         gated: bool = False,
         private_token: str | None = None,
         base_model: str | None = None,
@@ -97,7 +97,7 @@ class Hub:
         if not re.fullmatch("[0-9a-f]{40}", commit):
             raise ValueError(f"a revision is 40 hexadecimal digits, not {commit!r}")
         known = self._contents.repositories.get(repo)
-        repository = Repository(repo, licence, gated, private_token, base_model)
+        repository = Repository(repo, license, gated, private_token, base_model)
         if known is not None:
             repository.revisions, repository.branches = known.revisions, known.branches
         repository.revisions[commit] = made

@@ -55,7 +55,7 @@ class Repository:
     """A model's repository: its revisions, and who may read it."""
 
     name: str
-    licence: str
+    license: str
     gated: bool
     token: str | None
     base_model: str | None
@@ -233,7 +233,7 @@ def model_info(repository: Repository, commit: str, with_sizes: bool) -> dict[st
                 lfs = {"sha256": file.sha256, "size": file.body.size, "pointerSize": file.pointer_size}
                 sibling["lfs"] = lfs
         siblings.append(sibling)
-    card: dict[str, Any] = {"license": repository.licence}
+    card: dict[str, Any] = {"license": repository.license}
     if repository.base_model is not None:
         card["base_model"] = repository.base_model
     return {
@@ -246,7 +246,7 @@ def model_info(repository: Repository, commit: str, with_sizes: bool) -> dict[st
         "private": repository.private,
         "gated": "manual" if repository.gated else False,
         "disabled": False,
-        "tags": [f"license:{repository.licence}"],
+        "tags": [f"license:{repository.license}"],
         "cardData": card,
         "siblings": siblings,
     }

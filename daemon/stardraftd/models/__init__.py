@@ -1,5 +1,5 @@
 """The models of this computer: which there are to get, which are here, and how one becomes the other.
 
-`catalogue` knows the published ones, `hub` brings files, `store` keeps them, `licences` what was agreed to,
+`catalogue` knows the published ones, `hub` brings files, `store` keeps them, `licenses` what was agreed to,
 `pull` puts these together; `choice` says which one runs. The built-in model's file and card lie here too.
 """

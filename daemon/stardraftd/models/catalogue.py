@@ -28,14 +28,14 @@ class CatalogueModel(Struct, frozen=True):
               "main" where none has been verified: then the commit found is recorded with what was downloaded.
     ready:    repositories with ready GGUF files, in the order that they are tried; `file_name` is the same in
               all of them.
-    licence:  the key of `licences.LICENCES`.
+    license:  the key of `licenses.LICENSES`.
     """
 
     name: str
     source: str
     revision: str
     ready: tuple[str, ...]
-    licence: str
+    license: str
     parameters: str
 
     def file_name(self, quantization: str) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Digest = _hashlib._Hash
 
-MAX_LICENCE_CHARS = 200
+MAX_LICENSE_CHARS = 200
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HASH_BYTES = 4 << 20
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -49,11 +49,11 @@ class RemoteFile(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """A repository at a commit (`revision`, 40 digits); `licence` is what its card says, "" for nothing."""
+    """A repository at a commit (`revision`, 40 digits); `license` is what its card says, "" for nothing."""
 
     repository: str
     revision: str
-    licence: str
+    license: str
     files: tuple[RemoteFile, ...]
 
     def find(self, name: str) -> RemoteFile | None:
@@ -120,11 +120,11 @@ def listing(repository: str, revision: str) -> Listing:
         raise hub_client.not_the_hub(what, "it does not answer in JSON") from error
     if _COMMIT.fullmatch(revision) and answer.sha != revision:
         raise hub_client.not_the_hub(what, f"it gives another commit, {answer.sha}")
-    licence = answer.cardData.get("license") if isinstance(answer.cardData, dict) else None
+    license = answer.cardData.get("license") if isinstance(answer.cardData, dict) else None
     return Listing(
         repository,
         answer.sha,
-        licence[:MAX_LICENCE_CHARS] if isinstance(licence, str) else "",
+        license[:MAX_LICENSE_CHARS] if isinstance(license, str) else "",
         tuple(_file(what, repository, answer.sha, sibling) for sibling in answer.siblings or ()),
     )
 

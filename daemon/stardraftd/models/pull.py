@@ -1,4 +1,4 @@
-"""A model, from wherever it is, into the store: licence, room, transfer, checksum, check, and then its name.
+"""A model, from wherever it is, into the store: license, room, transfer, checksum, check, and then its name.
 
 Every step before the last leaves the store as it was. What has been transferred is kept between attempts, by
 its checksum, so it can never be continued with another file's bytes.
@@ -16,14 +16,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from stardraftd.console.prose import counted
-from stardraftd.errors import LicenceError, ModelDownloadError, ModelError, PathError, RequestError
+from stardraftd.errors import LicenseError, ModelDownloadError, ModelError, PathError, RequestError
 from stardraftd.files.atomic import now
 from stardraftd.gguf.header import FILE_TYPES
 from stardraftd.installed import how_to_add
 from stardraftd.models import hub
 from stardraftd.models.catalogue import DEFAULT_QUANTIZATION, CatalogueModel, Named, OnHub
 from stardraftd.models.hub import Listing, ModelNotThereError, RemoteFile
-from stardraftd.models.licences import LICENCES, Licence, agree, agreements
+from stardraftd.models.licenses import LICENSES, License, agree, agreements
 from stardraftd.models.store import Entry, Record, Store, check
 from stardraftd.paths import tilde
 
@@ -84,16 +84,16 @@ class Builder(Protocol):
         quantization: str,
         source: str,
         revision: str,
-        licence: str,
+        license: str,
         on_stage: Callable[[str, int], None],
         on_progress: Callable[[int], None],
     ) -> None: ...
 
 
-def pull(options: PullOptions, store: Store, report: Report, accepts: Callable[[Licence], bool]) -> Pulled:
-    """Gets a model. `accepts` is asked about a licence that has not been agreed to.
+def pull(options: PullOptions, store: Store, report: Report, accepts: Callable[[License], bool]) -> Pulled:
+    """Gets a model. `accepts` is asked about a license that has not been agreed to.
 
-    Raises ModelError (ModelDownloadError, LicenceError, ...), PathError, RequestError.
+    Raises ModelError (ModelDownloadError, LicenseError, ...), PathError, RequestError.
     """
     name = options.name or _default_name(options)
     store.path_of(name)
@@ -157,7 +157,7 @@ class _Pull:
     name: str
     store: Store
     report: Report
-    accepts: Callable[[Licence], bool]
+    accepts: Callable[[License], bool]
 
     def run(self) -> Entry:
         match self.options.model:
@@ -167,19 +167,19 @@ class _Pull:
                 if self.options.from_source:
                     raise RequestError(f"{file} is a ready file.", "Leave --from-source out.")
                 found = hub.listing(file.repository, file.revision)
-                self._settle_licence(found.licence, str(file))
-                return self._ready(found, file.file, found.licence)
+                self._settle_license(found.license, str(file))
+                return self._ready(found, file.file, found.license)
             case Path() as path:
                 return self._copy(_absolute(path))
 
     def _known(self, known: CatalogueModel) -> Entry:
-        self._settle_licence(known.licence, known.name)
+        self._settle_license(known.license, known.name)
         quantization = self.options.quantization
         if not self.options.from_source:
             for repository in known.ready:
                 try:
                     found = hub.listing(repository, "main")
-                    return self._ready(found, known.file_name(quantization), known.licence)
+                    return self._ready(found, known.file_name(quantization), known.license)
                 except ModelNotThereError as error:
                     self.report.notice(f"{error.message} Looking further.")
             self.report.notice(
@@ -188,21 +188,21 @@ class _Pull:
             )
         return self._build(known)
 
-    def _settle_licence(self, key: str, model: str) -> None:
-        """Asks for agreement where it is needed and not given yet. Raises LicenceError when it is refused."""
-        licence = LICENCES.get(key)
-        if licence is None:
+    def _settle_license(self, key: str, model: str) -> None:
+        """Asks for agreement where it is needed and not given yet. Raises LicenseError when it is refused."""
+        license = LICENSES.get(key)
+        if license is None:
             said = f"is under the license {key!r}, as its page says" if key else "does not say its license"
             self.report.notice(f"{model} {said}. Whether you may use it is yours to find out.")
-        elif licence.key not in agreements():
-            if not self.accepts(licence):
-                raise LicenceError(
-                    f"{model} is under the {licence.name} license, which has not been accepted.",
+        elif license.key not in agreements():
+            if not self.accepts(license):
+                raise LicenseError(
+                    f"{model} is under the {license.name} license, which has not been accepted.",
                     "Read it with `stardraft model license`, then accept it there or with --accept-license.",
                 )
-            agree(licence, model)
+            agree(license, model)
 
-    def _ready(self, found: Listing, file_name: str, licence: str) -> Entry:
+    def _ready(self, found: Listing, file_name: str, license: str) -> Entry:
         """A ready GGUF of a repository. Raises ModelNotThereError when it has no such file."""
         file = found.find(file_name) or _alike(found, file_name)
         if file is None:
@@ -216,7 +216,7 @@ class _Pull:
             revision=found.revision,
             sha256=file.sha256 or hub.hash_file(path, hashlib.sha256()),
             size_bytes=file.size_bytes,
-            licence=licence,
+            license=license,
             added_at=now(),
         )
         self.report.stage(f"Checking {file.name}", 0)
@@ -240,8 +240,8 @@ class _Pull:
         return path
 
     def _copy(self, source: Path) -> Entry:
-        licence = check(source).text("general.license")
-        self._settle_licence(licence, source.name)
+        license = check(source).text("general.license")
+        self._settle_license(license, source.name)
         size_bytes = source.stat().st_size
         self.store.require_room(size_bytes, source.name)
         self.report.stage(f"Copying {source.name}", size_bytes)
@@ -253,7 +253,7 @@ class _Pull:
                 source=str(source),
                 sha256=hub.hash_file(copy, hashlib.sha256()),
                 size_bytes=size_bytes,
-                licence=licence,
+                license=license,
                 added_at=now(),
             )
             return self.store.land(copy, self.name, record)
@@ -287,7 +287,7 @@ class _Pull:
             quantization=self.options.quantization,
             source=found.repository,
             revision=found.revision,
-            licence=known.licence,
+            license=known.license,
             on_stage=report.stage,
             on_progress=report.advance,
         )
@@ -298,7 +298,7 @@ class _Pull:
             revision=found.revision,
             sha256=hub.hash_file(made, hashlib.sha256()),
             size_bytes=made.stat().st_size,
-            licence=known.licence,
+            license=known.license,
             added_at=now(),
         )
         entry = store.land(made, self.name, record)

@@ -49,7 +49,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: str = ""
     sha256: str
     size_bytes: int
-    licence: str = ""
+    license: str = ""
     added_at: str
 
 

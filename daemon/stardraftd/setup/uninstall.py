@@ -148,7 +148,7 @@ def _state() -> list[Part]:
     setups = _Ours(folder / "setup")
     setups.take(setups.place, r"\.?[\w-]+\.json(\.\d+)?", {"before": r"[\w-]+-\d+-.+"})
     rest = _Ours(folder)
-    rest.take(folder, r"stats\.sqlite([.-].*)?|\.?licences\.json(\.\d+)?|\.?said-\w+(\.\d+)?")
+    rest.take(folder, r"stats\.sqlite([.-].*)?|\.?licenses\.json(\.\d+)?|\.?said-\w+(\.\d+)?")
     handled = {engine.place, logs.place, setups.place}
     rest.foreign = [path for path in rest.foreign if path not in handled or path.is_symlink()]
     return [

@@ -14,7 +14,7 @@ what stands there once it is accepted. `why` has the codes of all filters that h
 an empty text they are the reason for the silence. Text is LF both ways.
 
 A filter is one function; a file has those about one idea: `marks`, `echo`, `confidence`, `indentation`,
-`rest`, `repeats`, `licence`, `ends`; `pipeline` has their order.
+`rest`, `repeats`, `license`, `ends`; `pipeline` has their order.
 `around` is what they know about the place, `brackets` what a text closes of it, `draft` what they hand on.
 Each has golden cases in tests/data/lsp/filters. Not here: when to ask (`session`), ranking by syntax, and
 the protocol.

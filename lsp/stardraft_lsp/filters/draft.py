@@ -25,7 +25,7 @@ Why = Literal[
     "unopened_closer",  # cut before a bracket that closes nothing
     "repeats_above",  # it says what the lines above say
     "loop",  # cut where it begins to go round
-    "licence",  # cut before somebody's licence
+    "license",  # cut before somebody's license
     "half_word",  # cut back to what is whole: it, or a string of several lines in it, ended in the middle
     "dangling",  # its last line opens what it does not fill
     "trailing_space",

@@ -4,7 +4,7 @@
     shape     indentation, scope, lines   how far it goes, and how it is indented
     fit       below, rest, closers        what stands after the cursor already
               strings                     a string of several lines is whole, or not shown
-    sense     above, loops, licence       what nobody wants, known only when it is complete
+    sense     above, loops, license       what nobody wants, known only when it is complete
     end       half words, dangling, short how it ends
 
 The first three groups only ever look forwards: what they let through of a text, they let through of every
@@ -13,7 +13,7 @@ longer one. So what is shown grows. It shrinks when one of the fourth or fifth g
     repeats_above   four lines were the same as four lines above (three, when no more came); a line that
                     repeats the one right above it is never shown
     loop            lines came a third time; of a loop of one line nothing more than once is shown
-    licence         a comment turned out to be one
+    license         a comment turned out to be one
     half_word, dangling   at the end, when generation was cut off (`max_tokens`), or ended in an opener
 
 Every filter is a function of a `Draft` and an `Around`, and does nothing else: no state, no files.
@@ -39,7 +39,7 @@ from stardraft_lsp.filters.ends import (
     worth_a_key,
 )
 from stardraft_lsp.filters.indentation import own_indentation
-from stardraft_lsp.filters.licence import licence
+from stardraft_lsp.filters.license import license
 from stardraft_lsp.filters.marks import only_text, without_sentinels
 from stardraft_lsp.filters.repeats import line_loop, repeats_above, word_loop
 from stardraft_lsp.filters.rest import repeats_below, rest_of_line, unopened_closer
@@ -52,12 +52,12 @@ Filter = Callable[[Draft, Around], Draft]
 class FilterSettings:
     """can_replace: the client puts a suggestion in place of what follows the cursor; else it only inserts.
 
-    thresholds: of confidence; OFF shows whatever was generated. licences: whether notices are let through.
+    thresholds: of confidence; OFF shows whatever was generated. licenses: whether notices are let through.
     """
 
     can_replace: bool = True
     thresholds: Thresholds = OFF
-    licences: bool = False
+    licenses: bool = False
 
 
 _TEXT: tuple[Filter, ...] = (only_text, without_sentinels, path_echo, line_echo, doubled_space)
@@ -89,7 +89,7 @@ class Pipeline:
             rest,
             whole_strings,
             *_SENSE,
-            *(() if self._settings.licences else (licence,)),
+            *(() if self._settings.licenses else (license,)),
             *_END,
         )
 

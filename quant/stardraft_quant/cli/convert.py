@@ -34,7 +34,7 @@ def convert(
     revision: Annotated[
         str, typer.Option("--revision", metavar="COMMIT", help="The 40 digits of its commit there.")
     ] = "",
-    licence: Annotated[
+    license: Annotated[
         str,
         typer.Option(
             "--license", "--licence", metavar="ID", help="Its license, where the model card does not say."
@@ -71,7 +71,7 @@ def convert(
     provenance = Provenance(
         repository=source or known.repository,
         revision=revision or ("" if source not in ("", known.repository) else known.revision),
-        licence=licence,
+        license=license,
     )
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     try:

@@ -12,7 +12,7 @@ class Document(Struct, frozen=True):
 
     path: str
     package: str
-    licence: str
+    license: str
     sha256: str
     held_out: bool
     text: str

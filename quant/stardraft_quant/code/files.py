@@ -113,7 +113,7 @@ def _document(file: Path, folder: Path) -> Document | None:
     return Document(
         path=path,
         package=folder.name,
-        licence="",
+        license="",
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         held_out=is_held_out(path),
         text=text,

@@ -36,13 +36,13 @@ class Provenance(Struct, frozen=True):
     """Where a checkpoint comes from; "" where it is not known.
 
     repository: "owner/name" on the Hub; `revision` the 40 digits of its commit there.
-    licence:    its identifier on the Hub ("bigcode-openrail-m"); "" leaves what the model card says.
+    license:    its identifier on the Hub ("bigcode-openrail-m"); "" leaves what the model card says.
     base_model: the name of the model that this is a conversion of; "" takes the repository's.
     """
 
     repository: str = ""
     revision: str = ""
-    licence: str = ""
+    license: str = ""
     base_model: str = ""
 
     def check(self) -> None:
@@ -57,7 +57,7 @@ class Provenance(Struct, frozen=True):
                 f"{self.revision[:80]!r} is not a revision.",
                 "Give all 40 digits of the commit: a branch's name says something else tomorrow.",
             )
-        for text in (self.licence, self.base_model):
+        for text in (self.license, self.base_model):
             if len(text) > MAX_TEXT_CHARS or not text.isprintable():
                 raise RequestError(
                     f"{text[:40]!r} cannot be written into a model file.", "Give one short line."
@@ -71,7 +71,7 @@ def provenance_of(checkpoint: Path) -> Provenance:
 
 
 def add_general(writer: gguf.GGUFWriter, checkpoint: Path, provenance: Provenance) -> list[str]:
-    """Names, size and licence as llama.cpp's converter finds them, and the provenance.
+    """Names, size and license as llama.cpp's converter finds them, and the provenance.
 
     The tensors have to be known to `writer` already: their number is part of the name. Returns notes.
     """
@@ -143,8 +143,8 @@ def _can_be_written(text: str) -> bool:
 
 def _add_provenance(writer: gguf.GGUFWriter, provenance: Provenance) -> None:
     writer.add_string(VERSION_KEY, __version__)
-    if provenance.licence:
-        _set(writer, gguf.Keys.General.LICENSE, provenance.licence)
+    if provenance.license:
+        _set(writer, gguf.Keys.General.LICENSE, provenance.license)
     name = provenance.base_model or provenance.repository.partition("/")[2]
     if name:
         # What is converted here is that model: what its own card calls its base is one step further away.

@@ -1,6 +1,6 @@
 """The program that makes a built-in model from nothing, to be read in the order of the work.
 
-    licences     what may be learnt from
+    licenses     what may be learnt from
     corpus       the files, and a manifest of them
     tokenizer    StarCoder2's, out of a GGUF
     examples     fill-in-the-middle, as token ids

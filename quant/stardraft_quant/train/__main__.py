@@ -54,15 +54,15 @@ def corpus(
         bool, typer.Option("--standard-library/--no-standard-library", help="Python's own library.")
     ] = True,
     add: Annotated[
-        list[str] | None, typer.Option("--add", metavar="FOLDER=LICENCE", help="A folder of your own, too.")
+        list[str] | None, typer.Option("--add", metavar="FOLDER=LICENSE", help="A folder of your own, too.")
     ] = None,
     cap_mb: Annotated[
         float, typer.Option("--cap-mb", min=0.01, help="The most text that one package gives, in MB.")
     ] = 8.0,
 ) -> None:
-    """Collect Python files to learn from, with a manifest of sources, licences and checksums.
+    """Collect Python files to learn from, with a manifest of sources, licenses and checksums.
 
-    Packages whose metadata does not name a permissive licence are refused, and listed as such. One file in 50
+    Packages whose metadata does not name a permissive license are refused, and listed as such. One file in 50
     is held out for evaluation, by the hash of its path.
     """
     from stardraft_quant.train import corpus as collecting
@@ -73,12 +73,12 @@ def corpus(
         permissive, refused = collecting.installed_packages()
         sources += permissive
     for pair in add or []:
-        root, equals, licence = pair.rpartition("=")
+        root, equals, license = pair.rpartition("=")
         if not equals:
             raise RequestError(
-                f"--add {pair} names no licence.", "Write it as FOLDER=LICENCE, such as src=Apache-2.0."
+                f"--add {pair} names no license.", "Write it as FOLDER=LICENSE, such as src=Apache-2.0."
             )
-        sources.append(collecting.folder(Path(root), licence))
+        sources.append(collecting.folder(Path(root), license))
     collecting.write_corpus(out, sources, refused, cap_bytes=int(cap_mb * 1e6))
     documents = collecting.read_corpus(out)
     n_held_out = sum(document.held_out for document in documents)

@@ -1,7 +1,7 @@
 """What the model learns from: Python files of this computer's standard library and installed packages.
 
 A corpus is a folder with two files: `corpus.jsonl`, the documents in a fixed order, and `manifest.json`,
-which says of each where it is from, under which licence, and what its SHA-256 is, and of each package that
+which says of each where it is from, under which license, and what its SHA-256 is, and of each package that
 was refused why. The same installation gives the same two files, byte for byte.
 """
 
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraft_quant.code.document import HELD_OUT_ONE_IN, Document, is_held_out
-from stardraft_quant.train.licences import PERMISSIVE, judge
+from stardraft_quant.train.licenses import PERMISSIVE, judge
 from stardraftd.errors import RequestError
 
 MIN_CHARS, MAX_CHARS, MAX_LINE_CHARS = 200, 200_000, 400
@@ -33,7 +33,7 @@ class Source(Struct, frozen=True):
 
     package: str
     version: str
-    licence: str
+    license: str
     root: Path
     paths: tuple[str, ...]
 
@@ -52,17 +52,17 @@ def standard_library() -> Source:
     return Source("python", platform.python_version(), "PSF-2.0", root, tuple(_python_files(root)))
 
 
-def folder(root: Path, licence: str) -> Source:
-    """A folder of one's own, under a licence that is stated here because no metadata states it."""
+def folder(root: Path, license: str) -> Source:
+    """A folder of one's own, under a license that is stated here because no metadata states it."""
     if not root.is_dir():
         raise RequestError(f"{root} is not a folder.", "Name a folder with Python files.")
-    if licence not in PERMISSIVE:
+    if license not in PERMISSIVE:
         raise RequestError(
-            f"{licence!r} is not among the permissive licences known here.",
+            f"{license!r} is not among the permissive licenses known here.",
             f"Use one of: {', '.join(sorted(PERMISSIVE))}.",
         )
     root = root.resolve()
-    return Source(root.name, "", licence, root, tuple(_python_files(root)))
+    return Source(root.name, "", license, root, tuple(_python_files(root)))
 
 
 def installed_packages(search: Sequence[str] | None = None) -> tuple[list[Source], list[Refused]]:
@@ -86,7 +86,7 @@ def installed_packages(search: Sequence[str] | None = None) -> tuple[list[Source
             path.as_posix() for path in distribution.files or () if path.suffix == ".py" and _is_wanted(path)
         )
         root = Path(str(distribution.locate_file("")))
-        sources[name] = Source(name, distribution.version, verdict.licence, root, paths)
+        sources[name] = Source(name, distribution.version, verdict.license, root, paths)
     return [sources[name] for name in sorted(sources)], [refused[name] for name in sorted(refused)]
 
 
@@ -121,7 +121,7 @@ def documents(sources: Iterable[Source], *, cap_bytes: int) -> Iterator[Document
                 continue
             seen.add(sha256)
             left -= len(data)
-            yield Document(path, source.package, source.licence, sha256, is_held_out(path), text)
+            yield Document(path, source.package, source.license, sha256, is_held_out(path), text)
 
 
 def _read(path: Path) -> str | None:
@@ -158,7 +158,7 @@ def write_corpus(
             {
                 "path": document.path,
                 "package": document.package,
-                "licence": document.licence,
+                "license": document.license,
                 "sha256": document.sha256,
                 "bytes": len(document.text.encode()),
                 "held_out": document.held_out,
@@ -177,7 +177,7 @@ def _summary(source: Source, found: Iterable[Document]) -> dict[str, object]:
     return {
         "package": source.package,
         "version": source.version,
-        "licence": source.licence,
+        "license": source.license,
         "files": len(sizes),
         "bytes": sum(sizes),
     }

@@ -137,7 +137,7 @@ def info(
     revision, checksum, license.
     """
     from stardraftd.models.catalogue import KNOWN
-    from stardraftd.models.licences import agreements
+    from stardraftd.models.licenses import agreements
     from stardraftd.models.store import Store, check
 
     path = model_use.resolve(name)
@@ -151,17 +151,13 @@ def info(
     from stardraftd.cli.output.terminal import entry as row
     from stardraftd.cli.output.terminal import out, write
 
-    if record is not None and record.licence in agreements():
-        facts["licence"] = f"{facts['licence']} (accepted {agreements()[record.licence].accepted_at[:10]})"
+    if record is not None and record.license in agreements():
+        facts["license"] = f"{facts['license']} (accepted {agreements()[record.license].accepted_at[:10]})"
     for label, value in facts.items():
         told = f"{value:,}" if isinstance(value, int) else str(value)
-        row(out(), _LABELS.get(label, label.replace("_", " ")), told, label_width=14, style="bold")
+        row(out(), label.replace("_", " "), told, label_width=14, style="bold")
     if any(path.name.startswith(known) for known in KNOWN):
         write(out(), "\nWhat it needs here: stardraft model plan", "dim")
-
-
-# The record's own names for these are older than the spelling.
-_LABELS = {"quantization": "quantization", "licence": "license"}
 
 
 def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
@@ -178,7 +174,7 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
         "a_key_costs": "the prompt (recurrent: its cache cannot be cut)"
         if header.is_recurrent
         else "a token",
-        "licence": (record.licence if record else "")
+        "license": (record.license if record else "")
         or header.text("general.license", "not said in the file"),
     }
     if record is not None:
@@ -237,13 +233,13 @@ def license_(
     In short, with where to read it whole, and whether you have accepted it. Before the first download it has
     to be accepted once, here or when it is asked for.
     """
-    from stardraftd.models.licences import BIGCODE_OPENRAIL_M, agree, agreements
+    from stardraftd.models.licenses import BIGCODE_OPENRAIL_M, agree, agreements
 
-    licence = BIGCODE_OPENRAIL_M
-    model_pull.show_licence(licence)
-    if accept and licence.key not in agreements():
-        agree(licence, "starcoder2")
-    if (agreed := agreements().get(licence.key)) is not None:
+    license = BIGCODE_OPENRAIL_M
+    model_pull.show_license(license)
+    if accept and license.key not in agreements():
+        agree(license, "starcoder2")
+    if (agreed := agreements().get(license.key)) is not None:
         tell(f"\nYou accepted it on {agreed.accepted_at[:10]}.")
     else:
         tell("\nYou have not accepted it yet: stardraft model license --accept")

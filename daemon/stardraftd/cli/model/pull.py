@@ -9,12 +9,12 @@ import typer
 from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import published_models
 from stardraftd.console.printable import tell, visible
-from stardraftd.errors import LicenceError
+from stardraftd.errors import LicenseError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from stardraftd.models.licences import Licence
+    from stardraftd.models.licenses import License
 
 EXAMPLES = examples(
     "stardraft model pull starcoder2-3b",
@@ -81,8 +81,8 @@ def pull(
     report = _JsonReport() if json else _Terminal()
     with report:
 
-        def accepts(licence: "Licence") -> bool:
-            return accept_license or (not json and report.ask(licence))
+        def accepts(license: "License") -> bool:
+            return accept_license or (not json and report.ask(license))
 
         try:
             pulled = bring(options, Store(), report, accepts)
@@ -103,14 +103,14 @@ def pull(
         tell(f"To have it run: stardraft model use {entry.name}")
 
 
-def show_licence(licence: "Licence") -> None:
+def show_license(license: "License") -> None:
     """The license in short, and where to read it, on stdout."""
-    tell(f"{licence.name}, in short and in our own words:\n")
-    for point in licence.points:
+    tell(f"{license.name}, in short and in our own words:\n")
+    for point in license.points:
         tell(f"  - {point}")
     tell("\nThe agreement itself is what counts. Read it here:")
-    tell(f"  {licence.url}")
-    tell(f"Questions and answers about it: {licence.questions_url}")
+    tell(f"  {license.url}")
+    tell(f"Questions and answers about it: {license.questions_url}")
 
 
 class _Terminal:
@@ -128,12 +128,12 @@ class _Terminal:
     ) -> None:
         self._stop()
 
-    def ask(self, licence: "Licence") -> bool:
+    def ask(self, license: "License") -> bool:
         self._stop()
-        show_licence(licence)
+        show_license(license)
         if not sys.stdin.isatty():
-            raise LicenceError(
-                f"The {licence.name} license has to be accepted first, and nobody is there to ask.",
+            raise LicenseError(
+                f"The {license.name} license has to be accepted first, and nobody is there to ask.",
                 "Read it with `stardraft model license`, then give --accept-license.",
             )
         return typer.confirm("\nDo you accept it?")
@@ -187,7 +187,7 @@ class _JsonReport:
     ) -> None:
         return
 
-    def ask(self, _licence: "Licence") -> bool:
+    def ask(self, _license: "License") -> bool:
         return False
 
     def stage(self, what: str, total_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Licences and copyright notices: a model has seen thousands, and writes other people's names into them.
+"""Licenses and copyright notices: a model has seen thousands, and writes other people's names into them.
 
 Only in comments, and not where the person is writing one.
 """
@@ -29,8 +29,8 @@ _HINTS = (
 _OPENERS = ("#", "//", "/*", "*", "--", ";", "<!--", '"""', "'''", "%")
 
 
-def licence(draft: Draft, around: Around) -> Draft:
-    """The text ends before a comment with a licence in it."""
+def license(draft: Draft, around: Around) -> Draft:
+    """The text ends before a comment with a license in it."""
     text = draft.text
     lowered = text.lower()
     if "©" not in text and "(c)" not in lowered and not any(hint in lowered for hint in _HINTS):
@@ -51,8 +51,8 @@ def licence(draft: Draft, around: Around) -> Draft:
             break
         start = above
     if start == 0:
-        return draft.rejected("licence")
-    return draft.cut(len(text[:start].rstrip()), "licence")
+        return draft.rejected("license")
+    return draft.cut(len(text[:start].rstrip()), "license")
 
 
 def _is_comment(line: str, is_first: bool, around: Around) -> bool:

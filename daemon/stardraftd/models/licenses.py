@@ -1,6 +1,6 @@
-"""What a model's licence asks of a person, and what that person has agreed to.
+"""What a model's license asks of a person, and what that person has agreed to.
 
-An agreement is asked for once for each licence and recorded in the state folder, with the day and the model
+An agreement is asked for once for each license and recorded in the state folder, with the day and the model
 that it was given for. The summary here is ours; the agreement itself is what counts.
 """
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd.errors import LicenceError, PathError
+from stardraftd.errors import LicenseError, PathError
 from stardraftd.files import atomic
 from stardraftd.files.atomic import now, write_json
 from stardraftd.paths import state_dir, tilde
 
 
-class Licence(Struct, frozen=True):
-    """A licence. `points` are sentences in our own words, `url` is where the text itself stands."""
+class License(Struct, frozen=True):
+    """A license. `points` are sentences in our own words, `url` is where the text itself stands."""
 
     key: str
     name: str
@@ -25,7 +25,7 @@ class Licence(Struct, frozen=True):
     points: tuple[str, ...]
 
 
-BIGCODE_OPENRAIL_M = Licence(
+BIGCODE_OPENRAIL_M = License(
     key="bigcode-openrail-m",
     name="BigCode OpenRAIL-M v1",
     url="https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement",
@@ -43,11 +43,11 @@ BIGCODE_OPENRAIL_M = Licence(
     ),
 )
 
-LICENCES = {licence.key: licence for licence in (BIGCODE_OPENRAIL_M,)}
+LICENSES = {license.key: license for license in (BIGCODE_OPENRAIL_M,)}
 
 
 class Agreement(Struct, frozen=True):
-    """That a licence was agreed to: when (UTC, ISO 8601), for which model, and which text that was."""
+    """That a license was agreed to: when (UTC, ISO 8601), for which model, and which text that was."""
 
     accepted_at: str
     model: str
@@ -56,27 +56,27 @@ class Agreement(Struct, frozen=True):
 
 
 def agreements_path() -> Path:
-    return state_dir() / "licences.json"
+    return state_dir() / "licenses.json"
 
 
 def agreements() -> dict[str, Agreement]:
-    """What was agreed to, by the licence's key. Raises LicenceError when the record cannot be read."""
+    """What was agreed to, by the license's key. Raises LicenseError when the record cannot be read."""
     path = agreements_path()
     try:
         return msgspec.json.decode(atomic.read(path, own=True), type=dict[str, Agreement])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError) as error:
-        raise LicenceError(
+        raise LicenseError(
             f"What you agreed to cannot be read from {tilde(path)}: {_reason(error)}.",
             "Move that file away; you are then asked again.",
         ) from error
 
 
-def agree(licence: Licence, model: str) -> None:
+def agree(license: License, model: str) -> None:
     """Records that the person agrees. Raises PathError when that cannot be written."""
     path = agreements_path()
-    agreed = {**agreements(), licence.key: Agreement(now(), model, licence.name, licence.url)}
+    agreed = {**agreements(), license.key: Agreement(now(), model, license.name, license.url)}
     try:
         write_json(path, agreed)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Whether a package may be learnt from: its licence, from its own metadata, must be a permissive one.
+"""Whether a package may be learnt from: its license, from its own metadata, must be a permissive one.
 
 What a package says in the newest form decides: an SPDX expression (PEP 639), else its trove classifiers, else
-the old free-text field where that is a licence's name. What cannot be told for certain is refused.
+the old free-text field where that is a license's name. What cannot be told for certain is refused.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
-# SPDX identifiers of licences that ask for no more than their notice to be kept.
+# SPDX identifiers of licenses that ask for no more than their notice to be kept.
 PERMISSIVE = frozenset(
     {
         "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "CNRI-Python", "HPND",
@@ -60,10 +60,10 @@ _FREE_TEXT = {
 
 
 class Verdict(Struct, frozen=True):
-    """`licence` is an SPDX expression when `permissive`; otherwise `reason` says why it is refused."""
+    """`license` is an SPDX expression when `permissive`; otherwise `reason` says why it is refused."""
 
     permissive: bool
-    licence: str = ""
+    license: str = ""
     reason: str = ""
 
 
@@ -84,7 +84,7 @@ def judge(get_all: Callable[[str], list[str] | None]) -> Verdict:
         return _judge_names(names, _CLASSIFIERS)
     text = _first(get_all("License"))
     if not text or text == "UNKNOWN":
-        return Verdict(False, reason="its metadata names no licence")
+        return Verdict(False, reason="its metadata names no license")
     if _is_expression(text):
         return _judge_expression(text)
     verdict = _judge_names([_plain(text)], _FREE_TEXT)
@@ -102,11 +102,11 @@ def _judge_names(names: Iterable[str], known: Mapping[str, str]) -> Verdict:
         if name not in known:
             return _refused_for(name)
         found.append(known[name])
-    return Verdict(True, licence=" AND ".join(sorted(set(found))))
+    return Verdict(True, license=" AND ".join(sorted(set(found))))
 
 
 def _refused_for(name: str) -> Verdict:
-    return Verdict(False, reason=f"its licence is {' '.join(name.split())[:60]!r}")
+    return Verdict(False, reason=f"its license is {' '.join(name.split())[:60]!r}")
 
 
 def _plain(text: str) -> str:
@@ -131,10 +131,10 @@ def _judge_expression(expression: str) -> Verdict:
     except IndexError:
         permissive, rest = False, ["?"]
     if rest:
-        return Verdict(False, reason=f"its licence expression {expression[:60]!r} cannot be read")
+        return Verdict(False, reason=f"its license expression {expression[:60]!r} cannot be read")
     if not permissive:
-        return Verdict(False, reason=f"its licence is {expression[:60]!r}")
-    return Verdict(True, licence=" ".join(words).replace("( ", "(").replace(" )", ")"))
+        return Verdict(False, reason=f"its license is {expression[:60]!r}")
+    return Verdict(True, license=" ".join(words).replace("( ", "(").replace(" )", ")"))
 
 
 # SPDX 2.3, annex D: WITH binds closest, then AND, then OR. Each answers (permissive, words not yet read).
@@ -161,5 +161,5 @@ def _one(words: list[str]) -> tuple[bool, list[str]]:
             raise IndexError
         return permissive, words[1:]
     permissive, words = words[0] in PERMISSIVE, words[1:]
-    # An exception only ever allows more than its licence does.
+    # An exception only ever allows more than its license does.
     return permissive, words[2:] if words and words[0].upper() == "WITH" else words
