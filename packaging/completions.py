@@ -48,7 +48,7 @@ def own_keys_only(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if "PSReadLine" not in line)
 
 
-# What a file that a package installs does otherwise than one that a person asked for.
+# What a file that a package installs does otherwise than one that a user asked for.
 FITTED = {"zsh": autoloaded, "powershell": own_keys_only}
 
 

@@ -4,7 +4,7 @@
 
 Four kinds of places: the rest of a line or all of it, the same with an auto-closed character behind it, the
 body of a block behind its opener, and on a blank line in it. What comes out other than it went in is harm,
-but for spaces at line ends. Some of it is no harm to a person: code that really repeats the next line.
+but for spaces at line ends. Some of it is no harm to a user: code that really repeats the next line.
 """
 
 import argparse

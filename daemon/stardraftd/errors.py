@@ -25,7 +25,7 @@
     └── DaemonHungError        there is one, and it does not answer
 
 Each carries a stable `code` (it crosses processes), a sentence that says what happened and where,
-and a `hint`: what a person can do about it. This module imports nothing, so every layer may use it.
+and a `hint`: what a user can do about it. This module imports nothing, so every layer may use it.
 """
 
 from typing import ClassVar

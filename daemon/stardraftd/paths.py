@@ -1,7 +1,7 @@
 """Where everything lives: the configuration, the state, the models, and the folder of the daemon's socket.
 
 Nothing is read or written here but the runtime folder, which is created and *verified*: whoever can write
-into it can stand in for the daemon and be sent a person's source, so it is theirs alone (0700) or refused.
+into it can stand in for the daemon and be sent a user's source, so it is theirs alone (0700) or refused.
 """
 
 import errno
@@ -139,7 +139,7 @@ def record_path(protocol: int = PROTOCOL, *, create: bool = True) -> Path:
 
 
 def tilde(path: Path) -> str:
-    """A path for a person to read, as one line: the home folder is written `~`."""
+    """A path for a user to read, as one line: the home folder is written `~`."""
     with suppress(RuntimeError, ValueError):
         home = Path.home()
         if home != Path(home.anchor):

@@ -3,7 +3,7 @@
 What a parent ignores, its children ignore: a shell's `&` does that to SIGINT, `nohup` to SIGHUP, some
 supervisors to SIGCHLD, with which no child's exit status is known any more. What a parent's thread blocks
 is blocked, and a blocked SIGTERM ends nothing. A daemon that a front end started, and an engine that the
-daemon started, are not what the person at that shell meant by it.
+daemon started, are not what the user at that shell meant by it.
 """
 
 import signal

@@ -193,7 +193,7 @@ class StatusBoard:
         self.tell(error)
 
     def tell(self, error: StardraftError) -> None:
-        """Shows an error to the person, who sees it once however often it comes."""
+        """Shows an error to the user, who sees it once however often it comes."""
         if error.message not in self._alerted:
             self._alerted.add(error.message)
             self._alert(error)

@@ -2,7 +2,7 @@
 
     python packaging/neovim/record.py docs/images/neovim.svg        needs nvim (or STARDRAFT_NVIM) and tmux
 
-Keys are typed at a person's pace into a Neovim that runs under tmux, and the screen is looked at 25 times a
+Keys are typed at a user's pace into a Neovim that runs under tmux, and the screen is looked at 25 times a
 second. What the picture shows, at the times at which it shows it, is what stood there then: nothing is
 cut out, made quicker or written by hand. Only confidence is off, since the built-in model is sure of little.
 """
@@ -153,7 +153,7 @@ def styled(style: Style, codes: Sequence[int]) -> Style:
 
 
 class Session:
-    """What a person does, with the screen looked at all the while."""
+    """What a user does, with the screen looked at all the while."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -210,7 +210,7 @@ def play(session: Session) -> None:
     session.type(["Enter", *"zzjA"])
     session.type(["BSpace"] * len("return"))
     session.watch_until(lambda text: any(line.rstrip().endswith(" stardraft") for line in text.splitlines()))
-    session.watch(3)  # the file is read, as while a person looks around
+    session.watch(3)  # the file is read, as while a user looks around
     session.begin()
     session.watch(1)
     session.type("return")
@@ -304,7 +304,7 @@ def draw_cursor(row: int, column: int) -> str:
 
 @contextmanager
 def own_home() -> Iterator[tuple[Path, dict[str, str]]]:
-    """A place that nothing of the person's own stardraft or Neovim is in."""
+    """A place that nothing of the user's own stardraft or Neovim is in."""
     folder = Path(tempfile.mkdtemp(prefix="sd-"))
     home = {name: value for name, value in os.environ.items() if not name.startswith(("STARDRAFT_", "TMUX"))}
     home |= {

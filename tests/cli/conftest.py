@@ -1,4 +1,4 @@
-"""A person with nothing in their home, and `stardraft setup` as they type it."""
+"""A user with nothing in their home, and `stardraft setup` as they type it."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def person(home: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def setup(
     person: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Stardraft:
-    """`stardraft setup ...` in the person's environment: in this process, for there are many of them."""
+    """`stardraft setup ...` in the user's environment: in this process, for there are many of them."""
     for name in os.environ:
         if name not in person and name != "PYTEST_CURRENT_TEST":
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""Runs `stardraft` as a person's shell does, in the home of a test."""
+"""Runs `stardraft` as a user's shell does, in the home of a test."""
 
 import subprocess
 import sys

@@ -47,7 +47,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A person's home with no editors, no configuration and a private runtime folder."""
+    """A user's home with no editors, no configuration and a private runtime folder."""
     (tmp_path / "bin").mkdir()
     for variable, value in {
         "HOME": tmp_path,

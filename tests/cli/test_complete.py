@@ -1,4 +1,4 @@
-"""`stardraft complete` as a person and a program see it: the real daemon, the built-in model."""
+"""`stardraft complete` as a user and a program see it: the real daemon, the built-in model."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A person can use every command with its help alone, and the help is quick."""
+"""A user can use every command with its help alone, and the help is quick."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""FILE:LINE:COL: what it means, and what a person reads when it means nothing."""
+"""FILE:LINE:COL: what it means, and what a user reads when it means nothing."""
 
 import io
 from pathlib import Path

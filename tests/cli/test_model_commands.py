@@ -1,4 +1,4 @@
-"""`stardraft model ...` as a person types it; the Hub is a stand-in, everything else is real."""
+"""`stardraft model ...` as a user types it; the Hub is a stand-in, everything else is real."""
 
 import json
 import shutil

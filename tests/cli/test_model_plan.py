@@ -1,4 +1,4 @@
-"""`stardraft model plan` as a person runs it: a table of 100 columns, the advice, JSON, and clear errors."""
+"""`stardraft model plan` as a user runs it: a table of 100 columns, the advice, JSON, and clear errors."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`stardraft setup EDITOR` as a person types it: what is written, asked, taken back, and refused."""
+"""`stardraft setup EDITOR` as a user types it: what is written, asked, taken back, and refused."""
 
 import json
 import os

@@ -18,7 +18,7 @@ VIMRC = "vim.cmd.Stardraft('status')\nvim.cmd.help('stardraft')\nprint(vim.fn.ex
 
 @pytest.fixture
 def neovim(request: pytest.FixtureRequest) -> str:
-    """The binary of a version. Before `setup`, which hides from the person where the tests have theirs."""
+    """The binary of a version. Before `setup`, which hides from the user where the tests have theirs."""
     return FINDERS[request.param]()
 
 

@@ -1,4 +1,4 @@
-"""The status as a person reads it: what was planned, what was measured, what is done in advance."""
+"""The status as a user reads it: what was planned, what was measured, what is done in advance."""
 
 import msgspec
 import pytest

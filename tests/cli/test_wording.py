@@ -1,4 +1,4 @@
-"""Numbers as a person reads them, and text made harmless for a terminal."""
+"""Numbers as a user reads them, and text made harmless for a terminal."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""How long an engine that keeps dying is left alone: longer each time, and not for ever."""
+"""How long an engine that keeps dying is left alone: longer each time, and not forever."""
 
 import time
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Work ahead of the person: in its order, never in the way, and not where it is not wanted."""
+"""Work ahead of the user: in its order, never in the way, and not where it is not wanted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

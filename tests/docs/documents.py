@@ -1,6 +1,6 @@
 """The documents that people read, and the code in them: fenced blocks and words in backticks.
 
-What is done with the code is elsewhere: typed.py for what a person types, test_blocks.py for the rest.
+What is done with the code is elsewhere: typed.py for what a user types, test_blocks.py for the rest.
 """
 
 from collections.abc import Iterator

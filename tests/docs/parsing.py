@@ -54,7 +54,7 @@ def _parsed(words: Sequence[str]) -> Exception | None:
     """The parser's objection; None when it has none.
 
     An option with a callback, such as --version, acts as soon as it is parsed, and --install-completion would
-    change the person's own files: a command with one is not given to the parser. It is enough that it exists.
+    change the user's own files: a command with one is not given to the parser. It is enough that it exists.
     """
     found: Any = command()
     rest = list(words)

@@ -1,4 +1,4 @@
-"""What documents tell a person to put into a file can be read by the program that it is for.
+"""What documents tell a user to put into a file can be read by the program that it is for.
 
 A block says which language it is in; the settings in it, and those that a sentence names, exist.
 """

@@ -1,4 +1,4 @@
-"""Every command that a document tells a person to type is typed here, or checked as far as it can be.
+"""Every command that a document tells a user to type is typed here, or checked as far as it can be.
 
 commands.toml says which are run, and of each other one why not: that is the list of promises that other tests
 have to keep.
@@ -33,7 +33,7 @@ TIMEOUT_S = 90
 class Rule:
     """command: how it begins, in whole words. option: only with it. reason: why it is not run; "" when it is.
 
-    exit: the statuses that are as they should be. answer: an option in place of the person who is asked.
+    exit: the statuses that are as they should be. answer: an option in place of the user who is asked.
     in_sentences: whether it is run where it stands in a sentence, too.
     """
 

@@ -1,4 +1,4 @@
-"""What a document tells a person to type, taken apart: lines of a shell, and the simple commands in them.
+"""What a document tells a user to type, taken apart: lines of a shell, and the simple commands in them.
 
 Only what documents use of a shell is understood: pipes, lists, redirections, variables in front. What is done
 with a command (checked, run) is in test_commands.py; the command line's own parser is asked in parsing.py.

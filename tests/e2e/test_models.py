@@ -1,4 +1,4 @@
-"""Models change under a running daemon: what a person chooses, drops into the folder, or breaks."""
+"""Models change under a running daemon: what a user chooses, drops into the folder, or breaks."""
 
 import asyncio
 import shutil

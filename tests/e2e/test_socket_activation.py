@@ -198,7 +198,7 @@ async def test_an_older_daemon_is_replaced_by_the_new_one_and_finishes_what_it_r
 async def test_an_older_daemon_that_the_manager_starts_again_is_taken_as_it_is(
     manager: ServiceManager,
 ) -> None:
-    """The service belongs to an older installation: two editors must not end each other's daemon for ever."""
+    """The service belongs to an older installation: two editors must not end each other's daemon forever."""
     manager.command = [sys.executable, "-c", OLD_DAEMON]
     async with DaemonClient("editor") as editor:
         assert (await editor.hello()).version == "0.0.1"

@@ -31,7 +31,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Linux's capabil
 
 
 def told(result: subprocess.CompletedProcess[str], *words: str, status: int = 1) -> str:
-    """What a person reads on stderr: a sentence, what to do below it, and every one of `words`."""
+    """What a user reads on stderr: a sentence, what to do below it, and every one of `words`."""
     assert result.returncode == status, result
     sentence, *hints = result.stderr.splitlines()
     assert sentence.startswith("stardraft: "), result.stderr
@@ -165,7 +165,7 @@ def test_without_a_compiler_make_says_so_before_pip_is_started(tmp_path: Path) -
 
 
 def with_neovim(home: dict[str, str], folder: Path, version: str) -> dict[str, str]:
-    """A person's own home, with a Neovim that says it is of that version."""
+    """A user's own home, with a Neovim that says it is of that version."""
     neovim = folder / "bin" / "nvim"
     neovim.parent.mkdir()
     neovim.write_text(f"#!/bin/sh\necho NVIM v{version}\n")

@@ -18,7 +18,7 @@ def version() -> str:
 
 @pytest.fixture
 def settings() -> str:
-    """Lua of the person's init.lua."""
+    """Lua of the user's init.lua."""
     return ""
 
 

@@ -1,4 +1,4 @@
-"""A real Helix, driven as a person drives it: keys go into a terminal, its screen is read.
+"""A real Helix, driven as a user drives it: keys go into a terminal, its screen is read.
 
 The terminal is tmux, with a server of its own for each test: Helix has no headless mode.
 """

@@ -1,4 +1,4 @@
-"""A real Neovim, driven as a person drives it: keys go in, the buffer and the ghost text are looked at.
+"""A real Neovim, driven as a user drives it: keys go in, the buffer and the ghost text are looked at.
 
 It runs headless with `--embed`, which is msgpack-RPC over its standard input and output
 (https://neovim.io/doc/user/api.html#rpc-connecting). One request is under way at a time and no user
@@ -70,7 +70,7 @@ class Ghost(msgspec.Struct, frozen=True):
         return "\n".join(self.lines)
 
     def over(self, buffer: Sequence[str]) -> list[str]:
-        """The lines that a person sees: those of `buffer` with the ghost text among them."""
+        """The lines that a user sees: those of `buffer` with the ghost text among them."""
         line = buffer[self.row].encode()
         before, behind = line[: self.column].decode(), line[self.column :].decode()
         if self.position == "overlay":
@@ -176,7 +176,7 @@ class Neovim:
         return row - 1, column
 
     def screen(self) -> str:
-        """What stands in the window, as a person would read it."""
+        """What stands in the window, as a user would read it."""
         return str(self.lua(SCREEN))
 
     def ghost(self) -> Ghost | None:

@@ -1,4 +1,4 @@
-"""A real Neovim with the plugin of packaging/neovim, in two versions, and what a person sees in it.
+"""A real Neovim with the plugin of packaging/neovim, in two versions, and what a user sees in it.
 
 It is loaded as a package manager loads it: its folder is on the 'runtimepath' before Neovim starts.
 """
@@ -119,7 +119,7 @@ class PluginNeovim(Neovim):
         return self.ghost_text()
 
     def messages(self) -> str:
-        """What Neovim has told the person so far."""
+        """What Neovim has told the user so far."""
         return str(self.lua("return vim.api.nvim_exec2('messages', { output = true }).output"))
 
 

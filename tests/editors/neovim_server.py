@@ -4,7 +4,7 @@ It tells the plugin's own behaviour apart from the model's: growing suggestions,
 encodings, answers that come too late. The test steers it through Neovim, by notifications:
 
     test/grow    {text, covers?}               the newest question's suggestion so far, by $/progress
-    test/answer  {items: [{text, covers?, id?}] | null}   its answer; `covers` units behind the cursor
+    test/answer  {items: [{text, covers?, id?}] | null}   its answer; `covers` units after the cursor
     test/ask     {method, params}              a request to the client
     test/tell    {method, params}              a notification to the client
 

@@ -1,7 +1,7 @@
 """The whole way in a real Emacs that `stardraft setup` set up: eglot's completion, and lsp-mode's ghost text.
 
 Emacs runs in batch mode: no frame, but its own buffers, overlays and commands, which tests/editors/emacs.el
-uses as a person's keys would.
+uses as a user's keys would.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The whole way, in a stock Neovim with no plugin: keys, language server, daemon, engine, ghost text, buffer.
 
 Neovim is set up by packaging/neovim/stardraft.lua, the file that its users copy. What the built-in model
-writes is its own affair; what is promised here is that a person sees it, and gets what they saw.
+writes is its own affair; what is promised here is that a user sees it, and gets what they saw.
 """
 
 import itertools

@@ -70,7 +70,7 @@ end })
 """
 TAB_MAPPINGS = {
     "none": ("", "\t"),
-    "of the person": ("vim.keymap.set('i', '<Tab>', 'mine')", "mine"),
+    "of the user": ("vim.keymap.set('i', '<Tab>', 'mine')", "mine"),
     "with an expression": ("vim.keymap.set('i', '<Tab>', function() return 'ex' end, { expr = true })", "ex"),
     "of the buffer": (BUFFER_MAPPING, "buf"),
 }

@@ -32,7 +32,7 @@ VSCODE = "docs/editors/vscode.md"
 QUICK_START = commands_of(README, "## Quick start")
 # "Is `stardraft` not found?", says the README: this, and a new terminal.
 NOT_FOUND = "uv tool update-shell"
-# What a person may write first. A suggestion is to come before they are done with it.
+# What a user may write first. A suggestion is to come before they are done with it.
 BEGINNING = "class Counter:"
 REST = "\ndef __init__(self, start):\nself.start = start"
 # A suggestion that has not changed for so long is complete.
@@ -60,7 +60,7 @@ def test_the_quick_start_installs_looks_and_sets_up_an_editor() -> None:
 
 
 class StockNeovim(Neovim):
-    """Neovim as a person starts it: with their own configuration, in the folder where they are."""
+    """Neovim as a user starts it: with their own configuration, in the folder where they are."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._stderr = folder / "nvim-stderr.txt"
@@ -94,7 +94,7 @@ def test_neovim_from_the_first_command_to_a_suggestion_that_is_taken(
 
 
 def type_in_neovim(neovim: Neovim, text: str) -> Ghost:
-    """Types as a person does who looks up after each key, until there is text in grey behind the cursor."""
+    """Types as a user does who looks up after each key, until there is text in grey after the cursor."""
     for n_typed, key in enumerate(text, 1):
         before = neovim.replies()
         neovim.keys("<CR>" if key == "\n" else key)
@@ -111,7 +111,7 @@ def wait_for_reply(neovim: Neovim, key: str, before: int) -> None:
 
 
 class StockCodeServer(CodeServer):
-    """VS Code as a person starts it: with the extension that they installed, and no setting changed."""
+    """VS Code as a user starts it: with the extension that they installed, and no setting changed."""
 
     def __init__(self, environment: Mapping[str, str], home: Path) -> None:
         self._log = home / "code-server.log"
@@ -150,7 +150,7 @@ def test_vscode_from_the_first_command_to_a_suggestion_that_is_taken(
 
 
 def type_in_vscode(window: Window, text: str) -> Frame:
-    """Types as a person does who looks up after each key, until there is text in grey that grows no more."""
+    """Types as a user does who looks up after each key, until there is text in grey that grows no more."""
     for n_typed, key in enumerate(text, 1):
         window.forget_frames()
         window.type(key)

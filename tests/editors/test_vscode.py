@@ -1,7 +1,7 @@
 """The whole way, in a real VS Code with the packaged extension: from keys to ghost text, and to the file.
 
 One VS Code serves all tests of this file, in a home where nothing but the extension and the `stardraft` of
-the PATH is set up. What the built-in model writes is its own affair; what is promised here is that a person
+the PATH is set up. What the built-in model writes is its own affair; what is promised here is that a user
 sees it grow, and gets what they saw. Pictures are kept in the folder that STARDRAFT_ARTEFACTS names.
 """
 

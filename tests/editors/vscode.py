@@ -1,4 +1,4 @@
-"""A real VS Code, used as a person uses it: keys go into a browser, and what is painted is looked at.
+"""A real VS Code, used as a user uses it: keys go into a browser, and what is painted is looked at.
 
 code-server is VS Code behind a local HTTP server; the browser is Chromium, driven by vscode_driver/driver.mjs
 over its standard input and output. `.ci/vscode` makes both. What VS Code's page looks like is known here and
@@ -35,7 +35,7 @@ STARTING_S = 90.0
 ENDING_S = 15.0
 SAVING_S = 10.0
 
-# What a person would set, or would be asked once: nothing here concerns suggestions.
+# What a user would set, or would be asked once: nothing here concerns suggestions.
 QUIET_SETTINGS: Mapping[str, object] = {
     "editor.fontFamily": "'DejaVu Sans Mono', monospace",
     "editor.minimap.enabled": False,

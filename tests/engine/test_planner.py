@@ -70,7 +70,7 @@ def test_with_more_patience_the_window_is_larger(engine: Engine, loaded: LoadedM
 
 
 def test_typing_costs_the_typed_tokens_brackets_included(at_work: Engine) -> None:
-    """`(` puts a `)` behind the cursor, which is typed over at the end; the suffix is not read again."""
+    """`(` puts a `)` after the cursor, which is typed over at the end; the suffix is not read again."""
     typed = "    total = sum(item.price(self.rate) for item in self.items)"
     prefix, closers, costs = BEFORE, "", []
     for key in typed:
@@ -180,7 +180,7 @@ def test_a_rested_document_leaves_the_background_nothing_to_do(at_work: Engine) 
 def test_every_exact_plan_says_what_a_cold_run_says(
     model: str, every: int, request: pytest.FixtureRequest
 ) -> None:
-    """A person types, deletes, jumps and rests at random; each answer of an exact plan is made again cold,
+    """A user types, deletes, jumps and rests at random; each answer of an exact plan is made again cold,
     and every fourth with the trained model, which takes four times as long."""
     choose = random.Random(11)
     loaded: LoadedModel = request.getfixturevalue(model)

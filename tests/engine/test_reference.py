@@ -218,7 +218,7 @@ def test_greedy_answers_are_the_references(compared: Compared) -> None:
             n = min(n_clear, len(got))
             assert got[:n] == want[:n], f"{case.name}, {layout}"
             n_compared += n
-            # Code behind the cursor can shorten a text: then it is not the model's alone.
+            # Code after the cursor can shorten a text: then it is not the model's alone.
             if case.suffix.partition("\n")[0].strip() or done.finish_reason == "repeats_suffix":
                 continue
             n_texts += 1

@@ -611,7 +611,7 @@ def test_pruning_removes_what_dead_writers_left_and_nothing_of_others(
 def test_clearing_deletes_all_models_sequences_and_nothing_of_others(folder: Path) -> None:
     models = [saved_in(folder, name) for name in ("one", "two")]
     assert all(put(model) for model in models)
-    (folder / f"half{TEMPORARY_SUFFIX}").write_bytes(b"half of a person's source")
+    (folder / f"half{TEMPORARY_SUFFIX}").write_bytes(b"half of a user's source")
     (folder / "note").write_bytes(b"")
     models[0].clear()
     assert only_file(folder) == folder / "note"

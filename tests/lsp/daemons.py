@@ -1,4 +1,4 @@
-"""The daemon behind the server under test: which one runs, and stopping it as a person would."""
+"""The daemon behind the server under test: which one runs, and stopping it as a user would."""
 
 import asyncio
 from contextlib import suppress

@@ -1,6 +1,6 @@
 """What is shown of what a model says: golden cases in tests/data/lsp/filters, and what holds for any text.
 
-Each file there begins with how a case is written; a person adds one without reading code.
+Each file there begins with how a case is written; a user adds one without reading code.
 """
 
 import tomllib

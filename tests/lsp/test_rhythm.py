@@ -1,4 +1,4 @@
-"""How long a suggestion waits for the next key follows from a person's keys and the machine's speed."""
+"""How long a suggestion waits for the next key follows from a user's keys and the machine's speed."""
 
 import pytest
 

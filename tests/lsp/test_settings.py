@@ -23,7 +23,7 @@ from stardraftd.config.schema import toml as as_toml
 from stardraftd.errors import ConfigError
 
 CASES = tomllib.loads(Path("tests/data/lsp/settings/projects.toml").read_text(encoding="utf-8"))["case"]
-# Settings that were looked at, and left to the person alone.
+# Settings that were looked at, and left to the user alone.
 THE_PERSONS_ALONE = {"confidence", "stats"}
 
 

@@ -1,4 +1,4 @@
-"""Traces of editing give exactly the text they say, and are what an editor and a person do."""
+"""Traces of editing give exactly the text they say, and are what an editor and a user do."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A place of its own for the daemon under test: nothing of the person's own stardraft is seen or touched."""
+"""A place of its own for the daemon under test: nothing of the user's own stardraft is seen or touched."""
 
 import os
 import shutil

@@ -108,10 +108,10 @@ class Hub:
         return commit
 
     def know(self, token: str) -> None:
-        """A person's token that is valid, and by itself opens nothing that is private or gated."""
+        """A user's token that is valid, and by itself opens nothing that is private or gated."""
         self._contents.tokens.add(token)
 
-    # What goes wrong. `pattern` is a file's name or a glob over the request's path; `times=None` is for ever.
+    # What goes wrong. `pattern` is a file's name or a glob over the request's path; `times=None` is forever.
     # Faults of one kind that match the same request follow one another, in the order in which they were made.
 
     def fail(

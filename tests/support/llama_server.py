@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-# What a person gives as the path of llama-server.
+# What a user gives as the path of llama-server.
 SCRIPT = """#!{python}
 import sys
 sys.path.insert(0, {root!r})

@@ -1,6 +1,6 @@
 """A new person with an empty home directory, who types into a terminal what a document tells them to.
 
-Nothing of the tester's own set-up is there: only what the document says a person needs (Python, uv, an
+Nothing of the tester's own set-up is there: only what the document says a user needs (Python, uv, an
 editor) and the system's programs are on their PATH. What is not theirs is a matter of time alone: uv's
 cache, and the build of llama.cpp that `make` has kept, so that it is not built for minutes.
 """
@@ -30,7 +30,7 @@ from tests.support.home import end_of_log, kill_left, stop_daemon
 
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-# How this machine reaches the network, which is no part of a person's set-up.
+# How this machine reaches the network, which is no part of a user's set-up.
 NETWORK = re.compile(r"(?i)UV_.*|SSL_CERT_.*|(all|http|https|no)_proxy")
 QUESTION = re.compile(rb"\[y/N\]: ?$")
 
@@ -70,7 +70,7 @@ def find_built_engine() -> Path:
 
 
 class NewPerson:
-    """A person at a terminal, in the folder of the source. `home` is all they have; at first it is empty."""
+    """A user at a terminal, in the folder of the source. `home` is all they have; at first it is empty."""
 
     def __init__(self, folder: Path, lent: Mapping[str, str]) -> None:
         """`lent`: variables that only save time, such as those of caches."""
@@ -91,7 +91,7 @@ class NewPerson:
         }
 
     def gets(self, **programs: str) -> None:
-        """Programs on the PATH, by the names that a person types."""
+        """Programs on the PATH, by the names that a user types."""
         for name, program in programs.items():
             # A script and no link: some look for their own files beside the name they were called by.
             script = self._bin / name
@@ -99,7 +99,7 @@ class NewPerson:
             script.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
-        """That of what a person starts in a new terminal, as their shell has it now."""
+        """That of what a user starts in a new terminal, as their shell has it now."""
         return self._environment | {"PATH": self.types('printf "%s" "$PATH"')}
 
     def types(self, command: str, answer: str = "") -> str:
@@ -149,7 +149,7 @@ class NewPerson:
         return found
 
     def leaves(self) -> list[str]:
-        """Ends what the person has started; what does not end when asked is killed, and named here."""
+        """Ends what the user has started; what does not end when asked is killed, and named here."""
         if self.finds("stardraft"):
             return stop_daemon(["stardraft"], self.environment(), self.processes)
         return kill_left(self.processes)
@@ -170,7 +170,7 @@ def _read(terminal: int) -> bytes:
 
 @contextmanager
 def new_person() -> Iterator[NewPerson]:
-    """A person who has what the quick start asks for: Python and uv. All is gone at the end."""
+    """A user who has what the quick start asks for: Python and uv. All is gone at the end."""
     uv, engine = find_uv(), find_built_engine()
     # A socket's path is short by law (104 bytes on macOS), which pytest's own folders are not.
     folder = Path(tempfile.mkdtemp(prefix="sd-"))

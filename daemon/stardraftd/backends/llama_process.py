@@ -329,7 +329,7 @@ class EngineProcess:
             log.debug("engine stderr", extra={"line": text, "engine_pid": self.pid})
 
     async def _death(self) -> StardraftError:
-        """How the process ended, as an error for a person."""
+        """How the process ended, as an error for a user."""
         try:
             status = await asyncio.wait_for(self._process.wait(), CLOSE_TIMEOUT_S)
         except TimeoutError:  # it closed its end of the pipe, and stays

@@ -1,4 +1,4 @@
-"""`stardraft`: what a person types, and what they read.
+"""`stardraft`: what a user types, and what they read.
 
 `app` puts the commands together, `edge` shows every error once and turns it into an exit code; each group of
 commands has a module of its own, and `checks` are those of `stardraft doctor`. Nothing here imports what a

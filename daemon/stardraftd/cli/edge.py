@@ -34,7 +34,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence_stdout()
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, a person reads one sentence
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, a user reads one sentence
         return _shown(error)
     return code
 

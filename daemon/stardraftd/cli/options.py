@@ -53,7 +53,7 @@ Settings = Annotated[
 
 
 def examples(*lines: str) -> str:
-    """An epilog for a command's help: what a person can type, not rewrapped."""
+    """An epilog for a command's help: what a user can type, not rewrapped."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 

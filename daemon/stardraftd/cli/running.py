@@ -80,5 +80,5 @@ def not_applied(wanted: Wanted, status: Status) -> str:
 
 
 def apply_hint(wanted: Wanted) -> str:
-    """What a person types so that the settings are applied."""
+    """What a user types so that the settings are applied."""
     return f"To change it: {wanted.restart_command()}"

@@ -2,7 +2,7 @@
 better.
 
 One `DaemonClient` per front end, on one event loop. Whatever goes wrong arrives as a StardraftError with a
-sentence for a person: a daemon that is there and does not answer as a DaemonHungError, which names its
+sentence for a user: a daemon that is there and does not answer as a DaemonHungError, which names its
 process. A request that has delivered no text yet survives the daemon's death or replacement: it is sent
 once more, to the daemon that comes after.
 """
@@ -186,7 +186,7 @@ class DaemonClient:
             ):
                 return http
             # A service may start another installation than this one: then the same daemon comes back, and is
-            # taken as it is. Replacing it for ever, two editors would end each other's without end.
+            # taken as it is. Replacing it forever, two editors would end each other's without end.
             self._comes_back.add(known)
             with contextlib.suppress(Gone):
                 await self._stop(http, drain=True)

@@ -1,6 +1,6 @@
 """Which model runs: `model.path` of the configuration file, changed with everything else in the file kept.
 
-Comments, order and spelling of the file stay as the person wrote them. A running daemon notices the change by
+Comments, order and spelling of the file stay as the user wrote them. A running daemon notices the change by
 itself, as it notices a change by hand.
 """
 
@@ -27,7 +27,7 @@ def choose(model: Path | None) -> Path:
     """
     file = config_path()
     real = _real(file)  # of a link into a collection of dotfiles, the file itself is changed
-    # A byte-order mark and the ends of lines stay as the person's editor wrote them.
+    # A byte-order mark and the ends of lines stay as the user's editor wrote them.
     text = read_text(real)
     mark = _mark(real)
     try:

@@ -247,7 +247,7 @@ class Setting(Struct, frozen=True):
 
     @property
     def default_shown(self) -> str:
-        """The default as a person writes it in the file."""
+        """The default as a user writes it in the file."""
         return _number(self.default) if isinstance(self.default, float) else toml(self.default)
 
     @property

@@ -1,7 +1,7 @@
 """Notices changes of the configuration file while the daemon runs.
 
 What is watched are folders, not the file: most editors write a new file and rename it over the old one,
-and a watch of the old one would wait for ever. Three folders matter: the file's own (or, before it is
+and a watch of the old one would wait forever. Three folders matter: the file's own (or, before it is
 created, the nearest one above that exists), the folder above that, which tells when it is moved or removed,
 and the folder of the real file where the configuration is a symbolic link into a collection of dotfiles.
 

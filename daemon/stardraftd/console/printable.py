@@ -1,7 +1,7 @@
 """Foreign text made fit to be shown: names of files and models, what other programs said, source text.
 
 Escape sequences would drive the terminal, marks of direction turn a line around, and characters that take no
-room hide what a name is. All of them are written out, as `\\x1b`. Everything for a person goes through here:
+room hide what a name is. All of them are written out, as `\\x1b`. Everything for a user goes through here:
 the terminal (`tell`, `console`), messages to an editor, the log as it is shown. What a program reads is
 left as it is: JSON, and a suggestion in a pipe.
 """

@@ -5,7 +5,7 @@
     level 2  at a short rest: the exact prompt for the cursor, where the last one was stale or showed little
     level 3  at a longer rest: what stands behind an edit, exact again; speeds that are not measured yet
 
-Everything is made of small decodes, and each can be aborted: what a person waits for comes first, at once.
+Everything is made of small decodes, and each can be aborted: what a user waits for comes first, at once.
 Nothing here changes a text; it only changes what the next request has to wait for.
 """
 

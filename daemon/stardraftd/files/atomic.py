@@ -1,6 +1,6 @@
 """Small files of settings, records and measurements: read only if they are files, written whole.
 
-A pipe or a device in a file's place would have whoever reads it wait for ever, or never end; a symbolic link
+A pipe or a device in a file's place would have whoever reads it wait forever, or never end; a symbolic link
 in the place of a file that stardraft keeps for itself would have another file written. All of it is an
 OSError that says so, as any other reason why a file cannot be read.
 """
@@ -69,7 +69,7 @@ def read(path: Path, max_bytes: int = MAX_BYTES, *, own: bool = False) -> bytes:
 
 
 def text_of(content: bytes) -> str:
-    """The text of a file that a person wrote: UTF-8, without the byte-order mark of some editors on Windows.
+    """The text of a file that a user wrote: UTF-8, without the byte-order mark of some editors on Windows.
 
     Raises ValueError, which says what is there instead and in which line.
     """
@@ -110,7 +110,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """As `write_whole`, for a person to read as well."""
+    """As `write_whole`, for a user to read as well."""
     write_whole(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 

@@ -39,7 +39,7 @@ FIXED = {
 
 
 class ByteReader:
-    """Reads from the beginning of `file`. `where` is set by its user: what is being read, for a person.
+    """Reads from the beginning of `file`. `where` is set by its user: what is being read, for a user.
 
     Every method raises ModelFormatError when the file ends too early or a limit is passed, and OSError when
     the file cannot be read.

@@ -4,7 +4,7 @@
      "event": "model loaded", "load_ms": 812, "exception": "Traceback ..."}
 
 Modules log through `logging.getLogger(__name__)`: the message is the event, `extra={...}` its fields. The
-rule for all of them: a person's source text, or what is made from it, is logged at `debug` and at no other
+rule for all of them: a user's source text, or what is made from it, is logged at `debug` and at no other
 level.
 
 The log must never be the reason why a daemon fails. When it cannot be written (a full disk, a folder that is
@@ -85,9 +85,9 @@ class LogHandler(logging.Handler):
     """Writes records to a file, and survives when it cannot.
 
     The standard library's rotating handler is not used: after a failed write its buffer keeps the lines and
-    writes them torn, and without backups its file grows for ever. Here each line is one unbuffered write.
+    writes them torn, and without backups its file grows forever. Here each line is one unbuffered write.
 
-    problem: a sentence for a person while the log cannot be written, else None. Any thread may read it.
+    problem: a sentence for a user while the log cannot be written, else None. Any thread may read it.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads the daemon's log for a person: its end, what is added to it, and a line in readable form.
+"""Reads the daemon's log for a user: its end, what is added to it, and a line in readable form.
 
 How lines get into the log is `stardraftd.logs`.
 """
@@ -37,7 +37,7 @@ def read_tail(path: Path, lines: int) -> list[str]:
 
 
 def follow(path: Path, *, lines: int = 0, poll_s: float = 0.2) -> Iterator[str]:
-    """The last `lines` lines, then each line as it is added, for ever: close the generator to end it.
+    """The last `lines` lines, then each line as it is added, forever: close the generator to end it.
 
     Goes on in the new file when the log is put aside, removed or cut; waits for a log that does not exist.
     """
@@ -64,7 +64,7 @@ def follow(path: Path, *, lines: int = 0, poll_s: float = 0.2) -> Iterator[str]:
 
 
 def render(line: str) -> str:
-    """A log line as a person reads it: local time, level, logger, event, fields, and the traceback below.
+    """A log line as a user reads it: local time, level, logger, event, fields, and the traceback below.
 
     A line that is no JSON object is shown as it is. What could drive the terminal is written out.
     """

@@ -1,4 +1,4 @@
-"""The published models that are known by name, and what a person calls a model.
+"""The published models that are known by name, and what a user calls a model.
 
 A name is one of the catalogue ("starcoder2-3b"), a file of a repository on the Hub ("owner/repo:file.gguf",
 with "@revision" after it if need be, or the address of its page), or a path. Nothing is looked up here: no
@@ -94,7 +94,7 @@ Named = CatalogueModel | OnHub | Path
 
 
 def read_name(text: str) -> Named:
-    """What a person means by `text`. Raises RequestError when it is none of the three."""
+    """What a user means by `text`. Raises RequestError when it is none of the three."""
     if (known := KNOWN.get(text.lower())) is not None:
         return known
     if (address := _address(text.strip())) is not None:

@@ -87,7 +87,7 @@ def _client() -> "httpx2.Client":
 
 def _in_time(send: "Callable[..., httpx2.Response]") -> "Callable[..., httpx2.Response]":
     """`Client.send` with an end. The client's own time-outs begin anew with each byte, so a head that comes
-    a byte at a time, or is announced again and again (100 Continue), would be waited for for ever."""
+    a byte at a time, or is announced again and again (100 Continue), would be waited for forever."""
 
     def timely(request: "httpx2.Request", **options: Any) -> "httpx2.Response":
         ended: queue.SimpleQueue[httpx2.Response | BaseException] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""What a model's license asks of a person, and what that person has agreed to.
+"""What a model's license asks of a user, and what that person has agreed to.
 
 An agreement is asked for once for each license and recorded in the state folder, with the day and the model
 that it was given for. The summary here is ours; the agreement itself is what counts.
@@ -74,7 +74,7 @@ def agreements() -> dict[str, Agreement]:
 
 
 def agree(license: License, model: str) -> None:
-    """Records that the person agrees. Raises PathError when that cannot be written."""
+    """Records that the user agrees. Raises PathError when that cannot be written."""
     path = agreements_path()
     agreed = {**agreements(), license.key: Agreement(now(), model, license.name, license.url)}
     try:

@@ -48,7 +48,7 @@ class Report(Protocol):
         """So much of the present piece is done."""
 
     def notice(self, text: str) -> None:
-        """Something that a person should know."""
+        """Something that a user should know."""
 
 
 class PullOptions(Struct, frozen=True, kw_only=True):

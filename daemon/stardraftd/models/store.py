@@ -1,7 +1,7 @@
 """The folder of models: one GGUF each, and beside it a record of where it came from.
 
     starcoder2-3b-Q4_K_M.gguf       a model; its name is the file's without the ending
-    starcoder2-3b-Q4_K_M.json       its record; a model that a person put there has none
+    starcoder2-3b-Q4_K_M.json       its record; a model that a user put there has none
     .unfinished/                    what is being downloaded or made; nothing in it is ever taken for a model
 
 A model appears under its name in one step, complete and checked. Locks are held by whoever works on a name,
@@ -106,7 +106,7 @@ class Store:
         return found[0]
 
     def file_of(self, name: str) -> Path:
-        """The file that a person means by a model's name here, or by a path. Raises what `find` raises."""
+        """The file that a user means by a model's name here, or by a path. Raises what `find` raises."""
         path = Path(name).expanduser()
         if "/" in name or "\\" in name or path.is_file():
             return path.absolute()

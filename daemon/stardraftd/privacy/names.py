@@ -121,7 +121,7 @@ def is_suspicious_name(path: str) -> bool:
 def _parts(path: str) -> tuple[list[str], str]:
     """The folders, and the name, as Windows takes it: without blanks and dots at its end, or a stream's name.
 
-    That of a copy which an editor or a person kept is the file's own.
+    That of a copy which an editor or a user kept is the file's own.
     """
     bare = path.lower().replace("\\", "/").rstrip("/. \0").removesuffix("::$data").removesuffix("/$data")
     *folders, name = bare.split("/")

@@ -49,7 +49,7 @@ Mode = Literal["line", "block", "free"]
 FinishReason = Literal[
     "end",  # the model said that the middle ends here
     "boundary",  # the mode's boundary: end of the line, end of the block
-    "repeats_suffix",  # what comes next already stands behind the cursor
+    "repeats_suffix",  # what comes next already stands after the cursor
     "max_tokens",
     "context_full",
     "cancelled",  # the front end went away
@@ -77,7 +77,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     document:    identity of the document; prompts of one document share a cached sequence.
     path:        path as the model sees it, relative to the repository; "" leaves it out.
     prefix:      text before the cursor, from a line start; LF line ends.
-    suffix:      text behind the cursor; LF line ends.
+    suffix:      text after the cursor; LF line ends.
     language:    an LSP language id, for where the text's blocks end; "" lets the path decide.
     repository:  repository name for `<repo_name>`; "" leaves it out.
     chunks:      pieces of other files, oldest first, so that the cached beginning stands still.
@@ -173,7 +173,7 @@ class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
     kind:         what the planner chose.
     predicted_ms: what the planner expects the evaluation of n_evaluated tokens and the first token to take.
     stale:        whether the cached text is a little older than the document (a suffix from before a bracket
-                  was closed, lines below an edit); it is evaluated anew when the person rests.
+                  was closed, lines below an edit); it is evaluated anew when the user rests.
     n_window:     tokens of the cursor's own file that the prompt shows.
     n_later:      tokens of the file that are left for the background to evaluate.
     """

@@ -114,7 +114,7 @@ class Warming(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True, tag="notice", tag_field="event"):
-    """Something the person should know, such as a fall back to the CPU. The stream goes on."""
+    """Something the user should know, such as a fall back to the CPU. The stream goes on."""
 
     message: str
     hint: str = ""
@@ -137,13 +137,13 @@ StreamEvent = Loading | Ready | Notice | Plan | Text | Done | Failed
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The daemon at a moment. `problems` are sentences for a person: each is something to mend.
+    """The daemon at a moment. `problems` are sentences for a user: each is something to mend.
 
     tokens_* are the sums of all completions' Figures: prompts had tokens_evaluated and tokens_reused, and
     tokens_recalled of tokens_generated came from memory. What is done in the background is counted apart.
     resident_bytes are of the daemon and of the engine process; None when there is no engine.
     model is what is loaded; None when nothing is. model_path is what would be loaded.
-    background is what is done in advance: nothing left, at work, waiting for a person's request to end, or
+    background is what is done in advance: nothing left, at work, waiting for a user's request to end, or
     not done (turned off, or on battery). speeds are what the engine measured, None before it did.
     prefix, engine_build and can_load are Hello's. engine_hangs counts, of engine_restarts, the engines that
     hung. successor is loaded while the engine serves, to take its place. models are the names of those that

@@ -1,7 +1,7 @@
-"""Work ahead of the person: when nobody waits, the engine reads open files and prepares the next request.
+"""Work ahead of the user: when nobody waits, the engine reads open files and prepares the next request.
 
 Only documents that were worked on lately, the latest first; small things at once, larger ones after a rest
-(`LEVELS`). A person's request ends it at once, inside the matrix multiplication, and it goes on when that
+(`LEVELS`). A user's request ends it at once, inside the matrix multiplication, and it goes on when that
 request is done. It never loads a model, and never keeps one loaded. On battery it stops if configured so.
 """
 

@@ -1,4 +1,4 @@
-"""What runs next: a person's requests before all else, newest wins, editors share fairly.
+"""What runs next: a user's requests before all else, newest wins, editors share fairly.
 
 A front end submits a `Job` and reads its events. A newer request for the same document of the same front
 end takes the older one's place at once, inside the matrix multiplication if need be. A few requests of

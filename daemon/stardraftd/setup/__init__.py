@@ -1,5 +1,5 @@
-"""Setting up: files of editors and of the service manager, changed with the person's knowledge, and put back.
+"""Setting up: files of editors and of the service manager, changed with the user's knowledge, and put back.
 
 changes.py is one change to one file; record.py what was changed, and taking it back; editors/ what each
-editor needs; shipped.py the files for them. What a person is asked and told is in stardraftd/cli.
+editor needs; shipped.py the files for them. What a user is asked and told is in stardraftd/cli.
 """

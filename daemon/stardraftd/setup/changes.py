@@ -1,4 +1,4 @@
-"""One change to one file of the person's: what it will be, shown as a diff, and written whole or not at all.
+"""One change to one file of the user's: what it will be, shown as a diff, and written whole or not at all.
 
 A symbolic link stays one: the file that it leads to is written, as people with dotfiles in a repository
 expect. A file that its owner has made read-only is left alone. Nothing is remembered here: see record.py.
@@ -39,12 +39,12 @@ class Change:
         return replace(self, before=self.after, after=self.before)
 
     def check(self) -> None:
-        """Raises PathError when the file is one that the person wants left as it is."""
+        """Raises PathError when the file is one that the user wants left as it is."""
         if self.is_needed:
             _refuse_read_only(self.path)
 
     def diff(self) -> str:
-        """A unified diff for a person to read; it names the file even when nothing is to change."""
+        """A unified diff for a user to read; it names the file even when nothing is to change."""
         name = tilde(self.path)
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -38,7 +38,7 @@ def is_here(words: tuple[str, ...]) -> bool:
 
 
 def removal() -> str:
-    """What a person types to remove the package, by how it was installed."""
+    """What a user types to remove the package, by how it was installed."""
     found = installation()
     match found.installer:
         case "uv tool":

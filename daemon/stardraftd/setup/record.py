@@ -1,7 +1,7 @@
 """What was set up, kept so that it can be taken back exactly: one record for each name, such as "helix".
 
 In the state folder, under setup/: NAME.json with the changes in the order in which they were made, and the
-files as they were before, in setup/before/. A file that the person has changed since is not touched.
+files as they were before, in setup/before/. A file that the user has changed since is not touched.
 """
 
 import hashlib
@@ -97,7 +97,7 @@ def apply(name: str, changes: Sequence[Change], done: Sequence[str] = ()) -> lis
 def undoing(name: str, path: Path | None = None) -> list[Change]:
     """The changes that take back what the record has, all of it or that of one file.
 
-    Raises PathError when the person has changed a file since, or its old content is lost.
+    Raises PathError when the user has changed a file since, or its old content is lost.
     """
     wanted: dict[Path, Change] = {}
     for entry in reversed(_entries(load(name), path)):

@@ -135,7 +135,7 @@ def _runtime() -> Part:
 
 
 def _state() -> list[Part]:
-    """The state folder, by what a person may want to know of; the folder itself goes with the last part."""
+    """The state folder, by what a user may want to know of; the folder itself goes with the last part."""
     folder = paths.state_dir()
     engine = _Ours(folder / "engine")
     engine.take(
@@ -175,7 +175,7 @@ def _built() -> Part:
 
 
 def _models() -> Part:
-    """Models that stardraft fetched or made. A file that a person put there has no record, and stays."""
+    """Models that stardraft fetched or made. A file that a user put there has no record, and stays."""
     folder = paths.models_dir()
     ours = _Ours(folder)
     ours.take(folder, r"(?!)", whole=r"\.unfinished")

@@ -1,6 +1,6 @@
 """Having the daemon read documents in advance, so that the first suggestion need not wait for it.
 
-A convenience: it delays nothing, starts no daemon, and what goes wrong with it is no news for the person.
+A convenience: it delays nothing, starts no daemon, and what goes wrong with it is no news for the user.
 """
 
 import asyncio

@@ -6,7 +6,7 @@
     finding    what could be sent: similar chunks, definitions, recent regions
     placing    what of it is sent, and where, so that the engine's cache stays useful
     index, words, chunking, ranking     which chunks are like which
-    definitions, recent                 what names stand for; where the person was lately
+    definitions, recent                 what names stand for; where the user was lately
     scan, watching, reading             the disk, in bounds of time and memory
     allowed, ignore, kinds     what may be read at all (and stardraftd.privacy: secrets)
     settings   the bounds

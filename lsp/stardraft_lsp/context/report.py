@@ -1,11 +1,11 @@
-"""What the index of the workspace says of itself: figures for a program, a sentence for a person."""
+"""What the index of the workspace says of itself: figures for a program, a sentence for a user."""
 
 from typing import Any
 
 from stardraft_lsp.context.shared import ContextStatus
 from stardraftd.console.prose import counted
 
-# Why folders are not in the index although a person would expect them there. What is left out because it is
+# Why folders are not in the index although a user would expect them there. What is left out because it is
 # secret, ignored, generated or no source is as it should be, and only counted.
 _BOUNDS = {
     "index_full": "the index is full",
@@ -31,7 +31,7 @@ def figures(status: ContextStatus) -> dict[str, Any]:
 
 
 def sentence(status: ContextStatus) -> str:
-    """What was read of the workspace, and what a person may miss in it."""
+    """What was read of the workspace, and what a user may miss in it."""
     left_out = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in sorted(status.left_out.items()))
     missed = "; ".join(
         f"{folder}: {_BOUNDS.get(reason, reason.replace('_', ' '))}"

@@ -1,7 +1,7 @@
 """The background thread's work: the index of the workspace, the open documents' copies, the placements.
 
 All of it belongs to one thread (source.py), which tells what the editor has said and calls `step` while
-there is work. It works in slices of a millisecond (scan.Pace), and a place that a person waits at comes
+there is work. It works in slices of a millisecond (scan.Pace), and a place that a user waits at comes
 before the reading of the workspace.
 """
 

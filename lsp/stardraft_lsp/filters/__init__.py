@@ -9,7 +9,7 @@
                            draw shown.text; end the generation when shown.is_final
     at the end:            shown = pipeline.finish(text, pieces, done.finish_reason)
 
-`Shown.text` goes in place of the `Shown.replaces` characters behind the cursor, on its line, and is exactly
+`Shown.text` goes in place of the `Shown.replaces` characters after the cursor, on its line, and is exactly
 what stands there once it is accepted. `why` has the codes of all filters that had something to say; with
 an empty text they are the reason for the silence. Text is LF both ways.
 

@@ -106,11 +106,11 @@ def squeezed(line: str) -> str:
 class Around:
     """The place where a suggestion is to stand.
 
-    prefix, suffix: the text before and behind the cursor, LF line ends; a window of the file will do.
+    prefix, suffix: the text before and after the cursor, LF line ends; a window of the file will do.
     language:       the LSP language id; path: relative to the workspace, as the model was shown it.
     indentation:    the file's own; `indentation_of` finds it.
     max_lines:      of a suggestion; 0 is no limit.
-    auto_closed:    what of the text behind the cursor the editor put there by itself, such as ")". None when
+    auto_closed:    what of the text after the cursor the editor put there by itself, such as ")". None when
                     nobody knows: then closers that follow the cursor at once are taken for it.
     """
 
@@ -144,13 +144,13 @@ class Around:
 
     @cached_property
     def rest(self) -> str:
-        """What stands behind the cursor on its line, without white space at its end."""
+        """What stands after the cursor on its line, without white space at its end."""
         end = self.suffix.find("\n")
         return (self.suffix if end < 0 else self.suffix[:end]).rstrip()
 
     @cached_property
     def rest_is_dust(self) -> bool:
-        """Whether there is nothing but closers and separators behind the cursor on its line."""
+        """Whether there is nothing but closers and separators after the cursor on its line."""
         rest = self.rest
         if self.auto_closed:
             rest = rest.removeprefix(self.auto_closed)
@@ -243,5 +243,5 @@ class Around:
         return columns(white, self.tab or (self.indentation.width if self.indentation.tabs else 8))
 
     def has(self, text: str) -> bool:
-        """Whether the person's own text has this in it. Looks at all of it: ask seldom."""
+        """Whether the user's own text has this in it. Looks at all of it: ask seldom."""
         return text in self.prefix or text in self.suffix

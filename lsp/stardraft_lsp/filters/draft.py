@@ -74,7 +74,7 @@ class Draft:
 class Shown:
     """What is to be shown, and stands in the document once it is accepted.
 
-    replaces: how many characters behind the cursor, on its line, the text takes the place of.
+    replaces: how many characters after the cursor, on its line, the text takes the place of.
     why:      what was changed, cut or rejected, in order; a rejected suggestion has the text "".
     is_final: nothing that the model could still say would change it, so generation can be ended.
     """

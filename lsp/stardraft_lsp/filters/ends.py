@@ -31,7 +31,7 @@ from stardraftd.patterns import linear
 MIN_VISIBLE = 2  # accepting costs one key: a single character is typed as quickly
 _JOINS = "([{,=+*/<>&|.:!-"  # what cannot be a text's end
 _ENDS = "_)]}\"'`;"  # what a whole part of a line may end with, but for words
-# With these an end was taken off that stands behind the cursor.
+# With these an end was taken off that stands after the cursor.
 _TAKEN_OFF = frozenset(("repeats_rest", "covers_rest"))
 _OPENING_WORDS = ("do", "then")
 _STATEMENT = linear(

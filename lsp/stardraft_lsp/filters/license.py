@@ -1,6 +1,6 @@
 """Licenses and copyright notices: a model has seen thousands, and writes other people's names into them.
 
-Only in comments, and not where the person is writing one.
+Only in comments, and not where the user is writing one.
 """
 
 import re

@@ -110,7 +110,7 @@ def _is_symbol(char: str) -> bool:
 
 
 def without_sentinels(draft: Draft, around: Around) -> Draft:
-    """The text ends at the first sentinel that is not one of the person's own words."""
+    """The text ends at the first sentinel that is not one of the user's own words."""
     text = draft.text
     if "<" not in text:
         return draft

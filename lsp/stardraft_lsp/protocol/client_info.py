@@ -1,6 +1,6 @@
 """What an editor says of itself in `initialize`: read from plain JSON, one thing at a time.
 
-What is not understood is ignored, what is missing has its default: no single odd value costs the person the
+What is not understood is ignored, what is missing has its default: no single odd value costs the user the
 whole server.
 """
 

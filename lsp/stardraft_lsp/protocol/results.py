@@ -15,7 +15,7 @@ _NO_INFO = linear(r"[\s`]+")  # a fence's first line takes neither
 _LABEL_LENGTH = 60
 
 
-# A text, and how many characters behind the cursor it takes the place of.
+# A text, and how many characters after the cursor it takes the place of.
 Placed = tuple[str, int]
 
 

@@ -43,7 +43,7 @@ class SuggestionCache:
     def find(self, uri: str, prefix: str, suffix: str, language: str = "") -> CachedSuggestion | None:
         """A suggestion whose beginning was typed since, with what is left of it as its text; else None.
 
-        A closer that the editor put behind the cursor is left out of it: it is there already. Where nothing
+        A closer that the editor put after the cursor is left out of it: it is there already. Where nothing
         fits as it is, one whose line was indented anew is. language: as `syntax.languages` names it.
         """
         entries = self._documents.get(uri)

@@ -1,6 +1,6 @@
 """A suggestion on its way, and the question that waits for it.
 
-It belongs to a place in a document rather than to a question: a person who types what is being generated
+It belongs to a place in a document rather than to a question: a user who types what is being generated
 wants it all the more. So a question can leave, another one can attach, and what was typed in between is
 taken off what it gets. Who decides when that may be is `session`.
 """
@@ -40,7 +40,7 @@ class Generation:
     """One completion of the daemon's, from the question that began it to its end.
 
     Invariant: at most one question waits for it. `text` is what can be shown so far, and `replaces` how many
-    characters behind the cursor it covers; it grows, and a filter may rarely take something back.
+    characters after the cursor it covers; it grows, and a filter may rarely take something back.
     """
 
     def __init__(self, pending: PendingRequest, request: CompletionRequest, identity: str) -> None:

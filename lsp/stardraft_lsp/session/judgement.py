@@ -129,7 +129,7 @@ class AskPolicy:
         return Pipeline(around, filters, BlockEnd(decision.place, decision.wanted, decision.snapshot))
 
     def ranked(self, question: Question, texts: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Texts with how many characters behind the cursor each replaces; what breaks the file comes last."""
+        """Texts with how many characters after the cursor each replaces; what breaks the file comes last."""
         tree = self._trees.of(question.uri, _language(question), question.text)
         if tree is None or len(texts) < 2 or not tree.parse(RANK_MS):
             return list(texts)

@@ -39,7 +39,7 @@ class Question:
 class Answer:
     """`text` to put at the cursor, with LF line ends; or "" and the reason.
 
-    replaces: how many characters behind the cursor, on its line, the text takes the place of.
+    replaces: how many characters after the cursor, on its line, the text takes the place of.
     identity: of the generation that it came from, for `stats`; the rest of a suggestion has its identity.
     others: what could stand there instead of `text`, each with what it replaces, the likelier first; none is
     blank or there twice.

@@ -1,4 +1,4 @@
-"""A person's typing rhythm, and how long to wait with a suggestion because of it.
+"""A user's typing rhythm, and how long to wait with a suggestion because of it.
 
 The engine reads each key at once; what a pause saves is the writing of suggestions that nobody will see,
 because the next key comes before them. How long that pause is follows from two things that are measured: the
@@ -7,10 +7,10 @@ times between this person's last keys, and how long a suggestion takes to appear
 
 from collections import deque
 
-# What is longer is no rhythm: the person reads, thinks, or is away.
+# What is longer is no rhythm: the user reads, thinks, or is away.
 MAX_INTERVAL_MS = 1500.0
 N_INTERVALS = 64
-# Before that many keys nothing is known of a person, and nothing is waited for.
+# Before that many keys nothing is known of a user, and nothing is waited for.
 MIN_INTERVALS = 8
 MAX_PAUSE_MS = 400.0
 STEP_MS = 10.0

@@ -1,6 +1,6 @@
-"""What a person typed of a suggestion, and what is left of it: for suggestions kept and those on their way.
+"""What a user typed of a suggestion, and what is left of it: for suggestions kept and those on their way.
 
-Editors that close brackets by themselves put the closer behind the cursor as soon as its opener is typed.
+Editors that close brackets by themselves put the closer after the cursor as soon as its opener is typed.
 What is left of a suggestion then ends before its own closer, which stands in the document already.
 """
 
@@ -31,7 +31,7 @@ class Typed:
     def shown(self, so_far: str) -> str | None:
         """What is left of a suggestion that may still grow; None once it has departed from what was typed.
 
-        Text behind the closer is a departure: it would have to stand behind the cursor's closer. A closer
+        Text behind the closer is a departure: it would have to stand after the cursor's closer. A closer
         that has only begun is held back.
         """
         if not so_far.startswith(self.text):
@@ -46,7 +46,7 @@ class Typed:
 def typed_between(before: str, behind: str, text: str, offset: int) -> Typed | None:
     """What was typed between `before` and `behind` when the document is `text` with the cursor at `offset`.
 
-    None when something else changed, or what stands behind the cursor now is more than a closer.
+    None when something else changed, or what stands after the cursor now is more than a closer.
     """
     middle = _middle(before, behind, text)
     n_typed = offset - len(before)

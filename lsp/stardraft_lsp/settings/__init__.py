@@ -17,7 +17,7 @@ The way of the data:
 
 Every layer may have sections per language and per folder; within a layer they are stronger than what stands
 outside them, folders the strongest, later ones over earlier ones. A project's file comes with a repository,
-from anyone: `policy` says what it may set, and that it can only narrow what the person allows.
+from anyone: `policy` says what it may set, and that it can only narrow what the user allows.
 """
 
 from stardraft_lsp.settings.editor_settings import read_editor_settings

@@ -1,15 +1,15 @@
 """What a project's file may set, and how: a repository that was cloned is not trusted.
 
-A setting that is not named here is the person's alone, so a new one is closed to projects until somebody
-decides. Those named can make suggestions fewer, later, shorter or other, never send more than the person
+A setting that is not named here is the user's alone, so a new one is closed to projects until somebody
+decides. Those named can make suggestions fewer, later, shorter or other, never send more than the user
 allows. Which model runs and what is ignored is in no project's power: those settings are not `[editor]`'s.
 """
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-# off:    may be turned off, never on.       add:  names are added to the person's.
-# lower:  the smaller of both numbers holds.  raise: the greater; a word of the person's own stays.
+# off:    may be turned off, never on.       add:  names are added to the user's.
+# lower:  the smaller of both numbers holds.  raise: the greater; a word of the user's own stays.
 # free:   as the project says.
 Rule = Literal["off", "add", "lower", "raise", "free"]
 
@@ -29,7 +29,7 @@ PROJECT_RULES: Mapping[str, Rule] = {
 
 
 def narrowed(key: str, own: Any, project: Any) -> Any:
-    """What holds of a person's own value and a project's. Raises KeyError for what no project may set."""
+    """What holds of a user's own value and a project's. Raises KeyError for what no project may set."""
     match PROJECT_RULES[key]:
         case "off":
             return own and project

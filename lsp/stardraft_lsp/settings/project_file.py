@@ -62,7 +62,7 @@ def load(folder: Path) -> Layer | None:
 
 
 def shown(file: Path) -> str:
-    """The file's name with its folder's, as a person knows it; control characters are left out."""
+    """The file's name with its folder's, as a user knows it; control characters are left out."""
     name = "".join(char for char in file.parent.name if char.isprintable())
     return f"{name}/{file.name}" if name else file.name
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 # accepted: taken by command, all of it, or what was left of it. partial: a part of it, by command.
 # typed:    typed to its end. ignored: something else was typed, or another one took its place.
-# rejected: the editor said that the person refused it.
+# rejected: the editor said that the user refused it.
 Outcome = Literal["accepted", "partial", "typed", "ignored", "rejected"]
 PartKind = Literal["", "word", "line"]
 
@@ -19,7 +19,7 @@ class Fate(Struct, frozen=True, kw_only=True):
     told:           the editor said so; otherwise it was seen in the document's changes.
     accepted_chars: taken by command; typed_chars: typed as suggested, key by key.
     visible_ms:     from being shown until it was settled.
-    waited_ms:      what the person waited for it; None where that is not known.
+    waited_ms:      what the user waited for it; None where that is not known.
     """
 
     id: int

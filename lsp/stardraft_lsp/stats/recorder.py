@@ -203,7 +203,7 @@ class Recorder:
             suggestion.tell_part(length, base)
 
     def rejected(self, identity: str) -> None:
-        """The editor says that the person does not want it."""
+        """The editor says that the user does not want it."""
         known = self._known.get(identity)
         if known is not None and self._enabled and known[0].settled_at_s is None:
             self._settle(known[0], "rejected")

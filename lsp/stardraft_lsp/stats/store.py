@@ -159,7 +159,7 @@ class Store:
     def write(self, facts: Sequence[Fate | Look | Silence]) -> StatsError | None:
         """Writes all of them or none. Raises StatsError when it cannot.
 
-        Returns what a person should know: that the file was damaged and put aside, and begun anew.
+        Returns what a user should know: that the file was damaged and put aside, and begun anew.
         """
         mended = None
         try:

@@ -67,7 +67,7 @@ class Suggestion:
         self.accepted = min(self.accepted, len(self.text) - self.typed)
 
     def see(self, edit: Edit) -> Seen:
-        """What an edit means for it; "left" is that the person went another way."""
+        """What an edit means for it; "left" is that the user went another way."""
         place, rest = self.place, self.rest
         if edit.start <= place <= edit.end and (self._takes_rest(edit) or self.is_taken):
             return self._finish(edit)

@@ -1,7 +1,7 @@
 """The thread that writes: facts are gathered for a second and written in one short transaction.
 
 Nobody waits for it. When the file is locked by another editor's server for long, full or gone, facts are
-given up rather than gathered without bound, and the person is told once.
+given up rather than gathered without bound, and the user is told once.
 """
 
 import threading

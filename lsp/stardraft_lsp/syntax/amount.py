@@ -1,6 +1,6 @@
 """How much is asked for: the rest of a line, a block, or nothing; each with the code of its reason.
 
-A block after what opens one, or on an empty line in a scope, with nothing but closers behind the cursor; a
+A block after what opens one, or on an empty line in a scope, with nothing but closers after the cursor; a
 line otherwise. What the model then begins with can change it: see `reconsidered`.
 """
 

@@ -1,4 +1,4 @@
-"""Where no suggestion is asked for, each gate with a code and a sentence for the person.
+"""Where no suggestion is asked for, each gate with a code and a sentence for the user.
 
 A gate saves work as much as it saves nerves: what would only be in the way is not generated. Asking by hand
 passes all of them but the file's size.
@@ -81,7 +81,7 @@ def gate_at(
 ) -> Gate | None:
     """The first gate that is closed at a place; None when suggestions may be asked for.
 
-    text: the document's. invoked: a person asked by hand.
+    text: the document's. invoked: a user asked by hand.
     """
     if len(text) > settings.max_file_bytes:
         return Gate("file_too_large")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Tree
 
 MAX_SIGNATURE_CHARACTERS = 300
-# More than a person has written: a generated file's table.
+# More than a user has written: a generated file's table.
 MAX_DEFINITIONS = 2000
 _NODES_AT_A_TIME = 50
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
@@ -98,7 +98,7 @@ def identifiers_near(text: str, offset: int, language: str = "", n_lines: int = 
     """The names around a place, the nearest first, each once; no keywords, none of a single letter.
 
     n_lines: so many lines above and a quarter as many below are read; what is below counts as four times as
-    far, since a person has read it less lately.
+    far, since a user has read it less lately.
     """
     start, end = _lines_around(text, offset, n_lines)
     keywords = keywords_of(language)

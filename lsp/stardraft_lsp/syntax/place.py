@@ -61,7 +61,7 @@ class Place:
     opener: what the code before the cursor on this line ends with and opens a block or bracket; else "".
     opener_above: the same of the last line of code above, when nothing but white space is before the cursor.
     indent_above: how far that line is indented.
-    closers_behind: nothing is behind the cursor on its line but closers; true of nothing, too.
+    closers_behind: nothing is after the cursor on its line but closers; true of nothing, too.
     is_complete: the statement before the cursor needs nothing more on its line.
     scopes: around the cursor, the innermost first; of the tree, so none without one.
     has_error: the tree has an error around the place (within the outermost scope or statement).
@@ -97,7 +97,7 @@ class Place:
 
     @property
     def blank_behind(self) -> bool:
-        """Whether the line is blank behind the cursor."""
+        """Whether the line is blank after the cursor."""
         return not self.line_behind.strip()
 
     @property

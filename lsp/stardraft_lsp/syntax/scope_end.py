@@ -31,7 +31,7 @@ def scope_end(
 ) -> int:
     """How much of a finished block to keep, in characters. `generated` with LF line ends.
 
-    suffix: the document's text behind the cursor, or its beginning. tree: the document's, fresh; without one
+    suffix: the document's text after the cursor, or its beginning. tree: the document's, fresh; without one
     indentation alone decides. budget_ms: for the parse of the whole.
     """
     kept = by_indentation(place, generated, suffix, is_whole=True).n_characters

@@ -180,7 +180,7 @@ class DocumentTree:
         """Whether what is being parsed was typed over, and beginning anew may be faster.
 
         A quote that was just opened turns the rest of the file over, and the next key closes it. But nobody
-        types for ever without the tree coming nearer.
+        types forever without the tree coming nearer.
         """
         parse = self._parse
         has_news = parse is not None and parse.old is not None and bool(parse.edits)

@@ -1,4 +1,4 @@
-// The extension in one file, dist/extension.js, and dist/NOTICES.txt: the licences of what is bundled in it.
+// The extension in one file, dist/extension.js, and dist/NOTICES.txt: the licenses of what is bundled in it.
 // --production: small, and without a map.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ const notices = [...packages].sort().map((name) => {
   const { name: title, version, license } = JSON.parse(readFileSync(join(name, "package.json"), "utf8"));
   const text = readdirSync(name).find((file) => /^licen[cs]e/i.test(file));
   if (text === undefined) {
-    throw new Error(`${title} has no licence text to pass on`);
+    throw new Error(`${title} has no license text to pass on`);
   }
   return `${title} ${version} (${license})\n\n${readFileSync(join(name, text), "utf8").trim()}\n`;
 });

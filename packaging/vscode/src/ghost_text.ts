@@ -67,14 +67,14 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     this.forget();
   }
 
-  /** What was asked for is not wanted any more: settings changed, or a person hid it. */
+  /** What was asked for is not wanted any more: settings changed, or a user hid it. */
   forget(): void {
     this.grower.forget();
     this.plain = undefined;
     this.setShowing(false);
   }
 
-  /** The person has sent away what is shown: the server counts that. */
+  /** The user has sent away what is shown: the server counts that. */
   dismiss(): void {
     const item = this.item ?? this.plain;
     if (this.isShowing && item?.command !== undefined) {
@@ -94,7 +94,7 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     return growth === undefined ? !this.isShowing : growth.isDone && growth.items.length === 0;
   }
 
-  /** The item that the person sees, if it is one of ours. */
+  /** The item that the user sees, if it is one of ours. */
   get item(): ServerItem | undefined {
     const growth = this.grower.current;
     return growth !== undefined && growth.delivered >= 0 ? growth.items[0] : undefined;
@@ -155,7 +155,7 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     }
   }
 
-  /** Whether the person asked for what is shown, so that other candidates have come with it. */
+  /** Whether the user asked for what is shown, so that other candidates have come with it. */
   get wasAskedByHand(): boolean {
     const growth = this.grower.current;
     return growth === undefined || growth.invoked;
@@ -270,7 +270,7 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     this.stranger = vscode.languages.registerInlineCompletionItemProvider(
       { pattern: "**" },
       {
-        // Elsewhere, and when a person asks, the client's own provider answers: once is enough.
+        // Elsewhere, and when a user asks, the client's own provider answers: once is enough.
         provideInlineCompletionItems: (document, position, context, token) =>
           context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic &&
           growth === this.grower.current &&
@@ -318,7 +318,7 @@ export class GhostText implements vscode.Disposable, Editor<ServerItem> {
     return this.lastId;
   }
 
-  /** A person accepted an item. */
+  /** A user accepted an item. */
   private async took(id: number, index: number): Promise<void> {
     const growth = this.known.get(id);
     const command = (growth?.items[index] ?? growth?.items[0])?.command;

@@ -49,7 +49,7 @@ export class Locator {
     );
   }
 
-  /** Interpreters that a person has chosen, for making an environment with. */
+  /** Interpreters that a user has chosen, for making an environment with. */
   async chosenInterpreters(): Promise<readonly string[]> {
     const own = vscode.workspace.getConfiguration("stardraft").get("interpreter", "").trim();
     return [own, await workspaceInterpreter()].filter((one) => one !== "");

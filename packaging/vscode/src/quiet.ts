@@ -21,7 +21,7 @@ export class Quiet implements vscode.Disposable {
 
   constructor(private readonly client: () => LanguageClient | undefined) {}
 
-  /** Milliseconds that are left; Infinity until a person says so. */
+  /** Milliseconds that are left; Infinity until a user says so. */
   get leftMs(): number {
     return Math.max(0, this.untilMs - Date.now());
   }
@@ -126,7 +126,7 @@ async function write(changes: readonly Change[]): Promise<void> {
   }
 }
 
-/** Suggestions on or off, in the settings: where the setting stands now, else in the person's own. */
+/** Suggestions on or off, in the settings: where the setting stands now, else in the user's own. */
 export async function toggle(client: LanguageClient | undefined): Promise<void> {
   const base = await baseOf(client);
   const ids = vscode.workspace.getConfiguration("stardraft").inspect("enabled")?.languageIds ?? [];

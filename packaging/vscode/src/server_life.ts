@@ -244,7 +244,7 @@ export class ServerLife implements vscode.Disposable {
   }
 }
 
-/** The section "stardraft" is answered with what the person has set; the server asks for no other. */
+/** The section "stardraft" is answered with what the user has set; the server asks for no other. */
 function answerConfiguration(params: ConfigurationParams): unknown[] {
   return params.items.map((item) => {
     if (item.section !== "stardraft") {

@@ -22,7 +22,7 @@ const EXAMPLE = `class Shelf:
 `;
 const EXAMPLE_CURSOR = new vscode.Position(10, 8);
 
-/** The commands that run in a terminal: a person sees what runs, may answer, and can run it again. */
+/** The commands that run in a terminal: a user sees what runs, may answer, and can run it again. */
 const IN_TERMINAL: Readonly<Record<string, readonly string[]>> = {
   planModel: ["model", "plan"],
   pullModel: ["model", "pull", "starcoder2-3b", "--use"],

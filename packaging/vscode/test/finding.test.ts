@@ -49,7 +49,7 @@ describe("finding the server", () => {
     assert.equal((await find(NOWHERE, ...asking(programs))).command, "/opt/bin/stardraft");
   });
 
-  it("takes nothing else when a person named a place that does not answer", async () => {
+  it("takes nothing else when a user named a place that does not answer", async () => {
     const around = { ...NOWHERE, serverPath: "~/bin/stardraft" };
     const programs = { "/usr/bin/stardraft": RIGHT };
     await assert.rejects(find(around, ...asking(programs)), (error: NotFoundError) => {

@@ -352,7 +352,7 @@ describe("a suggestion on the screen", () => {
     assert.deepEqual(screen.shown, ["re", ""]);
   });
 
-  it("does not come back when the person has hidden it", async () => {
+  it("does not come back when the user has hidden it", async () => {
     const screen = await begun();
     screen.grower.forget();
     screen.last.grow("return");
@@ -370,7 +370,7 @@ describe("a suggestion on the screen", () => {
   });
 });
 
-describe("a person who goes on", () => {
+describe("a user who goes on", () => {
   it("never sees what grew for the text before", async () => {
     const screen = await begun();
     const old = screen.last;

@@ -120,7 +120,7 @@ describe("finding a Python", () => {
         trouble: "",
       });
 
-  it("takes the person's choice first, then the newest", async () => {
+  it("takes the user's choice first, then the newest", async () => {
     const run_ = answering({ "/mine": "3.12.1", python3: "3.9.2", "python3.13": "3.13.0", "python3.11": "3.11.4" });
     assert.equal((await findPython(pythonCandidates("linux", ["/mine"]), run_)).command, "/mine");
     assert.equal((await findPython(pythonCandidates("linux", []), run_)).command, "python3.13");

@@ -14,7 +14,7 @@ describe("a server that dies", () => {
     assert.ok(waits.every((wait) => wait === undefined || wait <= LONGEST_WAIT_MS));
   });
 
-  it("begins anew after a quiet time, or when a person starts it", () => {
+  it("begins anew after a quiet time, or when a user starts it", () => {
     const backoff = new Backoff();
     backoff.died(0);
     assert.equal(backoff.died(WITHIN_MS), 1_000);

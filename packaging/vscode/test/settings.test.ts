@@ -24,12 +24,12 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
 };
 
 describe("the settings for the server", () => {
-  it("are those that a person has set, and no defaults", () => {
+  it("are those that a user has set, and no defaults", () => {
     assert.deepEqual(given({}), {});
     assert.deepEqual(given({ mode: { globalValue: "line" }, candidates: {} }), { mode: "line" });
   });
 
-  it("are the workspace's before the person's", () => {
+  it("are the workspace's before the user's", () => {
     const mode = { globalValue: "line", workspaceValue: "block" };
     assert.deepEqual(given({ mode }), { mode: "block" });
   });

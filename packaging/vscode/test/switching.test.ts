@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { type Change, type Layers, inGeneral, isOnFor, toggled, toggledFor } from "../src/pure/switching.js";
 
-/** A person's settings, which take the changes as an editor does. */
+/** A user's settings, which take the changes as an editor does. */
 class Settings {
   enabled: Layers<boolean>;
   off: Layers<readonly string[]>;

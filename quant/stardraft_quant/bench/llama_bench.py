@@ -1,6 +1,6 @@
 """llama.cpp's own benchmark, run with the settings that we measured with, for comparison.
 
-It is run as a person would run it, without the engine's OpenMP settings: what those cost or save is part of
+It is run as a user would run it, without the engine's OpenMP settings: what those cost or save is part of
 the comparison. Its decode chooses no tokens, ours does.
 """
 

@@ -121,7 +121,7 @@ class Measurer:
         return answer
 
     def _death(self) -> EngineCrashedError | EngineLoadError:
-        """How the process ended, as an error for a person."""
+        """How the process ended, as an error for a user."""
         try:
             status = self._process.wait(DEATH_TIMEOUT_S)
         except subprocess.TimeoutExpired:

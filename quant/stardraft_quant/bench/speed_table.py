@@ -1,4 +1,4 @@
-"""A speed report for a person to read in a terminal."""
+"""A speed report for a user to read in a terminal."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
 from stardraftd.console.prose import counted
 from stardraftd.console.tables import FittedTable
 
-BUSY_CORES = 0.1  # what others may use before a person is told
+BUSY_CORES = 0.1  # what others may use before a user is told
 
 
 def render(report: SpeedReport) -> RenderableType:

@@ -19,5 +19,5 @@ class Document(Struct, frozen=True):
 
 
 def is_held_out(path: str) -> bool:
-    """Whether a file is kept for evaluation: one in fifty, decided by its path alone, so for ever."""
+    """Whether a file is kept for evaluation: one in fifty, decided by its path alone, so forever."""
     return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") % HELD_OUT_ONE_IN == 0

@@ -1,6 +1,6 @@
-"""The source files of a person's own folders, as documents to measure a model on.
+"""The source files of a user's own folders, as documents to measure a model on.
 
-Only text that a person wrote is wanted: what Git ignores is left out where a folder is a Git checkout, and
+Only text that a user wrote is wanted: what Git ignores is left out where a folder is a Git checkout, and
 everywhere what is hidden, installed, generated, minified, too large, or not UTF-8.
 """
 

@@ -133,7 +133,7 @@ def cut_at_cursor(rng: random.Random, piece: str) -> Cut:
 
 
 def cursor(rng: random.Random, text: str) -> int:
-    """Where a person's cursor may stand, as an index into `text` (of two characters or more).
+    """Where a user's cursor may stand, as an index into `text` (of two characters or more).
 
     22% at a line's beginning, 20% behind its indentation, 38% behind a space, bracket or other punctuation
     inside a line, 10% at a word's end, 10% anywhere.

@@ -1,4 +1,4 @@
-"""An evaluation for a person to read in a terminal, and for a machine: one JSON object with every item."""
+"""An evaluation for a user to read in a terminal, and for a machine: one JSON object with every item."""
 
 from collections.abc import Iterator, Sequence
 

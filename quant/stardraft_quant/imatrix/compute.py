@@ -1,4 +1,4 @@
-"""The importance matrix of a model on a person's own code: which of its inputs matter, for the quantizer.
+"""The importance matrix of a model on a user's own code: which of its inputs matter, for the quantizer.
 
 Here: what it is computed from, and that its file appears whole or not at all. The rows of tokens are
 `imatrix.rows`', evaluating them and adding up is `imatrix.process`' work, the format `imatrix.file`'s.

@@ -125,7 +125,7 @@ def documents(sources: Iterable[Source], *, cap_bytes: int) -> Iterator[Document
 
 
 def _read(path: Path) -> str | None:
-    """The file's text; None where it is not UTF-8, or no program that a person would write."""
+    """The file's text; None where it is not UTF-8, or no program that a user would write."""
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""A verification for a person to read, in a table and plain sentences; and for a program, as JSON."""
+"""A verification for a user to read, in a table and plain sentences; and for a program, as JSON."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from stardraft_quant.verify.verification import Comparison, File, Report
 from stardraftd.console.prose import counted
 from stardraftd.console.tables import FittedTable
 
-# Mean KL divergence in nats per token, and what a person may expect below it. The steps are ours, laid
+# Mean KL divergence in nats per token, and what a user may expect below it. The steps are ours, laid
 # between the rows of llama.cpp's table for LLaMA 3 8B (tools/perplexity/README.md): Q8_0 0.0014, Q6_K 0.0055,
 # Q5_K_M 0.011, Q4_K_M 0.031, Q4_K_S 0.043, Q4_0 0.072, Q3_K_M 0.10, Q3_K_S 0.23.
 VERDICTS = (

@@ -39,7 +39,7 @@ CheckFunction = Callable[[Facts], Check | list[Check]]
 
 
 def every_check() -> list[CheckFunction]:
-    """All checks, in the order in which a person reads them."""
+    """All checks, in the order in which a user reads them."""
     from stardraftd.cli.checks import (
         daemon,
         editors,

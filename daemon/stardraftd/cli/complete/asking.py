@@ -21,7 +21,7 @@ SLOW_S = 0.3
 
 
 async def ask(request: CompletionRequest, wanted: Wanted, *, as_json: bool) -> None:
-    """Streams the completion to the terminal, and says what a person should know about it.
+    """Streams the completion to the terminal, and says what a user should know about it.
 
     Raises a StardraftError when it fails; with `as_json` it is an event on stdout before that.
     """

@@ -1,4 +1,4 @@
-"""FILE:LINE:COL as a person writes it, and the text before and behind that place.
+"""FILE:LINE:COL as a user writes it, and the text before and behind that place.
 
 Lines and columns count from 1; a column is a Unicode character (code point), and the one past the line's
 last character is the line's end. Lines end with LF, CRLF or CR, as editors see them; the text that goes to

@@ -16,7 +16,7 @@ def origin_of(file: Path, repository: str | None = None) -> Origin:
     """The origin of `file`. `repository`, if given, is the name; otherwise that of the folder with `.git`.
 
     Outside a repository the path is relative to the current folder, or else the file's name alone: what
-    lies above it (a home folder, a person's name) is nothing that a model was trained on.
+    lies above it (a home folder, a user's name) is nothing that a model was trained on.
     """
     absolute = file.absolute()
     root = _git_root(absolute)

@@ -1,4 +1,4 @@
-"""A completion as it is shown: to a person at a terminal, in a pipe, or to a program."""
+"""A completion as it is shown: to a user at a terminal, in a pipe, or to a program."""
 
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class JsonView:
 
 
 class TextView:
-    """For a person: the suggestion on stdout, everything else on stderr.
+    """For a user: the suggestion on stdout, everything else on stderr.
 
     On a terminal the suggestion stands in color between the file's own lines, dimmed. In a pipe it is
     alone, and ends with a line end.

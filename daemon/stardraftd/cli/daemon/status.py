@@ -1,4 +1,4 @@
-"""`stardraft status`: the daemon at this moment, for a person or a program."""
+"""`stardraft status`: the daemon at this moment, for a user or a program."""
 
 from typing import Annotated
 

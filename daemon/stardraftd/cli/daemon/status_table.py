@@ -1,4 +1,4 @@
-"""The daemon's status as a table for a person."""
+"""The daemon's status as a table for a user."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`stardraft model pull`: a model is brought to this computer, with progress for a person or a program."""
+"""`stardraft model pull`: a model is brought to this computer, with progress for a user or a program."""
 
 import sys
 from types import TracebackType
@@ -114,7 +114,7 @@ def show_license(license: "License") -> None:
 
 
 class _Terminal:
-    """Progress for a person: a bar on a terminal, a line a stage elsewhere."""
+    """Progress for a user: a bar on a terminal, a line a stage elsewhere."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None

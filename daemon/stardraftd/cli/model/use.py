@@ -50,7 +50,7 @@ def configured() -> Path | None:
 
 
 def resolve(name: str) -> Path:
-    """The file that a person means: the built-in model, one of the folder, or a path. Raises ModelError."""
+    """The file that a user means: the built-in model, one of the folder, or a path. Raises ModelError."""
     from stardraftd.models.store import Store
     from stardraftd.paths import builtin_model_path
 

@@ -1,4 +1,4 @@
-"""The two streams that a person reads, made safe: for any terminal's encoding, and for any text.
+"""The two streams that a user reads, made safe: for any terminal's encoding, and for any text.
 
 Whatever a console of this module shows is made visible (printable.py) on its way, also what a table or a
 progress bar is made of; where a suggestion goes into a pipe, it is left as it is.

@@ -1,4 +1,4 @@
-"""How a set-up is carried out before a person's eyes: shown as a diff, asked about, done, and told.
+"""How a set-up is carried out before a user's eyes: shown as a diff, asked about, done, and told.
 
 Used for editors and for services alike; what is to be done is decided elsewhere.
 """
@@ -41,7 +41,7 @@ def carry_out(
 ) -> bool:
     """Shows what changes, asks, makes it and remembers it under `name`. Whether it was made.
 
-    Raises a StardraftError when it cannot be made, and typer.Exit when the person says no.
+    Raises a StardraftError when it cannot be made, and typer.Exit when the user says no.
     """
     from stardraftd.paths import tilde
     from stardraftd.setup import record
@@ -64,7 +64,7 @@ def carry_out(
 def take_back(name: str, manner: Manner, path: Path | None = None) -> bool:
     """Takes back what the record of `name` has, or that of one file. Whether it was done.
 
-    Raises a StardraftError when the person has changed a file since, and typer.Exit when they say no.
+    Raises a StardraftError when the user has changed a file since, and typer.Exit when they say no.
     """
     from stardraftd.paths import tilde
     from stardraftd.setup import record
@@ -89,7 +89,7 @@ def show_diff(changes: Sequence["Change"]) -> None:
 def agreed(manner: Manner, question: str) -> bool:
     """Whether to go on. Where nobody can be asked, says how to go on, and the answer is no.
 
-    Raises typer.Exit when the person says no.
+    Raises typer.Exit when the user says no.
     """
     if manner.print_only:
         return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def set_up_plugin(manner: Manner) -> None:
-    """Puts the plugin in, or renews it. Raises a StardraftError, and typer.Exit when the person says no."""
+    """Puts the plugin in, or renews it. Raises a StardraftError, and typer.Exit when the user says no."""
     from stardraftd.paths import tilde
     from stardraftd.setup import record
     from stardraftd.setup.editors import Place, editor, find_command, find_program
@@ -41,7 +41,7 @@ def set_up_plugin(manner: Manner) -> None:
     if not agreed(manner, f"Write {_counted(needed)} into {tilde(folder())}?"):
         return
     if not _is_anything_left():
-        record.forget(NAME)  # the person has removed all of it: it begins anew
+        record.forget(NAME)  # the user has removed all of it: it begins anew
     record.apply(NAME, needed)
     tell(f"Written: {_counted(needed)} in {tilde(folder())}")
     tell()
@@ -53,7 +53,7 @@ def set_up_plugin(manner: Manner) -> None:
 def take_plugin_back(manner: Manner) -> bool:
     """Removes what `set_up_plugin` has put in. False when that was nothing.
 
-    Raises a StardraftError when the person has changed a file since, and typer.Exit when they say no.
+    Raises a StardraftError when the user has changed a file since, and typer.Exit when they say no.
     """
     from stardraftd.paths import tilde
     from stardraftd.setup import record

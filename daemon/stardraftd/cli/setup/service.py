@@ -91,7 +91,7 @@ def _set_up(manager: "Manager", manner: Manner) -> None:
 def take_service_back(manager: "Manager", manner: Manner) -> bool:
     """Has the manager stop, and removes the files after showing them. Whether there was a service.
 
-    Raises a StardraftError, and typer.Exit when the person says no.
+    Raises a StardraftError, and typer.Exit when the user says no.
     """
     from stardraftd.setup import record
     from stardraftd.setup.service import managers as services
@@ -120,7 +120,7 @@ def take_service_back(manager: "Manager", manner: Manner) -> bool:
 def undoing(manager: "Manager") -> list["Change"]:
     """The changes that take the service's files away; what was in their place before comes back.
 
-    They are wholly ours, so those that the person has changed since go too, after they were shown.
+    They are wholly ours, so those that the user has changed since go too, after they were shown.
     """
     from stardraftd.setup import record
     from stardraftd.setup.changes import change

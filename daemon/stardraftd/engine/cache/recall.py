@@ -16,7 +16,7 @@ from stardraftd.protocol.completion import Completion, Layout, Token
 
 MAX_DOCUMENTS = 64
 MAX_PER_DOCUMENT = 4
-FAR = 8000  # characters behind the cursor that no prompt reaches
+FAR = 8000  # characters after the cursor that no prompt reaches
 
 
 @dataclass(eq=False)
@@ -94,7 +94,7 @@ class Generations:
         return kept[0] if kept else None
 
     def find(self, completion: Completion) -> Recall | None:
-        """A generation that goes on behind the cursor; greedy ones only, as chance has no memory.
+        """A generation that goes on after the cursor; greedy ones only, as chance has no memory.
 
         The document's own first; then any other's of the same text, as another editor may have the file open.
         """

@@ -1,7 +1,7 @@
 """Sequences of files on disk: written when the model leaves memory, read when it is back.
 
 One file a sequence. Its name is a hash of the model's fingerprint and the document's name, so that the folder
-tells no paths; its contents are a person's source, so the folder is theirs alone (0700, files 0600).
+tells no paths; its contents are a user's source, so the folder is theirs alone (0700, files 0600).
 
     magic, version      8 bytes
     length of the head  4 bytes, big-endian

@@ -160,7 +160,7 @@ class Boundary:
         return self._ruler.line(self._whole_line)
 
     def _without_rest(self, held: str) -> str:
-        """Drops a held ending that doubles what stands behind the cursor, such as an auto-closed bracket."""
+        """Drops a held ending that doubles what stands after the cursor, such as an auto-closed bracket."""
         rest = self._rest_of_line
         if not rest or held.rstrip() != rest:
             return held

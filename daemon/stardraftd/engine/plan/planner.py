@@ -14,7 +14,7 @@ worth. With `target` T, seeing c tokens of the w that are wanted costs T ln(w / 
 file that is not cached at all is the one that takes just about T to evaluate (d/dc of c t + T ln(w/c) is
 zero at c t = T). The prefix has most of that weight and the suffix the rest. A stale view (the suffix from
 before a bracket was closed, lines behind an edit) is worth a share of T, and more the more of the line it
-gets wrong; the background makes it exact when the person rests.
+gets wrong; the background makes it exact when the user rests.
 
 SPM is preferred a little to anchored PSM, so it is used where evaluating is cheap. The built-in model, the
 one that could be measured, says "nothing follows" in 32% of places in the middle of a line when it sees
@@ -302,7 +302,7 @@ class Planner:
     ) -> Candidate:
         """Prices a prompt.
 
-        n_stale: characters of the cursor's line behind the cursor that are shown otherwise than they are.
+        n_stale: characters of the cursor's line after the cursor that are shown otherwise than they are.
         n_after_splice: tokens to evaluate once the file's sequence is spliced.
         """
         stale_file = splice is not None or reuse.n_tokens > reuse.n_exact

@@ -205,7 +205,7 @@ class PromptBuilder:
         """`path\\n` and the end of the prefix.
 
         What is dropped from the front is a multiple of a quarter of `n_most`, rounded up to a line: so
-        while a person types, the front stands still for hundreds of tokens and then moves once.
+        while a user types, the front stands still for hundreds of tokens and then moves once.
         """
         head = f"{path}\n" if path else ""
         text = _last_bytes(prefix, MAX_PART_BYTES - len(head.encode("utf-8", "replace")))

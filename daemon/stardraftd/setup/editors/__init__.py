@@ -1,4 +1,4 @@
-"""The editors that `stardraft setup` knows, by the name that a person types."""
+"""The editors that `stardraft setup` knows, by the name that a user types."""
 
 from stardraftd.errors import RequestError
 from stardraftd.setup.editors import emacs, helix, jetbrains, kate, neovim, sublime, vscode, zed

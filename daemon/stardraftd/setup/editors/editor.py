@@ -1,4 +1,4 @@
-"""What it takes to set up one editor: its files, what they become, and what a person should know."""
+"""What it takes to set up one editor: its files, what they become, and what a user should know."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ class Place:
 class Plan:
     """What setting up does: files that change, or a program that is run; and what is said.
 
-    already: why nothing is to be done although no file of ours is there: the person did it.
+    already: why nothing is to be done although no file of ours is there: the user did it.
     before: to know before agreeing. after: what to do in the editor when it is done.
     run: the command that sets up, and undo_run what takes that back; done: how the record calls it.
     """
@@ -91,9 +91,9 @@ def with_command(text: str, written: str, command: str) -> str:
 
 
 def own_file(place: Place, path: Path, text: str, comment: str) -> tuple[Change, str]:
-    """A file that is ours alone, or our part of one of the person's, between two marked lines.
+    """A file that is ours alone, or our part of one of the user's, between two marked lines.
 
-    The second of the answer says that the person has already set it up there, in their own way; then the
+    The second of the answer says that the user has already set it up there, in their own way; then the
     change is none. Raises PathError.
     """
     there = read_text(path)

@@ -1,6 +1,6 @@
 """Helix: languages.toml, merged. Helix itself is asked which language servers it has for a language.
 
-A `language-servers` list in the person's file takes the place of Helix's own list (only keys and entries of
+A `language-servers` list in the user's file takes the place of Helix's own list (only keys and entries of
 [[language]] with the same name are merged: helix-loader's merge of languages.toml, three levels deep). So
 each list that is written here has all servers that were in force, and stardraft behind them.
 """
@@ -92,7 +92,7 @@ def _said(program: str, *arguments: str) -> str:
 
 
 def merged(text: str, command: tuple[str, ...], program: str | None) -> str:
-    """The person's languages.toml with stardraft in it. Raises ParseError when it is no TOML."""
+    """The user's languages.toml with stardraft in it. Raises ParseError when it is no TOML."""
     document = tomlkit.parse(text)
     servers = document.get("language-server")
     if servers is None:

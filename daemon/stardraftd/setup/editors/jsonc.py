@@ -1,7 +1,7 @@
 """JSON with comments and trailing commas, as editors have it, with one entry put in and nothing else touched.
 
 Such a file is an expression of JavaScript, so that language's grammar finds the places; a document model that
-is printed again would lose the person's comments and layout.
+is printed again would lose the user's comments and layout.
 """
 
 from functools import cache

@@ -52,7 +52,7 @@ def _plan(place: Place) -> Plan:
     for language, server in servers.items():
         other = next((name for name in OTHERS[language] if shutil.which(name)), None)
         if language in there:
-            continue  # the person's own choice, or ours from an earlier time
+            continue  # the user's own choice, or ours from an earlier time
         if other is not None:
             taken.append(f"{language} ({other})")
             continue

@@ -28,7 +28,7 @@ VERSION_TIMEOUT_S = 10.0
 MAX_FILE_BYTES = 1_000_000
 # Neovim makes its log, with its folders, even for --version.
 WRITES_NO_LOG = {"NVIM_LOG_FILE": os.devnull}
-# What starts the server and Neovim's own inline completion, in a file of ours or one that a person wrote so.
+# What starts the server and Neovim's own inline completion, in a file of ours or one that a user wrote so.
 _STARTS_SERVER = re.compile(rb"""vim\.lsp\.(config|enable)\W+stardraft\b""")
 _SHOWS_IT = b"inline_completion"
 
@@ -132,12 +132,12 @@ def _refuse_beside_plugin() -> None:
 
 
 def _other_file(own: Path) -> Path | None:
-    """A file of the person's configuration, other than ours, that speaks of stardraft."""
+    """A file of the user's configuration, other than ours, that speaks of stardraft."""
     return next((file for file in speaking_of(b"stardraft") if file != own), None)
 
 
 def _configuration() -> Iterator[tuple[Path, bytes]]:
-    """The files of the person's configuration with what is in them; not those that cannot be read."""
+    """The files of the user's configuration with what is in them; not those that cannot be read."""
     for pattern in ("*.lua", "*.vim"):
         for file in sorted(config_folder().rglob(pattern)):
             try:

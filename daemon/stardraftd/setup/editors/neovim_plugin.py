@@ -1,7 +1,7 @@
 """Neovim's plugin as a package of Vim's own: a folder that Neovim 0.10 or newer loads by itself.
 
 The files are those of packaging/neovim, which the wheel carries. Those that are there and are neither as we
-wrote them nor as they are to be are the person's, and are refused.
+wrote them nor as they are to be are the user's, and are refused.
 """
 
 import os
@@ -122,7 +122,7 @@ def _refuse_beside_file() -> None:
 
 
 def _by_hand(target: Path) -> str:
-    """How the person has the plugin already, in a way of their own; "" if they have not."""
+    """How the user has the plugin already, in a way of their own; "" if they have not."""
     if target.is_symlink():
         if not (target / "plugin" / "stardraft.lua").is_file():
             raise PathError(
@@ -140,7 +140,7 @@ def _by_hand(target: Path) -> str:
 def _changes(wanted: dict[Path, bytes]) -> list[Change]:
     """New files, older ones of ours renewed, and those of ours removed that the plugin has no more.
 
-    Raises PathError for a file that the person has changed, or put there.
+    Raises PathError for a file that the user has changed, or put there.
     """
     recorded = [Path(entry.path) for entry in record.load(NAME).entries]
     # Another NVIM_APPNAME has a folder of its own, which stays as it is.

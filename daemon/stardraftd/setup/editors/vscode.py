@@ -1,4 +1,4 @@
-"""Visual Studio Code: its own command installs the extension. No file of the person's is changed."""
+"""Visual Studio Code: its own command installs the extension. No file of the user's is changed."""
 
 import shlex
 import subprocess

@@ -31,7 +31,7 @@ def build_environment(inherited: Mapping[str, str] = os.environ) -> dict[str, st
 
 
 def ingredients(step: Step, ladder: Ladder, environment: Mapping[str, str]) -> dict[str, object]:
-    """Everything that decides what comes out, for a person to read as well."""
+    """Everything that decides what comes out, for a user to read as well."""
     c_compiler = compilers.find_compiler(environment, "CC", compilers.C_COMPILERS)
     return {
         "version": VERSION,

@@ -18,13 +18,13 @@ from stardraftd.setup.service.told import DAEMON, Settings
 # The name under which record.py remembers it.
 RECORD = "service"
 
-# Where things are must mean the same to the service as to the person's shell; settings stand in their file.
+# Where things are must mean the same to the service as to the user's shell; settings stand in their file.
 _PLACES = ("STARDRAFT_CONFIG", "STARDRAFT_STATE_DIR", "STARDRAFT_RUNTIME_DIR", "STARDRAFT_MODELS_DIR")
 _XDG = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")
 
 
 class Manager(Protocol):
-    """A service manager. Commands are lists of words for a person to see before they are run."""
+    """A service manager. Commands are lists of words for a user to see before they are run."""
 
     title: str
 

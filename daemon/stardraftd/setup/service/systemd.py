@@ -155,5 +155,5 @@ def _ask(*words: str) -> tuple[int, str]:
 
 
 def typed(commands: Sequence[Sequence[str]]) -> str:
-    """Commands for a person to type."""
+    """Commands for a user to type."""
     return "\n".join(" ".join(words) for words in commands)

@@ -9,7 +9,7 @@ again, so a good order is not the best first:
   most every `calm_s` seconds.
 - When the budget is spent, chunks are exchanged from the end, when nothing wants the last one any more and
   the new one is worth clearly more. When most of what stands there has not been wanted for `unwanted_s`
-  seconds, the person works on something else now, and all that is unwanted goes at once.
+  seconds, the user works on something else now, and all that is unwanted goes at once.
 - At once goes what may not be read any more, and what would repeat the text around the cursor.
 
 No chunk repeats another, nor the text around the cursor. Pure: time and texts come in.

@@ -1,4 +1,4 @@
-"""Where the person was lately: regions of documents that were edited or looked at, the newest last.
+"""Where the user was lately: regions of documents that were edited or looked at, the newest last.
 
 Lines are kept, not texts: a region moves with what is edited above it, and its text is cut from the document
 as it is when it is wanted. Pure; times are seconds of any clock that only goes forward.

@@ -34,7 +34,7 @@ def read_range(raw: Any) -> tuple[Position, Position] | None:
 
 
 def read_invoked(context: Any, *, counts_from_zero: bool) -> tuple[bool, bool]:
-    """Whether a person asked, from a request's `context`; and whether this client counts kinds from 0."""
+    """Whether a user asked, from a request's `context`; and whether this client counts kinds from 0."""
     kind = object_of(context).get("triggerKind")
     if isinstance(kind, str):  # some name it
         return kind.lower() in ("invoked", "invoke", "explicit"), counts_from_zero

@@ -16,8 +16,8 @@ local is_block_insert = false
 ---@field row integer from 0, when it was asked for
 ---@field line string as it was then
 ---@field before string of it, what was before the cursor
----@field behind string what is to stand behind the cursor for the suggestion to fit
----@field n_consumed integer bytes of what was behind the cursor that accepted pieces have covered
+---@field behind string what is to stand after the cursor for the suggestion to fit
+---@field n_consumed integer bytes of what was after the cursor that accepted pieces have covered
 ---@field mark integer moves with edits elsewhere
 
 --- Row from 0, column in bytes.
@@ -27,7 +27,7 @@ function M.cursor()
   return cursor[1] - 1, cursor[2]
 end
 
---- The cursor's line behind the cursor.
+--- The cursor's line after the cursor.
 function M.behind()
   local _, column = M.cursor()
   return api.nvim_get_current_line():sub(column + 1)
@@ -60,7 +60,7 @@ end
 
 --- What was typed from a place to the cursor; nil when something else has happened there.
 ---@param place stardraft.Place
----@return string? typed, integer n_closed bytes of closers that came behind the cursor, string behind
+---@return string? typed, integer n_closed bytes of closers that came after the cursor, string behind
 function M.typed_since(place)
   if api.nvim_get_current_buf() ~= place.bufnr then
     return nil, 0, ''

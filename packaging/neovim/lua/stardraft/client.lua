@@ -83,7 +83,7 @@ function M.config()
   }
 end
 
---- The configuration with what the person changed of it by vim.lsp.config().
+--- The configuration with what the user changed of it by vim.lsp.config().
 function M.configured()
   return has_methods and vim.lsp.config[M.NAME] or M.config()
 end

@@ -10,7 +10,7 @@ local function say(sentence, level)
   vim.notify(sentence, level or vim.log.levels.INFO)
 end
 
---- Runs the program in a terminal below; with it the person sees and answers what it says.
+--- Runs the program in a terminal below; with it the user sees and answers what it says.
 local function in_terminal(arguments)
   local cmd = client_of.configured().cmd
   local program = type(cmd) == 'table' and cmd[1] or 'stardraft'

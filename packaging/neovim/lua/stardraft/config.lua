@@ -1,4 +1,4 @@
--- The plugin's settings: what they are by default, what the person set, and whether that can be right.
+-- The plugin's settings: what they are by default, what the user set, and whether that can be right.
 -- The server's own settings are not here: they are handed on as they stand, in `settings`.
 
 local M = {}
@@ -45,7 +45,7 @@ local own = {} ---@type table what setup() was given
 local effective ---@type stardraft.Config?
 local complaints = {} ---@type string[]
 
--- Tables whose keys are the person's own.
+-- Tables whose keys are the user's own.
 local FREE = { filetypes = true, settings = true }
 local LISTS = { cmd = true, root_markers = true }
 
@@ -97,7 +97,7 @@ function M.get()
   return effective
 end
 
---- Takes over what the person gave to setup().
+--- Takes over what the user gave to setup().
 function M.set(given)
   own = given or {}
   effective = nil

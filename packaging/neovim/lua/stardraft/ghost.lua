@@ -1,4 +1,4 @@
--- The ghost text: draws what is left of a suggestion at the cursor, so that a person sees what they would get.
+-- The ghost text: draws what is left of a suggestion at the cursor, so that a user sees what they would get.
 
 local text = require('stardraft.text')
 
@@ -99,7 +99,7 @@ function M.draw(bufnr, row, column, rest, replaces, hint)
     below[i - 1] = { { text.shown(lines[i], 0, tab_width), 'StardraftGhost' } }
   end
   if #below > 0 and behind ~= '' then
-    -- What stands behind the cursor would come after the last line: that is where it is shown.
+    -- What stands after the cursor would come after the last line: that is where it is shown.
     local first = text.shown(lines[1], start, tab_width)
     local covered = vim.fn.strdisplaywidth(line:sub(column + 1), start) - api.nvim_strwidth(first)
     local chunks = { { first, 'StardraftGhost' } }

@@ -30,7 +30,7 @@ local INVOKED, AUTOMATIC = 1, 2
 ---@field items stardraft.Item[]
 ---@field index integer the one that is shown
 ---@field is_final boolean
----@field wants_next integer? a person asked for another one while this was on its way
+---@field wants_next integer? a user asked for another one while this was on its way
 ---@field taken table? what was accepted before the server had said all
 
 local asked ---@type stardraft.Question? its request runs
@@ -240,7 +240,7 @@ function M.on_progress(err, params, context, ...)
 end
 
 --- Asks for a suggestion at the cursor. What was asked before is superseded.
----@param is_invoked boolean by the person
+---@param is_invoked boolean by the user
 ---@return boolean
 function M.ask(is_invoked, wants_next)
   local bufnr = vim.api.nvim_get_current_buf()
@@ -348,7 +348,7 @@ local function take(part)
   local n_consumed = text.n_consumed(behind:sub(1, replaces), left)
   hide()
   buffer.insert(row, column, piece, n_consumed)
-  -- What stands behind the cursor now is what the rest is for.
+  -- What stands after the cursor now is what the rest is for.
   item.replaces = replaces - n_consumed
   question.place.behind = behind:sub(n_consumed + 1)
   question.place.n_consumed = question.place.n_consumed + n_consumed

@@ -90,7 +90,7 @@ end
 
 local CLOSERS = { [')'] = true, [']'] = true, ['}'] = true, ['"'] = true, ["'"] = true, ['`'] = true, ['>'] = true }
 
---- How many bytes of closers an editor has put behind the cursor since; nil where something else was changed there.
+--- How many bytes of closers an editor has put after the cursor since; nil where something else was changed there.
 ---@return integer?
 function M.n_closed(behind_before, behind)
   local n = #behind - #behind_before
@@ -106,9 +106,9 @@ function M.n_closed(behind_before, behind)
 end
 
 --- What is left of a suggestion where `typed` was typed of it; nil where something else was typed.
----@param n_closed integer bytes of closers that the editor put behind the cursor meanwhile
----@param behind string what stands behind the cursor
----@return string? rest, integer replaces bytes behind the cursor that the rest takes the place of
+---@param n_closed integer bytes of closers that the editor put after the cursor meanwhile
+---@param behind string what stands after the cursor
+---@return string? rest, integer replaces bytes after the cursor that the rest takes the place of
 function M.rest(text, replaces, typed, n_closed, behind)
   if text:sub(1, #typed) ~= typed then
     return nil, 0

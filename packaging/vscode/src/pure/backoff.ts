@@ -19,7 +19,7 @@ export class Backoff {
     return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.deaths.length - 1));
   }
 
-  /** A person starts it: what was before does not count. */
+  /** A user starts it: what was before does not count. */
   reset(): void {
     this.deaths = [];
   }

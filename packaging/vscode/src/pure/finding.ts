@@ -1,7 +1,7 @@
 /**
  * Where the server is: a list of places, in the order in which they are believed, and a question to each.
  *
- *     1. `stardraft.serverPath`                 named by the person: what it says, or an error
+ *     1. `stardraft.serverPath`                 named by the user: what it says, or an error
  *     2. `stardraft.interpreter`                likewise
  *     3. `stardraft` on the PATH                activated environments, packages
  *     4. where uv and pipx put programs         the PATH of a desktop session often lacks these
@@ -20,9 +20,9 @@ export interface Place {
   readonly command: string;
   /** What stands before a subcommand. */
   readonly args: readonly string[];
-  /** For a person: where that is. */
+  /** For a user: where that is. */
   readonly origin: string;
-  /** A person named it: when it does not answer, that is an error, and no other is taken. */
+  /** A user named it: when it does not answer, that is an error, and no other is taken. */
   readonly isNamed: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface Surroundings {
   readonly home: string;
 }
 
-/** Nothing that answers was found; `named` is the place that a person named, if one did. */
+/** Nothing that answers was found; `named` is the place that a user named, if one did. */
 export class NotFoundError extends Error {
   constructor(
     message: string,

@@ -61,7 +61,7 @@ export interface Editor<I extends Item> {
   readonly steps: Steps;
   /** Asks the server; `onPiece` gets all that can be shown so far, each time it grows. */
   send(place: Place, invoked: boolean, onPiece: (items: readonly I[]) => void): Sent<I>;
-  /** Whether this is still where the person is. */
+  /** Whether this is still where the user is. */
   isCurrent(place: Place): boolean;
   /** Whether the document still has this version. */
   isSameText(place: Place): boolean;
@@ -177,7 +177,7 @@ export class Grower<I extends Item> {
     }
   }
 
-  /** The person is elsewhere, or the text has changed. */
+  /** The user is elsewhere, or the text has changed. */
   moved(): void {
     const growth = this.growth;
     if (growth === undefined || this.editor.isCurrent(growth.place)) {
@@ -219,7 +219,7 @@ export class Grower<I extends Item> {
     return this.begin(place, invoked);
   }
 
-  /** Whether what is known of this place is an answer: not to a person who asks where the machine had asked. */
+  /** Whether what is known of this place is an answer: not to a user who asks where the machine had asked. */
   private serves(known: Growth<I>, invoked: boolean): boolean {
     if (this.showing === known) {
       return true;

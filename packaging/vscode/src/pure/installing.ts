@@ -1,5 +1,5 @@
 /**
- * Making a Python environment with the server in it, by the person's own Python and pip. No editor here.
+ * Making a Python environment with the server in it, by the user's own Python and pip. No editor here.
  *
  * Every attempt has a folder of its own, and becomes the one that counts by a small file that is written last:
  *
@@ -42,7 +42,7 @@ interface Current {
   readonly hasEngine: boolean;
 }
 
-/** The commands that may be a Python, newest first. `preferred`: interpreters that a person chose. */
+/** The commands that may be a Python, newest first. `preferred`: interpreters that a user chose. */
 export function pythonCandidates(platform: NodeJS.Platform, preferred: readonly string[]): (readonly string[])[] {
   const chosen = preferred.filter((one) => one !== "").map((one) => [one]);
   if (platform === "win32") {

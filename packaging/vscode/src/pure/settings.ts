@@ -1,7 +1,7 @@
 /**
  * The editor's settings as the server asks for them (`workspace/configuration`, section "stardraft").
  *
- * Only what a person has set is sent: what is not set is the configuration file's to say. Settings for one
+ * Only what a user has set is sent: what is not set is the configuration file's to say. Settings for one
  * language (`"[markdown]": {"stardraft.enabled": false}`) go under `languages`, as the server has them.
  */
 

@@ -1,4 +1,4 @@
-/** A command line for a person's own shell, so that they see what runs and can run it again. */
+/** A command line for a user's own shell, so that they see what runs and can run it again. */
 
 /** `shell`: the path of the shell that a terminal opens. */
 export function commandLine(shell: string, words: readonly string[]): string {

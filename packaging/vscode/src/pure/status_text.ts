@@ -20,7 +20,7 @@ export type ServerState =
 export interface Situation {
   readonly server: ServerState;
   readonly report: StatusReport | undefined;
-  /** Milliseconds until suggestions come back, Infinity until a person says so; 0 when they are not snoozed. */
+  /** Milliseconds until suggestions come back, Infinity until a user says so; 0 when they are not snoozed. */
   readonly quietMs: number;
 }
 

@@ -20,7 +20,7 @@ export function shown(version: Version): string {
 }
 
 /**
- * What a person has to know of a server's version beside this extension's; undefined when nothing.
+ * What a user has to know of a server's version beside this extension's; undefined when nothing.
  *
  * A server that is too old is not started. A newer one is: it may have learned something that this extension
  * does not know, but it speaks the same protocol. Before 1.0 the second number counts as the first does later.

@@ -1,7 +1,7 @@
 """An editor without a screen: a client of the language server over stdio, and the isolated home it runs in.
 
 It sends what editors send (open, change, ask for an inline completion) and times what comes back. Nothing of
-the person's own stardraft is seen or touched: configuration, state and socket are in a temporary folder.
+the user's own stardraft is seen or touched: configuration, state and socket are in a temporary folder.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ class Ask(Struct, frozen=True, kw_only=True):
                  had been generated before. A line that went on as a block is two requests: evaluated and
                  generated are those of both, unless an unanswered event came just before; all else is of the
                  second.
-    n_shown, n_kept: characters suggested, and how many of them the person then wrote.
+    n_shown, n_kept: characters suggested, and how many of them the user then wrote.
     stale, plan: as in stardraftd's Figures.
     """
 

@@ -1,4 +1,4 @@
-"""A typing report for a person to read in a terminal: one row a figure."""
+"""A typing report for a user to read in a terminal: one row a figure."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -15,7 +15,7 @@ TURNS: dict[Mode, str] = {
 
 
 def render(report: TypingReport) -> RenderableType:
-    """The report for a person: one row a figure."""
+    """The report for a user: one row a figure."""
     sides = list(report.figures[0].values) if report.figures else [OURS]
     table = FittedTable(box=None, pad_edge=False)
     table.add_column("")

@@ -1,4 +1,4 @@
-"""A trace from two versions of a file: a person types each difference, with pauses and typing errors.
+"""A trace from two versions of a file: a user types each difference, with pauses and typing errors.
 
 The editor closes brackets and indents, and some suggestions are accepted. The times are drawn, not recorded;
 everything is decided by the seed.
@@ -38,7 +38,7 @@ def make_trace(
     source: str = "two versions of a file",
     language: str = "python",
 ) -> Trace:
-    """A person who edits `before` into `after`, difference by difference, from the top.
+    """A user who edits `before` into `after`, difference by difference, from the top.
 
     Line ends must be LF. Raises TraceError when the two are equal.
     """
@@ -97,7 +97,7 @@ def _n_common(one: str, other: str) -> int:
 
 
 class _Typist:
-    """A person at an editor that closes brackets and indents, as VS Code does.
+    """A user at an editor that closes brackets and indents, as VS Code does.
 
     Invariant while a text is typed: the file is what stood above, what of the text was typed, `_surplus`
     spaces of indentation that will go, `_pending` (closing brackets that the editor added), and what stood
@@ -126,7 +126,7 @@ class _Typist:
             self._type(new)
 
     def put_right(self, target: str) -> None:
-        """Mends what the editor's brackets and indentation left wrong, as a person would at the end."""
+        """Mends what the editor's brackets and indentation left wrong, as a user would at the end."""
         n_head = _n_common(self._text, target)
         old, new = self._text[n_head:], target[n_head:]
         n_tail = _n_common(old[::-1], new[::-1])
@@ -197,13 +197,13 @@ class _Typist:
         return char not in QUOTES or not (ahead.isalnum() or ahead in ("_", "\\", '"', "'"))
 
     def _step_over(self, n_characters: int) -> int:
-        """The closing bracket stands on a line of its own: the person goes behind it."""
+        """The closing bracket stands on a line of its own: the user goes behind it."""
         self._do("jump", KEY_MS, self._cursor + n_characters)
         self._pending = self._pending[n_characters:]
         return n_characters
 
     def _enter(self, target: str, done: int) -> int:
-        """Enter: the editor indents, the person corrects it."""
+        """Enter: the editor indents, the user corrects it."""
         if self._pending[:1] in tuple(QUOTES):
             self._do("delete", BACKSPACE_MS, self._cursor, remove=1, cursor=self._cursor)
             self._pending = self._pending[1:]
