@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "daemon"))  # of this checkout; what is imported needs no library
 
 from stardraftd.errors import EngineBuildError  # noqa: E402
-from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, proof, toolkits  # noqa: E402
+from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, toolkits  # noqa: E402
 
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 HEARTBEAT_S = 60
@@ -141,10 +141,10 @@ def install_with_engine(venv: Path, itself: list[str]) -> None:
     """
     (venv / "installed.json").unlink(missing_ok=True)  # until it is proved, the environment is not whole
 
-    def try_out(_step: ladder.Step, wheel: Path) -> proof.Proof:
+    def try_out(_step: ladder.Step, wheel: Path) -> climbing.Proof:
         run_pip(venv, ["--no-deps", "--force-reinstall", str(wheel)])
         run_pip(venv, itself)
-        return proof.prove(python_of(venv))
+        return climbing.prove(python_of(venv))
 
     try:
         building.require_compiler(os.environ)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from stardraft_quant.shared.unfinished import check_room, finish, unfinished
 from stardraftd.gguf.reading import read_header
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 
 FileType = Literal["Q4_K_M", "Q8_0", "F16"]
 FILE_TYPES: dict[FileType, int] = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15}  # llama.h, enum llama_ftype

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stardraftd.setup.engine import lock
+from stardraftd.files import lock
 from tests.cli.program import COMMAND, stardraft
 from tests.support.build_tools import asked, put_source, put_tools
 from tests.support.waiting import seconds, wait_until

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stardraftd.gguf.reading import read_header
+from stardraftd.models.catalogue import SHAPES, Shape, shape_of
 from stardraftd.models.memory import (
     HEADER_BYTES,
     QUANTIZATIONS,
@@ -24,7 +25,6 @@ from stardraftd.models.memory import (
     weights,
     weights_of,
 )
-from stardraftd.models.shapes import SHAPES, Shape, shape_of
 from stardraftd.paths import builtin_model_path
 from tests.support.processes import run_to_end
 

@@ -11,10 +11,9 @@ from stardraft_lsp.syntax.amount import amount_at, reconsidered
 from stardraft_lsp.syntax.check import breaks
 from stardraft_lsp.syntax.chunks import chunks_of_text
 from stardraft_lsp.syntax.gates import gate_at
-from stardraft_lsp.syntax.languages import GRAMMARS, grammar_of
+from stardraft_lsp.syntax.languages import GRAMMARS, RULES, grammar_of
 from stardraft_lsp.syntax.outline import identifiers_near, outline_of_text
 from stardraft_lsp.syntax.place import place_at
-from stardraft_lsp.syntax.rules import RULES
 from stardraft_lsp.syntax.scope_end import by_indentation, scope_end
 from stardraft_lsp.syntax.trees import DocumentTree
 

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stardraft_lsp.syntax.languages import GRAMMARS, grammar_of, keywords_of, language_of
+from stardraft_lsp.syntax.languages import GRAMMARS, grammar_of, keywords_of, language_of, rules_of
 from stardraft_lsp.syntax.measure import Measure
 from stardraft_lsp.syntax.outline_rules import OUTLINE_RULES
 from stardraft_lsp.syntax.place import place_at
-from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Trees, changed_part
 
 PIECES = [

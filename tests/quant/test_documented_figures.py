@@ -15,7 +15,7 @@ from stardraft_quant.bench.typing.traces import encode_trace
 from stardraft_quant.bench.typing.typist import make_trace
 from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraft_quant.synthesize import synthesize
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 from tests.support.home import isolated_home
 from tests.support.llama_bench import StandIn
 from tests.support.llama_server import write_program

@@ -13,7 +13,7 @@ from stardraft_quant.synthesize import FILE_TYPES, FileType, synthesize, tensors
 from stardraftd.errors import ModelError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
-from stardraftd.models.shapes import SHAPES, Shape
+from stardraftd.models.catalogue import SHAPES, Shape
 from tests.support.processes import run_to_end
 from tests.support.tiny_models import random_model
 

@@ -25,7 +25,7 @@ from stardraft_quant.train.training import CHECKPOINT, Settings, Training, learn
 from stardraftd.errors import ModelError, ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 
 TOY = Shape("toy", layers=2, hidden=64, ffn=96, heads=4, kv_heads=2, context=256, rope_base=10_000.0)
 SETTINGS = Settings(

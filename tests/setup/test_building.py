@@ -215,8 +215,7 @@ def test_it_can_be_used_before_anything_is_installed() -> None:
     """`make` runs it with the system's Python, which has the standard library only."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); "
-        "from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, "
-        "proof, toolkits"
+        "from stardraftd.setup.engine import building, climbing, keys, ladder, places, processor, toolkits"
     )
     spec = importlib.util.find_spec("stardraftd")
     assert spec is not None

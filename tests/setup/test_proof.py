@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.errors import EngineBuildError
-from stardraftd.setup.engine.proof import Proof, prove, read_proof
+from stardraftd.setup.engine.climbing import Proof, prove, read_proof
 
 
 def test_a_build_that_passes_works() -> None:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from stardraftd.gguf.header import WEIGHT_TYPES, TensorInfo
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 
 Quantization = Literal["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)

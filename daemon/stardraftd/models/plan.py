@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from stardraftd.models.catalogue import SHAPES, Shape, shape_of
 from stardraftd.models.hardware import Capacity
 from stardraftd.models.memory import (
     HEADER_BYTES,
@@ -28,7 +29,6 @@ from stardraftd.models.memory import (
     weights,
     weights_of,
 )
-from stardraftd.models.shapes import SHAPES, Shape, shape_of
 from stardraftd.models.throughput import DEPTH_TOKENS, Measured, Pace, bound, measured_pace
 
 Grade = Literal["fits well", "tight", "does not fit"]

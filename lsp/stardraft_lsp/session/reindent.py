@@ -5,8 +5,8 @@ their own ends. Where indentation is the block, it is right within the body that
 when only tabs took the place of spaces. Anywhere else it would be a guess, and the model is asked.
 """
 
+from stardraft_lsp.syntax.languages import rules_of
 from stardraft_lsp.syntax.lexing import last_code_line, opener_of
-from stardraft_lsp.syntax.rules import rules_of
 from stardraftd.lexing.columns import columns, indent_of, tab_width
 from stardraftd.lexing.words import words_of
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from stardraft_lsp.syntax.languages import LanguageRules, ScopeKind, rules_of
 from stardraft_lsp.syntax.lexing import (
     Line,
     Token,
@@ -22,7 +23,6 @@ from stardraft_lsp.syntax.lexing import (
     opener_of,
     token_near,
 )
-from stardraft_lsp.syntax.rules import LanguageRules, ScopeKind, rules_of
 from stardraft_lsp.syntax.trees import DocumentTree
 from stardraftd.lexing.columns import columns, indent_of, tab_width
 from stardraftd.lexing.words import words_of

@@ -6,8 +6,8 @@ still comes; the tree of the whole then has the last word, where it has no error
 """
 
 from stardraft_lsp.syntax.check import n_errors
+from stardraft_lsp.syntax.languages import rules_of
 from stardraft_lsp.syntax.place import Place, path_to
-from stardraft_lsp.syntax.rules import rules_of
 from stardraft_lsp.syntax.trees import DocumentTree, Snapshot
 from stardraftd.lexing.block_place import BlockPlace, block_place
 from stardraftd.lexing.blocks import BlockExtent, block_end

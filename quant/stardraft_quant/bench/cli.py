@@ -251,7 +251,7 @@ def _measured_model(
             how_to_add("quant"),
         ) from error
     from stardraft_quant.shared.tokenizer_source import built_in_model
-    from stardraftd.models.shapes import SHAPES
+    from stardraftd.models.catalogue import SHAPES
     from stardraftd.models.store import Store
 
     path = Store().unfinished(f"synthetic-{os.getpid()}.gguf")

@@ -43,7 +43,7 @@ def synthesize(
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     from stardraft_quant.shared.tokenizer_source import built_in_model
-    from stardraftd.models.shapes import SHAPES
+    from stardraftd.models.catalogue import SHAPES
 
     with Progress(BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("writing")

@@ -21,7 +21,7 @@ from stardraft_quant.synthesize import TOKENIZER_PREFIX, copy_field, tensors, wr
 from stardraftd.errors import ModelError, ModelFormatError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 
 ExportType = Literal["F16", "Q8_0"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 
 NORM_EPSILON = 1e-5
 TINY = Shape(

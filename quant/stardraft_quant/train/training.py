@@ -27,7 +27,7 @@ from stardraft_quant.train.model import TINY, Starcoder2
 from stardraftd.console.prose import counted
 from stardraftd.errors import ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import FimTokens
-from stardraftd.models.shapes import Shape
+from stardraftd.models.catalogue import Shape
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16", "f32"]

@@ -117,8 +117,8 @@ def plan(
 
 def _candidates(models: list[str] | None) -> "list[Candidate]":
     from stardraftd.errors import ModelNotFoundError
+    from stardraftd.models.catalogue import SHAPES
     from stardraftd.models.plan import local, published
-    from stardraftd.models.shapes import SHAPES
 
     if not models:
         return list(published())

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from stardraftd.setup.engine.building import Progress
+    from stardraftd.setup.engine.climbing import Proof
     from stardraftd.setup.engine.ladder import Ladder, Step
-    from stardraftd.setup.engine.proof import Proof
     from stardraftd.setup.engine.toolkits import Backend
 
 EXAMPLES = examples(
@@ -121,7 +121,7 @@ def _alone(say: "Callable[[str], None]") -> "Iterator[None]":
     Raises EngineBuildError where the folder of builds cannot be written.
     """
     from stardraftd.builds import chosen as engine_build
-    from stardraftd.setup.engine import lock
+    from stardraftd.files import lock
 
     folder = engine_build.engines_dir()
     try:
@@ -162,7 +162,7 @@ def _ladders(backend: str, wanted: "Backend", *, portable: bool) -> "list[Ladder
 def _try(step: "Step", wheel: Path, wanted: "Backend", placed: list[str]) -> "Proof":
     """Puts a build beside the others, and has it proved where it lies; one that fails is gone again."""
     from stardraftd.builds import chosen as engine_build
-    from stardraftd.setup.engine import proof, sources, store
+    from stardraftd.setup.engine import climbing, sources, store
 
     backend = (
         wanted
@@ -171,7 +171,7 @@ def _try(step: "Step", wheel: Path, wanted: "Backend", placed: list[str]) -> "Pr
     )
     name = store.add(wheel, store.new_facts(sources.VERSION, backend, step.name, step.why, wheel.parent.name))
     placed.append(name)
-    found = proof.prove(
+    found = climbing.prove(
         Path(sys.executable), {**os.environ, engine_build.VARIABLE: str(store.folder_of(name))}
     )
     if not found.works:

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stardraftd.errors import EngineBuildError
-from stardraftd.setup.engine import compilers, keys, lock, sources, tools, wheels
+from stardraftd.files import lock
+from stardraftd.setup.engine import compilers, keys, sources, tools, wheels
 from stardraftd.setup.engine.ladder import Ladder, Step
 
 NEEDED_BYTES = 700_000_000
