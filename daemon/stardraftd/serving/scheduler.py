@@ -281,7 +281,9 @@ class Scheduler:
                 job.put(event)
 
     def _end(self, job: Job, event: Done | Failed) -> None:
-        """Sends a job's last event and counts it."""
+        """Sends a job's last event and counts it, unless it has ended already, by a cancellation."""
+        if job.ended.is_set():
+            return
         if isinstance(event, Failed):
             self.failed += 1
             log.warning("request failed", extra={"code": event.code, "reason": event.message})
