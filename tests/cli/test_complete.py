@@ -148,7 +148,7 @@ def test_a_secret_is_not_completed_and_starts_no_daemon(
     assert result.returncode == 2
     assert result.stdout == ""
     assert "is not completed" in result.stderr
-    assert "privacy.md" in result.stderr
+    assert "count as secrets" in result.stderr
     assert stardraft(home, "status").returncode == 3
 
 

@@ -205,7 +205,7 @@ def test_status_tells_of_a_mistake_in_the_configuration_without_a_daemon(
     (places / "config.toml").write_text(BROKEN)
     assert run(["status"]) == 3
     said = capsys.readouterr()
-    assert "editor.max_prefix_bytes" in " ".join(said.err.split())
+    assert "editor.max_block_lines" in " ".join(said.err.split())
     assert "not running" in said.out
 
 

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from stardraftd.console.printable import console
 from stardraftd.console.tables import FittedTable
 
 ROWS = [
@@ -48,3 +49,16 @@ def test_a_row_on_its_own_says_what_each_of_its_numbers_is() -> None:
 def test_a_list_without_a_header_keeps_its_labels() -> None:
     told = shown(table("model", "quant", header=False), 18).splitlines()
     assert told[-2:] == ["starcoder2-15b", "  F16"]
+
+
+def test_nothing_is_cut_in_a_pipe(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    wide = FittedTable(box=None)
+    for number in range(12):
+        wide.add_column(f"column {number}", justify="right")
+    wide.add_row(*(str(10**number) for number in range(12)))
+    console().print(wide)
+    header, row = (line.rstrip() for line in capfd.readouterr().out.splitlines())
+    assert header.endswith("column 11")
+    assert row.endswith(str(10**11))
+    assert len(row) > 100

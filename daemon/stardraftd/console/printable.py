@@ -64,7 +64,7 @@ def tell(text: str = "", *, to_stderr: bool = False, fit: bool = True) -> None:
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> "Console":
-    """A console of rich's on which everything is visible, and markup is text."""
+    """A console of rich's on which everything is visible, and markup is text; a pipe has room for all."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 
@@ -72,11 +72,22 @@ def console(*, stderr: bool = False, width: int | None = None) -> "Console":
         """Every table, bar and line comes by `render`; rich's own control codes are marked as such."""
 
         @property
-        def options(self) -> ConsoleOptions:
-            """A terminal's own; what goes into a pipe or a file has room, unless COLUMNS says otherwise."""
+        def width(self) -> int:
+            """A terminal's own; what goes into a pipe or a file has room, unless COLUMNS says otherwise.
+
+            Where it does not say so, rich takes 80, and cuts off what is longer.
+            """
             if width is not None or self.is_terminal:
-                return super().options
-            return super().options.update(width=columns(self.file) or IN_A_PIPE)
+                return super().width
+            return columns(self.file) or IN_A_PIPE
+
+        @width.setter
+        def width(self, new: int) -> None:
+            self._width = new
+
+        @property
+        def options(self) -> ConsoleOptions:
+            return super().options.update(width=self.width)
 
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None
