@@ -201,6 +201,27 @@ def test_what_is_no_file_has_no_rules_as_in_git(tree: Path, kind: str) -> None:
     assert allowed.why_no_suggestions(str(tree / "a.py")) == ""
 
 
+@pytest.mark.parametrize(
+    ("ignored", "by", "says"),
+    [
+        ("lone.py", ".stardraftignore", "lone.py\n"),
+        ("lone.py", ".gitignore", "lone.py\n"),
+        ("deep/below/lone.py", ".stardraftignore", "deep/**/*.py\n"),
+        ("deep/below/lone.py", "deep/.stardraftignore", "below\n"),
+    ],
+)
+def test_a_file_in_none_of_the_editors_folders_has_the_rules_that_lie_beside_and_above_it(
+    tree: Path, ignored: str, by: str, says: str
+) -> None:
+    plant(tree, {ignored: "x = 1\n", "other.py": "x = 1\n", by: says})
+    for roots in ([], [str(tree / "a")]):
+        allowed = Allowed(roots, Disk(), ContextSettings())
+        assert allowed.why_no_suggestions(str(tree / ignored)) == "ignored"
+        assert allowed.why_no_suggestions(str(tree / "other.py")) == ""
+    (tree / by).unlink()  # nothing watches those folders: what holds is what they say now
+    assert allowed.why_no_suggestions(str(tree / ignored)) == ""
+
+
 # --- what a repository says beside its ignore files: the index, the configuration -------------------------
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git makes the repository")

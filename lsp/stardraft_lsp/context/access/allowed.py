@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 from stardraft_lsp.context.access.disk import Filesystem, NotAFileError, Stamp
 from stardraft_lsp.context.access.git_index import MAX_INDEX_BYTES
-from stardraft_lsp.context.access.ignore import IgnoreRules
+from stardraft_lsp.context.access.ignore import MAX_FOLDERS, IgnoreRules
 from stardraft_lsp.context.access.kinds import (
     family_of,
     has_generated_name,
@@ -80,16 +80,11 @@ class Allowed:
     ) -> None:
         self._disk = disk
         self._settings = settings
+        self._tick = tick
         self._rules: dict[str, IgnoreRules] = {}
         for root in roots:
             real = _real_or_itself(disk, root)
-            self._rules[real] = IgnoreRules(
-                real,
-                self._read_ignore,
-                read_own=self._read_own if settings.use_global_excludes else None,
-                read_bytes=self._read_index,
-                tick=tick,
-            )
+            self._rules[real] = self._rules_of(real)
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -194,7 +189,7 @@ class Allowed:
         if is_secret_name(real.replace(os.sep, "/")):
             return "secret_file"
         root = self._root_of(real)
-        return self._why_ignored(root, real, is_folder=False) if root else ""
+        return self._why_ignored(root, real, is_folder=False) if root else self._why_lone_ignored(real)
 
     def _sound(self, text: str) -> str:
         if holds_key(text):
@@ -217,6 +212,33 @@ class Allowed:
         except OSError:
             return "unreadable"  # what the rules say is not known
         return "ignored" if is_ignored else ""
+
+    def _why_lone_ignored(self, path: str) -> Reason:
+        """For a file in none of the editor's folders: its own folder's ignore files hold, and those above it.
+
+        Nothing watches those folders, so the files are read each time.
+        """
+        top = folder = os.path.dirname(path)
+        try:
+            while folder.count(os.sep) <= MAX_FOLDERS:
+                if self._read_ignore(os.path.join(folder, ".stardraftignore")) is not None:
+                    top = folder
+                above = os.path.dirname(folder)
+                if above == folder:
+                    break
+                folder = above
+            return "ignored" if self._rules_of(top).is_ignored(path) else ""
+        except OSError:
+            return "unreadable"  # what the rules say is not known
+
+    def _rules_of(self, root: str) -> IgnoreRules:
+        return IgnoreRules(
+            root,
+            self._read_ignore,
+            read_own=self._read_own if self._settings.use_global_excludes else None,
+            read_bytes=self._read_index,
+            tick=self._tick,
+        )
 
     def _read_ignore(self, path: str) -> str | None:
         try:
