@@ -45,6 +45,7 @@ def test_a_model_is_pulled_listed_used_and_not_removed_while_in_use(home: dict[s
     assert refused.returncode == 2
     assert "stardraft model use built-in" in refused.stderr
     assert stardraft(home, "model", "use", "built-in").returncode == 0
+    assert "a part of stardraft" in stardraft(home, "model", "remove", "built-in", "--yes").stderr
     assert stardraft(home, "model", "remove", "starcoder2-3b").returncode == 2  # nobody is there to ask
     assert stardraft(home, "model", "remove", "starcoder2-3b", "--yes").returncode == 0
     assert json.loads(stardraft(home, "model", "list", "--json").stdout)["models"] == []

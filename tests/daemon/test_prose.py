@@ -50,7 +50,7 @@ def test_wide_letters_take_two_columns() -> None:
 
 def test_without_a_width_nothing_is_broken() -> None:
     assert fitted(TEXT, None) == TEXT
-    assert labelled("engine", "a b\nc", 10) == "engine    a b\nc"
+    assert labelled("engine", "a b " * 60 + "c", 10) == "engine    " + "a b " * 60 + "c"
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,10 @@ def test_one_is_singular_and_all_others_are_not(number: float) -> None:
     assert counted(number, "entry", "entries").endswith(" entry") == (number == 1)
     assert counted(1024, "token") == "1,024 tokens"
     assert not re.search(r"\d\.0 ", counted(number, "token"))
+
+
+@pytest.mark.parametrize("width", [None, 200])
+def test_each_line_of_a_text_stands_beside_its_label(width: int | None) -> None:
+    assert labelled("daemon", "It hangs.\nTo end it: stop", 10, width) == (
+        "daemon    It hangs.\n          To end it: stop"
+    )

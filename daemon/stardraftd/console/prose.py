@@ -46,7 +46,7 @@ def fitted(text: str, width: int | None, hang: int = 0) -> str:
 def labelled(label: str, text: str, label_width: int, width: int | None = None) -> str:
     """`label`, and `text` in a column beside it, or below it where that column would be too narrow."""
     if width is None:
-        return f"{label:<{label_width}}{text}".rstrip()
+        return f"{label:<{label_width}}{text}".rstrip().replace("\n", f"\n{' ' * label_width}")
     least = max(_LEAST, *map(_cells, text.split()), 0)
     if width - label_width < least and measured(text) > width - label_width:
         below = fitted("\n".join(f"  {line}" for line in text.split("\n")), width)

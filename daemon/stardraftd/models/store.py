@@ -91,6 +91,11 @@ class Store:
         wanted = name.removesuffix(".gguf").lower()
         exact = [entry for entry in entries if entry.name.lower() == wanted]
         found = exact or [entry for entry in entries if entry.name.lower().startswith(wanted)]
+        if not found and wanted == "built-in":
+            raise ModelNotFoundError(
+                "The built-in model is a part of stardraft: it is not in the folder of models.",
+                "It goes with stardraft itself: stardraft uninstall",
+            )
         if not found:
             known = ", ".join(["built-in", *(entry.name for entry in entries)])
             raise ModelNotFoundError(
