@@ -108,7 +108,7 @@ async def test_half_a_surrogate_pair_in_the_text_does_no_harm(shared_home: dict[
 
 async def test_an_address_longer_than_the_daemon_takes_is_served(shared_home: dict[str, str]) -> None:
     async with editing(shared_home) as editor:
-        uri = "file:///shop/" + "deep/" * 1000 + "shelf.py"
+        uri = "file:///shop/" + f"{'deep' * 12}/" * 100 + "shelf.py"
         editor.open(uri, TEXT)
         assert (await editor.suggestion(uri, *CURSOR))["insertText"]
 

@@ -17,6 +17,7 @@ Lines with other secrets are looked for chunk by chunk, where the chunk is chose
 
 # ruff: noqa: PTH118, PTH119, PTH120, PTH117 - paths are strings here: there are many, and a Path costs microseconds
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
@@ -81,6 +82,7 @@ class Allowed:
         self._disk = disk
         self._settings = settings
         self._tick = tick
+        self._lone = ("", self._rules_of(""))  # the folder of the last file that lay in none of `roots`
         self._rules: dict[str, IgnoreRules] = {}
         for root in roots:
             real = _real_or_itself(disk, root)
@@ -227,9 +229,13 @@ class Allowed:
                 if above == folder:
                     break
                 folder = above
-            return "ignored" if self._rules_of(top).is_ignored(path) else ""
-        except OSError:
-            return "unreadable"  # what the rules say is not known
+            if top != self._lone[0]:
+                self._lone = (top, self._rules_of(top))
+            self._lone[1].forget()
+            return "ignored" if self._lone[1].is_ignored(path) else ""
+        except OSError as error:
+            # No file has so long a name; otherwise, what the rules say is not known.
+            return "" if error.errno == errno.ENAMETOOLONG else "unreadable"
 
     def _rules_of(self, root: str) -> IgnoreRules:
         return IgnoreRules(
