@@ -36,8 +36,7 @@ from stardraft_lsp.context.settings import ContextSettings
 from stardraftd.privacy.content import holds_key, holds_private_key
 from stardraftd.privacy.names import is_secret_name, is_suspicious_name
 
-Reason = Literal[
-    "",
+Refusal = Literal[
     "outside",
     "secret_file",
     "ignored",
@@ -48,6 +47,7 @@ Reason = Literal[
     "secret_text",
     "unreadable",
 ]
+Reason = Literal["", Refusal]  # "": it may be read
 
 _MAX_IGNORE_BYTES = 256 * 1024
 
@@ -82,7 +82,6 @@ class Allowed:
         self._disk = disk
         self._settings = settings
         self._tick = tick
-        self._lone = ("", self._rules_of(""))  # the folder of the last file that lay in none of `roots`
         self._rules: dict[str, IgnoreRules] = {}
         for root in roots:
             real = _real_or_itself(disk, root)
@@ -139,12 +138,8 @@ class Allowed:
 
     def text(self, path: str) -> FileText:
         """The text of a file on disk, all of it. Raises Refused."""
-        reason = self.why_not(path)
-        if reason:
-            raise Refused(reason)
+        self._admit(path)
         try:
-            if self._disk.real(path) != path:
-                raise Refused("outside")
             stamp = self._disk.stamp(path)
             if stamp.size_bytes > self._settings.max_file_bytes:
                 raise Refused("too_large")
@@ -163,19 +158,24 @@ class Allowed:
 
     def check(self, path: str, text: str) -> str:
         """The text of an open document, perhaps unsaved, as `text` gives it. Raises Refused."""
-        reason = self.why_not(path)
-        if reason:
-            raise Refused(reason)
-        try:
-            if self._disk.real(path) != path:
-                raise Refused("outside")
-        except OSError as error:
-            raise Refused("unreadable") from error
+        self._admit(path)
         if len(text) > self._settings.max_file_bytes:
             raise Refused("too_large")
         if "\0" in text:
             raise Refused("binary")
         return self._sound(text)
+
+    def _admit(self, path: str) -> None:
+        """Raises Refused where a file may not be used by its path, links in it resolved."""
+        reason = self.why_not(path)
+        if reason:
+            raise Refused(reason)
+        try:
+            is_link = self._disk.real(path) != path
+        except OSError as error:
+            raise Refused("unreadable") from error
+        if is_link:
+            raise Refused("outside")
 
     def why_no_suggestions(self, path: str) -> Reason:
         """Whether a document is not to be completed itself, by its path. A lone file is no outsider here."""
@@ -229,10 +229,7 @@ class Allowed:
                 if above == folder:
                     break
                 folder = above
-            if top != self._lone[0]:
-                self._lone = (top, self._rules_of(top))
-            self._lone[1].forget()
-            return "ignored" if self._lone[1].is_ignored(path) else ""
+            return "ignored" if self._rules_of(top).is_ignored(path) else ""
         except OSError as error:
             # No file has so long a name; otherwise, what the rules say is not known.
             return "" if error.errno == errno.ENAMETOOLONG else "unreadable"

@@ -170,8 +170,11 @@ class _Worker:
         """Raises what the job raises, and queue.Empty when it takes too long."""
         self._jobs.put(job)
         result, error = self._results.get(timeout=timeout_s)
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback has this frame: named here, it would keep all callers' objects
         return result  # type: ignore[return-value]  # what this job returned
 
     def leave(self) -> None:
