@@ -21,6 +21,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
+from stardraft_lsp.context.access.allowed import Refusal
 from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
 from stardraftd.console.printable import visible, visible_line
@@ -38,19 +39,8 @@ from stardraftd.protocol.http import Status
 
 State = Literal["starting", "idle", "loading", "ready", "busy", "off", "error"]
 
-# Why a document is sent to no model at all (`context.allowed`).
-Unsent = Literal[
-    "outside",
-    "secret_file",
-    "ignored",
-    "kind",
-    "generated",
-    "too_large",
-    "binary",
-    "secret_text",
-    "unreadable",
-    "checking",
-]
+# Why a document is sent to no model at all.
+Unsent = Literal[Refusal, "checking"]
 # Why a request was answered with nothing.
 Silence = (
     Literal[

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stardraft_quant.bench.speed import DepthSpeed, SpeedReport, Spread
-from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.shared.chart_file import check_chart, save
+from stardraft_quant.shared.printable import in_a_picture
 from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def draw(report: SpeedReport, file: Path) -> None:
 
 def _title(report: SpeedReport) -> str:
     model = f"{report.model} ({report.description})"
-    # A dollar sign would begin a formula.
-    return printable(f"{model} on {report.device}, {counted(report.threads, 'thread')}").replace("$", r"\$")
+    return in_a_picture(f"{model} on {report.device}, {counted(report.threads, 'thread')}")
 
 
 def _sides(report: SpeedReport) -> list[tuple[bool, str, tuple[DepthSpeed, ...]]]:

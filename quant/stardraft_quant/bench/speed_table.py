@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from stardraft_quant.bench.speed import Memory, Peer, SpeedReport, Spread
+from stardraft_quant.shared.printable import printable
 from stardraftd.console.prose import counted
 from stardraftd.console.tables import FittedTable
 
@@ -34,11 +35,6 @@ def headline(report: SpeedReport) -> str:
         f"flash attention {report.flash_attention}\n"
         f"{report.system_info}"
     )
-
-
-def printable(text: str) -> str:
-    """Names come from files: what would move the cursor or hide something is written out."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _speeds(report: SpeedReport) -> FittedTable:

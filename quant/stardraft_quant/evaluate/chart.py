@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.evaluate.report import ENDED, Report, printable
+from stardraft_quant.evaluate.report import ENDED, Report
 from stardraft_quant.shared.chart_file import check_chart, save
+from stardraft_quant.shared.printable import in_a_picture
 from stardraftd.console.prose import counted
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def draw(report: Report, file: Path) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     run = report.run
     title = f"{run.model.name}: {counted(len(run.items) // max(rows, 1), 'place')} in {run.source}"
-    figure.suptitle(printable(title).replace("$", r"\$"), fontsize=11)  # a dollar sign would begin a formula
+    figure.suptitle(in_a_picture(title), fontsize=11)
     _exact(left, report)
     _ended(right, report)
     left.set_yticks(range(rows), [one.arm.name for one in report.arms])

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from stardraft_quant.evaluate.scores import Pair, Share, Summary, by_arm, pairs, summarise
 from stardraft_quant.evaluate.tasks import CONTEXT_NAMES, LAYOUT_NAMES, Arm, Item, Run
+from stardraft_quant.shared.printable import printable
 from stardraftd.console.prose import counted
 from stardraftd.console.tables import FittedTable
 
@@ -90,11 +91,6 @@ def render(report: Report) -> RenderableType:
             parts += [Text(), _side_by_side(report)]
     parts += [Text(f"\nnote: {printable(note)}") for note in run.notes]
     return Group(*parts)
-
-
-def printable(text: str) -> str:
-    """Names come from files: what would move the cursor or hide something is written out."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _headline(run: Run) -> str:

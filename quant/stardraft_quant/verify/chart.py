@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stardraft_quant.bench.speed_table import printable
 from stardraft_quant.shared.chart_file import check_chart, save
+from stardraft_quant.shared.printable import in_a_picture
 from stardraft_quant.verify.measure import QUANTILES
 from stardraft_quant.verify.report import VERDICTS
 from stardraft_quant.verify.verification import Report
@@ -37,7 +37,7 @@ def draw(report: Report, file: Path) -> None:
     _draw_sizes(size, report)
     _draw_spread(spread, report)
     figure.supxlabel(
-        f"{counted(report.n_tokens, 'token')} of {_shown(report.text)}, in rows of {report.n_ctx}; "
+        f"{counted(report.n_tokens, 'token')} of {in_a_picture(report.text)}, in rows of {report.n_ctx}; "
         "bars are one standard error.",
         fontsize=8,
         color="#444444",
@@ -45,13 +45,8 @@ def draw(report: Report, file: Path) -> None:
     save(figure, file)
 
 
-def _shown(text: str) -> str:
-    """A dollar sign would begin a formula."""
-    return printable(text).replace("$", r"\$")
-
-
 def _title(report: Report) -> str:
-    return _shown(f"KL divergence from {report.reference.file} ({report.reference.type})")
+    return in_a_picture(f"KL divergence from {report.reference.file} ({report.reference.type})")
 
 
 def _draw_sizes(axes: "Axes", report: Report) -> None:
@@ -66,7 +61,7 @@ def _draw_sizes(axes: "Axes", report: Report) -> None:
             markersize=6,
         )
         axes.annotate(
-            _shown(one.model.type),
+            in_a_picture(one.model.type),
             (one.model.bits_per_weight, max(kl.value, LEAST_KL)),
             textcoords="offset points",
             xytext=(7, 5),
@@ -102,7 +97,7 @@ def _draw_spread(axes: "Axes", report: Report) -> None:
     names = [f"{100 * share:g} %" for share in QUANTILES[:-1]] + ["all"]
     for i, one in enumerate(report.models):
         values = [max(one.divergence.kl_quantiles[share], LEAST_KL) for share in QUANTILES]
-        axes.plot(names, values, label=_shown(one.model.file), markersize=5, **STYLES[i % len(STYLES)])
+        axes.plot(names, values, label=in_a_picture(one.model.file), markersize=5, **STYLES[i % len(STYLES)])
     _finish(axes, "How it is spread", "so many of the tokens …", "… have a KL divergence of at most")
     # Below the axes, where no line can be hidden by it.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1, frameon=False, fontsize=9)

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from stardraft_quant.bench.speed_table import printable
+from stardraft_quant.shared.printable import printable
 from stardraft_quant.shared.unfinished import write_whole
 from stardraft_quant.verify.measure import Estimate
 from stardraft_quant.verify.verification import Comparison, File, Report

@@ -127,24 +127,22 @@ def _run_probe(
         source.write_bytes(resources.files(__package__).joinpath("probes", name).read_bytes())
         if _output([*compiler.words, *flags, str(source), "-o", str(program)], environment) is None:
             return None, ""
-        try:
-            done = subprocess.run(
-                [str(program)],
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                env=dict(environment),
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None, ""
-        return done.returncode, done.stdout.decode("utf-8", "replace")
+        done = _run([str(program)], environment)
+        return (None, "") if done is None else (done.returncode, done.stdout.decode("utf-8", "replace"))
 
 
 def _output(command: Sequence[str], environment: Mapping[str, str]) -> str | None:
     """What a command printed; None when it cannot be run or fails."""
+    done = _run(command, environment)
+    return done.stdout.decode("utf-8", "replace") if done is not None and done.returncode == 0 else None
+
+
+def _run(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> "subprocess.CompletedProcess[bytes] | None":
+    """A command run to its end, whatever its status; None when it cannot be run, or does not end in time."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             list(command),
             capture_output=True,
             timeout=TIMEOUT_S,
@@ -154,4 +152,3 @@ def _output(command: Sequence[str], environment: Mapping[str, str]) -> str | Non
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
