@@ -16,6 +16,7 @@ import pytest
 from stardraftd.files import lock
 from tests.cli.program import COMMAND, stardraft
 from tests.support.build_tools import asked, put_source, put_tools
+from tests.support.home import is_alive
 from tests.support.waiting import seconds, wait_until
 
 pytestmark = [
@@ -105,7 +106,7 @@ def test_an_interruption_leaves_the_engine_that_was_used(computer: dict[str, str
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=seconds(60))
     assert process.returncode == 130
-    wait_until(lambda: not ninja.is_running() or ninja.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_alive(ninja))
     assert used(computer) == before
     done = stardraft(computer, "setup", "engine", "--yes")
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from stardraftd.errors import DaemonHungError
 from stardraftd.paths import lock_path, record_path
 from stardraftd.protocol.completion import Text
 from stardraftd.transport.presence import recorded
+from tests.cli.program import is_gone
 from tests.e2e.conftest import PREFIX, SUFFIX, request
 from tests.lsp.daemons import daemons
 from tests.support.editor import editing
@@ -70,7 +71,7 @@ async def test_a_stopped_daemon_is_named_wherever_it_is_asked_and_stop_ends_it(
         assert stop.returncode == 0
         assert "by force" in stop.stderr
         assert f"pid {pid}" in stop.stdout
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: is_gone(pid))
     assert (await client.hello()).pid != pid, "the next request starts another one"
 
 

@@ -19,6 +19,7 @@ from stardraftd.setup.engine import building, sources
 from stardraftd.setup.engine.building import CompilationError, Progress
 from stardraftd.setup.engine.ladder import ladder
 from tests.support.build_tools import asked, put_source, put_tools
+from tests.support.home import is_alive
 from tests.support.waiting import seconds, wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the tools are shell scripts")
@@ -174,7 +175,7 @@ def test_an_interrupted_build_leaves_nothing_running_and_goes_on_later(
     if end == signal.SIGTERM:
         # It had no time to end them: they hold the lock until they have ended themselves.
         ninja.kill()
-    wait_until(lambda: not ninja.is_running() or ninja.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not is_alive(ninja))
     assert not place.wheels()
     assert list(place.cache.glob("work/build-*")), "what was built is kept"
     assert place.build() in place.wheels()

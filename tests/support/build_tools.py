@@ -55,7 +55,7 @@ echo "[1/3] one"
 case "${FAKE_NINJA:-}" in
   fail) echo "FAILED: ggml.o"; echo "ggml.c:1: error: it cannot be"; exit 1 ;;
   full) echo "cc1: fatal error: No space left on device"; exit 1 ;;
-  wait) echo $$ > "$folder/ninja.pid"; while :; do sleep 1; done ;;
+  wait) echo $$ > "$folder/pid.new"; mv "$folder/pid.new" "$folder/ninja.pid"; while :; do sleep 1; done ;;
 esac
 echo "[2/3] two"
 mkdir -p "$folder/bin"
