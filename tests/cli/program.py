@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from tests.support.processes import run_to_end
 
 TIMEOUT_S = 90.0
@@ -35,11 +33,3 @@ def running(home: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[
             yield process
         finally:
             process.kill()
-
-
-def is_gone(pid: int) -> bool:
-    """Whether the process has ended. Its entry may stay until whoever started it notices."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

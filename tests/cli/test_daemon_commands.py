@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from stardraftd.paths import builtin_model_path
-from tests.cli.program import DEMO, TIMEOUT_S, is_gone, running, stardraft
+from tests.cli.program import DEMO, TIMEOUT_S, running, stardraft
 from tests.support.home import processes_of
-from tests.support.processes import exit_status
+from tests.support.processes import exit_status, is_gone
 from tests.support.waiting import wait_until
 
 

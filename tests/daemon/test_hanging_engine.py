@@ -36,6 +36,7 @@ from stardraftd.serving.power import Power
 from stardraftd.serving.prefetch import Prefetcher
 from stardraftd.serving.scheduler import Scheduler
 from stardraftd.serving.service import Service
+from tests.support.processes import is_gone
 from tests.support.streams import collect
 from tests.support.waiting import wait_until_async
 
@@ -206,7 +207,7 @@ async def test_loading_that_comes_to_no_end_is_ended(way: str, error: type[Excep
     async with odd(way) as process:
         with pytest.raises(error, match=words):
             await process.load(EngineSettings(model_path="odd.gguf"))
-        assert not psutil.pid_exists(process.pid)
+        assert is_gone(process.pid)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ async def test_a_request_to_an_engine_that_went_wrong_is_told_how(
             async for _event in process.complete(completion(), lambda _id: None):
                 pass
         assert not process.alive
-        assert not psutil.pid_exists(process.pid)
+        assert is_gone(process.pid)
 
 
 @pytest.mark.parametrize(

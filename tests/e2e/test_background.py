@@ -12,7 +12,7 @@ import pytest
 from stardraftd.client import DaemonClient
 from stardraftd.protocol.completion import Done, Figures, Text
 from stardraftd.protocol.http import CompletionRequest, Status
-from tests.cli.program import is_gone
+from tests.support.processes import is_gone
 from tests.support.streams import done
 from tests.support.waiting import wait_until_async, within
 

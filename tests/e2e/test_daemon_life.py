@@ -21,7 +21,7 @@ from stardraftd.protocol.completion import Done, Text
 from stardraftd.protocol.http import StartReport
 from tests.e2e.conftest import PREFIX, request, wait_for_status
 from tests.support.home import processes_of, write_config
-from tests.support.processes import exit_status, finish, run_to_end
+from tests.support.processes import exit_status, finish, is_gone, run_to_end
 from tests.support.streams import collect, done, run_until
 from tests.support.waiting import wait_until, wait_until_async, within
 
@@ -104,7 +104,7 @@ async def _replace(old: "subprocess.Popen[bytes]") -> None:
 async def test_a_socket_that_a_dead_daemon_left_is_replaced(client: DaemonClient) -> None:
     first = await client.hello()
     os.kill(first.pid, signal.SIGKILL)
-    wait_until(lambda: not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == "zombie")
+    wait_until(lambda: is_gone(first.pid))
     assert Path((endpoint := os.environ["STARDRAFT_RUNTIME_DIR"]) + "/stardraft-1.sock").exists(), endpoint
     second = await client.hello()
     assert second.pid != first.pid
@@ -115,9 +115,7 @@ async def test_a_daemon_whose_socket_was_taken_leaves(client: DaemonClient) -> N
     Path(status.endpoint).unlink()
     with socket.socket(socket.AF_UNIX) as thief:
         thief.bind(status.endpoint)
-        wait_until(
-            lambda: not psutil.pid_exists(status.pid) or psutil.Process(status.pid).status() == "zombie"
-        )
+        wait_until(lambda: is_gone(status.pid))
         assert Path(status.endpoint).exists(), "it removed a socket that was not its own"
 
 
@@ -165,7 +163,7 @@ async def test_the_idle_model_is_unloaded_and_the_next_request_brings_it_back(
     idle = await wait_for_status(client, lambda status: status.engine == "unloaded")
     assert idle.engine_pid is None
     assert idle.engine_resident_bytes is None
-    assert not psutil.pid_exists(engine)
+    assert is_gone(engine)
     assert (await done(client, request())).text == first.text
 
 
@@ -183,7 +181,7 @@ async def test_an_idle_daemon_leaves_unless_it_is_watched(
             await asyncio.sleep(0.2)
     await watching.aclose()
     # The socket is closed when the loop runs next, so it must run on.
-    await wait_until_async(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    await wait_until_async(lambda: is_gone(pid))
 
 
 async def test_a_changed_configuration_is_used_without_a_restart(

@@ -17,10 +17,10 @@ from stardraftd.errors import DaemonHungError
 from stardraftd.paths import lock_path, record_path
 from stardraftd.protocol.completion import Text
 from stardraftd.transport.presence import recorded
-from tests.cli.program import is_gone
 from tests.e2e.conftest import PREFIX, SUFFIX, request
 from tests.lsp.daemons import daemons
 from tests.support.editor import editing
+from tests.support.processes import is_gone
 from tests.support.streams import done
 from tests.support.waiting import seconds, wait_until, wait_until_async
 

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from pathlib import Path
 
-import psutil
 import pytest
 
 from stardraftd.client import DaemonClient
@@ -12,6 +11,7 @@ from stardraftd.paths import builtin_model_path
 from tests.cli.program import stardraft
 from tests.e2e.conftest import request, wait_for_status
 from tests.support.home import write_config
+from tests.support.processes import is_gone
 from tests.support.streams import done
 from tests.support.tiny_models import rewrite, write_tiny_model
 from tests.support.waiting import wait_until_async, within
@@ -49,7 +49,7 @@ async def test_another_model_is_taken_up_while_requests_go_on(
         await typing
     assert models[0].startswith("stardraft-tiny")
     assert models[-1] == "tiny random model"
-    await wait_until_async(lambda: not psutil.pid_exists(old_engine))
+    await wait_until_async(lambda: is_gone(old_engine))
     written = Path(in_home["STARDRAFT_CONFIG"]).read_text()
     assert written.startswith("# mine\n[model]\nthreads = 1 # one\n")
     assert str(folder / "other.gguf") in written

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import COMMAND, DEMO, is_gone
+from tests.cli.program import COMMAND, DEMO
 from tests.support.home import processes_of
-from tests.support.processes import run_to_end
+from tests.support.processes import is_gone, run_to_end
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")

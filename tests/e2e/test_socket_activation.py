@@ -20,10 +20,10 @@ from stardraftd.errors import ConfigError
 from stardraftd.logs.handler import MAX_BYTES
 from stardraftd.protocol.completion import Done, Text
 from stardraftd.transport.endpoint import is_served
-from tests.cli.program import is_gone, stardraft
+from tests.cli.program import stardraft
 from tests.e2e.conftest import request
 from tests.support.home import write_config
-from tests.support.processes import exit_status, run_to_end
+from tests.support.processes import exit_status, is_gone, run_to_end
 from tests.support.service_manager import ServiceManager, managing
 from tests.support.streams import done, run_until
 from tests.support.waiting import seconds, wait_until, wait_until_async

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.cli.program import is_gone
 from tests.editors.neovim import Neovim, find_neovim
+from tests.support.processes import is_gone
 from tests.support.waiting import wait_until
 
 PLUGIN = Path(__file__).resolve().parents[2] / "packaging" / "neovim"

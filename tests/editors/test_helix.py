@@ -10,7 +10,7 @@ import pytest
 from tests.cli.program import stardraft
 from tests.editors.helix import Helix, find_helix
 from tests.support.home import write_config
-from tests.support.waiting import wait_until
+from tests.support.waiting import bytes_in, wait_until
 
 SHELF = (Path(__file__).parents[1] / "data" / "demo" / "shelf.py").read_text(encoding="utf-8")
 # The line of a method that was left at its beginning, in lines from 1.
@@ -64,7 +64,7 @@ def test_the_menu_shows_a_suggestion_and_what_was_shown_is_what_is_accepted(
         helix.keys("Enter")
 
         def written() -> str | None:
-            text = file.read_text(encoding="utf-8")  # Helix empties a file before it writes it
+            text = bytes_in(file).decode()  # Helix moves a file aside, and empties it, before it writes it
             return text if text != SHELF and text.endswith(SHELF.splitlines(keepends=True)[-1]) else None
 
         accepted = wait_until(written, what="Helix did not write the file")

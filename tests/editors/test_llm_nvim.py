@@ -91,7 +91,7 @@ def ghost(editor: Neovim) -> Ghost | None:
 
 def see_ghost(editor: Neovim) -> Ghost:
     return wait_until(
-        lambda: ghost(editor), what=f"llm.nvim shows nothing: {editor.lua('return vim.v.errmsg')}"
+        lambda: ghost(editor), what=lambda: f"llm.nvim shows nothing: {editor.lua('return vim.v.errmsg')}"
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.editors.neovim import Ghost, Neovim, find_neovim
 from tests.support.home import write_config
-from tests.support.waiting import wait_until
+from tests.support.waiting import bytes_in, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "packaging" / "neovim" / "stardraft.lua"
@@ -120,7 +120,7 @@ def test_a_file_with_crlf_line_ends_keeps_them(neovim: Neovim, tmp_path: Path) -
     accept(neovim, ghost)
     neovim.keys("<Esc>:write<CR>")
     expected = "".join(f"{line}\r\n" for line in neovim.lines()).encode()
-    wait_until(lambda: file.read_bytes() == expected, what="the file was not written with its own line ends")
+    wait_until(lambda: bytes_in(file) == expected, what="the file was not written with its own line ends")
 
 
 def test_going_elsewhere_takes_the_suggestion_away(neovim: Neovim, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.editors.neovim_plugin import (
     n_units,
     span,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import bytes_in, wait_until
 
 WATCH_REDRAWS = """
 seen = {}
@@ -234,4 +234,4 @@ def test_a_file_with_crlf_line_ends_keeps_them(scripted: Open, tmp_path: Path) -
     assert part["acceptedLength"] == len("three")
     at.type("<Tab><Esc>:write<CR>")
     file = tmp_path / "a.txt"
-    wait_until(lambda: file.read_bytes() == b"one\r\ntwo\r\nthree\r\nfour\r\n")
+    wait_until(lambda: bytes_in(file) == b"one\r\ntwo\r\nthree\r\nfour\r\n")

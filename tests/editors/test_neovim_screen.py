@@ -37,7 +37,10 @@ def looks_right(terminal: Terminal, editor: Neovim) -> None:
             return is_coloured and is_marked and own and its.background == codes.background
 
         setting = f"true colours {colours}, cursorline {cursorline}, {background}"
-        wait_until(is_right, 10, what=f"with {setting} it looks like {terminal.look_of(GHOST)}")
+        try:
+            wait_until(is_right, 10)
+        except AssertionError:
+            pytest.fail(f"with {setting} it looks like {terminal.look_of(GHOST)}")
 
 
 @both_versions
@@ -93,7 +96,7 @@ def test_without_the_plugin_tab_is_what_it_was(plain: Neovim) -> None:
     plain.keys("y")
     wait_until(lambda: plain.call("nvim_get_mode")["mode"] == "i")
     plain.keys("<Tab>z")
-    wait_until(lambda: plain.lines() == ["call()(x, y)z"], what=f"Tab did not jump: {plain.lines()}")
+    wait_until(lambda: plain.lines() == ["call()(x, y)z"], what=lambda: f"Tab did not jump: {plain.lines()}")
     plain.lua("vim.snippet.stop()")
     plain.keys("<Tab>")
     wait_until(lambda: plain.lines() == ["call()(x, y)z\t"])
@@ -109,9 +112,9 @@ def test_without_the_plugin_a_suggestion_that_was_not_followed_is_neither_shown_
     suggest(plain, "A", "one\ntwo")
     plain.keys("x")
     wait_until(lambda: plain.lines() == ["call()x"])
-    wait_until(lambda: plain.ghost() is None, what=f"it is still shown: {plain.ghost()}")
+    wait_until(lambda: plain.ghost() is None, what=lambda: f"it is still shown: {plain.ghost()}")
     plain.keys("<Tab>")
-    wait_until(lambda: plain.lines() == ["call()x\t"], what=f"Tab took it: {plain.lines()}")
+    wait_until(lambda: plain.lines() == ["call()x\t"], what=lambda: f"Tab took it: {plain.lines()}")
 
 
 def test_without_the_plugin_the_rest_of_a_suggestion_is_taken_before_the_next_answer(plain: Neovim) -> None:
@@ -119,7 +122,7 @@ def test_without_the_plugin_the_rest_of_a_suggestion_is_taken_before_the_next_an
     plain.keys(" +")
     wait_until(lambda: (ghost := plain.ghost()) and ghost.text == " hole", what="the rest is not shown")
     plain.keys("<Tab>")
-    wait_until(lambda: plain.lines() == ["call() + hole"], what=f"taken was {plain.lines()}")
+    wait_until(lambda: plain.lines() == ["call() + hole"], what=lambda: f"taken was {plain.lines()}")
     assert plain.cursor() == (0, len("call() + hole"))
 
 
@@ -138,7 +141,7 @@ def test_without_the_plugin_the_completion_menu_has_the_screen_and_tab(plain: Ne
     wait_until(lambda: plain.lua("return vim.fn.pumvisible()") == 1)
     wait_until(lambda: plain.ghost() is None, what="the suggestion stands beside the menu")
     plain.keys("<Tab>")
-    wait_until(lambda: plain.lines()[2].endswith("\t"), what=f"Tab took something: {plain.lines()}")
+    wait_until(lambda: plain.lines()[2].endswith("\t"), what=lambda: f"Tab took something: {plain.lines()}")
 
 
 def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_one_line(

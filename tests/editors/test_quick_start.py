@@ -23,7 +23,7 @@ from tests.editors.vscode import (
     find_vscode,
 )
 from tests.support.quick_start import NewPerson, commands_of, new_person
-from tests.support.waiting import wait_until
+from tests.support.waiting import bytes_in, wait_until
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the quick start's commands are a Unix shell's")
 
@@ -90,7 +90,7 @@ def test_neovim_from_the_first_command_to_a_suggestion_that_is_taken(
         neovim.keys("<Tab>")
         wait_until(lambda: neovim.lines() == seen, what=f"Tab did not make it {seen}")
         neovim.keys("<Esc>:write<CR>")
-        wait_until(lambda: file.is_file() and file.read_text(encoding="utf-8").splitlines() == seen)
+        wait_until(lambda: bytes_in(file).decode().splitlines() == seen)
 
 
 def type_in_neovim(neovim: Neovim, text: str) -> Ghost:
@@ -144,9 +144,7 @@ def test_vscode_from_the_first_command_to_a_suggestion_that_is_taken(
         wait_until(lambda: window.ghost() is None, what="the suggestion stayed after Tab")
         window.press("Control+s")
         shown = "\n".join(suggestion.shown)
-        wait_until(
-            lambda: file.read_text(encoding="utf-8").endswith(shown), what=f"Tab did not make it {shown!r}"
-        )
+        wait_until(lambda: bytes_in(file).decode().endswith(shown), what=f"Tab did not make it {shown!r}")
 
 
 def type_in_vscode(window: Window, text: str) -> Frame:

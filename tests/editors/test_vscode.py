@@ -94,7 +94,7 @@ def type_until_suggested(window: Window, last: str, idle_s: float = DEADLINE_S) 
             n_typed += 1
         return window.ghost() is not None
 
-    wait_until(appears, idle_s, what=f"no ghost text after {n_typed} keys; stardraft says: {window.status()}")
+    wait_until(appears, idle_s, what=lambda: f"no ghost text after {n_typed} keys: {window.why_nothing()}")
     return n_typed
 
 
@@ -132,7 +132,7 @@ def settled(window: Window) -> Frame:
         last = window.frames()[-1]
         return last if last.ghost and window.unchanged_ms() > SETTLED_MS and window.is_ready() else None
 
-    return wait_until(whole, what=f"no ghost text appeared; stardraft says: {window.status()}")
+    return wait_until(whole, what=lambda: f"no ghost text appeared: {window.why_nothing()}")
 
 
 def begin(window: Window, file: Path) -> Frame:
@@ -175,7 +175,7 @@ def test_a_suggestion_grows_while_it_is_made(window: Window, file: Path, home: d
     file.write_text(f"{SHELF}\n    def load(self, path):\n        with open\n", encoding="utf-8")
     with slowed_down(engine_pid(home)):
         finish_word(window, file, len(file.read_text(encoding="utf-8").splitlines()))
-        wait_until(window.ghost, what=f"no ghost text appeared; stardraft says: {window.status()}")
+        wait_until(window.ghost, what=lambda: f"no ghost text appeared: {window.why_nothing()}")
     whole = settled(window)
     seen = [frame.ghost for frame in window.frames()]
     first = next(index for index, ghost in enumerate(seen) if ghost)
@@ -257,7 +257,7 @@ def test_the_status_says_why_there_is_no_suggestion(window: Window, file: Path, 
     window.open_file(file, BEGINNING)
     window.type("  # what is due back ")
     reason = GATE_TEXTS["in_comment"]
-    wait_until(lambda: reason in window.status(), what=f"no {reason!r}, but: {window.status()}")
+    wait_until(lambda: reason in window.status(), what=lambda: f"no {reason!r}, but: {window.status()}")
     assert window.ghost() is None
     window.point_at_status()
     window.picture(pictures / "status.png")
@@ -268,14 +268,14 @@ def test_snoozed_it_is_silent_until_it_is_woken(window: Window, file: Path) -> N
     window.open_file(file, BEGINNING)
     window.command("stardraft: Snooze Suggestions...")
     window.choose("5 minutes")
-    wait_until(lambda: window.status_icon() == "bell-slash", what=f"not snoozed: {window.status()}")
+    wait_until(lambda: window.status_icon() == "bell-slash", what=lambda: f"not snoozed: {window.status()}")
     assert "snoozed for 5 more minutes" in window.status()
     window.forget_frames()
     window.type(" [")
     wait_until(lambda: window.unchanged_ms() > SETTLED_MS)
     assert not any(frame.ghost for frame in window.frames())
     window.command("stardraft: Resume Suggestions")
-    wait_until(window.is_ready, what=f"not awake: {window.status()}")
+    wait_until(window.is_ready, what=lambda: f"not awake: {window.status()}")
     window.press("Backspace")
     window.type("[")
     settled(window)
@@ -287,10 +287,10 @@ def test_off_for_the_language_is_seen_at_once_and_the_second_use_leaves_nothing_
     window.open_file(file, BEGINNING)
     before = json.loads(code_server.settings_file.read_text())
     window.command("stardraft: Switch Suggestions On or Off for This Language")
-    wait_until(lambda: "switched off for this language" in window.status(), what=window.status())
+    wait_until(lambda: "switched off for this language" in window.status(), what=window.status)
     assert window.status_icon() == "circle-slash"
     window.command("stardraft: Switch Suggestions On or Off for This Language")
-    wait_until(window.is_ready, what=f"not on again: {window.status()}")
+    wait_until(window.is_ready, what=lambda: f"not on again: {window.status()}")
     left = json.loads(code_server.settings_file.read_text())
     assert left.get("[python]", {}) == before.get("[python]", {})
 
@@ -300,11 +300,11 @@ def test_a_wrong_setting_is_in_the_status_until_it_is_corrected(
 ) -> None:
     window.open_file(file, BEGINNING)
     write_config(home, "[editor]\ndebounce_ms = 'soon'\n")
-    wait_until(lambda: "editor.debounce_ms" in window.status(), what=window.status())
+    wait_until(lambda: "editor.debounce_ms" in window.status(), what=window.status)
     assert window.status_icon() == "warning"
     assert not window.has_toast()
     write_config(home, SHOW_ALL)
-    wait_until(window.is_ready, what=f"the warning stayed: {window.status()}")
+    wait_until(window.is_ready, what=lambda: f"the warning stayed: {window.status()}")
 
 
 def test_what_escape_sends_away_is_counted_as_rejected(
@@ -334,7 +334,7 @@ def test_a_key_that_brings_nothing_says_why(window: Window, file: Path) -> None:
     window.press("Alt+\\")
     wait_until(lambda: window.says("No suggestion: Suggestions are snoozed for"), what="Alt+\\ was silent")
     window.command("stardraft: Switch Suggestions On or Off")  # back on, whatever put them off
-    wait_until(window.is_ready, what=f"not awake: {window.status()}")
+    wait_until(window.is_ready, what=lambda: f"not awake: {window.status()}")
 
 
 def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
@@ -344,7 +344,7 @@ def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
             window.command(before)
         window.forget_frames()
         window.command("stardraft: Open an Example")
-        wait_until(window.ghost, what=f"no suggestion in the example: {window.status()}")
+        wait_until(window.ghost, what=lambda: f"no suggestion in the example: {window.status()}")
         window.press("Escape")
 
 
@@ -364,7 +364,7 @@ def test_the_language_server_was_killed_and_comes_back(
     window.type(" [")
     # What is typed before it is ready is not asked about again.
     type_until_suggested(window, "[")
-    wait_until(window.is_ready, what=f"it did not come back: {window.status()}")
+    wait_until(window.is_ready, what=lambda: f"it did not come back: {window.status()}")
     assert not pids & {process.pid for process in language_servers(home)}
 
 

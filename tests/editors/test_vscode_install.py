@@ -59,7 +59,7 @@ def test_without_the_server_it_can_be_installed_from_a_wheel(
     window.choose_file(wheel.name)
     assert not calls.exists()  # nothing is run before the second question is answered
     assert "Install the stardraft server for this editor?" in window.answer("Install", modal=True)
-    wait_until(window.is_ready, 60, what=f"it was not installed: {window.status()}")
+    wait_until(window.is_ready, 60, what=lambda: f"it was not installed: {window.status()}")
     steps = [line for line in calls.read_text().splitlines() if "venv" in line or "-P -m" in line]
     assert [step.split()[0:3] for step in steps[:4]] == [
         ["-m", "venv", steps[0].split()[2]],

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import msgspec
 import pytest
 
 from tests.support.processes import exit_status, run_to_end
-from tests.support.waiting import wait_until
+from tests.support.waiting import bytes_in, seconds, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).parent / "vscode_driver" / "driver.mjs"
@@ -309,7 +310,7 @@ class Window:
         self.press("Control+s")
 
         def is_there() -> bool:
-            return file.read_bytes() == expected.encode()
+            return bytes_in(file) == expected.encode()
 
         try:
             wait_until(is_there, SAVING_S)
@@ -348,6 +349,16 @@ class Window:
         """Whether this stands in the status bar, as what answers a key does for a while."""
         shown = self._do("evaluate", "document.querySelector('.part.statusbar').textContent")
         return text in str(shown).replace("\xa0", " ")
+
+    def why_nothing(self) -> str:
+        """For a failed test, where ghost text was waited for: what was painted last, what the status says,
+        and what the status bar says to the key that asks for a suggestion."""
+        painted = self.frames()[-3:]
+        before = self.status()
+        self.press("Alt+\\")
+        time.sleep(seconds(2))
+        bar = self._do("evaluate", "document.querySelector('.part.statusbar').textContent")
+        return f"painted {painted}; status {before!r}; asked with Alt+\\ {bar!r}, {self.ghost()}"
 
     def has_toast(self) -> bool:
         """Whether a notification stands in the window's corner."""

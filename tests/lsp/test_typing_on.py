@@ -27,7 +27,7 @@ async def until_shown(editor: Editor, token: str, text: str) -> None:
         values = editor.progress(token)
         return bool(values) and values[-1]["items"][0]["insertText"] == text
 
-    await wait_until_async(shown, what=f"{text!r} under {token}, not {editor.progress(token)}")
+    await wait_until_async(shown, what=lambda: f"{text!r} under {token}, not {editor.progress(token)}")
 
 
 def texts(answer: dict[str, Any]) -> list[str]:

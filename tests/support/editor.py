@@ -138,9 +138,10 @@ class Editor:
         def found() -> list[Any]:
             return [params for params in self.told(method) if wanted(params)]
 
-        return (await wait_until_async(found, what=f"a {method} that is wanted, among {self.told(method)}"))[
-            0
-        ]
+        all_found = await wait_until_async(
+            found, what=lambda: f"a {method} that is wanted, among {self.told(method)}"
+        )
+        return all_found[0]
 
     # --- underneath ------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.support.waiting import DEADLINE_S, Deadline, within
 
 _INHERITED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD", "SIGUSR1", "SIGUSR2")
@@ -108,3 +110,11 @@ async def exit_status_async(process: asyncio.subprocess.Process, idle_s: float =
     """`exit_status` for tests with an event loop."""
     async with within(idle_s, f"the end of process {process.pid}"):
         return await process.wait()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended. Its entry may stay until whoever started it notices."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -12,11 +12,13 @@ import queue
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from tests.support import pace
 
 T = TypeVar("T")
+What: TypeAlias = str | Callable[[], str]
 
 # Generous: a deadline is met only by a test that fails.
 DEADLINE_S = 30.0
@@ -56,13 +58,17 @@ class Deadline:
         return f"after {self.elapsed_s:.0f} s ({self._idle_s:g} s of an idle machine)"
 
 
-def _unmet(deadline: Deadline, condition: Callable[[], object], last: object, what: str) -> AssertionError:
+def _unmet(deadline: Deadline, condition: Callable[[], object], last: object, what: What) -> AssertionError:
+    said = what if isinstance(what, str) else what()
     name = getattr(condition, "__qualname__", repr(condition))
-    return AssertionError(f"{deadline}: {what or f'{name} did not come true'}; its last answer was {last!r}")
+    return AssertionError(f"{deadline}: {said or f'{name} did not come true'}; its last answer was {last!r}")
 
 
-def wait_until(condition: Callable[[], T | None], idle_s: float = DEADLINE_S, what: str = "") -> T:
-    """The first true answer of `condition`. AssertionError, with `what` was waited for, if it never comes."""
+def wait_until(condition: Callable[[], T | None], idle_s: float = DEADLINE_S, what: What = "") -> T:
+    """The first true answer of `condition`. AssertionError, with `what` was waited for, if it never comes.
+
+    `what` is called when it did not come, so that it can tell how things are then and not how they were.
+    """
     deadline = Deadline(idle_s)
     while not (answer := condition()):
         if deadline.is_over():
@@ -72,7 +78,7 @@ def wait_until(condition: Callable[[], T | None], idle_s: float = DEADLINE_S, wh
 
 
 async def wait_until_async(
-    condition: Callable[[], T | None], idle_s: float = DEADLINE_S, what: str = ""
+    condition: Callable[[], T | None], idle_s: float = DEADLINE_S, what: What = ""
 ) -> T:
     """`wait_until` for tests with an event loop, which goes on running meanwhile."""
     deadline = Deadline(idle_s)
@@ -92,6 +98,15 @@ def next_in(items: "queue.Queue[T]", idle_s: float = DEADLINE_S) -> T:
         except queue.Empty:
             if deadline.is_over():
                 raise AssertionError(f"{deadline}: nothing came") from None
+
+
+def bytes_in(file: Path) -> bytes:
+    """What stands in a file that another program is writing: nothing while it is away, as when an editor
+    moves the old one aside before the new one is there."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 @asynccontextmanager
