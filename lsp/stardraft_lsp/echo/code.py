@@ -1,0 +1,163 @@
+"""Texts as code: what is searched, and the lines that it came from.
+
+A `Source` is searched as one string, however many files are in it. An open document is kept line by line:
+a key has one line read anew.
+"""
+
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, indent_sign, indentation
+
+# Lines between two looks at the clock.
+_STEP_LINES = 32
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a line stands. path: of the file, or the URI of a document; line: from 0."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of lines that follow each other. `outline` is the same without names, equally long."""
+
+    path: str
+    lines: Sequence[str]
+    code: str
+    outline: str
+    first_line: int = 0
+
+    @classmethod
+    def of(cls, lexicon: Lexicon, path: str, text: str) -> "Code":
+        """The code of a whole text with LF line ends."""
+        lines = text.split("\n")
+        code = framed(lexicon, lines, [lexicon.encode(line) for line in lines])
+        return cls(path, lines, code, lexicon.without_names(code))
+
+    def origin(self, position: int) -> Origin:
+        """The line that a position in `code` is of."""
+        wanted = self.code.count(LINE_END, 0, position)
+        for number, line in enumerate(self.lines):
+            if line and not line.isspace():
+                if wanted == 0:
+                    return Origin(self.path, self.first_line + number, line)
+                wanted -= 1
+        raise IndexError(f"{position} is past the end of {self.path}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Code that is searched as one string. weight: how much its word counts."""
+
+    parts: Sequence[Code]
+    weight: float
+    kind: str
+    code: str
+    outline: str
+    starts: Sequence[int]
+
+    @classmethod
+    def of(cls, parts: Iterable[Code], weight: float, kind: str) -> "Source":
+        found = tuple(part for part in parts if part.code)
+        starts, end = [], 0
+        for part in found:
+            starts.append(end)
+            end += len(part.code)
+        return cls(
+            found,
+            weight,
+            kind,
+            "".join([part.code for part in found]),
+            "".join([part.outline for part in found]),
+            starts,
+        )
+
+    def origin(self, position: int) -> Origin:
+        """The line that a position is of."""
+        part = bisect_right(self.starts, position) - 1
+        return self.parts[part].origin(position - self.starts[part])
+
+
+def framed(lexicon: Lexicon, lines: Sequence[str], words: Sequence[str]) -> str:
+    """The code of lines, each with its indentation sign and its end. words: each line's, encoded."""
+    pieces: list[str] = []
+    before: int | None = None
+    for line, encoded in zip(lines, words, strict=True):
+        if encoded:
+            indent = indentation(line)
+            pieces += (indent_sign(indent, before), encoded, LINE_END)
+            before = indent
+    return "".join(pieces)
+
+
+class LiveCode:
+    """The code of an open document, line by line. For the editor's thread.
+
+    Invariant: `lines` are the text's, and what `_codes` and `_outlines` have of a line is that line's, or
+    None: it is not read yet. All lines before `_unread` are read.
+    """
+
+    def __init__(self, lexicon: Lexicon, uri: str, text: str) -> None:
+        self._lexicon = lexicon
+        self.uri = uri
+        self.lines = text.split("\n")
+        self._codes: list[str | None] = [None] * len(self.lines)
+        self._outlines: list[str | None] = [None] * len(self.lines)
+        self._unread = 0
+
+    def change(self, edits: Iterable[tuple[int, int, int]], text: str) -> None:
+        """Takes over what one message changed. edits: first line, line ends before, line ends after."""
+        for line, n_old, n_new in edits:
+            for kept in (self._codes, self._outlines):
+                kept[line : line + n_old + 1] = [None] * (n_new + 1)
+            self._unread = min(self._unread, line)
+        self.lines = text.split("\n")
+        if len(self._codes) != len(self.lines):  # LF and CR are mixed
+            self._codes, self._outlines = [None] * len(self.lines), [None] * len(self.lines)
+            self._unread = 0
+
+    def read(self, budget_ms: float, besides: int = -1) -> bool:
+        """Reads unread lines for so long; whether none is left. besides: one that is left, being typed."""
+        deadline = time.perf_counter() + budget_ms / 1000
+        for number in range(self._unread, len(self.lines)):
+            if self._codes[number] is None and number != besides:
+                self._read(number)
+                if number % _STEP_LINES == 0 and time.perf_counter() > deadline:
+                    break
+            if self._unread == number and self._codes[number] is not None:
+                self._unread = number + 1
+        return self._unread == len(self.lines)
+
+    def part(self, first: int, end: int) -> Code:
+        """The code of some lines, as far as they are read."""
+        lines, codes, outlines = self.lines[first:end], self._codes[first:end], self._outlines[first:end]
+        if None in codes:
+            lines = [line if code is not None else "" for line, code in zip(lines, codes, strict=True)]
+        return Code(
+            self.uri,
+            lines,
+            "".join([code for code in codes if code]),
+            "".join([outline for outline in outlines if outline]),
+            first,
+        )
+
+    def _read(self, number: int) -> None:
+        line = self.lines[number]
+        code = self._lexicon.encode(line)
+        if code:
+            code = f"{indent_sign(indentation(line), self._indent_above(number))}{code}{LINE_END}"
+        self._codes[number], self._outlines[number] = code, self._lexicon.without_names(code)
+
+    def _indent_above(self, number: int) -> int | None:
+        for above in range(number - 1, max(number - 50, -1), -1):
+            line = self.lines[above]
+            if line and not line.isspace():
+                return indentation(line)
+        return None

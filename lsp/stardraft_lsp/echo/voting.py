@@ -1,0 +1,136 @@
+"""How lines go on where the last lexemes before the cursor stand already: the longest match, put to a vote.
+
+What agrees with more of the lexemes before the cursor counts for more, and so does what is nearer; that the
+line ends is a way to go on like any other.
+"""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from stardraft_lsp.echo.code import Source
+from stardraft_lsp.echo.lexemes import INDENTS, LINE_END
+
+# Lexemes before the cursor that are compared at most.
+REACH = 16
+# Lengths that are looked for, the longest first: each is a search of all that is known.
+_LENGTHS = (16, 12, 8, 6, 5, 4, 3, 2, 1)
+# Matches this much shorter than the longest are heard as well; still shorter ones have no weight.
+_SPAN = 2
+# Natural logarithm of what one lexeme more weighs, up to _COUNTED of them.
+_PER_LEXEME, _COUNTED = 1.2, 12
+# Places that are looked at for one length, and places that are heard: both bound the time.
+_MAX_SEEN, _MAX_HEARD = 1_500, 300
+
+
+@dataclass
+class Candidate:
+    """A way for the line to go on. code: the rest of its line there, without the line's end.
+
+    length: of the longest match; n: how many places say it; share: of the weight of all that is said.
+    source, position: where it stands nearest, of the longest matches.
+    """
+
+    code: str
+    source: Source
+    position: int
+    length: int
+    n: int = 0
+    weight: float = 0.0
+    share: float = 0.0
+    names: dict[str, str] = field(default_factory=dict)
+
+
+Place = tuple[Source, int]
+
+
+def vote(sources: Sequence[Source], context: str, starts: Collection[str] | None) -> list[Candidate]:
+    """The candidates, the likeliest first. sources: the nearest first.
+
+    context: the code before the cursor, or before the word that is begun there. starts: the characters that
+    the next lexeme may be; None: any, or the line's end.
+    """
+    if not context or (starts is not None and not starts):
+        return []
+    for n in _LENGTHS:
+        if n > len(context):
+            continue
+        places = find(sources, context[-n:], starts)
+        if places:
+            break
+    else:
+        return []
+    longest = max(alike(source.code, position, context) for source, position in places)
+    least = max(1, longest - _SPAN)
+    if least < n:
+        places = find(sources, context[-least:], starts)
+    found: dict[str, Candidate] = {}
+    for source, position in places[:_MAX_HEARD]:
+        length = alike(source.code, position, context)
+        code = source.code[position : source.code.index(LINE_END, position)]
+        count(found, code, source, position, length, math.exp(_PER_LEXEME * min(length, _COUNTED)))
+    return ranked(found)
+
+
+def count(
+    found: dict[str, Candidate], code: str, source: Source, position: int, length: int, weight: float
+) -> Candidate:
+    """Adds a place to what is said of one way to go on."""
+    candidate = found.get(code)
+    if candidate is None:
+        candidate = found[code] = Candidate(code, source, position, length)
+    elif length > candidate.length:
+        candidate.source, candidate.position, candidate.length = source, position, length
+    candidate.n += 1
+    candidate.weight += weight * source.weight
+    return candidate
+
+
+def ranked(found: dict[str, Candidate]) -> list[Candidate]:
+    """The candidates by their share, the greatest first."""
+    total = sum(candidate.weight for candidate in found.values())
+    for candidate in found.values():
+        candidate.share = candidate.weight / total
+    return sorted(found.values(), key=lambda candidate: -candidate.share)
+
+
+def find(sources: Sequence[Source], needle: str, starts: Collection[str] | None) -> list[Place]:
+    """Where `needle` stands and may go on: the positions after it."""
+    if starts is not None and len(starts) <= 3:
+        return _found(sources, [needle + start for start in starts], len(needle), lambda _sign: True)
+    if starts is None:
+        return _found(sources, [needle], len(needle), lambda sign: sign not in INDENTS)
+    return _found(sources, [needle], len(needle), starts.__contains__)
+
+
+def _found(
+    sources: Sequence[Source], needles: Sequence[str], length: int, fits: Callable[[str], bool]
+) -> list[Place]:
+    places: list[Place] = []
+    n_seen = 0
+    for source in sources:
+        code = source.code
+        last = len(code) - length
+        for needle in needles:
+            at = code.find(needle)
+            while 0 <= at < last:
+                n_seen += 1
+                if fits(code[at + length]):
+                    places.append((source, at + length))
+                    if len(places) >= _MAX_HEARD:
+                        return places
+                if n_seen >= _MAX_SEEN:
+                    return places
+                at = code.find(needle, at + 1)
+    return places
+
+
+def alike(code: str, position: int, context: str) -> int:
+    """How many characters before `position` are those at the context's end."""
+    length = 0
+    for sign in reversed(context):
+        position -= 1
+        if position < 0 or code[position] != sign:
+            return length
+        length += 1
+    return length
