@@ -23,7 +23,7 @@ from stardraft_lsp.context.access.kinds import family_of
 from stardraft_lsp.echo.choosing import weighed
 from stardraft_lsp.echo.code import Code
 from stardraft_lsp.echo.memory import Memory
-from stardraft_lsp.echo.nearby import nearest
+from stardraft_lsp.echo.nearby import MAX_BYTES, MAX_FILE_BYTES, by_distance
 from stardraft_quant.evaluate.history import HistoryPlace, Repository, places
 
 WEIGHTS = Path(stardraft_lsp.echo.__file__).parent / "weights.json"
@@ -72,19 +72,18 @@ class Knowledge:
         memory.catch_up(uri, 60_000)
         if place.removed:
             memory.changed(uri, [(line + 1, len(place.removed), 0)], text)
-        folder, others = nearest(
-            place.old_path,
-            {
-                path: (size, blob)
-                for path, blob, size in self._files(f"{place.commit}^")
-                if family_of(path) == family_of(place.old_path) and path != place.old_path
-            },
-        )
-        memory.read(
-            uri,
-            [self._code(path, blob) for path, blob in folder],
-            [self._code(path, blob) for path, blob in others],
-        )
+        near = {
+            path: (size, blob)
+            for path, blob, size in self._files(f"{place.commit}^")
+            if family_of(path) == family_of(place.old_path) and size <= MAX_FILE_BYTES
+        }
+        folder, others, total = list[Code](), list[Code](), 0
+        for steps, path in by_distance(place.old_path, near):
+            total += near[path][0]
+            if total > MAX_BYTES:
+                break
+            (others if steps else folder).append(self._code(path, near[path][1]))
+        memory.read(uri, folder, others)
         spot, votes, renamed = memory.look(uri, text, len(place.before))
         found = [
             Weighed(number, text, features, text == place.wanted)

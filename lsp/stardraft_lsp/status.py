@@ -49,6 +49,7 @@ Silence = (
         "superseded",
         "nothing_to_suggest",
         "not_worth_showing",
+        "nothing_alike",
         "model_loading",
         "model_failed",
         "daemon_unreachable",
@@ -72,6 +73,7 @@ SILENCE_TEXTS: Mapping[str, str] = {
     "unknown_document": "The editor has not opened this document with the server.",
     "nothing_to_suggest": "The model has nothing to add here.",
     "not_worth_showing": "What the model wrote here was not worth showing.",
+    "nothing_alike": "Nothing in your own code is like this place.",
     "model_failed": "The model is not running.",
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
@@ -240,6 +242,12 @@ class StatusBoard:
         if self._daemon.engine == "unloaded":
             return StatusReport("idle", message or "The model is not in memory.", self._silence)
         return StatusReport("ready", message, self._silence, self.model)
+
+    @property
+    def has_real_model(self) -> bool:
+        """Whether a model is loaded that is no toy."""
+        model = self._daemon.model if self._daemon is not None else None
+        return model is not None and not model.toy
 
     @property
     def model(self) -> str:

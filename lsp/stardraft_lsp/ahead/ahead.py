@@ -12,6 +12,7 @@ from stardraft_lsp.ahead.declarations import Declarations
 from stardraft_lsp.ahead.warming import Warmer
 from stardraft_lsp.context.choice.candidates import QuestionPlace
 from stardraft_lsp.context.source import ContextSource
+from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.session import Session
 from stardraft_lsp.session.question import Question, request_for, window_of
 from stardraft_lsp.syntax.languages import language_of
@@ -24,6 +25,8 @@ from stardraftd.protocol.http import CompletionRequest
 MAX_CHECK_S, CHECK_STEP_S = 5.0, 0.005
 # A document's syntax is read when the question about its last change has been put, in slices with pauses.
 PARSE_AFTER_S = 0.01
+# Of the lines that are new in it, for its echo, so long at once.
+READ_MS = 2.0
 
 
 async def checked(context: ContextSource, uri: str) -> None:
@@ -39,7 +42,7 @@ class Ahead:
 
     documents: those that are open; the owner keeps them. question_at: what would be asked at an offset.
     is_ready: whether a model is loaded. soon: has work done that nobody waits for.
-    context: may be replaced.
+    context: may be replaced. memory: of the documents' own code.
     declarations: None where the editor's own servers cannot be asked.
     """
 
@@ -50,6 +53,7 @@ class Ahead:
         folders: Folders,
         session: Session,
         context: ContextSource,
+        memory: Memory,
         warmer: Warmer,
         declarations: Declarations | None,
         question_at: Callable[[Document, int], Question],
@@ -57,6 +61,7 @@ class Ahead:
         soon: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.context = context
+        self._memory = memory
         self._documents = documents
         self._folders = folders
         self._session = session
@@ -171,5 +176,6 @@ class Ahead:
         if document is None:
             return
         language = language_of(document.language, self._folders.place(uri).path)
-        if not self._session.catch_up(uri, language, document.text):
+        is_read = self._session.catch_up(uri, language, document.text)
+        if not self._memory.catch_up(uri, READ_MS) or not is_read:
             self._parse_soon(uri)

@@ -49,6 +49,7 @@ class SharedState:
         self._ready: dict[str, tuple[ContextChunk, ...]] = {}
         self._reasons: dict[str, WhyNot] = {}
         self._key_in: dict[str, Reason] = {}
+        self._readable: dict[str, bool] = {}
 
     # --- the editor's thread -------------------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ class SharedState:
         self.look_for_key(uri, text)
 
     def remove(self, uri: str) -> None:
-        for known in (self._reasons, self._key_in, self._ready):
+        for known in (self._reasons, self._key_in, self._ready, self._readable):
             known.pop(uri, None)
 
     def look_for_key(self, uri: str, text: str) -> None:
@@ -73,7 +74,20 @@ class SharedState:
     def why_not(self, uri: str) -> WhyNot:
         return self._key_in.get(uri, "") or self._reasons.get(uri, "")
 
+    def readable_beside(self, uri: str) -> list[str]:
+        """The other open documents whose text may be read for this one."""
+        return [
+            other
+            for other, is_readable in self._readable.items()
+            if is_readable and other != uri and not self.why_not(other)
+        ]
+
     # --- the background thread ------------------------------------------------------------------------------
+
+    def readable(self, uri: str, is_readable: bool) -> None:
+        """Whether a document's text may be read for other documents."""
+        if uri in self._reasons:
+            self._readable[uri] = is_readable
 
     def judged(self, uri: str, reason: Reason) -> None:
         if uri in self._reasons:

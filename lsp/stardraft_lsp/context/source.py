@@ -18,6 +18,7 @@ from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus, Edit, SharedState, WhyNot
 from stardraft_lsp.context.worker import ContextWorker
+from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.text.uris import local_path
 from stardraftd.protocol.completion import ContextChunk
 
@@ -37,6 +38,7 @@ class ContextSource:
     on_scanned: called there when the workspace has been read, with what was left out.
     disk, chunker, outliner, clock: the doors to the machine and to the syntax room; they have defaults.
     open_chunker: cuts open documents; the others' where there is none.
+    memory: gets the code of the files near each document.
 
     Invariants: what `chunks_for` returns came through allowed.py after the last change to what it allows
     that was known then; a document with a reason in `why_not` has no chunks.
@@ -55,6 +57,7 @@ class ContextSource:
         outliner: Outliner | None = None,
         clock: Callable[[], float] = time.monotonic,
         watch: bool = True,
+        memory: Memory | None = None,
     ) -> None:
         self._shared = SharedState()
         self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
@@ -70,6 +73,7 @@ class ContextSource:
             outliner=outliner,
             on_prepared=on_prepared,
             on_scanned=on_scanned,
+            memory=memory or Memory(),
         )
         self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(tuple(roots),), name="context", daemon=True)
@@ -132,6 +136,10 @@ class ContextSource:
     def chunks_for(self, uri: str) -> tuple[ContextChunk, ...]:
         """What is ready for a document, in the order of the prompt."""
         return self._shared.chunks(uri)
+
+    def readable_beside(self, uri: str) -> list[str]:
+        """The other open documents whose text may be read for this one."""
+        return self._shared.readable_beside(uri)
 
     def why_not(self, uri: str) -> WhyNot:
         """Why a document is not to be completed at all; "" when it is."""

@@ -141,7 +141,7 @@ def _of_offer(spot: Spot, offer: _Offer) -> Features:
         "length": length,
         "log_share": math.log(offer.share + 1e-3),
         "alone": float(offer.share > 0.95),
-        "log_n": math.log(candidate.n),
+        "log_n": math.log(len(candidate.places)),
         "first": float(offer.rank == 0),
         "behind": offer.behind / 4,
         "whole_line": float(candidate.length >= spot.n_words + 2),

@@ -6,10 +6,11 @@ a key has one line read anew.
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, indent_sign, indentation
+from stardraftd.privacy.content import has_secret
 
 # Lines between two looks at the clock.
 _STEP_LINES = 32
@@ -34,11 +35,25 @@ class Code:
     outline: str
     first_line: int = 0
 
+    @property
+    def size(self) -> int:
+        """About how many bytes the text has."""
+        return sum(map(len, self.lines)) + len(self.lines)
+
     @classmethod
-    def of(cls, lexicon: Lexicon, path: str, text: str) -> "Code":
-        """The code of a whole text with LF line ends."""
-        lines = text.split("\n")
-        code = framed(lexicon, lines, [lexicon.encode(line) for line in lines])
+    def of(cls, lexicon: Lexicon, path: str, text: str, tick: Callable[[], None] = lambda: None) -> "Code":
+        """The code of a whole text with LF line ends. tick: called often."""
+        lines = public(text.split("\n"), tick)
+        pieces: list[str] = []
+        before: int | None = None
+        for number, line in enumerate(lines):
+            if encoded := lexicon.encode(line):
+                indent = indentation(line)
+                pieces += (indent_sign(indent, before), encoded, LINE_END)
+                before = indent
+            if number % _STEP_LINES == 0:
+                tick()
+        code = "".join(pieces)
         return cls(path, lines, code, lexicon.without_names(code))
 
     def origin(self, position: int) -> Origin:
@@ -85,16 +100,23 @@ class Source:
         return self.parts[part].origin(position - self.starts[part])
 
 
-def framed(lexicon: Lexicon, lines: Sequence[str], words: Sequence[str]) -> str:
-    """The code of lines, each with its indentation sign and its end. words: each line's, encoded."""
-    pieces: list[str] = []
-    before: int | None = None
-    for line, encoded in zip(lines, words, strict=True):
-        if encoded:
-            indent = indentation(line)
-            pieces += (indent_sign(indent, before), encoded, LINE_END)
-            before = indent
-    return "".join(pieces)
+def public(lines: list[str], tick: Callable[[], None] = lambda: None) -> list[str]:
+    """The lines, those with what looks like a secret blanked: nothing of them is proposed anywhere."""
+    for first in range(0, len(lines), _STEP_LINES):
+        part = lines[first : first + _STEP_LINES]
+        tick()
+        if has_secret("\n".join(part)):
+            lines[first : first + _STEP_LINES] = [
+                "" if _has_secret(part, i) else part[i] for i in range(len(part))
+            ]
+    return lines
+
+
+def _has_secret(lines: Sequence[str], number: int) -> bool:
+    """Whether a line looks like a secret, or its text with one of the lines beside it does."""
+    return has_secret(lines[number]) or any(
+        has_secret("\n".join(lines[max(0, first) : first + 2])) for first in (number - 1, number)
+    )
 
 
 class LiveCode:
@@ -150,7 +172,7 @@ class LiveCode:
 
     def _read(self, number: int) -> None:
         line = self.lines[number]
-        code = self._lexicon.encode(line)
+        code = "" if has_secret(line) else self._lexicon.encode(line)
         if code:
             code = f"{indent_sign(indentation(line), self._indent_above(number))}{code}{LINE_END}"
         self._codes[number], self._outlines[number] = code, self._lexicon.without_names(code)

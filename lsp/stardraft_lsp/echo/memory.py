@@ -54,8 +54,10 @@ class _Open:
             if (line, n_old, n_new) != (self._line, 0, 0):
                 self._forget([self._was])
                 self._line, self._was = line, before[line] if line < len(before) else ""
-        for line in self.live.lines[edits[0][0] : edits[-1][0] + edits[-1][2] + 1] if edits else ():
-            self.removed.pop(line.strip(), None)  # it is there again
+        if edits:
+            (first, *_), (last, _, n_new) = edits[0], edits[-1]
+            for again in self.live.lines[first : last + n_new + 1]:
+                self.removed.pop(again.strip(), None)
         if tuple(self.removed) != known:
             self._removed_code = None
 
@@ -105,7 +107,7 @@ class Memory:
     def look(
         self, uri: str, text: str, offset: int, others: Sequence[str] = ()
     ) -> tuple[Spot, list[Candidate], list[Candidate]]:
-        """The place, and the two opinions of what comes: where the same stands, and the same but for names."""
+        """The place, and the two opinions of what comes: of the same, and of the same but for names."""
         start = text.rfind("\n", 0, offset) + 1
         line = text[start:offset]
         words = words_of(line)

@@ -6,10 +6,11 @@ which name there is which name here is read off the lexemes that match.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stardraft_lsp.echo.code import Source
 from stardraft_lsp.echo.lexemes import FRAME, INDENTS, LINE_END, NAME, Lexicon, is_name
-from stardraft_lsp.echo.voting import Candidate, alike, count, ranked
+from stardraft_lsp.echo.voting import Candidate, Tally, alike
 
 REACH = 20
 _LENGTHS = (20, 16, 14, 12, 10, 8, 7, 6, 5)
@@ -33,11 +34,10 @@ def rename(
     known = context.rfind(_NOWHERE) + 1
     context, words = context[known:], words[known:]
     for n in _LENGTHS:
-        if n > len(context):
-            continue
-        found = _candidates(lexicon, sources, context, n, words, beginning)
-        if found:
-            return ranked(found)
+        if n <= len(context):
+            found = _Search(lexicon, context, words, beginning).candidates(sources, n)
+            if found:
+                return found
     return []
 
 
@@ -45,29 +45,38 @@ def _sign(lexicon: Lexicon, word: str) -> str:
     return NAME if is_name(word) else lexicon.number(word) or (word if word in FRAME else _NOWHERE)
 
 
-def _candidates(
-    lexicon: Lexicon, sources: Sequence[Source], context: str, n: int, words: Sequence[str], beginning: str
-) -> dict[str, Candidate]:
-    found: dict[str, Candidate] = {}
-    n_places = 0
-    needle = context[-n:]
-    for source in sources:
-        outline, code = source.outline, source.code
-        at = outline.find(needle)
-        while at >= 0 and n_places < _MAX_PLACES:
-            n_places += 1
-            position = at + n
-            if position < len(code) and code[position] not in INDENTS:
-                length = alike(outline, position, context)
-                names, weight = _names(lexicon, code, position, length, words)
-                rest = code[position : code.index(LINE_END, position)]
-                here = [names.get(word, word) for word in map(lexicon.word, rest)]
-                if not beginning or (here and here[0].startswith(beginning)):
-                    candidate = count(found, "\0".join(here), source, position, length, weight)
-                    if candidate.position == position:
-                        candidate.names = names
-            at = outline.find(needle, at + 1)
-    return found
+@dataclass(frozen=True)
+class _Search:
+    lexicon: Lexicon
+    context: str
+    words: Sequence[str]
+    beginning: str
+
+    def candidates(self, sources: Sequence[Source], n: int) -> list[Candidate]:
+        """Where the last `n` lexemes stand with any names."""
+        tally = Tally()
+        n_places = 0
+        needle = self.context[-n:]
+        for source in sources:
+            at = source.outline.find(needle)
+            while at >= 0 and n_places < _MAX_PLACES:
+                n_places += 1
+                self._hear(tally, source, at + n)
+                at = source.outline.find(needle, at + 1)
+        return tally.ranked()
+
+    def _hear(self, tally: Tally, source: Source, position: int) -> None:
+        code = source.code
+        if position >= len(code) or code[position] in INDENTS:
+            return
+        length = alike(source.outline, position, self.context)
+        names, weight = _names(self.lexicon, code, position, length, self.words)
+        rest = code[position : code.index(LINE_END, position)]
+        here = [names.get(word, word) for word in map(self.lexicon.word, rest)]
+        if not self.beginning or (here and here[0].startswith(self.beginning)):
+            candidate = tally.add("\0".join(here), (source, position), length, weight)
+            if (candidate.source, candidate.position) == (source, position):
+                candidate.names = names
 
 
 def _names(

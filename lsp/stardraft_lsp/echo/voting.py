@@ -23,25 +23,27 @@ _PER_LEXEME, _COUNTED = 1.2, 12
 _MAX_SEEN, _MAX_HEARD = 1_500, 300
 
 
+# A source, and a position in its code.
+Place = tuple[Source, int]
+
+
 @dataclass
 class Candidate:
     """A way for the line to go on. code: the rest of its line there, without the line's end.
 
-    length: of the longest match; n: how many places say it; share: of the weight of all that is said.
-    source, position: where it stands nearest, of the longest matches.
+    length: of the longest match; places: all that say it; share: of the weight of all that is said.
+    source, position: where it stands nearest, of the longest matches. names: what a name there is called at
+    the cursor, where it is another one.
     """
 
     code: str
     source: Source
     position: int
     length: int
-    n: int = 0
+    places: list[Place] = field(default_factory=list)
     weight: float = 0.0
     share: float = 0.0
     names: dict[str, str] = field(default_factory=dict)
-
-
-Place = tuple[Source, int]
 
 
 def vote(sources: Sequence[Source], context: str, starts: Collection[str] | None) -> list[Candidate]:
@@ -64,34 +66,38 @@ def vote(sources: Sequence[Source], context: str, starts: Collection[str] | None
     least = max(1, longest - _SPAN)
     if least < n:
         places = find(sources, context[-least:], starts)
-    found: dict[str, Candidate] = {}
+    tally = Tally()
     for source, position in places[:_MAX_HEARD]:
         length = alike(source.code, position, context)
         code = source.code[position : source.code.index(LINE_END, position)]
-        count(found, code, source, position, length, math.exp(_PER_LEXEME * min(length, _COUNTED)))
-    return ranked(found)
+        tally.add(code, (source, position), length, math.exp(_PER_LEXEME * min(length, _COUNTED)))
+    return tally.ranked()
 
 
-def count(
-    found: dict[str, Candidate], code: str, source: Source, position: int, length: int, weight: float
-) -> Candidate:
-    """Adds a place to what is said of one way to go on."""
-    candidate = found.get(code)
-    if candidate is None:
-        candidate = found[code] = Candidate(code, source, position, length)
-    elif length > candidate.length:
-        candidate.source, candidate.position, candidate.length = source, position, length
-    candidate.n += 1
-    candidate.weight += weight * source.weight
-    return candidate
+class Tally:
+    """What is said at the places that were found, by what the line goes on with."""
 
+    def __init__(self) -> None:
+        self._found: dict[str, Candidate] = {}
 
-def ranked(found: dict[str, Candidate]) -> list[Candidate]:
-    """The candidates by their share, the greatest first."""
-    total = sum(candidate.weight for candidate in found.values())
-    for candidate in found.values():
-        candidate.share = candidate.weight / total
-    return sorted(found.values(), key=lambda candidate: -candidate.share)
+    def add(self, code: str, place: Place, length: int, weight: float) -> Candidate:
+        """Adds a place to what is said of one way to go on, and gives that."""
+        source, position = place
+        candidate = self._found.get(code)
+        if candidate is None:
+            candidate = self._found[code] = Candidate(code, source, position, length)
+        elif length > candidate.length:
+            candidate.source, candidate.position, candidate.length = source, position, length
+        candidate.places.append(place)
+        candidate.weight += weight * source.weight
+        return candidate
+
+    def ranked(self) -> list[Candidate]:
+        """The candidates by their share, the greatest first."""
+        total = sum(candidate.weight for candidate in self._found.values())
+        for candidate in self._found.values():
+            candidate.share = candidate.weight / total
+        return sorted(self._found.values(), key=lambda candidate: -candidate.share)
 
 
 def find(sources: Sequence[Source], needle: str, starts: Collection[str] | None) -> list[Place]:

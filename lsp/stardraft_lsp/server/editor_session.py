@@ -22,6 +22,8 @@ from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus
 from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
+from stardraft_lsp.echo.choosing import Guess
+from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.protocol import Protocol
 from stardraft_lsp.protocol.client_info import ClientInfo
 from stardraft_lsp.session import Ask, Session
@@ -100,14 +102,16 @@ class EditorSession:
         self.settings = Settings(config.editor, self.folders)
         self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
+        self.memory = Memory()
         self.context = self._new_context(config.editor)
         self.monitor = DaemonMonitor(client, board, new_progress, show_notice, self._loaded)
-        self.session = Session(client, board, self.recorder, self.monitor.needed)
+        self.session = Session(client, board, self.recorder, self.monitor.needed, self._guess)
         self.ahead = Ahead(
             self.documents,
             folders=self.folders,
             session=self.session,
             context=self.context,
+            memory=self.memory,
             warmer=Warmer(warming_client),
             declarations=self._declarations(),
             question_at=lambda document, offset: self._question(document, document.text, offset),
@@ -167,6 +171,7 @@ class EditorSession:
             on_scanned=lambda status: self._soon(partial(self._log_scan, status)),
             open_chunker=SyntaxChunker(),
             outliner=SyntaxOutliner(),
+            memory=self.memory,
         )
 
     def _start_context(self) -> None:
@@ -297,6 +302,7 @@ class EditorSession:
 
     def _follow_daemon(self, enabled: bool) -> None:
         """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
+        enabled = enabled and self.settings.config.echo != "only"
         if enabled and self._keeping is None:
             self._keeping = asyncio.create_task(self.monitor.run())
         elif not enabled and self._keeping is not None:
@@ -324,6 +330,7 @@ class EditorSession:
         self.documents.pop(document.uri, None)  # it comes last
         self.documents[document.uri] = document
         self.switches.opened(document.uri)
+        self.memory.opened(document.uri, document.text)
         self.context.document_opened(document.uri, document.text)
         self.ahead.opened(document)
         self.create_task(self.load_projects(document.uri))
@@ -336,6 +343,7 @@ class EditorSession:
             self.recorder.edited(document.uri, one.edit)
         edits = [LineEdit(one.line, one.n_line_feeds, one.edit.text.count("\n")) for one in applied]
         self.context.document_changed(document.uri, document.text, edits)
+        self.memory.changed(document.uri, [(one.line, one.n_old, one.n_new) for one in edits], document.text)
         last = applied[-1] if applied else None
         self.ahead.changed(document, last.cursor if last is not None else None)
 
@@ -345,6 +353,7 @@ class EditorSession:
         self.switches.closed(uri)
         self.ahead.closed(uri)
         self.context.document_closed(uri)
+        self.memory.closed(uri)
         self.recorder.closed(uri)
         self.session.close(uri)
 
@@ -377,6 +386,13 @@ class EditorSession:
         record(answer)
         return answer
 
+    def _guess(self, question: Question) -> list[Guess]:
+        """What your own code says at a question's place."""
+        if question.uri not in self.documents:
+            return []
+        others = self.context.readable_beside(question.uri)
+        return self.memory.guess(question.uri, question.text, question.offset, others)
+
     def _record(
         self, document: Document, question: Question, ask: Ask, answer: Answer, waited_ms: float
     ) -> None:
@@ -395,6 +411,7 @@ class EditorSession:
             lead=lead,
             invoked=ask.invoked,
             waited_ms=waited_ms,
+            source="model" if answer.origin is None else "echo",
         )
 
     def _question(self, document: Document, text: str, offset: int, *, invoked: bool = False) -> Question:

@@ -118,7 +118,7 @@ class _Hunk(NamedTuple):
 
 def places(repository: Repository, n: int, seed: int) -> list[HistoryPlace]:
     """`n` places, or as many as are found, of commits in a random order. Raises RequestError for none."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - to be the same every time
     commits = repository.commits()
     chance.shuffle(commits)
     found: list[HistoryPlace] = []
@@ -144,23 +144,20 @@ def _of_commit(repository: Repository, commit: str, chance: random.Random) -> It
         fit = [
             number
             for number in range(hunk.line - 1, min(hunk.line - 1 + hunk.n, len(lines)))
-            if 0 < len(lines[number].strip()) and len(lines[number]) <= MAX_LINE
+            if len(lines[number].strip()) > 0 and len(lines[number]) <= MAX_LINE
             if lines[number].strip() not in removed
         ]
         for number in chance.sample(fit, min(_PER_FILE, len(fit))):
-            place = _place(commit, hunk, lines, old_lines, number, chance)
+            place = _place(commit, hunk, (lines, old_lines), number, chance)
             if place is not None:
                 yield place
 
 
 def _place(
-    commit: str,
-    hunk: _Hunk,
-    lines: Sequence[str],
-    old_lines: Sequence[str],
-    number: int,
-    chance: random.Random,
+    commit: str, hunk: _Hunk, texts: tuple[Sequence[str], Sequence[str]], number: int, chance: random.Random
 ) -> HistoryPlace | None:
+    """A cursor in a line, counted from 0; None when there is none of the kind. texts: lines, new and old."""
+    lines, old_lines = texts
     line = lines[number].rstrip()
     kind = chance.choices(list(_SHARES), list(_SHARES.values()))[0]
     column = _column(line, kind, chance)

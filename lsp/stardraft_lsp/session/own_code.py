@@ -1,0 +1,65 @@
+"""What your own code says at a place, and what becomes of it when the model speaks, too.
+
+What `echo` guesses goes through the same filters as the model's text. It is shown at once where it is sure
+enough, and the model may confirm it, go on behind it, or take its place once, before you have begun to take
+it. Without a real model it is the whole answer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from stardraft_lsp.echo.choosing import Guess
+from stardraft_lsp.echo.code import Origin
+from stardraft_lsp.filters import Pipeline
+from stardraft_lsp.session.question import Question
+
+# The least probability of what is shown. Of all that is shown at this bound about 60% are right on histories
+# of repositories that had no part in the fit (docs/quality.md); what is asked for by hand may be less sure.
+SHOWN, SHOWN_BY_HAND = 0.3, 0.15
+# From here on "the line ends here" is believed, and a toy is not asked for more.
+LINE_ENDS = 0.5
+# A model that is expected this soon is waited for, so that nothing has to be replaced.
+MODEL_SOON_MS = 100.0
+# A client that takes one answer, and no growing one, waits this long for the model.
+DEADLINE_S = 0.3
+_CLOSERS = " \t)]}>\"'`;,:"
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Text for the cursor's line, or "": surely nothing more comes on it. `replaces` as in `Answer`."""
+
+    text: str
+    replaces: int
+    confidence: float
+    origin: Origin
+
+
+class OwnCode:
+    """guess: what may come next at a question's place, the surest first."""
+
+    def __init__(self, guess: Callable[[Question], Sequence[Guess]]) -> None:
+        self._guess = guess
+
+    def find(self, question: Question, pipeline: Callable[[], Pipeline]) -> Echo | None:
+        """What is sure enough to be said at the question's place; None when nothing is."""
+        if question.settings.echo == "off" or not _is_open(question):
+            return None
+        surest = next(iter(self._guess(question)), None)
+        if surest is None:
+            return None
+        if not surest.text.strip():
+            return Echo("", 0, surest.confidence, surest.origin) if surest.confidence >= LINE_ENDS else None
+        if surest.confidence < (SHOWN_BY_HAND if question.invoked else SHOWN):
+            return None
+        shown = pipeline().finish(surest.text)
+        if not shown.text.strip():
+            return None
+        return Echo(shown.text, shown.replaces, surest.confidence, surest.origin)
+
+
+def _is_open(question: Question) -> bool:
+    """Whether nothing but closers follows on the cursor's line: a guess is for the rest of a line."""
+    end = question.text.find("\n", question.offset)
+    behind = question.text[question.offset : end if end >= 0 else len(question.text)]
+    return not behind.strip(_CLOSERS + "\r")
