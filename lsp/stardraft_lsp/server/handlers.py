@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 # After these an editor that has a completion list only asks by itself; letters it asks after anyway.
 TRIGGERS = " .([{=,:"
 LLM_TRIES = 3
-SNOOZE, SWITCH = "stardraft/snooze", "stardraft/switch"
+SNOOZE, SWITCH, ORIGIN = "stardraft/snooze", "stardraft/switch", "stardraft/origin"
 DISMISSED = "stardraft/didDismiss"
 
 
@@ -168,6 +168,14 @@ def switch(editor: EditorSession, params: Any) -> None:
     editor.switch(is_on=enabled)
 
 
+def origin(editor: EditorSession, params: Any) -> dict[str, Any] | None:
+    """`stardraft/origin {textDocument: {uri}}`: where the document's last suggestion was taken from, as `{uri,
+    line, text}` with the line counted from 0; null when the model wrote it, or there was none."""
+    uri = within(params, "textDocument", "uri")
+    found = editor.origin_of(uri) if isinstance(uri, str) else None
+    return None if found is None else {"uri": found.uri, "line": found.line, "text": found.text}
+
+
 async def shutdown(ls: StardraftServer, _params: Any) -> None:
     await ls.close_session()
 
@@ -286,6 +294,7 @@ _HANDLERS: tuple[tuple[str, Any, Any], ...] = (
     (STATUS, status, None),
     (SNOOZE, snooze, None),
     (SWITCH, switch, None),
+    (ORIGIN, origin, None),
     ("textDocument/didShowCompletion", did_show, None),
     ("textDocument/didPartiallyAcceptCompletion", did_partially_accept, None),
     ("textDocument/didFocus", did_focus, None),
