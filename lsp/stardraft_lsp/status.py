@@ -24,6 +24,7 @@ from msgspec.structs import force_setattr, replace
 from stardraft_lsp.context.access.allowed import Refusal
 from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
+from stardraftd.config.schema import EchoMode
 from stardraftd.console.printable import visible, visible_line
 from stardraftd.errors import (
     ConfigError,
@@ -82,6 +83,9 @@ SILENCE_TEXTS: Mapping[str, str] = {
 # for menus and status lines; what to do is said where there is room (`stardraft status`, `:checkhealth`).
 TOY = ", a toy"
 
+# What a suggestion is, while no real model writes it.
+OWN_CODE = "Suggestions come from your own code."
+
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 # While these are the trouble, a running engine is the proof that it is over.
 _OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreachable"})
@@ -117,6 +121,7 @@ class StatusBoard:
         self._seen = False
         self._n_running = 0
         self._silence: Silence = ""
+        self._echo: EchoMode = "off"
         self._error: StardraftError | None = None
         self.report = self._derived()
 
@@ -190,6 +195,11 @@ class StatusBoard:
             self._alerted.add(error.message)
             self._alert(error)
 
+    def follow_echo(self, echo: EchoMode) -> None:
+        """Whether lines of the user's own code are suggested, as the settings say now."""
+        self._echo = echo
+        self._update()
+
     def forgive(self) -> None:
         """Settings were corrected: what went wrong before may not go wrong again, and is told if it does."""
         self._alerted.clear()
@@ -235,12 +245,16 @@ class StatusBoard:
 
     def _resting(self) -> StatusReport:
         message = SILENCE_TEXTS.get(self._silence, "") or self._problems
+        if self._echo == "only":
+            return StatusReport("ready", message or OWN_CODE, self._silence)
         if self._daemon is None and not self._seen:
             return StatusReport("starting", "stardraft is starting.", self._silence)
         if self._daemon is None:
             return StatusReport("idle", message or "The daemon is not running.", self._silence)
         if self._daemon.engine == "unloaded":
             return StatusReport("idle", message or "The model is not in memory.", self._silence)
+        if self._echo == "auto" and not self.has_real_model:
+            message = message or f"{OWN_CODE} The model is asked where that has nothing to say."
         return StatusReport("ready", message, self._silence, self.model)
 
     @property

@@ -18,18 +18,18 @@ _STEP_LINES = 32
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a line stands. path: of the file, or the URI of a document; line: from 0."""
+    """Where a line stands; counted from 0."""
 
-    path: str
+    uri: str
     line: int
     text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """The code of lines that follow each other. `outline` is the same without names, equally long."""
+    """The code of lines that follow each other. uri: of the document or the file. `outline` is the same without names, equally long."""
 
-    path: str
+    uri: str
     lines: Sequence[str]
     code: str
     outline: str
@@ -41,7 +41,7 @@ class Code:
         return sum(map(len, self.lines)) + len(self.lines)
 
     @classmethod
-    def of(cls, lexicon: Lexicon, path: str, text: str, tick: Callable[[], None] = lambda: None) -> "Code":
+    def of(cls, lexicon: Lexicon, uri: str, text: str, tick: Callable[[], None] = lambda: None) -> "Code":
         """The code of a whole text with LF line ends. tick: called often."""
         lines = public(text.split("\n"), tick)
         pieces: list[str] = []
@@ -54,7 +54,7 @@ class Code:
             if number % _STEP_LINES == 0:
                 tick()
         code = "".join(pieces)
-        return cls(path, lines, code, lexicon.without_names(code))
+        return cls(uri, lines, code, lexicon.without_names(code))
 
     def origin(self, position: int) -> Origin:
         """The line that a position in `code` is of."""
@@ -62,9 +62,9 @@ class Code:
         for number, line in enumerate(self.lines):
             if line and not line.isspace():
                 if wanted == 0:
-                    return Origin(self.path, self.first_line + number, line)
+                    return Origin(self.uri, self.first_line + number, line)
                 wanted -= 1
-        raise IndexError(f"{position} is past the end of {self.path}")
+        raise IndexError(f"{position} is past the end of {self.uri}")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from pathlib import Path
 
 from stardraft_lsp.context.access.allowed import Allowed, Refused
 from stardraft_lsp.context.access.disk import PatientDisk, Stamp
@@ -92,10 +93,11 @@ class NearbyFiles:
         besides = {path, *live}
         same = {other for other in (*indexed, *self._siblings(path)) if family_of(other) == family}
         yield
-        folder, others = list[Code](), list[Code]()
+        folder, others, paths = list[Code](), list[Code](), list[str]()
         total = 0
         for steps, other in by_distance(path.replace(os.sep, "/"), _with_slashes(same - besides)):
-            code = self._code(other.replace("/", os.sep), allowed)
+            paths.append(other.replace("/", os.sep))
+            code = self._code(paths[-1], allowed)
             yield
             if code is None:
                 continue
@@ -103,7 +105,7 @@ class NearbyFiles:
             if total > MAX_BYTES:
                 break
             (others if steps else folder).append(code)
-        self._read_by[uri] = frozenset(code.path for code in (*folder, *others))
+        self._read_by[uri] = frozenset(paths)
         self._memory.read(uri, folder, others)
 
     def _siblings(self, path: str) -> list[str]:
@@ -127,7 +129,7 @@ class NearbyFiles:
             stamp, text = allowed.text(path)
         except (Refused, OSError):
             return None
-        code = Code.of(self._memory.lexicon, path, text, self._tick)
+        code = Code.of(self._memory.lexicon, Path(path).as_uri(), text, self._tick)
         self._known[path] = stamp, code
         return code
 

@@ -23,6 +23,7 @@ from stardraft_lsp.context.shared import ContextStatus
 from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.echo.choosing import Guess
+from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.protocol import Protocol
 from stardraft_lsp.protocol.client_info import ClientInfo
@@ -103,6 +104,7 @@ class EditorSession:
         self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
         self.memory = Memory()
+        self._origins: dict[str, Origin | None] = {}
         self.context = self._new_context(config.editor)
         self.monitor = DaemonMonitor(client, board, new_progress, show_notice, self._loaded)
         self.session = Session(client, board, self.recorder, self.monitor.needed, self._guess)
@@ -133,6 +135,7 @@ class EditorSession:
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
             self._wrong(_CONFIGURATION, self._config_error)
         self._tell_outdated()
+        self.board.follow_echo(self.settings.config.echo)
         self._start_context()
         try:
             self._watcher.start()
@@ -267,6 +270,7 @@ class EditorSession:
     def _settings_changed(self) -> None:
         self.session.forget_suggestions()
         self.board.forgive()
+        self.board.follow_echo(self.settings.config.echo)
         self.switches.look()
 
     def _tell_outdated(self) -> None:
@@ -354,6 +358,7 @@ class EditorSession:
         self.ahead.closed(uri)
         self.context.document_closed(uri)
         self.memory.closed(uri)
+        self._origins.pop(uri, None)
         self.recorder.closed(uri)
         self.session.close(uri)
 
@@ -386,6 +391,10 @@ class EditorSession:
         record(answer)
         return answer
 
+    def origin_of(self, uri: str) -> Origin | None:
+        """Where the last suggestion in a document was taken from; None for the model's."""
+        return self._origins.get(uri)
+
     def _guess(self, question: Question) -> list[Guess]:
         """What your own code says at a question's place."""
         if question.uri not in self.documents:
@@ -396,7 +405,9 @@ class EditorSession:
     def _record(
         self, document: Document, question: Question, ask: Ask, answer: Answer, waited_ms: float
     ) -> None:
-        """Counts what was answered, for `stardraft stats`."""
+        """Counts what was answered, for `stardraft stats`, and keeps where it is from."""
+        if answer.reason != "superseded":
+            self._origins[document.uri] = answer.origin
         if not answer.text:
             if answer.reason != "superseded":
                 self.recorder.silent(answer.reason, document.language, identity=answer.identity)

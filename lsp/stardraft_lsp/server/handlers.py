@@ -169,8 +169,10 @@ def switch(editor: EditorSession, params: Any) -> None:
 
 
 def origin(editor: EditorSession, params: Any) -> dict[str, Any] | None:
-    """`stardraft/origin {textDocument: {uri}}`: where the document's last suggestion was taken from, as `{uri,
-    line, text}` with the line counted from 0; null when the model wrote it, or there was none."""
+    """`stardraft/origin {textDocument: {uri}}`: where the document's last suggestion was taken from.
+
+    That is `{uri, line, text}`, the line counted from 0; or null when the model wrote it, or there was none.
+    """
     uri = within(params, "textDocument", "uri")
     found = editor.origin_of(uri) if isinstance(uri, str) else None
     return None if found is None else {"uri": found.uri, "line": found.line, "text": found.text}

@@ -181,7 +181,7 @@ class Session:
             self._show_first(generation, grows=pending.on_growth is not None)
 
     def _needs_no_model(self, question: Question, echo: Echo | None) -> bool:
-        """Whether your own code is the whole answer: always, or where it is sure and there is no real model."""
+        """Whether your own code is the whole answer: always, or where it is sure and the model is a toy."""
         if question.settings.echo == "only":
             return True
         return echo is not None and not question.invoked and not self._board.has_real_model
