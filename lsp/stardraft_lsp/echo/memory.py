@@ -52,7 +52,8 @@ class _Open:
             if n_old:
                 self._forget(before[line : line + n_old + 1][:_MAX_REMOVED])
             if (line, n_old, n_new) != (self._line, 0, 0):
-                self._forget([self._was])
+                if self._was not in self.live.lines:
+                    self._forget([self._was])
                 self._line, self._was = line, before[line] if line < len(before) else ""
         if edits:
             (first, *_), (last, _, n_new) = edits[0], edits[-1]
