@@ -7,7 +7,7 @@ encodings, answers that come too late. The test steers it through Neovim, by not
     test/answer  {items: [{text, covers?, id?}] | null}   its answer; `covers` units after the cursor
     test/ask     {method, params}              a request to the client
     test/tell    {method, params}              a notification to the client
-    test/result  {method, result}              what requests of a kind are answered from now on, in place of null
+    test/result  {method, result}              what requests of a kind are answered from now on
 
 Every message that comes is written to the file named first, one JSON object a line; answers, too, and the
 process's own number as `test/pid`.

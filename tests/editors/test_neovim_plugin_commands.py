@@ -123,7 +123,7 @@ def test_where_a_suggestion_comes_from_is_one_line_that_asks_for_no_enter(
     def says(sentence: str) -> None:
         at.editor.lua("vim.cmd.messages('clear')")
         at.type(":Stardraft origin<CR>")
-        wait_until(lambda: at.editor.messages() == sentence, what=lambda: at.editor.messages())
+        wait_until(lambda: at.editor.messages() == sentence, what=at.editor.messages)
         assert at.editor.lua("return vim.api.nvim_get_mode()") == {"mode": "n", "blocking": False}
 
     says("There is no suggestion.")
