@@ -1,4 +1,4 @@
-"""Suggestions from the user's own code, in a real Neovim: a project of two files, and no model anywhere."""
+"""Suggestions from the user's own code, in real editors: a project of two files, and no model anywhere."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 from tests.editors.neovim import Neovim, find_neovim
 from tests.editors.neovim_plugin import FINDERS, PluginNeovim, both_versions
 from tests.editors.test_neovim import CONFIG, type_one_key
-from tests.support.waiting import wait_until
+from tests.editors.vscode import STARTING_S, Browser, CodeServer, find_extension, find_vscode
+from tests.support.waiting import bytes_in, wait_until
 
 WRITTEN = """\
 def total_of(rows):
@@ -19,6 +20,8 @@ LINE = 2  # of it, in lines from 1, which is to be suggested
 BEGUN = "def total_of(rows):\n"
 TYPED, SUGGESTED = "    amount = su", "m(row.price * row.count for row in rows)"
 
+# Nothing is drawn any more for so long: no suggestion is on its way.
+SETTLED_MS = 600.0
 TAKEN = [*BEGUN.splitlines(), TYPED + SUGGESTED]
 
 
@@ -78,3 +81,40 @@ def test_without_the_plugin_it_is_shown_and_taken_as_well(own_code: dict[str, st
         wait_until(is_suggested)
         neovim.keys("<Tab>")
         wait_until(lambda: neovim.lines() == TAKEN, what=lambda: f"Tab made {neovim.lines()}")
+
+
+def test_vscode_shows_and_takes_it_and_opens_its_place(
+    own_code: dict[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    vscode, apart = find_vscode(), tmp_path_factory.mktemp("vscode")
+    here = tmp_path / "orders.py"
+    with (
+        CodeServer(vscode, find_extension(), own_code, apart, {}) as server,
+        Browser(vscode, {**own_code, "HOME": str(apart)}, apart / "driver.log") as browser,
+    ):
+        window = browser.open(server.folder_url(tmp_path))
+        window.open_file(here, 1)
+        window.command("stardraft: Where the Suggestion Comes From")
+        wait_until(lambda: window.says("stardraft: There is no suggestion."), what=window.status)
+        window.press("Enter")
+        window.type(TYPED.strip())  # VS Code indents by itself
+
+        def is_suggested() -> bool:  # once the other file is read, and what draws it is loaded
+            frame = window.ghost()
+            if frame is None and window.unchanged_ms() > SETTLED_MS:
+                window.press("Backspace")
+                window.type(TYPED[-1])
+                window.forget_frames()
+            return frame is not None and frame.shown[-1] == TAKEN[-1]
+
+        wait_until(is_suggested, STARTING_S, what=window.why_nothing)
+        window.press("Tab")
+        window.press("Control+s")
+        wait_until(lambda: bytes_in(here).decode().splitlines() == TAKEN)
+        window.command("stardraft: Where the Suggestion Comes From")
+
+        def is_opened() -> bool:
+            frame = window.now()
+            return frame is not None and frame.line == TAKEN[-1] and window.shows_tab("prices.py")
+
+        wait_until(is_opened, what=lambda: f"prices.py was not opened at its line: {window.now()}")
