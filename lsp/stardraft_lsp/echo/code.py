@@ -4,10 +4,13 @@ A `Source` is searched as one string, however many files are in it. An open docu
 a key has one line read anew.
 """
 
+import itertools
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, indent_sign, indentation
 from stardraftd.privacy.content import has_secret
@@ -27,7 +30,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Code:
-    """The code of lines that follow each other. uri: of the document or the file. `outline` is the same without names, equally long."""
+    """The code of lines that follow each other; `outline` is the same without names, equally long.
+
+    uri: of the document or the file.
+    """
 
     uri: str
     lines: Sequence[str]
@@ -58,13 +64,13 @@ class Code:
 
     def origin(self, position: int) -> Origin:
         """The line that a position in `code` is of."""
-        wanted = self.code.count(LINE_END, 0, position)
-        for number, line in enumerate(self.lines):
-            if line and not line.isspace():
-                if wanted == 0:
-                    return Origin(self.uri, self.first_line + number, line)
-                wanted -= 1
-        raise IndexError(f"{position} is past the end of {self.uri}")
+        number = self._numbers[self.code.count(LINE_END, 0, position)]
+        return Origin(self.uri, self.first_line + number, self.lines[number])
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        """Which of the lines have something on them."""
+        return [number for number, line in enumerate(self.lines) if line and not line.isspace()]
 
 
 @dataclass(frozen=True)
@@ -146,16 +152,20 @@ class LiveCode:
             self._unread = 0
 
     def read(self, budget_ms: float, besides: int = -1) -> bool:
-        """Reads unread lines for so long; whether none is left. besides: one that is left, being typed."""
+        """Reads unread lines for so long; whether none is left, but `besides`: a line that is being typed."""
         deadline = time.perf_counter() + budget_ms / 1000
-        for number in range(self._unread, len(self.lines)):
-            if self._codes[number] is None and number != besides:
-                self._read(number)
-                if number % _STEP_LINES == 0 and time.perf_counter() > deadline:
-                    break
-            if self._unread == number and self._codes[number] is not None:
-                self._unread = number + 1
-        return self._unread == len(self.lines)
+        with suppress(ValueError):  # when there is no None any more
+            at = self._unread = self._codes.index(None, self._unread)
+            for n_read in itertools.count():
+                if at == besides:
+                    at = self._codes.index(None, at + 1)
+                self._read(at)
+                if n_read % _STEP_LINES == 0 and time.perf_counter() > deadline:
+                    return False
+                at = self._codes.index(None, at)
+        if besides < 0:
+            self._unread = len(self.lines)
+        return True
 
     def part(self, first: int, end: int) -> Code:
         """The code of some lines, as far as they are read."""

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from typing import NamedTuple
 
 from stardraftd.lexing.columns import indent_of
-from stardraftd.lexing.keywords import KEYWORDS
+from stardraftd.lexing.words import KEYWORDS
 
 # The first characters of the code; words are numbered after them.
 LINE_END, DEEPER, SAME, SHALLOWER, NAME = "\x01", "\x02", "\x03", "\x04", "\x05"

@@ -158,7 +158,11 @@ class Memory:
     def read(self, uri: str, folder: Sequence[Code], others: Sequence[Code]) -> None:
         """The files near a document, the nearest first."""
         if uri in self._open:
-            self._nearby[uri] = Nearby(Source.of(folder, _FOLDER, "folder"), Source.of(others, _NEAR, "near"))
+            self._nearby[uri] = Nearby(
+                # What is searched first stands last (voting.find).
+                Source.of(reversed(folder), _FOLDER, "folder"),
+                Source.of(reversed(others), _NEAR, "near"),
+            )
 
 
 def _near(lines: Sequence[str], at: int) -> set[str]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from stardraft_lsp.echo.code import Source
 from stardraft_lsp.echo.lexemes import FRAME, INDENTS, LINE_END, NAME, Lexicon, is_name
-from stardraft_lsp.echo.voting import Candidate, Tally, alike
+from stardraft_lsp.echo.voting import Candidate, Place, Tally, alike, climb
 
 REACH = 20
-_LENGTHS = (20, 16, 14, 12, 10, 8, 7, 6, 5)
-_MAX_PLACES = 120
+_LENGTHS, _FIRST = (5, 6, 7, 8, 10, 12, 14, 16, 20), 10
+_MAX_PLACES = 60
 # Stands for a lexeme that is nowhere in what is known.
 _NOWHERE = "\0"
 # Natural logarithms of what speaks for a place: each lexeme that matches, each that is the very same without
@@ -33,12 +33,12 @@ def rename(
     context = "".join([_sign(lexicon, word) for word in words])
     known = context.rfind(_NOWHERE) + 1
     context, words = context[known:], words[known:]
-    for n in _LENGTHS:
-        if n <= len(context):
-            found = _Search(lexicon, context, words, beginning).candidates(sources, n)
-            if found:
-                return found
-    return []
+    search = _Search(lexicon, context, words, beginning)
+    _, places = climb(len(context), _LENGTHS, _FIRST, lambda n: search.places(sources, n))
+    tally = Tally()
+    for source, position in places:
+        search.hear(tally, source, position)
+    return tally.ranked()
 
 
 def _sign(lexicon: Lexicon, word: str) -> str:
@@ -52,23 +52,32 @@ class _Search:
     words: Sequence[str]
     beginning: str
 
-    def candidates(self, sources: Sequence[Source], n: int) -> list[Candidate]:
-        """Where the last `n` lexemes stand with any names."""
-        tally = Tally()
-        n_places = 0
+    def places(self, sources: Sequence[Source], n: int) -> list[Place]:
+        """Where the last `n` lexemes stand with any names, and a line goes on or ends."""
+        found: list[Place] = []
         needle = self.context[-n:]
         for source in sources:
-            at = source.outline.find(needle)
-            while at >= 0 and n_places < _MAX_PLACES:
-                n_places += 1
-                self._hear(tally, source, at + n)
-                at = source.outline.find(needle, at + 1)
-        return tally.ranked()
+            at = source.outline.rfind(needle, 0, -1)
+            while at >= 0:
+                if self._fits(source, at + n):
+                    found.append((source, at + n))
+                    if len(found) >= _MAX_PLACES:
+                        return found
+                at = source.outline.rfind(needle, 0, at + n - 1)
+        return found
 
-    def _hear(self, tally: Tally, source: Source, position: int) -> None:
+    def _fits(self, source: Source, position: int) -> bool:
+        """Whether a line may go on as it does there: a name that is begun may have any name's place."""
+        sign = source.outline[position]
+        if sign in INDENTS:
+            return False
+        if not self.beginning:
+            return True
+        return sign == NAME or self.lexicon.word(sign).startswith(self.beginning)
+
+    def hear(self, tally: Tally, source: Source, position: int) -> None:
+        """Adds what a place says, with the names at hand, unless it is not what is begun."""
         code = source.code
-        if position >= len(code) or code[position] in INDENTS:
-            return
         length = alike(source.outline, position, self.context)
         names, weight = _names(self.lexicon, code, position, length, self.words)
         rest = code[position : code.index(LINE_END, position)]

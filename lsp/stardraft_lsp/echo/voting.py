@@ -13,14 +13,14 @@ from stardraft_lsp.echo.lexemes import INDENTS, LINE_END
 
 # Lexemes before the cursor that are compared at most.
 REACH = 16
-# Lengths that are looked for, the longest first: each is a search of all that is known.
-_LENGTHS = (16, 12, 8, 6, 5, 4, 3, 2, 1)
-# Matches this much shorter than the longest are heard as well; still shorter ones have no weight.
-_SPAN = 2
+# Lengths that are looked for: each is a search of all that is known. Half of the longest matches have 4.
+LENGTHS, FIRST = (1, 2, 3, 4, 5, 6, 8, 12, 16), 4
+# Where few places have the longest match, those with one this much shorter are heard as well.
+_SPAN, _FEW = 2, 8
 # Natural logarithm of what one lexeme more weighs, up to _COUNTED of them.
 _PER_LEXEME, _COUNTED = 1.2, 12
 # Places that are looked at for one length, and places that are heard: both bound the time.
-_MAX_SEEN, _MAX_HEARD = 1_500, 300
+_MAX_SEEN, _MAX_HEARD = 600, 150
 
 
 # A source, and a position in its code.
@@ -54,24 +54,41 @@ def vote(sources: Sequence[Source], context: str, starts: Collection[str] | None
     """
     if not context or (starts is not None and not starts):
         return []
-    for n in _LENGTHS:
-        if n > len(context):
-            continue
-        places = find(sources, context[-n:], starts)
-        if places:
-            break
-    else:
+    n, places = climb(len(context), LENGTHS, FIRST, lambda n: find(sources, context[-n:], starts))
+    if not places:
         return []
     longest = max(alike(source.code, position, context) for source, position in places)
     least = max(1, longest - _SPAN)
-    if least < n:
+    if least < n and len(places) < _FEW:
         places = find(sources, context[-least:], starts)
     tally = Tally()
-    for source, position in places[:_MAX_HEARD]:
+    for source, position in places:
         length = alike(source.code, position, context)
         code = source.code[position : source.code.index(LINE_END, position)]
         tally.add(code, (source, position), length, math.exp(_PER_LEXEME * min(length, _COUNTED)))
     return tally.ranked()
+
+
+def climb(
+    most: int, lengths: Sequence[int], first: int, find: Callable[[int], list[Place]]
+) -> tuple[int, list[Place]]:
+    """The greatest of the lengths, up to `most`, that is found anywhere, and where; tried from `first` on.
+
+    Whatever is found is found at each shorter length, too.
+    """
+    fit = [n for n in lengths if n <= most]
+    at = max((i for i, n in enumerate(fit) if n <= first), default=0)
+    if not fit:
+        return 0, []
+    places = find(fit[at])
+    if not places:
+        while at > 0 and not places:
+            at -= 1
+            places = find(fit[at])
+        return fit[at], places
+    while at + 1 < len(fit) and (longer := find(fit[at + 1])):
+        at, places = at + 1, longer
+    return fit[at], places
 
 
 class Tally:
@@ -116,10 +133,10 @@ def _found(
     n_seen = 0
     for source in sources:
         code = source.code
-        last = len(code) - length
         for needle in needles:
-            at = code.find(needle)
-            while 0 <= at < last:
+            # From the end: what is nearest stands last, and Python searches several times as fast that way.
+            at = code.rfind(needle, 0, -1)
+            while at >= 0:
                 n_seen += 1
                 if fits(code[at + length]):
                     places.append((source, at + length))
@@ -127,7 +144,7 @@ def _found(
                         return places
                 if n_seen >= _MAX_SEEN:
                     return places
-                at = code.find(needle, at + 1)
+                at = code.rfind(needle, 0, at + length - 1 + (len(needle) > length))
     return places
 
 

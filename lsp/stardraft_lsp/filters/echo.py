@@ -3,9 +3,8 @@
 from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 from stardraftd.lexing.columns import leading
-from stardraftd.lexing.keywords import KEYWORDS
 from stardraftd.lexing.scanner import frames
-from stardraftd.lexing.words import words_of
+from stardraftd.lexing.words import KEYWORDS, words_of
 
 # Characters. A shorter beginning of a word may begin the next one as well, so more has to speak for it.
 MIN_ECHO = 6

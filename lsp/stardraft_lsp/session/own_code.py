@@ -8,10 +8,13 @@ it. Without a real model it is the whole answer.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from stardraft_lsp.echo.blocks import following
 from stardraft_lsp.echo.choosing import Guess
 from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.filters import Pipeline
 from stardraft_lsp.session.question import Question
+from stardraft_lsp.syntax.amount import Wanted
+from stardraft_lsp.syntax.lexing import is_only_closers, lexer_of, line_at
 
 # The least probability of what is shown. Of all that is shown at this bound about 60% are right on histories
 # of repositories that had no part in the fit (docs/quality.md); what is asked for by hand may be less sure.
@@ -22,7 +25,6 @@ LINE_ENDS = 0.5
 MODEL_SOON_MS = 100.0
 # A client that takes one answer, and no growing one, waits this long for the model.
 DEADLINE_S = 0.3
-_CLOSERS = " \t)]}>\"'`;,:"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ class OwnCode:
     def __init__(self, guess: Callable[[Question], Sequence[Guess]]) -> None:
         self._guess = guess
 
-    def find(self, question: Question, pipeline: Callable[[], Pipeline]) -> Echo | None:
-        """What is sure enough to be said at the question's place; None when nothing is."""
-        if question.settings.echo == "off" or not _is_open(question):
+    def find(
+        self, question: Question, wanted: Wanted, language: str, pipeline: Callable[[], Pipeline]
+    ) -> Echo | None:
+        """What is sure enough to be said at the question's place; None when nothing is.
+
+        wanted: how much. language: as `syntax.languages` names it. pipeline: the filters for it.
+        """
+        line = line_at(question.text, question.offset)
+        if question.settings.echo == "off" or not is_only_closers(line.behind):
             return None
         surest = next(iter(self._guess(question)), None)
         if surest is None:
@@ -52,14 +60,18 @@ class OwnCode:
             return Echo("", 0, surest.confidence, surest.origin) if surest.confidence >= LINE_ENDS else None
         if surest.confidence < (SHOWN_BY_HAND if question.invoked else SHOWN):
             return None
-        shown = pipeline().finish(surest.text)
+        text = _without_comment(line.before, surest.text, language)
+        if wanted.amount == "block" and text == surest.text:
+            text += following(surest.candidate, line.indentation, wanted.max_lines - 1)
+        shown = pipeline().finish(text)
         if not shown.text.strip():
             return None
         return Echo(shown.text, shown.replaces, surest.confidence, surest.origin)
 
 
-def _is_open(question: Question) -> bool:
-    """Whether nothing but closers follows on the cursor's line: a guess is for the rest of a line."""
-    end = question.text.find("\n", question.offset)
-    behind = question.text[question.offset : end if end >= 0 else len(question.text)]
-    return not behind.strip(_CLOSERS + "\r")
+def _without_comment(before: str, text: str, language: str) -> str:
+    """The text without a comment at its line's end: what was said of another line is not true of this one."""
+    last = lexer_of(language).token_at(before + text, 0, len(before) + len(text))
+    if last.kind == "comment" and last.start > len(before):
+        return text[: last.start - len(before)].rstrip()
+    return text

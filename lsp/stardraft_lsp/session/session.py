@@ -159,7 +159,10 @@ class Session:
             return
         request = request_for(question, decision.mode)
         echo = self._own_code.find(
-            question, lambda: self._policy.pipeline(question, request, decision, self._board.model)
+            question,
+            decision.wanted,
+            language_of(question.language, question.place.path),
+            lambda: self._policy.pipeline(question, request, decision, self._board.model),
         )
         if self._needs_no_model(question, echo):
             pending.answer(self._echoed(question, request, echo))
