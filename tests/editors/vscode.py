@@ -293,13 +293,16 @@ class Window:
         """Opens `file` with the cursor at the end of a line, counted from 1."""
         self.press("Control+p")
         self.pick(f"{file}:{line}", file.name)
-        active = f'.part.editor .tab.active[aria-label^="{file.name}"]'
-        wait_until(lambda: self._exists(active), what=f"{file.name} was not opened")
+        wait_until(lambda: self.shows_tab(file.name), what=f"{file.name} was not opened")
         expected = file.read_text(encoding="utf-8").splitlines()[line - 1]
         wait_until(
             lambda: self._line() == expected, what=f"the cursor did not come to line {line} of {file.name}"
         )
         self.press("End")
+
+    def shows_tab(self, name: str) -> bool:
+        """Whether a group of editors has this file in front."""
+        return self._exists(f'.part.editor .tab.active[aria-label^="{name}"]')
 
     def _line(self) -> str | None:
         frame = self.now()

@@ -104,7 +104,8 @@ class EditorSession:
         self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
         self.recorder = self._new_recorder(config.editor)
         self.memory = Memory()
-        self._origins: dict[str, Origin | None] = {}
+        # By document: where its last suggestion was taken from; None: the model wrote it.
+        self.origins: dict[str, Origin | None] = {}
         self.context = self._new_context(config.editor)
         self.monitor = DaemonMonitor(client, board, new_progress, show_notice, self._loaded)
         self.session = Session(client, board, self.recorder, self.monitor.needed, self._guess)
@@ -358,7 +359,7 @@ class EditorSession:
         self.ahead.closed(uri)
         self.context.document_closed(uri)
         self.memory.closed(uri)
-        self._origins.pop(uri, None)
+        self.origins.pop(uri, None)
         self.recorder.closed(uri)
         self.session.close(uri)
 
@@ -391,10 +392,6 @@ class EditorSession:
         record(answer)
         return answer
 
-    def origin_of(self, uri: str) -> Origin | None:
-        """Where the last suggestion in a document was taken from; None for the model's."""
-        return self._origins.get(uri)
-
     def _guess(self, question: Question) -> list[Guess]:
         """What your own code says at a question's place."""
         if question.uri not in self.documents:
@@ -406,12 +403,11 @@ class EditorSession:
         self, document: Document, question: Question, ask: Ask, answer: Answer, waited_ms: float
     ) -> None:
         """Counts what was answered, for `stardraft stats`, and keeps where it is from."""
-        if answer.reason != "superseded":
-            self._origins[document.uri] = answer.origin
         if not answer.text:
             if answer.reason != "superseded":
                 self.recorder.silent(answer.reason, document.language, identity=answer.identity)
             return
+        self.origins[document.uri] = answer.origin
         lead = ask.selected_text or ""
         self.recorder.shown(
             answer.identity,

@@ -169,13 +169,18 @@ def switch(editor: EditorSession, params: Any) -> None:
 
 
 def origin(editor: EditorSession, params: Any) -> dict[str, Any] | None:
-    """`stardraft/origin {textDocument: {uri}}`: where the document's last suggestion was taken from.
+    """`stardraft/origin {textDocument: {uri}}`: where the document's last suggestion came from.
 
-    That is `{uri, line, text}`, the line counted from 0; or null when the model wrote it, or there was none.
+    `{source: "echo", uri, line, text}`: from this line of the user's own code, counted from 0.
+    `{source: "model"}`: the model wrote it. null: there was none.
     """
     uri = within(params, "textDocument", "uri")
-    found = editor.origin_of(uri) if isinstance(uri, str) else None
-    return None if found is None else {"uri": found.uri, "line": found.line, "text": found.text}
+    if not isinstance(uri, str) or uri not in editor.origins:
+        return None
+    found = editor.origins[uri]
+    if found is None:
+        return {"source": "model"}
+    return {"source": "echo", "uri": found.uri, "line": found.line, "text": found.text}
 
 
 async def shutdown(ls: StardraftServer, _params: Any) -> None:
@@ -233,11 +238,13 @@ async def inline_completion(editor: EditorSession, raw: Any) -> types.InlineComp
 
 
 def status(editor: EditorSession, _params: Any) -> dict[str, Any]:
-    """The report, the context's figures, and what the configuration says below the editor's switches."""
+    """The report, the context's figures, and what the settings say: whether lines of the user's own code are
+    suggested, and what stands below the editor's switches."""
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
-    return {**report, "index": figures(editor.context.status), "configured": configured}
+    index = figures(editor.context.status)
+    return {**report, "index": index, "echo": below.echo, "configured": configured}
 
 
 async def completion(editor: EditorSession, params: Any) -> types.CompletionList | None:
