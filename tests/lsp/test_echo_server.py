@@ -30,9 +30,9 @@ REST = ' open(path, encoding="utf-8") as file:'
 
 
 async def until_read(editor: Editor) -> None:
-    """Returns when the server has nothing more to read."""
+    """Returns when one file near the open document was read for it."""
     async with within(what="the end of the reading"):
-        while (await editor.request("stardraft/status", {}))["index"]["scanning"]:
+        while (await editor.request("stardraft/status", {}))["index"]["n_near"] < 1:
             await asyncio.sleep(INTERVAL_S)
 
 
@@ -48,11 +48,13 @@ class Project:
         self.uri = self.file.as_uri()
         self.folders = [{"uri": folder.as_uri(), "name": "w"}]
 
-    async def open_in(self, editor: Editor) -> None:
-        """Opens the second file; returns when the first has been read for it."""
+    async def open_in(self, editor: Editor, *, with_model: bool = True) -> None:
+        """Opens the second file; returns when the first has been read for it, and the model is in sight."""
         await editor.initialize(workspaceFolders=self.folders)
         editor.open(self.uri, HERE)
         await until_read(editor)
+        if with_model:
+            await editor.until_told("stardraft/status", lambda report: report["model"])
 
     def ask(self, editor: Editor, character: int = 8, **more: Any) -> int:
         return editor.ask(self.uri, 1, character, **TYPED, **more)
@@ -92,16 +94,20 @@ async def shown(editor: Editor, token: str) -> list[str]:
 
 async def test_own_code_alone_needs_no_daemon(home: dict[str, str], project: Project) -> None:
     async with editing({**home, "STARDRAFT_EDITOR_ECHO": "only"}, initialize=False) as editor:
-        await project.open_in(editor)
+        await project.open_in(editor, with_model=False)
         assert await text_of(editor, project.ask(editor)) == REST
         report = await editor.request("stardraft/status", {})
         assert (report["state"], report["message"]) == ("ready", "Suggestions come from your own code.")
         origin = await editor.request("stardraft/origin", {"textDocument": {"uri": project.uri}})
-        assert origin == {"uri": project.near.as_uri(), "line": 1, "text": NEAR.split("\n")[1]}
+        assert origin == {
+            "source": "echo",
+            "uri": project.near.as_uri(),
+            "line": 6,
+            "text": NEAR.split("\n")[6],
+        }
         editor.insert(project.uri, 1, 8, "out")  # nothing is like this
         assert await text_of(editor, project.ask(editor, 11)) == ""
         assert (await editor.request("stardraft/status", {}))["reason"] == "nothing_alike"
-        assert await editor.request("stardraft/origin", {"textDocument": {"uri": project.uri}}) is None
         assert not [one for one in processes_of(home) if one.pid != editor.process.pid]
     assert not (Path(home["STARDRAFT_RUNTIME_DIR"]) / f"stardraft-{PROTOCOL}.sock").exists()
 
@@ -128,7 +134,8 @@ async def test_a_toy_is_not_asked_where_own_code_is_sure(
         writing.say(" fear:")
         writing.end()
         assert await text_of(editor, asked) == " fear:"
-        assert await editor.request("stardraft/origin", {"textDocument": {"uri": project.uri}}) is None
+        origin = await editor.request("stardraft/origin", {"textDocument": {"uri": project.uri}})
+        assert origin == {"source": "model"}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,7 @@ async def test_a_toy_is_not_asked_where_own_code_is_sure(
         (REST[:10], REST),  # it has not come to say more
         (REST, REST),
         ("", REST),
-        (" self._lock:", " self._lock:"),
+        (" self._lock", " self._lock"),
     ],
 )
 async def test_own_code_is_shown_first_and_a_real_model_may_take_its_place(
@@ -151,6 +158,8 @@ async def test_own_code_is_shown_first_and_a_real_model_may_take_its_place(
         if said:
             writing.say(said)
         writing.end()
+        if said.endswith(":"):  # the block that the line opens
+            (await daemon.writing(1)).end()
         assert await text_of(editor, asked) in ("", expected)
         texts = await shown(editor, "t")
         assert texts[0] == REST
@@ -169,7 +178,7 @@ async def test_what_the_user_has_begun_to_take_is_not_replaced(
         editor.insert(project.uri, 1, 8, " open(")
         asked = project.ask(editor, 14, partialResultToken="b")
         await wait_until_async(lambda: editor.progress("b"))
-        writing.say(" self._lock:")
+        writing.say(" self._lock")
         writing.end()
         await editor.answer(asked)
         assert set(await shown(editor, "b")) == {REST.removeprefix(" open(")}
@@ -199,6 +208,7 @@ async def test_a_model_that_fails_leaves_own_code(
 
 async def test_ignored_files_and_secret_ones_are_not_own_code(home: dict[str, str], project: Project) -> None:
     (project.near.parent / ".gitignore").write_text("config.py\n")
+    (project.near.parent / "other.py").write_text("x = 1\n")
     async with editing({**home, "STARDRAFT_EDITOR_ECHO": "only"}, initialize=False) as editor:
         await editor.initialize(workspaceFolders=project.folders)
         editor.open(project.uri, HERE)

@@ -51,6 +51,11 @@ class NearbyFiles:
         self._read_by: dict[str, frozenset[str]] = {}
         self._wanted: dict[str, None] = {}
 
+    @property
+    def n_files(self) -> int:
+        """How many files are read near the open documents."""
+        return len(frozenset[str]().union(*self._read_by.values()))
+
     def want(self, uri: str) -> None:
         """A document was opened, or what is near it may be other files now."""
         self._wanted[uri] = None
@@ -93,17 +98,18 @@ class NearbyFiles:
         besides = {path, *live}
         same = {other for other in (*indexed, *self._siblings(path)) if family_of(other) == family}
         yield
-        folder, others, paths = list[Code](), list[Code](), list[str]()
+        folder, others, paths = list[Code](), list[Code](), set[str]()
         total = 0
         for steps, other in by_distance(path.replace(os.sep, "/"), _with_slashes(same - besides)):
-            paths.append(other.replace("/", os.sep))
-            code = self._code(paths[-1], allowed)
+            name = other.replace("/", os.sep)
+            code = self._code(name, allowed)
             yield
             if code is None:
                 continue
             total += code.size
             if total > MAX_BYTES:
                 break
+            paths.add(name)
             (others if steps else folder).append(code)
         self._read_by[uri] = frozenset(paths)
         self._memory.read(uri, folder, others)

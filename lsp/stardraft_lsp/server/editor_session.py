@@ -384,11 +384,11 @@ class EditorSession:
             self._record(document, question, ask, answer, (time.monotonic() - asked) * 1000)
 
         def grow(answer: Answer) -> None:
+            record(answer)  # what grows can be accepted already
             if ask.on_growth is not None:
-                record(answer)  # what grows can be accepted already
                 ask.on_growth(answer)
 
-        answer = await self.session.ask(question, grow)
+        answer = await self.session.ask(question, grow if ask.on_growth is not None else None)
         record(answer)
         return answer
 

@@ -172,7 +172,10 @@ class Generation:
         """Tells the pending question what there is for it; False when there will be nothing."""
         shown = self.typed.shown(self.text)
         if shown and shown.strip() and self.pending is not None and self.pending.on_growth is not None:
-            self.pending.on_growth(Answer(shown, replaces=self.replaces, identity=self.identity))
+            origin = self.echo.origin if self.echo is not None and self.text == self.echo.text else None
+            self.pending.on_growth(
+                Answer(shown, replaces=self.replaces, identity=self.identity, origin=origin)
+            )
         return shown is not None
 
     def _is_covered(self, typed: Typed) -> bool:
