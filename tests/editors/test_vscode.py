@@ -23,7 +23,7 @@ import pytest
 from stardraft_lsp.syntax.gates import GATE_TEXTS
 from stardraftd.protocol.http import Status
 from tests.editors.vscode import STARTING_S, Browser, CodeServer, Frame, Window, find_extension, find_vscode
-from tests.support.home import isolated_home, processes_of, write_config
+from tests.support.home import command_of, isolated_home, processes_of, write_config
 from tests.support.waiting import DEADLINE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -412,7 +412,7 @@ def test_two_windows_at_the_same_time(
 
 
 def language_servers(home: dict[str, str]) -> list[psutil.Process]:
-    return [process for process in processes_of(home) if "stardraft_lsp" in process.cmdline()]
+    return [process for process in processes_of(home) if "stardraft_lsp" in command_of(process)]
 
 
 def engine_pid(home: dict[str, str]) -> int:

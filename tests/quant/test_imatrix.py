@@ -28,6 +28,7 @@ from stardraft_quant.quantize import quantize
 from stardraftd.errors import EngineCrashedError, ModelError, ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
+from tests.support.home import command_of
 from tests.support.llama_cpp import tool
 from tests.support.processes import run_to_end
 from tests.support.tiny_models import BUILT_IN, real_tokenizer, rewrite, write_tiny_model
@@ -309,7 +310,7 @@ def stop(done: int, _total: int) -> None:
 
 def crash(done: int, _total: int) -> None:
     for child in psutil.Process().children() if done == 0 else ():
-        if any("imatrix.process" in part for part in child.cmdline()):
+        if any("imatrix.process" in part for part in command_of(child)):
             child.send_signal(signal.SIGKILL)
 
 
@@ -324,7 +325,7 @@ def test_nothing_is_left_of_a_run_that_was_ended(
         )
     assert list(tmp_path.iterdir()) == []
     assert not [
-        child for child in psutil.Process().children() if "imatrix.process" in " ".join(child.cmdline())
+        child for child in psutil.Process().children() if "imatrix.process" in " ".join(command_of(child))
     ]
 
 
