@@ -32,7 +32,7 @@ def at(item: dict[str, Any]) -> tuple[int, int]:
 
 
 async def test_a_suggestion_comes_with_its_range_and_grows_on_the_way(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+    async with editing(home, start=start_server) as editor:
         editor.open(URI, TEXT)
         item = await editor.suggestion(URI, *CURSOR, partialResultToken="grow")
         assert item["insertText"].strip()
