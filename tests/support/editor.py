@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.forked import STREAM_BYTES, fork
+from tests.support.forked import STREAM_BYTES, can_fork, fork
 from tests.support.processes import Running, exit_status_async
 from tests.support.waiting import DEADLINE_S, wait_until_async, within
 from tests.support.witness import witness
@@ -198,9 +198,9 @@ async def start_server(home: dict[str, str], *arguments: str) -> asyncio.subproc
 
 async def fork_server(home: dict[str, str], *arguments: str) -> Running:
     """The same server without its start (`forked.py`), where that is possible."""
-    if sys.platform == "win32":
-        return await start_server(home, *arguments)
-    return await fork("stardraft_lsp", *arguments, environment=home)
+    if can_fork(home):
+        return await fork("stardraft_lsp", *arguments, environment=home)
+    return await start_server(home, *arguments)
 
 
 @asynccontextmanager

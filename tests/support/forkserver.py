@@ -1,6 +1,6 @@
 """The process that forked programs come from (`forked.py` starts it, with a socket as its stdin).
 
-It imports the language server once. Each message on the socket asks for a program; a fork of this process
+It imports what they import once. Each message on the socket asks for a program; a fork of this process
 becomes it: with the environment, the folder, the arguments and the streams that the message brings, and
 with nothing of the programs before it, for none of them ran here. It ends with its socket.
 """
@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from typing import TextIO, cast
 
 # Before a message: how long it is. With it come three streams, and where the process id and the exit status
 # are told.
@@ -25,15 +26,29 @@ N_DESCRIPTORS = 4
 TOLD = struct.Struct("<i")
 
 
-# What a language server has imported when it answers `initialize`.
-IMPORTED = ("stardraft_lsp.server.handlers", "stardraft_lsp.server.stdio", "psutil")
+# What the programs import when they serve or run a command, beyond their own first modules.
+IMPORTED = (
+    "stardraft_lsp.server.handlers",
+    "stardraft_lsp.server.stdio",
+    "stardraftd.cli.app",
+    "stardraftd.cli.edge",
+    "stardraftd.client.client",
+    "stardraftd.console.tables",
+    "stardraftd.models.store",
+    "stardraftd.privacy.guard",
+    "psutil",
+    "pydantic.types",
+    "rich.console",
+)
 
 
 def programs() -> dict[str, Callable[[], int]]:
     """What can be asked for, with its imports done."""
     for name in IMPORTED:
         importlib.import_module(name)
-    return {"stardraft_lsp": importlib.import_module("stardraft_lsp.__main__").main}
+    return {
+        name: importlib.import_module(f"{name}.__main__").main for name in ("stardraft_lsp", "stardraftd")
+    }
 
 
 def main() -> int:
@@ -100,6 +115,10 @@ def _become(message: dict[str, object], streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # Anew, as at a start: what they are connected to is seen once, when they are made.
+    sys.stdin = sys.__stdin__ = _text(sys.stdin, 0, "r")
+    sys.stdout = sys.__stdout__ = _text(sys.stdout, 1, "w")
+    sys.stderr = sys.__stderr__ = _text(sys.stderr, 2, "w", buffering=1)
     environment = message["environment"]
     assert isinstance(environment, dict)
     os.environ.clear()
@@ -108,6 +127,13 @@ def _become(message: dict[str, object], streams: list[int]) -> None:
     arguments = message["arguments"]
     assert isinstance(arguments, list)
     sys.argv = arguments
+
+
+def _text(before: TextIO, descriptor: int, mode: str, buffering: int = -1) -> TextIO:
+    return cast(
+        TextIO,
+        os.fdopen(descriptor, mode, buffering, encoding=before.encoding, errors=before.errors, closefd=False),
+    )
 
 
 if __name__ == "__main__":
