@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.forked import can_fork, run_forked
 from tests.support.processes import run_to_end
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 120.0
 COMMAND = [sys.executable, "-P", "-m", "stardraftd"]
 DEMO = Path(__file__).parents[1] / "data" / "demo" / "shelf.py"
 

@@ -41,19 +41,15 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.protocol.engine import EngineSettings
+from tests.cli.program import stardraft
 from tests.support.llama_bench import OLD_HELP, StandIn
 from tests.support.processes import finish, run_to_end
 
 DEPTHS = (0, 7)
 
 
-def stardraft(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run_to_end(
-        [sys.executable, "-m", "stardraftd", "bench", *arguments],
-        text=True,
-        idle_s=120,
-        env={**os.environ, **environment},
-    )
+def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return stardraft({**os.environ, **environment}, "bench", *arguments)
 
 
 def settings(**changes: object) -> EngineSettings:
@@ -402,7 +398,7 @@ def test_without_matplotlib_it_says_how_to_get_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [(), ("speed",), ("typing",)])
 def test_help_is_there(command: Sequence[str]) -> None:
-    done = stardraft(*command, "--help")
+    done = bench(*command, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage:" in done.stdout
     assert done.stderr == ""
@@ -411,9 +407,7 @@ def test_help_is_there(command: Sequence[str]) -> None:
 def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     chart = tmp_path / "speed.svg"
-    done = stardraft(
-        "speed", "--depths", "0", "--runs", "1", "--threads", "1", "--json", "--chart", str(chart)
-    )
+    done = bench("speed", "--depths", "0", "--runs", "1", "--threads", "1", "--json", "--chart", str(chart))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     found = msgspec.json.decode(done.stdout, type=SpeedReport, strict=True)
@@ -436,7 +430,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_once(arguments: Sequence[str], code: int, said: str) -> None:
-    done = stardraft(*arguments)
+    done = bench(*arguments)
     assert done.returncode == code
     assert said in done.stderr
     assert done.stdout == ""

@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -16,10 +14,10 @@ from stardraft_quant.bench.typing.typist import make_trace
 from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraft_quant.synthesize import synthesize
 from stardraftd.models.catalogue import Shape
+from tests.cli.program import stardraft
 from tests.support.home import isolated_home
 from tests.support.llama_bench import StandIn
 from tests.support.llama_server import write_program
-from tests.support.waiting import seconds
 
 ROOT = Path(__file__).parents[2]
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
@@ -56,14 +54,7 @@ def run(words: list[str], places: dict[str, Path]) -> str:
         re.sub(r"[^=]+\Z", lambda found: str(places.get(found[0], found[0])), word) for word in words[1:]
     ]
     with isolated_home() as home:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "stardraftd", *filled],
-            env={**home, "COLUMNS": "200"},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=seconds(120),
-            check=False,
-        )
+        done = stardraft({**home, "COLUMNS": "200"}, *filled)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

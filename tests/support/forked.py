@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -40,6 +41,10 @@ def can_fork(environment: Mapping[str, str]) -> bool:
         return {name: value for name, value in names.items() if name.startswith(READ_AT_START)}
 
     return sys.platform != "win32" and read_at_start(environment) == read_at_start(os.environ)
+
+
+# Held while a program is asked for: a message is whole.
+_asking = threading.Lock()
 
 
 class Pipe(asyncio.StreamReaderProtocol):
@@ -122,9 +127,10 @@ def start(
         "folder": str(folder or Path.cwd()),
     }
     body = json.dumps(message).encode()
-    server = _server()
-    socket.send_fds(server, [HEAD.pack(len(body))], theirs)
-    server.sendall(body)
+    with _asking:
+        server = _server()
+        socket.send_fds(server, [HEAD.pack(len(body))], theirs)
+        server.sendall(body)
     for descriptor in theirs:
         os.close(descriptor)
     return Started(our_stdin, our_stdout, our_stderr, our_told)
