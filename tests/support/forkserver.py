@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -26,29 +27,21 @@ N_DESCRIPTORS = 4
 TOLD = struct.Struct("<i")
 
 
-# What the programs import when they serve or run a command, beyond their own first modules.
-IMPORTED = (
-    "stardraft_lsp.server.handlers",
-    "stardraft_lsp.server.stdio",
-    "stardraftd.cli.app",
-    "stardraftd.cli.edge",
-    "stardraftd.client.client",
-    "stardraftd.console.tables",
-    "stardraftd.models.store",
-    "stardraftd.privacy.guard",
-    "psutil",
-    "pydantic.types",
-    "rich.console",
-)
+PROGRAMS = ("stardraftd", "stardraft_lsp")
+# What libraries import late, when a command or a server runs.
+LATE = ("psutil", "typer._adapters", "pydantic._internal._generate_schema", "pydantic.plugin._loader")
 
 
 def programs() -> dict[str, Callable[[], int]]:
-    """What can be asked for, with its imports done."""
-    for name in IMPORTED:
-        importlib.import_module(name)
-    return {
-        name: importlib.import_module(f"{name}.__main__").main for name in ("stardraft_lsp", "stardraftd")
-    }
+    """What can be asked for, with its imports done: all but the engine's, which starts threads."""
+    for program in PROGRAMS:
+        path = importlib.import_module(program).__path__
+        for found in pkgutil.walk_packages(path, f"{program}."):
+            if not found.name.startswith("stardraftd.engine") and not found.name.endswith(".__main__"):
+                importlib.import_module(found.name)
+    for library in LATE:
+        importlib.import_module(library)
+    return {program: importlib.import_module(f"{program}.__main__").main for program in PROGRAMS}
 
 
 def main() -> int:
