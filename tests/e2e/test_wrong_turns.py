@@ -17,7 +17,7 @@ from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.http import PROTOCOL
 from tests.cli.program import COMMAND, DEMO, stardraft
 from tests.editors.neovim import Neovim, find_neovim
-from tests.support.editor import editing, start_server
+from tests.support.editor import editing
 from tests.support.home import write_config
 from tests.support.processes import run_to_end
 from tests.support.waiting import wait_until
@@ -98,7 +98,7 @@ async def test_an_editor_is_told_once_that_the_engine_is_missing_and_how_to_add_
     without_engine: dict[str, str],
 ) -> None:
     uri = "file:///shop/till.py"
-    async with editing(without_engine, start=start_server) as editor:
+    async with editing(without_engine) as editor:
         editor.open(uri, "class Counter:\n    def \n")
         for kind in (2, 1):
             answer = await editor.answer(editor.ask(uri, 1, 8, context={"triggerKind": kind}))
