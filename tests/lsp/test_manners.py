@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.lsp.daemons import daemons, stop_daemon
-from tests.support.editor import Editor, editing, start_server
+from tests.support.editor import Editor, editing, fork_server
 from tests.support.home import command_of, processes_of
 from tests.support.processes import exit_status_async
 from tests.support.waiting import wait_until_async
@@ -47,7 +47,7 @@ async def stays(home: dict[str, str], n_daemons: int) -> None:
 
 
 async def bare_editor(home: dict[str, str]) -> Editor:
-    return Editor(await start_server(home))
+    return Editor(await fork_server(home))
 
 
 # --- before and after ------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
 """Importance matrices: llama-imatrix's numbers, its file format both ways, and files that may be anything."""
 
 import json
+import os
 import random
 import signal
 import struct
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from stardraft_quant.quantize import quantize
 from stardraftd.errors import EngineCrashedError, ModelError, ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
+from tests.cli.program import stardraft
 from tests.support.home import command_of
 from tests.support.llama_cpp import tool
 from tests.support.processes import run_to_end
@@ -355,8 +356,7 @@ def test_a_short_text_and_a_chunk_of_no_size_are_refused(tmp_path: Path, model: 
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "stardraftd", "quant", "imatrix", *map(str, arguments)]
-    return run_to_end(command, text=True, idle_s=60)
+    return stardraft(dict(os.environ), "quant", "imatrix", *map(str, arguments))
 
 
 def test_the_command_goes_from_a_folder_to_a_file(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from stardraftd.errors import (
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.header import FILE_TYPES as HEADER_FILE_TYPES
 from stardraftd.gguf.reading import read_header
+from tests.cli.program import stardraft
 from tests.support.home import command_of
 from tests.support.llama_cpp import tool
 from tests.support.processes import finish, run_to_end
@@ -314,7 +315,7 @@ def command_line(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return run_to_end(command_line(*arguments), text=True, idle_s=60)
+    return stardraft(dict(os.environ), "quant", "quantize", *map(str, arguments))
 
 
 def test_the_command_tells_what_it_made(models: dict[str, Path], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The session with one editor: its documents and settings, and all that works for them until it leaves."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -89,7 +90,8 @@ class EditorSession:
         self._show_notice = show_notice
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
-        client_name = f"{self.client.name}-{self.client.process_id or id(self)}"
+        # The daemon tells editors apart by it. One editor may have several servers, each for itself.
+        client_name = f"{self.client.name}-{secrets.token_hex(4)}"
         client = DaemonClient(client_name, overrides=for_daemon(self._overrides))
         warming_client = DaemonClient(client_name, start=False)
         self._clients = (client, warming_client)
