@@ -64,8 +64,8 @@ def test_the_command_to_type_is_one_line_however_narrow_the_terminal(home: dict[
 def test_where_nobody_can_be_asked_it_only_lists(lived_in: dict[str, str]) -> None:
     before = left(lived_in)
     listed = stardraft(lived_in, "uninstall", "--purge")
-    assert listed.returncode == 0, listed.stderr
-    assert "Nothing was removed" in listed.stdout
+    assert listed.returncode == 2, listed.stderr
+    assert "Nothing was removed" in listed.stderr
     assert "what the model has read of open files" in listed.stdout
     for place in ("STARDRAFT_RUNTIME_DIR", "STARDRAFT_MODELS_DIR", "STARDRAFT_CONFIG"):
         assert lived_in[place] in listed.stdout

@@ -210,10 +210,10 @@ def test_another_kind_of_picture_is_refused(filled: Store, tmp_path: Path) -> No
 
 
 def test_forgetting_asks_first(filled: Store) -> None:
-    result = CliRunner().invoke(APP, ["--forget"], input="n\n")
-    assert result.exit_code == 1
+    result = CliRunner().invoke(APP, ["--forget"])
+    assert isinstance(result.exception, RequestError)
     assert len(filled.read()[0]) == 5
-    assert CliRunner().invoke(APP, ["--forget"], input="y\n").exit_code == 0
+    assert CliRunner().invoke(APP, ["--forget", "--yes"]).exit_code == 0
     assert filled.read() == ([], [])
     assert CliRunner().invoke(APP, ["--forget", "--yes"]).exit_code == 0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError, StardraftError
 
@@ -107,7 +108,7 @@ def _forget(store: "Store", *, ask: bool) -> None:
         tell("There are no figures to delete.")
         return
     if ask:
-        typer.confirm(f"Delete all figures in {tilde(store.file)}?", abort=True)
+        confirm(f"Delete all figures in {tilde(store.file)}?", otherwise="Nothing was deleted")
     store.forget()
     tell("All figures are deleted. Editors that run begin to count anew.")
 

@@ -1,6 +1,5 @@
 """`stardraft model pull`: a model is brought to this computer, with progress for a user or a program."""
 
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -8,13 +7,16 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import published_models
+from stardraftd.console.asking import confirm, unasked
 from stardraftd.console.printable import tell, visible
-from stardraftd.errors import LicenseError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from stardraftd.models.licenses import License
+
+_NOT_FETCHED = "Nothing was fetched"
+_ACCEPTING = "--accept-license, once you have read it (stardraft model license)"
 
 EXAMPLES = examples(
     "stardraft model pull starcoder2-3b",
@@ -82,7 +84,9 @@ def pull(
     with report:
 
         def accepts(license: "License") -> bool:
-            return accept_license or (not json and report.ask(license))
+            if not accept_license:
+                report.ask(license)
+            return True
 
         try:
             pulled = bring(options, Store(), report, accepts)
@@ -128,15 +132,10 @@ class _Terminal:
     ) -> None:
         self._stop()
 
-    def ask(self, license: "License") -> bool:
+    def ask(self, license: "License") -> None:
         self._stop()
         show_license(license)
-        if not sys.stdin.isatty():
-            raise LicenseError(
-                f"The {license.name} license has to be accepted first, and nobody is there to ask.",
-                "Read it with `stardraft model license`, then give --accept-license.",
-            )
-        return typer.confirm("\nDo you accept it?")
+        confirm("\nDo you accept it?", otherwise=_NOT_FETCHED, option=_ACCEPTING)
 
     def stage(self, what: str, total_bytes: int) -> None:
         from stardraftd.cli.output.terminal import err, write
@@ -187,8 +186,9 @@ class _JsonReport:
     ) -> None:
         return
 
-    def ask(self, _license: "License") -> bool:
-        return False
+    def ask(self, license: "License") -> None:
+        why = f"the {license.name} license has to be accepted first, and --json asks nothing"
+        raise unasked(why, otherwise=_NOT_FETCHED, option=_ACCEPTING)
 
     def stage(self, what: str, total_bytes: int) -> None:
         self._total, self._told = total_bytes, -1
