@@ -6,9 +6,7 @@ local stardraft = require('stardraft')
 
 local M = {}
 
-local function say(sentence, level)
-  vim.notify(sentence, level or vim.log.levels.INFO)
-end
+local say = require('stardraft.message').answer
 
 --- Runs the program in a terminal below; with it the user sees and answers what it says.
 local function in_terminal(arguments)
@@ -76,7 +74,7 @@ local function restart()
         if result.code == 0 then
           say('stardraft was restarted.')
         else
-          say('stardraft: ' .. vim.trim(result.stderr ~= '' and result.stderr or result.stdout), vim.log.levels.ERROR)
+          say(result.stderr ~= '' and result.stderr or result.stdout, vim.log.levels.ERROR) -- which says who says it
         end
       end)
     end)

@@ -22,7 +22,7 @@ function M.on_status(_, report, context)
     reports[context.client_id] = report
     local warning, said = report.warning or '', before and before.warning or ''
     if warning ~= '' and warning ~= said then
-      message.say('stardraft: ' .. warning, 'WarningMsg')
+      message.say(warning, 'WarningMsg')
     elseif warning == '' and said ~= '' then
       message.clear()
     end
@@ -49,7 +49,7 @@ end
 function M.forget(client_id, has_died)
   reports[client_id] = nil
   if has_died and vim.v.exiting == vim.NIL then
-    vim.notify('stardraft: the language server died. `:Stardraft restart` starts it again.', vim.log.levels.WARN)
+    message.say('the language server died. `:Stardraft restart` starts it again.', 'WarningMsg')
   end
   M.announce()
 end
@@ -103,7 +103,8 @@ function M.sentence(bufnr)
   local model = report.state ~= 'off' and report.model ~= '' and (' The model is %s.'):format(report.model) or ''
   local said = report.message ~= '' and (' ' .. report.message) or ''
   local warning = (report.warning or '') ~= '' and (' ' .. report.warning) or ''
-  return ('stardraft is %s.%s%s%s'):format(report.state, said, warning, model)
+  local cut = message.cut() ~= '' and message.cut():sub(12) ~= report.warning and (' It said: ' .. message.cut()) or ''
+  return ('stardraft is %s.%s%s%s%s'):format(report.state, said, warning, model, cut)
 end
 
 return M
