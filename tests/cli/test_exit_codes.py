@@ -62,6 +62,35 @@ def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.startswith("stardraft: ")
 
 
+@pytest.mark.parametrize(
+    ("typed", "helpful"),
+    [
+        ("complete --model", "stardraft complete"),
+        ("complete --json --max-tokens", "stardraft complete"),
+        ("complete --nosuch a.py:1", "stardraft complete"),
+        ("model pull x --quant", "stardraft model pull"),
+        ("model info", "stardraft model info"),
+        ("model use a b", "stardraft model use"),
+        ("model nosuch", "stardraft model"),
+        ("daemon start --set", "stardraft daemon start"),
+        ("setup nvim --path", "stardraft setup nvim"),
+        ("stats --since", "stardraft stats"),
+        ("bench speed --model", "stardraft bench speed"),
+        ("bench nosuch", "stardraft bench"),
+        ("eval holes", "stardraft eval holes"),
+        ("quant convert --nosuch", "stardraft quant convert"),
+        ("lsp --log-file", "stardraft lsp"),
+        ("--config", "stardraft"),
+        ("nosuch", "stardraft"),
+    ],
+)
+def test_what_was_typed_wrongly_points_to_the_nearest_help(
+    typed: str, helpful: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(typed.split()) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"  {helpful} --help says what there is."
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @pytest.mark.parametrize(
     "command", ["daemon stop", "status", "model use built-in", "daemon start", "complete a.py:1"]
