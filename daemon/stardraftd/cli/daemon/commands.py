@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli import options, shell_words
+from stardraftd.cli import options
 from stardraftd.cli.daemon import status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.output.errors import show_warning
@@ -19,6 +19,7 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.limits import DRAIN_S
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     import psutil
@@ -54,7 +55,7 @@ def commands() -> typer.Typer:
         epilog=examples(
             "stardraft daemon restart",
             "stardraft daemon restart --model ~/models/starcoder2-3b-Q4_K_M.gguf",
-            f"stardraft daemon restart --model {shell_words.BUILT_IN} --gpu-layers 0",
+            f"stardraft daemon restart --model {BUILT_IN} --gpu-layers 0",
         ),
     )(restart)
     app.command("status", epilog=examples("stardraft daemon status", "stardraft daemon status --json"))(

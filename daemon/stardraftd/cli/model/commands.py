@@ -10,10 +10,10 @@ from stardraftd.cli.model import plan as model_plan
 from stardraftd.cli.model import pull as model_pull
 from stardraftd.cli.model import use as model_use
 from stardraftd.cli.options import examples
-from stardraftd.cli.shell_words import BUILT_IN
 from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from stardraftd.models.store import Entry
@@ -140,7 +140,7 @@ def info(
     from stardraftd.models.licenses import agreements
     from stardraftd.models.store import Store, check
 
-    path = model_use.resolve(name)
+    path = Store().file_of(name)
     header = check(path)
     entry = next((entry for entry in Store().entries() if Path(entry.path) == path), None)
     record = entry.record if entry else None
