@@ -28,12 +28,13 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 class _NamesItself:
     """What was typed wrongly names the command that it was typed for: the parser does so only at times."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)  # type: ignore[misc]
+            parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+        return parsed
 
 
 class Command(_NamesItself, TyperCommand):
