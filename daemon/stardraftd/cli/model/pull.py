@@ -9,10 +9,12 @@ from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import published_models
 from stardraftd.console.asking import confirm, unasked
 from stardraftd.console.printable import tell, visible
+from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from stardraftd.models.catalogue import Named
     from stardraftd.models.licenses import License
 
 _NOT_FETCHED = "Nothing was fetched"
@@ -64,7 +66,6 @@ def pull(
     original weights are downloaded (6 GB for StarCoder2-3B) and quantized here. An interrupted download goes
     on where it stopped. HF_TOKEN, HF_ENDPOINT, HTTPS_PROXY and HF_HUB_OFFLINE are respected.
     """
-    from stardraftd.models.catalogue import read_name
     from stardraftd.models.pull import PullOptions
     from stardraftd.models.pull import pull as bring
     from stardraftd.models.store import Store
@@ -74,7 +75,7 @@ def pull(
 
         load_config()  # what cannot be chosen afterwards is said before gigabytes are here
     options = PullOptions(
-        model=read_name(model),
+        model=_named(model),
         quantization=quantization.upper(),
         from_source=from_source,
         name=name,
@@ -105,6 +106,29 @@ def pull(
         choose_and_wait(entry.name, quiet=json)
     elif not json:
         tell(f"To have it run: stardraft model use {entry.name}")
+
+
+def _named(model: str) -> "Named":
+    """What is to be fetched. Raises RequestError, also for a name that a model here has."""
+    from stardraftd.models.catalogue import read_name
+
+    try:
+        return read_name(model)
+    except RequestError:
+        if not _is_here(model):
+            raise
+        raise RequestError(
+            f"{model} is here already.", f"To have it run: stardraft model use {model}"
+        ) from None
+
+
+def _is_here(model: str) -> bool:
+    from stardraftd.models.store import Store
+
+    try:
+        return Store().file_of(model).is_file()
+    except StardraftError:
+        return False
 
 
 def show_license(license: "License") -> None:
