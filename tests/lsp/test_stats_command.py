@@ -142,7 +142,7 @@ def test_json_has_everything_for_a_program(filled: Store) -> None:
 def test_before_anything_was_counted_it_says_so_and_makes_no_file(state: Path) -> None:
     result = CliRunner().invoke(APP)
     assert result.exit_code == 0
-    assert "nothing to show yet" in result.output
+    assert "nothing to show since" in result.output
     assert not state.joinpath("stats.sqlite").exists()
     assert json.loads(CliRunner().invoke(APP, ["--json"]).output)["all"]["shown"] == 0
 
@@ -191,7 +191,7 @@ def test_reasons_of_the_bookkeeping_are_told_in_words_that_the_documents_explain
 def test_a_picture_of_nothing_is_not_drawn(state: Path, tmp_path: Path) -> None:
     file = tmp_path / "figures.png"
     result = CliRunner().invoke(APP, ["--chart", str(file)])
-    assert "nothing to show yet" in result.output
+    assert "nothing to show since" in result.output
     assert not file.exists()
 
 

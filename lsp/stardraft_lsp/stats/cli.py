@@ -22,7 +22,7 @@ _DAY_S = 86_400
 _SHORT_S = 3 * _DAY_S
 
 EMPTY = (
-    "There is nothing to show yet{since}.\n"
+    "There is nothing to show{since}.\n"
     "Once an editor has shown suggestions of stardraft's, this says how many were accepted, what stayed of "
     "them, and how long they took. It is counted on this computer, and sent nowhere."
 )

@@ -178,11 +178,13 @@ def logs(
     daemon.log_level = "debug".
     """
     from stardraftd.logs import reader as log_reader
-    from stardraftd.paths import log_path
+    from stardraftd.paths import log_path, tilde
 
     path = log_path()
     if not follow and not path.exists():
-        raise StardraftError(f"There is no log yet: {path}", "The daemon writes it when it first runs.")
+        raise StardraftError(
+            f"There is no log yet: {tilde(path)}.", "The daemon writes it when it first runs."
+        )
     for line in log_reader.follow(path, lines=lines) if follow else log_reader.read_tail(path, lines):
         tell(line if json else log_reader.render(line), fit=False)
 
