@@ -125,8 +125,10 @@ vim.api.nvim_create_user_command('StardraftStatus', function()
   local client = vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })[1]
   local answer = client and client:request_sync('stardraft/status', {}, 2000)
   local report = answer and answer.result
-  local parts = report and { report.state .. '.', report.message, report.warning, message }
+  local model = report and report.model ~= '' and ('The model is %s.'):format(report.model) or ''
+  local parts = report and { report.state .. '.', report.message, model, report.warning, message }
     or { 'stardraft does not run for this buffer: :checkhealth vim.lsp' }
+  message = '' -- seen whole
   local sentence = table.concat(vim.tbl_filter(function(part) return part ~= '' end, parts), ' '):gsub('%s+', ' ')
   if vim.api.nvim_strwidth(sentence) <= vim.v.echospace then
     print(sentence)

@@ -2,11 +2,12 @@
 
 local client_of = require('stardraft.client')
 local config = require('stardraft.config')
+local message = require('stardraft.message')
 local stardraft = require('stardraft')
 
 local M = {}
 
-local say = require('stardraft.message').answer
+local say = message.answer
 
 --- Runs the program in a terminal below; with it the user sees and answers what it says.
 local function in_terminal(arguments)
@@ -30,7 +31,10 @@ end
 local function say_status()
   local status = require('stardraft.status')
   status.refresh(0, function()
-    say(status.sentence(0))
+    local sentence, cut = status.sentence(0), message.take_cut()
+    -- A wrong setting is in the sentence already; behind "stardraft: " in what was said.
+    local is_news = cut ~= '' and not sentence:find(cut:sub(#'stardraft: ' + 1), 1, true)
+    say(is_news and ('%s It said: %s'):format(sentence, cut) or sentence)
   end)
 end
 

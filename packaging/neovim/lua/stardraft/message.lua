@@ -39,10 +39,12 @@ local function named(sentence)
   return vim.startswith(line, 'stardraft') and line or 'stardraft: ' .. line
 end
 
---- The last of what was said, where it was cut; "" where all of it was seen.
+--- The last of what was said, where it was cut, to be shown whole; "" where all of it was seen.
 ---@return string
-function M.cut()
-  return was_cut
+function M.take_cut()
+  local whole = was_cut
+  was_cut = ''
+  return whole
 end
 
 ---@param highlight string?

@@ -103,8 +103,7 @@ function M.sentence(bufnr)
   local model = report.state ~= 'off' and report.model ~= '' and (' The model is %s.'):format(report.model) or ''
   local said = report.message ~= '' and (' ' .. report.message) or ''
   local warning = (report.warning or '') ~= '' and (' ' .. report.warning) or ''
-  local cut = message.cut() ~= '' and message.cut():sub(12) ~= report.warning and (' It said: ' .. message.cut()) or ''
-  return ('stardraft is %s.%s%s%s%s'):format(report.state, said, warning, model, cut)
+  return ('stardraft is %s.%s%s%s'):format(report.state, said, warning, model)
 end
 
 return M
