@@ -348,6 +348,12 @@ def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
         window.press("Escape")
 
 
+def test_the_walkthroughs_first_step_is_done_where_there_is_a_server(window: Window) -> None:
+    window.command("stardraft: Open the Walkthrough")
+    wait_until(lambda: window.step_is_done("install"), what="there is a server, and its step has no tick")
+    assert not window.step_is_done("model"), "it is the toy that runs"
+
+
 def test_the_language_server_was_killed_and_comes_back(
     window: Window, file: Path, home: dict[str, str]
 ) -> None:

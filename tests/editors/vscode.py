@@ -410,6 +410,10 @@ class Window:
         )
         self._do("click", f'{row}:has-text("{name}")')
 
+    def step_is_done(self, step: str) -> bool:
+        """Whether a step of the extension's walkthrough, which is open, has its tick."""
+        return self._exists(f'.getting-started-step[data-step-id$="#{step}"][aria-checked="true"]')
+
     def point_at_status(self) -> None:
         """Moves the mouse over the status item, which brings up what it has to say."""
         self._do("hover", STATUS_ITEM)
