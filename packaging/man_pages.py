@@ -24,15 +24,21 @@ FOLDER = Path(__file__).resolve().parent / "man"
 
 EXIT_STATUS = (
     ("0", "Done."),
-    ("1", "It failed, and standard error says why."),
-    ("2", "What was typed is wrong."),
+    ("1", "It failed, and standard error says why; or you were asked, and said no."),
+    ("2", "What was typed is wrong; or the command would ask, and nobody can be asked."),
     ("3", "There is no daemon (`stardraft status`)."),
     ("130", "Interrupted by Ctrl-C."),
 )
 ENVIRONMENT = (
     ("STARDRAFT_CONFIG", "The configuration file."),
     ("STARDRAFT_STATE_DIR", "The folder of logs, statistics, and what was measured of this computer."),
-    ("STARDRAFT_RUNTIME_DIR", "The folder of the daemon's socket. It must be yours alone (mode 0700)."),
+    (
+        "STARDRAFT_RUNTIME_DIR",
+        (
+            "The folder of the daemon's socket; by default $XDG_RUNTIME_DIR/stardraft, without that variable "
+            "/run/user/UID/stardraft or $TMPDIR/runtime-UID/stardraft. It must be yours alone (mode 0700)."
+        ),
+    ),
     ("STARDRAFT_MODELS_DIR", "The folder of models."),
     ("STARDRAFT_ENGINES_DIR", "The folder of the engines that `stardraft setup engine` has built."),
     ("STARDRAFT_CACHE_DIR", "The folder in which engines are built; it may be removed at any time."),

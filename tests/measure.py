@@ -20,7 +20,7 @@ from stardraftd.client import DaemonClient
 from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.completion import Completion, Done, Figures, Plan, Text
 from stardraftd.protocol.engine import EngineSettings
-from tests.support.editor import editing
+from tests.support.editor import editing, start_server
 from tests.support.home import isolated_home, processes_of
 
 FUNCTION = "def function_{0}(alpha, beta):\n    return alpha * {0} + beta\n\n\n"
@@ -73,7 +73,7 @@ async def measure_keys(client: DaemonClient, home: dict[str, str], n_functions: 
     uri = "file:///demo/large.py"
     before, behind = document(n_functions), document(n_functions, 10_000)
     evaluated, own_ms, total_ms = [], [], []
-    async with editing(home) as editor:
+    async with editing(home, start=start_server) as editor:
         await editor.until_told("stardraft/status", lambda report: report["model"])
         editor.open(uri, before + "\n" + behind)
         line = before.count("\n")

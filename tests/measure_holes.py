@@ -19,7 +19,7 @@ from typing import Any
 from stardraft_quant.code.files import code_files
 from stardraft_quant.evaluate.holes import punch
 from stardraft_quant.evaluate.tasks import Task
-from tests.support.editor import Editor, editing
+from tests.support.editor import Editor, editing, start_server
 from tests.support.home import isolated_home, write_config
 
 ARMS = {"the file alone": "false", "and pieces of others": "true"}
@@ -72,7 +72,7 @@ async def measure(folder: Path, n: int, seed: int, model: str) -> None:
         home |= {"STARDRAFT_EDITOR_CONFIDENCE": "false", "STARDRAFT_EDITOR_STATS": "false"}
         for arm, cross_file in ARMS.items():
             environment = home | {"STARDRAFT_EDITOR_CROSS_FILE": cross_file}
-            async with editing(environment, initialize=False) as editor:
+            async with editing(environment, initialize=False, start=start_server) as editor:
                 await editor.initialize(workspaceFolders=[{"uri": root.as_uri(), "name": root.name}])
                 await asyncio.sleep(
                     INDEXING_S

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.lsp.stand_in import StandIn, standing_in
-from tests.support.editor import Editor, editing
+from tests.support.editor import Editor, editing, start_server
 from tests.support.home import isolated_home
 
 FUNCTION = "def function_{i}(alpha, beta):\n    gamma = alpha * {i} + beta\n    return gamma\n\n\n"
@@ -123,7 +123,7 @@ def forget(editor: Editor) -> None:
 
 async def measure(n_edits: int, n_documents: int) -> None:
     with isolated_home() as home, pytest.MonkeyPatch.context() as patch:
-        async with standing_in(home, patch) as daemon, editing(home) as editor:
+        async with standing_in(home, patch) as daemon, editing(home, start=start_server) as editor:
             answering = asyncio.create_task(say_something(daemon))
             server = Server(editor.process.pid)
             await editor.request("stardraft/status", None)

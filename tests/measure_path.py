@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.support.editor import Editor, editing
+from tests.support.editor import Editor, editing, start_server
 from tests.support.home import isolated_home, processes_of, write_config
 from tests.support.waiting import wait_until_async
 
@@ -168,7 +168,7 @@ async def measure() -> tuple[Walk, Walk]:
             "MEASURE_PATH_FOLDER": name,
             "MEASURE_PATH_ROOTS": os.pathsep.join(roots),
         }
-        async with editing(home) as editor:
+        async with editing(home, start=start_server) as editor:
             editor.open(uri(), TEXT)
             # What happens once is not what a key costs.
             await editor.answer(editor.ask(uri(), LINE, COLUMN))

@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from tests.lsp.stand_in import standing_in
-from tests.support.editor import Editor, editing
+from tests.support.editor import Editor, editing, start_server
 from tests.support.home import isolated_home
 
 FILE_BYTES = 100_000
@@ -100,7 +100,7 @@ async def measure(n_keys: int) -> None:
         folders = [{"uri": Path(copies).as_uri(), "name": "large"}]
         async with standing_in(home, patch):
             for name, workspace in (("no workspace", list[dict[str, str]]()), ("a large workspace", folders)):
-                async with editing(home, initialize=False) as editor:
+                async with editing(home, initialize=False, start=start_server) as editor:
                     await editor.initialize(workspaceFolders=workspace)
                     server = psutil.Process(editor.process.pid)
                     editor.open(uri, text)

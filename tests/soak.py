@@ -27,7 +27,7 @@ import pytest
 
 from tests.lsp.stand_in import standing_in
 from tests.measure_memory import forget, say_something, text_of
-from tests.support.editor import Editor, editing
+from tests.support.editor import Editor, editing, start_server
 from tests.support.home import isolated_home, processes_of
 
 MOST_GROWTH = 0.05
@@ -136,7 +136,9 @@ async def soak(n_servers: int, minutes: float, *, is_real: bool) -> int:
     """The exit status."""
     with isolated_home() as home:
         async with a_daemon(home, is_real=is_real), contextlib.AsyncExitStack() as stack:
-            editors = [await stack.enter_async_context(editing(home)) for _ in range(n_servers)]
+            editors = [
+                await stack.enter_async_context(editing(home, start=start_server)) for _ in range(n_servers)
+            ]
             typists = [Typist(editor, seed) for seed, editor in enumerate(editors)]
             begun = time.monotonic()
             typing = [asyncio.create_task(typist.type_until(begun + minutes * 60)) for typist in typists]

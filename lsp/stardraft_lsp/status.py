@@ -128,8 +128,13 @@ class StatusBoard:
     def block(self, reason: Silence, message: str = "") -> None:
         """Why there are no suggestions where the user is; "" when there are. message: not the usual one."""
         self._blocked = (reason, message or SILENCE_TEXTS.get(reason, ""))
-        if self._silence in OFF_TEXTS:
+        if self._silence in _OFF:
             self._silence = ""
+        self._update()
+
+    def moved(self) -> None:
+        """The user is in another document: what the last question brought is no word about this one."""
+        self._silence = ""
         self._update()
 
     def set_wrong(self, source: str, error: StardraftError | None) -> None:

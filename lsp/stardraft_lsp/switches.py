@@ -1,8 +1,8 @@
-"""Whether suggestions are off where the user is now, told to the status board the moment that it changes.
+"""Whether there are suggestions where the user is now, told to the status board the moment that it changes.
 
 The user is in the document that has the focus, or, in editors that do not say so, in the one that was opened
-or asked about last. What has switched suggestions off there is for `settings.effective` to say. Not here:
-what a question is answered, which looks at the settings itself.
+or asked about last. What has switched suggestions off there is for `settings.effective` to say, and whether
+the document may be sent at all for `context`. Not here: what a question is answered.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
+from stardraft_lsp.context.shared import WhyNot
 from stardraft_lsp.settings import Settings
 from stardraft_lsp.status import StatusBoard
 from stardraft_lsp.text.documents import Document
@@ -18,6 +19,7 @@ from stardraft_lsp.text.documents import Document
 class Switches:
     """Follows the switches of one editor. `look` after each change of settings; `close` at the end.
 
+    why_unsent: why a document is sent to no model; "" where it is, "checking" where that is not known yet.
     on_enabled: is called with whether suggestions are switched on at all, at each look. A snooze and a single
         language or folder are no reason to let the daemon go.
     says_focus: whether the editor tells which document has the focus.
@@ -28,15 +30,22 @@ class Switches:
         settings: Settings,
         board: StatusBoard,
         documents: Mapping[str, Document],
+        why_unsent: Callable[[str], WhyNot],
         on_enabled: Callable[[bool], None],
     ) -> None:
         self._settings = settings
         self._board = board
         self._documents = documents
+        self._why_unsent = why_unsent
         self._on_enabled = on_enabled
         self._current = ""
         self._minute: asyncio.TimerHandle | None = None
         self.says_focus = False
+
+    @property
+    def current(self) -> str:
+        """The URI of the document that the user is in; "" where none is open."""
+        return self._current
 
     def opened(self, uri: str) -> None:
         """A document was opened. In an editor that tells of the focus that alone says nothing."""
@@ -47,12 +56,19 @@ class Switches:
         """The user is in this document now."""
         if uri != self._current and uri in self._documents:
             self._current = uri
+            self._board.moved()
             self.look()
 
     def closed(self, uri: str) -> None:
         """A document is not among the open ones any more."""
         if uri == self._current:
             self._current = next(reversed(list(self._documents)), "")
+            self._board.moved()
+            self.look()
+
+    def judged(self, uri: str) -> None:
+        """Whether a document may be sent is known now, or known anew."""
+        if uri == self._current:
             self.look()
 
     def look(self) -> None:
@@ -67,7 +83,8 @@ class Switches:
             left_s = found.until_s - now_s
             message = snoozed_text(left_s)
             self._minute = asyncio.get_running_loop().call_later(left_s % 60 + 0.01, self.look)
-        self._board.block(found.off, message)
+        unsent = self._why_unsent(uri)
+        self._board.block(found.off or ("" if unsent == "checking" else unsent), message)
         self._on_enabled(found.off != "disabled")
 
     def close(self) -> None:

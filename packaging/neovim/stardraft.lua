@@ -3,9 +3,9 @@
 
 assert(vim.fn.has('nvim-0.12') == 1, 'this needs Neovim 0.12; the plugin needs 0.10: stardraft setup nvim --plugin')
 
-local warning = ''
-local function say(sentence) -- in one line, which asks for no Enter
-  vim.api.nvim_echo({ { vim.fn.strcharpart(sentence:gsub('%s+', ' '), 0, vim.v.echospace), 'WarningMsg' } }, false, {})
+local warning, message = '', '' -- a wrong setting, until it is corrected; what the server said last
+local function say(sentence) -- in one line, which asks for no Enter; :StardraftStatus has all of it
+  vim.api.nvim_echo({ { vim.fn.printf('%.' .. vim.v.echospace .. 'S', sentence), 'WarningMsg' } }, false, {})
 end
 vim.api.nvim_create_autocmd('ModeChanged', {
   pattern = 'i:*',
@@ -14,6 +14,15 @@ vim.api.nvim_create_autocmd('ModeChanged', {
       say(warning)
     end
   end),
+})
+local function tell_focus(buffer) -- what the server says of itself is about the buffer that you are in
+  local client = vim.lsp.get_clients({ bufnr = buffer, name = 'stardraft' })[1]
+  if client then
+    client:notify('textDocument/didFocus', { textDocument = { uri = vim.uri_from_bufnr(buffer) } })
+  end
+end
+vim.api.nvim_create_autocmd({ 'BufEnter', 'LspAttach' }, {
+  callback = function() tell_focus(vim.api.nvim_get_current_buf()) end,
 })
 
 vim.lsp.config('stardraft', {
@@ -28,6 +37,10 @@ vim.lsp.config('stardraft', {
         say(warning)
       end
       vim.cmd.redrawstatus()
+    end,
+    ['window/showMessage'] = function(_, params)
+      message = params.message:gsub('%s+', ' ')
+      say(message)
     end,
   },
 })
@@ -112,6 +125,14 @@ vim.api.nvim_create_user_command('StardraftStatus', function()
   local client = vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })[1]
   local answer = client and client:request_sync('stardraft/status', {}, 2000)
   local report = answer and answer.result
-  print(report and vim.trim(('%s. %s %s'):format(report.state, report.message, report.warning))
-    or 'stardraft does not run for this buffer: :checkhealth vim.lsp')
+  local model = report and report.model ~= '' and ('The model is %s.'):format(report.model) or ''
+  local parts = report and { report.state .. '.', report.message, model, report.warning, message }
+    or { 'stardraft does not run for this buffer: :checkhealth vim.lsp' }
+  message = '' -- seen whole
+  local sentence = table.concat(vim.tbl_filter(function(part) return part ~= '' end, parts), ' '):gsub('%s+', ' ')
+  if vim.api.nvim_strwidth(sentence) <= vim.v.echospace then
+    print(sentence)
+  else -- in a window: more than a line would ask for Enter
+    vim.lsp.util.open_floating_preview({ sentence }, '', { wrap = true, max_width = vim.o.columns - 4, border = 'single' })
+  end
 end, { desc = 'What stardraft is doing, and why there is no suggestion' })

@@ -109,6 +109,23 @@ def test_path_repository_and_other_files_are_part_of_the_prompt(
     assert n_prompt("--context", str(other)) > with_both + 50
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x = 1\n" * 200, "tokens of them were shown, from the last ones named."),
+        ("x = [" + "1, " * 400 + "]\n", "Nothing of them was shown: not even a path and one line"),
+    ],
+)
+def test_how_much_of_other_files_was_shown_and_why_not_all_is_told(
+    shared_home: dict[str, str], tmp_path: Path, text: str, shown: str
+) -> None:
+    other = tmp_path / "other.py"
+    other.write_text(text)
+    said = " ".join(stardraft(shared_home, "complete", "--context", str(other), PLACE).stderr.split())
+    assert "do not fit: the prompt of this model has room for 96 tokens of them." in said
+    assert shown in said
+
+
 def test_stdin_is_completed_like_a_file(shared_home: dict[str, str]) -> None:
     from_file = stardraft(shared_home, "complete", "--path", "shelf.py", "--repository", "", PLACE)
     piped = DEMO.read_bytes().replace(b"\n", b"\r\n")

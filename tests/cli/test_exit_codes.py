@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stardraftd.cli.edge import run
-from stardraftd.paths import builtin_model_path
+from stardraftd.paths import builtin_model_path, tilde
 
 BROKEN = "[editor]\nmax_block_lines = 'many'\n"
 
@@ -60,6 +60,35 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(typed.split()) == 2
     assert capsys.readouterr().err.startswith("stardraft: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "helpful"),
+    [
+        ("complete --model", "stardraft complete"),
+        ("complete --json --max-tokens", "stardraft complete"),
+        ("complete --nosuch a.py:1", "stardraft complete"),
+        ("model pull x --quant", "stardraft model pull"),
+        ("model info", "stardraft model info"),
+        ("model use a b", "stardraft model use"),
+        ("model nosuch", "stardraft model"),
+        ("daemon start --set", "stardraft daemon start"),
+        ("setup nvim --path", "stardraft setup nvim"),
+        ("stats --since", "stardraft stats"),
+        ("bench speed --model", "stardraft bench speed"),
+        ("bench nosuch", "stardraft bench"),
+        ("eval holes", "stardraft eval holes"),
+        ("quant convert --nosuch", "stardraft quant convert"),
+        ("lsp --log-file", "stardraft lsp"),
+        ("--config", "stardraft"),
+        ("nosuch", "stardraft"),
+    ],
+)
+def test_what_was_typed_wrongly_points_to_the_nearest_help(
+    typed: str, helpful: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(typed.split()) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"  {helpful} --help says what there is."
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -207,6 +236,71 @@ def test_status_tells_of_a_mistake_in_the_configuration_without_a_daemon(
     said = capsys.readouterr()
     assert "editor.max_block_lines" in " ".join(said.err.split())
     assert "not running" in said.out
+
+
+TITLE = "Some Code 3b 1"  # as long as the built-in model's own
+
+
+def put_model(places: Path, name: str) -> None:
+    """A model of that name in the folder, with another title in its file."""
+    (places / "models").mkdir(exist_ok=True)
+    bytes_ = builtin_model_path().read_bytes()
+    (places / "models" / f"{name}.gguf").write_bytes(bytes_.replace(b"stardraft-tiny", TITLE.encode()))
+
+
+@pytest.mark.parametrize("command", ["model use", "model info", "bench speed --depths x --model"])
+@pytest.mark.parametrize(
+    "name", ["built-in", "stardraft-tiny", "stardraft-tiny-Q8_0", "stardraft-tiny-Q8_0.gguf", TITLE, "mine"]
+)
+def test_every_name_that_is_shown_for_a_model_is_taken_where_one_is_asked_for(
+    name: str, command: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The name in the folder, the title in the file (which editors show), and those of the built-in one."""
+    put_model(places, "mine-Q8_0")
+    code = run([*command.split(), name])
+    said = " ".join(capsys.readouterr().err.split())
+    # A wrong --depths is told after the model was found: nothing has to be measured for this.
+    assert (code, said) == (0, "") or ("no model" not in said and "depths" in said), said
+
+
+def test_a_title_that_two_models_have_is_not_guessed(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        put_model(places, name)
+    assert run(["model", "use", TITLE]) == 2
+    assert f"{TITLE} could be one or two" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["model info", "model pull", "model use", "bench speed --model", "daemon start --model"]
+)
+def test_the_hint_for_a_file_that_is_not_there_fits_the_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), "/nope.gguf"]) == 2
+    said = capsys.readouterr().err
+    assert "/nope.gguf" in said
+    assert "model.path" not in said
+
+
+@pytest.mark.parametrize("name", ["built-in", "stardraft-tiny", "mine"])
+def test_what_is_here_need_not_be_pulled(name: str, places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put_model(places, "mine-Q8_0")
+    assert run(["model", "pull", name]) == 2
+    said = capsys.readouterr().err
+    assert f"{name} is here already" in said
+    assert f"stardraft model use {name}" in said
+
+
+def test_using_a_model_says_what_was_written(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(builtin_model_path(), places / "m.gguf")
+    for name, is_written in (("built-in", False), ("m.gguf", True), ("m.gguf", False), ("built-in", True)):
+        assert run(["model", "use", name]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        file = f"written into {tilde(places / 'config.toml')}"
+        assert file in said if is_written else "nothing had to be written" in said
+        assert (places / "config.toml").exists() == (is_written or name == "m.gguf")
 
 
 def test_the_built_in_model_is_among_those_that_are_here(capsys: pytest.CaptureFixture[str]) -> None:

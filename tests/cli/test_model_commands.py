@@ -53,7 +53,7 @@ def test_a_model_is_pulled_listed_used_and_not_removed_while_in_use(home: dict[s
 
 def test_the_license_is_shown_before_anything_is_asked_of_the_network(home: dict[str, str], hub: Hub) -> None:
     refused = stardraft(home, "model", "pull", "starcoder2-3b")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "machine-generated" in refused.stdout
     assert "--accept-license" in refused.stderr
     assert hub.requests == []

@@ -88,7 +88,7 @@ def test_in_a_terminal_the_person_is_asked(
         [*COMMAND, "setup", "nvim"], env=person, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         os.write(ours, f"{reply}\n".encode())
-        said = finish(process, idle_s=TIMEOUT_S).stdout
+        said = finish(process, idle_s=TIMEOUT_S).stderr  # for stdout goes into a pipe
     os.close(ours)
     os.close(theirs)
     assert b"Write ~/.config/nvim/plugin/stardraft.lua?" in said

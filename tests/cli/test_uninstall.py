@@ -4,9 +4,13 @@ import os
 from array import array
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from stardraftd import paths
 from stardraftd.engine.cache.saved import SavedSequences
+from stardraftd.models.store import Record
+from stardraftd.setup import uninstall
 from tests.cli.program import DEMO, stardraft
 from tests.support.home import processes_of, write_config
 
@@ -64,9 +68,10 @@ def test_the_command_to_type_is_one_line_however_narrow_the_terminal(home: dict[
 def test_where_nobody_can_be_asked_it_only_lists(lived_in: dict[str, str]) -> None:
     before = left(lived_in)
     listed = stardraft(lived_in, "uninstall", "--purge")
-    assert listed.returncode == 0, listed.stderr
-    assert "Nothing was removed" in listed.stdout
+    assert listed.returncode == 2, listed.stderr
+    assert "Nothing was removed" in listed.stderr
     assert "what the model has read of open files" in listed.stdout
+    assert "not stardraft's" not in listed.stdout, "it does not know a file that the daemon has written"
     for place in ("STARDRAFT_RUNTIME_DIR", "STARDRAFT_MODELS_DIR", "STARDRAFT_CONFIG"):
         assert lived_in[place] in listed.stdout
     assert left(lived_in) == before
@@ -82,6 +87,41 @@ def test_without_purge_models_and_configuration_stay(lived_in: dict[str, str]) -
     assert not Path(lived_in["STARDRAFT_CACHE_DIR"]).exists()
     assert Path(lived_in["STARDRAFT_CONFIG"]).exists()
     assert Path(lived_in["STARDRAFT_MODELS_DIR"], ".unfinished", "abc.part").exists()
+
+
+def test_every_file_that_stardraft_writes_is_known(
+    home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a daemon, of a write that was cut off, of a model that is gone."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path(home["STARDRAFT_RUNTIME_DIR"]).parent / "config"))
+    for name in ("RUNTIME_DIR", "STATE_DIR", "MODELS_DIR"):
+        monkeypatch.setenv(f"STARDRAFT_{name}", home[f"STARDRAFT_{name}"])
+    monkeypatch.delenv("STARDRAFT_CONFIG", raising=False)
+    record = Record(how="copied", source="/x.gguf", sha256="0" * 64, size_bytes=1, added_at="2026-01-31")
+    runtime = [paths.socket_path(), paths.lock_path(), paths.record_path(), paths.endpoint_path()]
+    cut_off = [path.with_suffix(".4711") for path in (paths.record_path(), paths.endpoint_path())]
+    whole = {
+        paths.config_path(): b"",
+        paths.log_path(): b"",
+        Path(f"{paths.log_path()}.1"): b"",
+        paths.state_dir() / "said-toy-model": b"",
+        paths.state_dir() / "licenses.json": b"{}",
+        paths.models_dir() / "gone.json": msgspec.json.encode(record),
+        **{paths.engine_cache_dir() / f"{name}.json": b"{}" for name in ("speeds", "verdicts", "libraries")},
+    }
+    for path in (*runtime, *cut_off, paths.lock_path().with_suffix(".start")):
+        path.touch()
+    for path, content in whole.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        if "logs" not in path.parts:
+            path.with_name(f".{path.name}.4711").touch()
+    found = uninstall.parts(purge=True)
+    assert [path for part in found for path in part.foreign] == []
+    for part in found:
+        assert uninstall.remove(part).failed == ()
+    root = Path(home["STARDRAFT_RUNTIME_DIR"]).parent
+    assert [path for path in root.rglob("*") if path.is_file() and "daemon" not in path.parts] == []
 
 
 def test_what_is_not_stardrafts_stays_and_is_named(home: dict[str, str]) -> None:

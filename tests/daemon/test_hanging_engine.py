@@ -36,6 +36,7 @@ from stardraftd.serving.power import Power
 from stardraftd.serving.prefetch import Prefetcher
 from stardraftd.serving.scheduler import Scheduler
 from stardraftd.serving.service import Service
+from tests.support.home import command_of
 from tests.support.processes import is_gone
 from tests.support.streams import collect
 from tests.support.waiting import wait_until_async
@@ -82,7 +83,7 @@ def engines() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children():
         with suppress(psutil.Error):
-            if "stardraftd.engine" in process.cmdline():
+            if "stardraftd.engine" in command_of(process):
                 found.append(process)
     return found
 

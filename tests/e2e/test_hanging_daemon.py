@@ -17,6 +17,7 @@ from stardraftd.errors import DaemonHungError
 from stardraftd.paths import lock_path, record_path
 from stardraftd.protocol.completion import Text
 from stardraftd.transport.presence import recorded
+from tests.cli.program import stardraft
 from tests.e2e.conftest import PREFIX, SUFFIX, request
 from tests.lsp.daemons import daemons
 from tests.support.editor import editing
@@ -36,17 +37,6 @@ def stopped(pid: int) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
-
-
-def stardraft(home: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "stardraftd", *arguments],
-        env=home,
-        capture_output=True,
-        text=True,
-        timeout=seconds(120),
-        check=False,
-    )
 
 
 async def test_a_stopped_daemon_is_named_wherever_it_is_asked_and_stop_ends_it(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import COMMAND, DEMO
-from tests.support.home import processes_of
+from tests.support.home import command_of, processes_of
 from tests.support.processes import is_gone, run_to_end
 from tests.support.waiting import wait_until
 
@@ -34,7 +34,7 @@ def signals_of(pid: int, row: str) -> set[str]:
 def test_a_daemon_and_an_engine_begin_with_plain_signals_whoever_started_them(home: dict[str, str]) -> None:
     command = [*COMMAND, "complete", f"{DEMO}:54:15"]
     run_to_end(command, env=home, preexec_fn=_as_a_strange_parent_starts_its_children, check=True, idle_s=90)
-    running = {process.cmdline()[3]: process.pid for process in processes_of(home)}
+    running = {command[3]: process.pid for process in processes_of(home) if (command := command_of(process))}
     assert set(running) == {"stardraftd.serving.process", "stardraftd.engine"}
     for module, pid in running.items():
         assert not signals_of(pid, "SigIgn"), module

@@ -31,6 +31,15 @@ ATTACHED = """
 local client = vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })[1]
 return client ~= nil and client.initialized == true
 """
+FLOATING = """
+local found = {}
+for _, window in ipairs(vim.api.nvim_list_wins()) do
+  if vim.api.nvim_win_get_config(window).relative ~= '' then
+    vim.list_extend(found, vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false))
+  end
+end
+return found
+"""
 IS_SETTLED = """
 for _, client in ipairs(vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })) do
   for _, request in pairs(client.requests) do

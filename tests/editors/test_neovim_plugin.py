@@ -96,8 +96,7 @@ def test_an_old_neovim_is_told_what_to_do(home: dict[str, str], tmp_path: Path) 
     pretend = "local has = vim.fn.has; vim.fn.has = function(f) return f:match('^nvim%-') and 0 or has(f) end"
     with PluginNeovim(find_neovim(), home, tmp_path, pretend) as editor:
         assert editor.messages().strip() == (
-            "stardraft needs Neovim 0.10 or newer: update Neovim, "
-            "or take the plugin out of your configuration."
+            "stardraft needs Neovim 0.10: update it, or take the plugin out."
         )
         assert editor.lua("return vim.fn.exists(':Stardraft')") == 0
 

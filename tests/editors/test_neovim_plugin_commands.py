@@ -10,6 +10,7 @@ import pytest
 
 from tests.editors.neovim import find_neovim
 from tests.editors.neovim_plugin import (
+    FLOATING,
     SCRIPTED,
     Open,
     PluginNeovim,
@@ -185,7 +186,29 @@ def test_words_of_the_command_are_completed(scripted: Open) -> None:
     assert at.editor.lua(complete, "Stardraft model pu") == ["pull"]
     assert at.editor.lua(complete, "Stardraft! or") == ["origin"]
     at.type(":Stardraft nonsense<CR>")
-    wait_until(lambda: "There is no :Stardraft nonsense. There are: accept," in at.editor.messages())
+    # All of it, without Enter: it is longer than a line, so it stands in a window.
+    wait_until(
+        lambda: "There is no :Stardraft nonsense. There are: accept," in "".join(at.editor.lua(FLOATING))
+    )
+    assert at.editor.call("nvim_get_mode")["blocking"] is False
+
+
+@both_versions
+def test_a_message_that_was_cut_is_whole_in_the_status(scripted: Open) -> None:
+    """One line at once, which asks for no Enter, and says once who says it; the rest can be asked for."""
+    at = scripted("")
+    at.script.tell("window/showMessage", {"type": 2, "message": "stardraft: " + "long " * 40 + "the end."})
+    wait_until(lambda: "stardraft: long" in at.editor.messages())
+    assert at.editor.call("nvim_get_mode")["blocking"] is False
+    assert "stardraft: stardraft" not in at.editor.messages()
+    assert "the end." not in at.editor.messages()
+    at.type(":Stardraft status<CR>")
+    wait_until(
+        lambda: (
+            "It said: stardraft: long" in (told := "".join(at.editor.lua(FLOATING))) and "the end." in told
+        )
+    )
+    assert at.editor.call("nvim_get_mode")["blocking"] is False
 
 
 DEFINITIONS = """

@@ -1,6 +1,7 @@
 """What ghost text looks like on the screen of a real terminal: with the plugin and without it."""
 
 import itertools
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.neovim import Neovim, find_neovim
-from tests.editors.neovim_plugin import FINDERS, SCRIPTED, Open, ask_again, asked, both_versions
+from tests.editors.neovim_plugin import FINDERS, FLOATING, SCRIPTED, Open, ask_again, asked, both_versions
 from tests.editors.neovim_screen import Terminal
 from tests.support.waiting import wait_until
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GHOST = " + ghost"
 BRIGHT_BLACK = "90"
 SET = "vim.o.termguicolors, vim.o.cursorline, vim.o.background = ...; vim.cmd.redraw()"
+TELL = "vim.lsp.get_clients({ name = 'stardraft' })[1]:notify('test/tell', ...)"
 ANSWER = """
 vim.lsp.get_clients({ name = 'stardraft' })[1]:notify('test/answer', { items = { { text = ... } } })
 """
@@ -147,7 +149,6 @@ def test_without_the_plugin_the_completion_menu_has_the_screen_and_tab(plain: Ne
 def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_one_line(
     plain: Neovim, tmp_path: Path
 ) -> None:
-    tell = "vim.lsp.get_clients({ name = 'stardraft' })[1]:notify('test/tell', ...)"
     warning = "settings.toml, line 2: " + "a long word " * 20
 
     def report(warning: str) -> dict[str, object]:
@@ -156,17 +157,46 @@ def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_o
 
     with Terminal(find_neovim(), plain, tmp_path) as terminal:
         plain.keys("A")
-        plain.lua(tell, report(warning))
+        plain.lua(TELL, report(warning))
         wait_until(lambda: plain.lua("return vim.g.stardraft_status") == "ready")
         plain.keys("x")
         wait_until(lambda: plain.lines() == ["call()x"], what="it does not go on typing")
         plain.keys("<Esc>")
         wait_until(lambda: any(row.startswith("settings.toml") for row in terminal.rows()))
         assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
-        plain.lua(tell, report(""))
+        plain.lua(TELL, report(""))
         wait_until(lambda: not any("settings.toml" in row for row in terminal.rows()))
-    said = plain.lua("return vim.api.nvim_exec2('StardraftStatus', { output = true }).output")
-    assert said == "stardraft does not run for this buffer: :checkhealth vim.lsp"  # it answers no status
+    plain.lua("vim.cmd.StardraftStatus()")  # all of it, in a window: it does not fit a line here
+    said = plain.lua(FLOATING)
+    assert said == ["stardraft does not run for this buffer: :checkhealth vim.lsp"]  # it answers no status
+    assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
+
+
+def test_without_the_plugin_a_long_message_is_one_line(plain: Neovim, tmp_path: Path) -> None:
+    told = {"type": 2, "message": "stardraft: settings.toml, line 2:\nan old name. " + "漢字 " * 60}
+    with Terminal(find_neovim(), plain, tmp_path) as terminal:
+        plain.lua(TELL, {"method": "window/showMessage", "params": told})
+        wait_until(lambda: any(row.startswith("stardraft: settings.toml") for row in terminal.rows()))
+        assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
+        assert terminal.rows()[-1].startswith("stardraft: settings.toml"), "it took more than the last line"
+    assert len(plain.lua("return vim.fn.getwininfo()")) == 1
+
+
+def test_without_the_plugin_the_server_is_told_which_buffer_has_the_focus(
+    plain: Neovim, tmp_path: Path
+) -> None:
+    def focused() -> list[str]:
+        sent = [json.loads(line) for line in (tmp_path / "messages.jsonl").read_text().splitlines()]
+        told = [one for one in sent if one.get("method") == "textDocument/didFocus"]
+        return [Path(one["params"]["textDocument"]["uri"]).name for one in told]
+
+    wait_until(lambda: focused()[-1:] == ["a.txt"])
+    other = tmp_path / "b.txt"
+    other.write_text("other\n")
+    plain.lua("vim.cmd.edit(...)", str(other))
+    wait_until(lambda: focused()[-1:] == ["b.txt"])
+    plain.lua("vim.cmd.buffer('a.txt')")
+    wait_until(lambda: focused()[-1:] == ["a.txt"])
 
 
 @both_versions

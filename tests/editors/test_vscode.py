@@ -23,7 +23,7 @@ import pytest
 from stardraft_lsp.syntax.gates import GATE_TEXTS
 from stardraftd.protocol.http import Status
 from tests.editors.vscode import STARTING_S, Browser, CodeServer, Frame, Window, find_extension, find_vscode
-from tests.support.home import isolated_home, processes_of, write_config
+from tests.support.home import command_of, isolated_home, processes_of, write_config
 from tests.support.waiting import DEADLINE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -348,6 +348,12 @@ def test_the_example_shows_a_suggestion_before_any_key(window: Window) -> None:
         window.press("Escape")
 
 
+def test_the_walkthroughs_first_step_is_done_where_there_is_a_server(window: Window) -> None:
+    window.command("stardraft: Open the Walkthrough")
+    wait_until(lambda: window.step_is_done("install"), what="there is a server, and its step has no tick")
+    assert not window.step_is_done("model"), "it is the toy that runs"
+
+
 def test_the_language_server_was_killed_and_comes_back(
     window: Window, file: Path, home: dict[str, str]
 ) -> None:
@@ -412,7 +418,7 @@ def test_two_windows_at_the_same_time(
 
 
 def language_servers(home: dict[str, str]) -> list[psutil.Process]:
-    return [process for process in processes_of(home) if "stardraft_lsp" in process.cmdline()]
+    return [process for process in processes_of(home) if "stardraft_lsp" in command_of(process)]
 
 
 def engine_pid(home: dict[str, str]) -> int:

@@ -7,6 +7,7 @@ in vscode_driver/painted.js; no test reads its DOM.
 
 import itertools
 import json
+import math
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,11 +32,14 @@ DRIVER = Path(__file__).parent / "vscode_driver" / "driver.mjs"
 EXTENSION = ROOT / "packaging" / "vscode"
 STATUS_ITEM = '.statusbar-item[id^="stardraft.stardraft"]'
 LIST = ".quick-input-widget:not([style*='display: none'])"
+FOCUSED = ".part.editor .monaco-editor.focused"
 READY = "zap"
 # A cold start of a browser, VS Code and its extensions on a busy machine.
 STARTING_S = 90.0
 ENDING_S = 15.0
 SAVING_S = 10.0
+# A page that has not reacted to a key for so long has missed it.
+MISSED_S = 5.0
 
 # What a user would set, or would be asked once: nothing here concerns suggestions.
 QUIET_SETTINGS: Mapping[str, object] = {
@@ -250,11 +255,24 @@ class Window:
     def _exists(self, selector: str) -> bool:
         return bool(self._do("evaluate", "(it) => document.querySelector(it) !== null", selector))
 
+    def open_list(self, key: str | None = None) -> None:
+        """Waits until the list that `key` or an extension opens at the top of the window takes text. A page
+        that is busy drawing may miss a key, and then is given it again."""
+        pressed_at = -math.inf
+
+        def is_open() -> bool:
+            nonlocal pressed_at
+            if self._exists(f"{LIST} input:focus"):
+                return True
+            if key is not None and time.monotonic() - pressed_at > seconds(MISSED_S):
+                self.press(key)
+                pressed_at = time.monotonic()
+            return False
+
+        wait_until(is_open, what="no list opened at the top of the window")
+
     def pick(self, text: str, label: str) -> None:
-        """Types into the list that has been opened at the top of the window, and takes the entry `label`."""
-        wait_until(
-            lambda: self._exists(f"{LIST} input:focus"), what="no list opened at the top of the window"
-        )
+        """Types into the list that is open at the top of the window, and takes the entry `label`."""
         self._do("insert", text)
         labels = "(it) => [...document.querySelectorAll(it)].map((label) => label.textContent)"
         listed = f"{LIST} .monaco-list-row .label-name"
@@ -267,9 +285,12 @@ class Window:
 
         def is_chosen() -> bool:
             # Of several that match, those used last come first.
-            if self._do("evaluate", labels, focused) == [label]:
+            before = self._do("evaluate", labels, focused)
+            if before == [label]:
                 return True
             self.press("ArrowDown")
+            with suppress(AssertionError):  # there is one entry alone, or the page missed the key
+                wait_until(lambda: self._do("evaluate", labels, focused) != before, MISSED_S)
             return False
 
         wait_until(is_chosen, what=f"{label!r} cannot be reached in the list for {text!r}")
@@ -282,22 +303,25 @@ class Window:
 
     def command(self, title: str) -> None:
         """Runs a command by its title, from the palette."""
-        self.press("F1")
+        self.open_list("F1")
         self.pick(title, title)
 
     def choose(self, label: str) -> None:
         """Takes the entry `label` of a list that an extension has opened."""
+        self.open_list()
         self.pick(label, label)
 
     def open_file(self, file: Path, line: int) -> None:
         """Opens `file` with the cursor at the end of a line, counted from 1."""
-        self.press("Control+p")
+        self.open_list("Control+p")
         self.pick(f"{file}:{line}", file.name)
         wait_until(lambda: self.shows_tab(file.name), what=f"{file.name} was not opened")
         expected = file.read_text(encoding="utf-8").splitlines()[line - 1]
         wait_until(
             lambda: self._line() == expected, what=f"the cursor did not come to line {line} of {file.name}"
         )
+        # Keys go where the focus is, and the list that was open hands it over last.
+        wait_until(lambda: self._exists(FOCUSED), what=f"{file.name} does not get the keys")
         self.press("End")
 
     def shows_tab(self, name: str) -> bool:
@@ -388,6 +412,10 @@ class Window:
             what=f"no dialog offers {name}",
         )
         self._do("click", f'{row}:has-text("{name}")')
+
+    def step_is_done(self, step: str) -> bool:
+        """Whether a step of the extension's walkthrough, which is open, has its tick."""
+        return self._exists(f'.getting-started-step[data-step-id$="#{step}"][aria-checked="true"]')
 
     def point_at_status(self) -> None:
         """Moves the mouse over the status item, which brings up what it has to say."""

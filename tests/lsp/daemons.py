@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import psutil
 
-from tests.support.home import processes_of
+from tests.support.home import command_of, processes_of
 from tests.support.waiting import wait_until
 
 
@@ -14,7 +14,7 @@ def daemons(home: dict[str, str]) -> list[int]:
     found = []
     for process in processes_of(home):
         with suppress(psutil.Error):  # it ended while it was looked at
-            if "stardraftd.serving.process" in process.cmdline():
+            if "stardraftd.serving.process" in command_of(process):
                 found.append(process.pid)
     return found
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.lsp.daemons import daemons, stop_daemon
-from tests.support.editor import Editor, editing, start_server
-from tests.support.home import processes_of
+from tests.support.editor import Editor, editing, fork_server
+from tests.support.home import command_of, processes_of
 from tests.support.processes import exit_status_async
 from tests.support.waiting import wait_until_async
 
@@ -47,7 +47,7 @@ async def stays(home: dict[str, str], n_daemons: int) -> None:
 
 
 async def bare_editor(home: dict[str, str]) -> Editor:
-    return Editor(await start_server(home))
+    return Editor(await fork_server(home))
 
 
 # --- before and after ------------------------------------------------------------------------------
@@ -75,7 +75,9 @@ async def test_a_shutdown_answers_what_still_runs_and_starts_no_daemon(shared_ho
     await editor.initialize()
     editor.open(URI, LONG + TEXT)
     await editor.until_told("stardraft/status", lambda report: report["state"] == "ready")
-    (engine,) = [process for process in processes_of(shared_home) if "stardraftd.engine" in process.cmdline()]
+    (engine,) = [
+        process for process in processes_of(shared_home) if "stardraftd.engine" in command_of(process)
+    ]
     engine.suspend()  # nothing is answered before the shutdown
     try:
         running = editor.post(*inline(line=LONG.count("\n") + CURSOR[0]))

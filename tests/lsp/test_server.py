@@ -32,7 +32,7 @@ def at(item: dict[str, Any]) -> tuple[int, int]:
 
 
 async def test_a_suggestion_comes_with_its_range_and_grows_on_the_way(home: dict[str, str]) -> None:
-    async with editing(home) as editor:
+    async with editing(home, start=start_server) as editor:
         editor.open(URI, TEXT)
         item = await editor.suggestion(URI, *CURSOR, partialResultToken="grow")
         assert item["insertText"].strip()
@@ -297,9 +297,14 @@ async def test_a_killed_daemon_is_back_with_the_next_request(home: dict[str, str
         assert daemons(home) != before
 
 
-async def test_two_editors_share_one_daemon(home: dict[str, str]) -> None:
-    async with editing(home) as one, editing(home) as other:
+@pytest.mark.parametrize("process_id", [None, os.getpid()], ids=["no process named", "one process"])
+async def test_two_servers_share_one_daemon_and_take_nothing_from_each_other(
+    home: dict[str, str], process_id: int | None
+) -> None:
+    """Also where one editor has both."""
+    async with editing(home, initialize=False) as one, editing(home, initialize=False) as other:
         for editor in (one, other):
+            await editor.initialize(processId=process_id)
             editor.open(URI, TEXT)
         first, second = await asyncio.gather(one.suggestion(URI, *CURSOR), other.suggestion(URI, *CURSOR))
         assert first["insertText"] == second["insertText"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.lsp.stand_in import standing_in
-from tests.support.editor import GHOST_TEXT, Editor, editing, start_server
+from tests.support.editor import GHOST_TEXT, Editor, editing, fork_server
 from tests.support.in_process import QUIET
 from tests.support.waiting import DEADLINE_S, seconds, wait_until_async
 
@@ -87,7 +87,7 @@ async def test_rubbish_and_odd_headers_are_read_over_and_little_is_said_of_them(
 async def test_the_server_ends_when_the_editors_process_has(home: dict[str, str]) -> None:
     """Another process holds the other end of stdin: that alone keeps no server alive."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as editors:
-        process = await start_server(home)
+        process = await fork_server(home)
         editor = Editor(process)
         await editor.initialize(processId=editors.pid, initializationOptions=QUIET)
         editors.kill()  # and nobody waits for it: its number stays in use

@@ -15,6 +15,7 @@ from tests.support.home import write_config
 from tests.support.waiting import wait_until_async
 
 URI = "file:///shop/shelf.py"
+KEY = "-----BEGIN " + "RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0123456789abcdefghijklmnopqrstuvwxyz\n"
 
 
 @pytest.fixture
@@ -63,6 +64,45 @@ async def test_every_switch_is_told_at_once_without_a_question(
         await becomes(editor, "off", "language_off")
         answer = await editor.request("stardraft/status", {})
         assert answer["configured"] == {"enabled": True, "disabledLanguages": ["python"]}
+
+
+async def test_the_status_is_that_of_the_document_that_the_user_is_in(
+    home: dict[str, str], daemon: StandIn, tmp_path: Path
+) -> None:
+    """A secret, an ignored file, why the last question brought nothing: that holds for one document alone."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+    plain, secret, ignored = ((tmp_path / name).as_uri() for name in ("a.py", ".env", "ignored.py"))
+    folder = {"uri": tmp_path.as_uri(), "name": "shop"}
+
+    async def asked(editor: Editor, uri: str | None = None) -> tuple[str, str]:
+        params = {} if uri is None else {"textDocument": {"uri": uri}}
+        report = await editor.request("stardraft/status", params)
+        return report["state"], report["reason"]
+
+    async with editing(home, initialize=False) as editor:
+        await editor.initialize(GHOST_TEXT, workspaceFolders=[folder])
+        editor.open(plain, "x = 12\n")
+        await editor.until_told("stardraft/status", lambda told: told["state"] == "ready")
+        number = editor.ask(plain, 0, 6)
+        (await daemon.writing(0)).end()
+        await editor.answer(number)
+        assert await asked(editor) == ("ready", "not_worth_showing")
+        editor.open(secret, "TOKEN=1\n")
+        assert await asked(editor) == ("off", "secret_file")
+        editor.open(ignored, "x = 1\n")
+        assert await asked(editor) == ("off", "ignored")
+        # Where the user is, by a question's own word and by the focus; nothing was typed.
+        assert await asked(editor, plain) == ("ready", "")
+        assert await asked(editor, secret) == ("off", "secret_file")
+        editor.notify("textDocument/didFocus", {"textDocument": {"uri": ignored}})
+        assert await asked(editor) == ("off", "ignored")
+        (tmp_path / ".gitignore").write_text("")
+        changed = {"uri": (tmp_path / ".gitignore").as_uri(), "type": 2}
+        editor.notify("workspace/didChangeWatchedFiles", {"changes": [changed]})
+        await editor.until_told("stardraft/status", lambda told: told["state"] == "ready")
+        editor.insert(ignored, 0, 0, KEY)
+        assert await asked(editor) == ("off", "secret_text")
 
 
 async def test_a_wrong_setting_is_one_line_in_the_status_of_an_editor_that_shows_it(

@@ -63,14 +63,54 @@ def test_bash_completes(home: dict[str, str], words: list[str], completed: list[
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
-def test_fish_completes(home: dict[str, str]) -> None:
-    asked = answer(home, "fish", "-c", f"source {FOLDER / 'stardraft.fish'}; complete -C 'stardraft mo'")
-    assert [line.split("\t")[0] for line in asked] == ["model"]
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("mo", ["model"]),
+        ("model pl", ["plan"]),
+        ("complete --max", ["--max-tokens"]),
+        ("model use b", ["built-in"]),
+        ("daemon start --set model.thr", ["model.threads="]),
+    ],
+)
+def test_fish_completes(home: dict[str, str], typed: str, completed: list[str]) -> None:
+    asked = answer(
+        home,
+        "fish",
+        "--no-config",
+        "-c",
+        f"source {FOLDER / 'stardraft.fish'}; complete -C 'stardraft {typed}'",
+    )
+    assert [line.split("\t")[0] for line in asked] == completed
+
+
+# A zsh in a terminal, as a user has it: at the first Tab the file is found in $fpath and read.
+ZSH = r"""
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1=; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; print rea''dy"
+zpty -r -m shell seen '*ready*'
+zpty -w -n shell $2$'\t'
+zpty -r -m shell seen "*$3*"
+zpty -d shell
+print -r -- $3
+"""
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
-def test_zsh_reads_the_file(home: dict[str, str]) -> None:
-    assert answer(home, "zsh", "-n", FOLDER / "_stardraft") == []
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("stardraft mo", "model "),
+        ("stardraft model pl", "plan "),
+        ("stardraft complete --max", "--max-tokens "),
+        ("stardraft model use b", "built-in "),
+    ],
+)
+def test_zsh_completes(home: dict[str, str], typed: str, completed: str) -> None:
+    word = typed.rsplit(maxsplit=1)[-1]
+    rest = completed.removeprefix(word)  # what Tab writes behind what was typed
+    assert answer(home | {"TERM": "dumb"}, "zsh", "-f", "-c", ZSH, "zsh", FOLDER, typed, rest) == [rest]
 
 
 def test_powershell_keeps_its_own_keys() -> None:

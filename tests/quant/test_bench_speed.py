@@ -30,7 +30,6 @@ from stardraft_quant.bench.speed import (
 from stardraft_quant.bench.speed_process import Measurer
 from stardraft_quant.bench.speed_table import printable, render
 from stardraft_quant.shared.chart_file import check_chart
-from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraftd.errors import (
     EngineCrashedError,
     EngineError,
@@ -41,23 +40,20 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.protocol.engine import EngineSettings
+from tests.cli.program import stardraft
 from tests.support.llama_bench import OLD_HELP, StandIn
 from tests.support.processes import finish, run_to_end
+from tests.support.tiny_models import BUILT_IN, random_model
 
 DEPTHS = (0, 7)
 
 
-def stardraft(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run_to_end(
-        [sys.executable, "-m", "stardraftd", "bench", *arguments],
-        text=True,
-        idle_s=120,
-        env={**os.environ, **environment},
-    )
+def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return stardraft({**os.environ, **environment}, "bench", *arguments)
 
 
 def settings(**changes: object) -> EngineSettings:
-    return msgspec.structs.replace(EngineSettings(model_path=str(built_in_model()), threads=1), **changes)
+    return msgspec.structs.replace(EngineSettings(model_path=str(random_model()), threads=1), **changes)
 
 
 def told_by(report: SpeedReport) -> str:
@@ -82,8 +78,8 @@ def told() -> list[str]:
 
 @pytest.fixture(scope="module")
 def report(stand_in: StandIn, told: list[str]) -> SpeedReport:
-    """The built-in model at two small depths, with a peer."""
-    options = SpeedOptions(model=built_in_model(), depths=DEPTHS, threads=1, runs=2, peer=stand_in.path)
+    """A random model at two small depths, with a peer."""
+    options = SpeedOptions(model=random_model(), depths=DEPTHS, threads=1, runs=2, peer=stand_in.path)
     return run_speed(options, told.append)
 
 
@@ -131,10 +127,10 @@ def test_the_batch_curve_goes_from_one_token_to_a_micro_batch(report: SpeedRepor
 
 
 def test_it_names_what_was_measured_and_how(report: SpeedReport) -> None:
-    assert report.path == str(built_in_model())
+    assert report.path == str(random_model())
     assert report.threads == 1
     assert report.device
-    assert "Q8_0" in report.description
+    assert "F32" in report.description
     assert report.system_info
     assert report.flash_attention == ("auto" if report.gpu_layers else "off")
 
@@ -275,19 +271,19 @@ def test_a_model_larger_than_free_memory_is_not_loaded(tmp_path: Path) -> None:
 
 def test_a_depth_beyond_the_window_is_refused_with_the_greatest_that_fits() -> None:
     with pytest.raises(RequestError, match="the model's window has 2,048 tokens") as caught:
-        run_speed(SpeedOptions(model=built_in_model(), depths=(0, 2048)))
+        run_speed(SpeedOptions(model=BUILT_IN, depths=(0, 2048)))
     assert f"{2048 - ROOM:,}" in caught.value.hint
 
 
 def test_a_depth_beyond_the_cells_is_refused_with_what_to_give() -> None:
     with pytest.raises(RequestError, match="the KV cache has 1,024 tokens") as caught:
-        run_speed(SpeedOptions(model=built_in_model(), depths=(1000,), context_tokens=1024))
+        run_speed(SpeedOptions(model=random_model(), depths=(1000,), context_tokens=1024))
     assert "--context-tokens" in caught.value.hint
 
 
 def test_a_cache_without_room_to_measure_in_is_refused() -> None:
     with pytest.raises(RequestError, match="512 tokens are decoded at once"):
-        run_speed(SpeedOptions(model=built_in_model(), context_tokens=256))
+        run_speed(SpeedOptions(model=random_model(), context_tokens=256))
 
 
 # --- the peer --------------------------------------------------------------------------------------------
@@ -300,7 +296,7 @@ def test_the_two_sides_take_turns(report: SpeedReport, told: list[str]) -> None:
 
 def test_the_peer_gets_the_settings_that_we_measured_with(stand_in: StandIn, report: SpeedReport) -> None:
     call = stand_in.calls[0]
-    assert call["-m"] == str(built_in_model())
+    assert call["-m"] == str(random_model())
     assert call["-t"] == "1"
     assert call["-b"] == call["-ub"] == "512"
     assert call["-ctk"] == call["-ctv"] == "f16"
@@ -324,7 +320,7 @@ def test_ratios_are_ours_over_theirs(report: SpeedReport) -> None:
 
 def their_settings() -> BenchSettings:
     return BenchSettings(
-        model=built_in_model(), threads=1, n_batch=512, kv_type="f16", flash_attention="off", gpu_layers=0
+        model=random_model(), threads=1, n_batch=512, kv_type="f16", flash_attention="off", gpu_layers=0
     )
 
 
@@ -345,9 +341,9 @@ def test_a_peer_that_fails_is_quoted(tmp_path: Path) -> None:
 
 def test_what_is_no_llama_bench_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="cannot be run"):
-        run_speed(SpeedOptions(model=built_in_model(), peer=tmp_path / "missing"))
+        run_speed(SpeedOptions(model=random_model(), peer=tmp_path / "missing"))
     with pytest.raises(RequestError, match="is not a llama-bench"):
-        run_speed(SpeedOptions(model=built_in_model(), peer=Path(sys.executable)))
+        run_speed(SpeedOptions(model=random_model(), peer=Path(sys.executable)))
 
 
 # --- the picture -----------------------------------------------------------------------------------------
@@ -402,7 +398,7 @@ def test_without_matplotlib_it_says_how_to_get_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [(), ("speed",), ("typing",)])
 def test_help_is_there(command: Sequence[str]) -> None:
-    done = stardraft(*command, "--help")
+    done = bench(*command, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage:" in done.stdout
     assert done.stderr == ""
@@ -411,9 +407,8 @@ def test_help_is_there(command: Sequence[str]) -> None:
 def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     chart = tmp_path / "speed.svg"
-    done = stardraft(
-        "speed", "--depths", "0", "--runs", "1", "--threads", "1", "--json", "--chart", str(chart)
-    )
+    small = ("--model", str(random_model()), "--depths", "0", "--runs", "1", "--threads", "1")
+    done = bench("speed", *small, "--json", "--chart", str(chart))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     found = msgspec.json.decode(done.stdout, type=SpeedReport, strict=True)
@@ -436,7 +431,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_once(arguments: Sequence[str], code: int, said: str) -> None:
-    done = stardraft(*arguments)
+    done = bench(*arguments)
     assert done.returncode == code
     assert said in done.stderr
     assert done.stdout == ""

@@ -28,7 +28,7 @@ from stardraft_quant.bench.typing.figures import Figure, figures, n_decoded_in, 
 from stardraft_quant.bench.typing.records import LLAMA_SERVER, OURS, Ask, Replay, Totals
 from stardraft_quant.bench.typing.replay import continuations
 from stardraft_quant.bench.typing.sides import PeerSide
-from stardraft_quant.bench.typing.table import render
+from stardraft_quant.bench.typing.table import EXPLAINED, render
 from stardraft_quant.bench.typing.traces import encode_trace, load_trace
 from stardraft_quant.bench.typing.typist import make_trace
 from stardraftd.errors import RequestError
@@ -176,6 +176,8 @@ def test_every_event_is_asked_and_the_tokens_add_up(tmp_path: Path, mode: Any) -
     drawn = StringIO()
     Console(file=drawn, width=140).print(render(report))
     assert all(one.name in drawn.getvalue() for one in report.figures)
+    assert "decoded and thrown away: these, and of what was shown" in drawn.getvalue()
+    assert set(EXPLAINED) <= {one.name for one in report.figures}, "it explains a row that there is not"
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ pytest.importorskip("safetensors", reason='install it with pip install "stardraf
 
 from stardraft_quant.convert import convert, partial
 from stardraftd.errors import ModelError
+from tests.cli.program import stardraft
 from tests.support.checkpoints import write_plain_checkpoint
 from tests.support.processes import run_to_end
 
@@ -135,12 +136,7 @@ def test_two_processes_do_not_write_one_file(checkpoint: Path, whole: bytes, tmp
     def second(_done: int, _total: int) -> None:
         if not refused:
             refused.append("")
-            done = run_to_end(
-                [sys.executable, "-m", "stardraftd", "quant", "convert", str(checkpoint), str(out)],
-                text=True,
-                idle_s=60,
-            )
-            refused[0] = done.stderr
+            refused[0] = command(str(checkpoint), str(out)).stderr
 
     convert(checkpoint, out, on_progress=second)
     assert "is being written by another process" in refused[0]
@@ -162,9 +158,7 @@ def test_a_disk_without_room_is_said_before_anything_is_written(
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_to_end(
-        [sys.executable, "-m", "stardraftd", "quant", "convert", *arguments], text=True, idle_s=60
-    )
+    return stardraft(dict(os.environ), "quant", "convert", *arguments)
 
 
 def test_the_command_converts_and_says_what_comes_next(

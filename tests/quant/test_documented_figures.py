@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -13,13 +11,13 @@ pytest.importorskip("llama_cpp", reason='the engine is not installed: pip instal
 
 from stardraft_quant.bench.typing.traces import encode_trace
 from stardraft_quant.bench.typing.typist import make_trace
-from stardraft_quant.shared.tokenizer_source import built_in_model
 from stardraft_quant.synthesize import synthesize
 from stardraftd.models.catalogue import Shape
+from tests.cli.program import stardraft
 from tests.support.home import isolated_home
 from tests.support.llama_bench import StandIn
 from tests.support.llama_server import write_program
-from tests.support.waiting import seconds
+from tests.support.tiny_models import random_model
 
 ROOT = Path(__file__).parents[2]
 PERFORMANCE = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
@@ -56,14 +54,7 @@ def run(words: list[str], places: dict[str, Path]) -> str:
         re.sub(r"[^=]+\Z", lambda found: str(places.get(found[0], found[0])), word) for word in words[1:]
     ]
     with isolated_home() as home:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "stardraftd", *filled],
-            env={**home, "COLUMNS": "200"},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=seconds(120),
-            check=False,
-        )
+        done = stardraft({**home, "COLUMNS": "200"}, *filled)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -73,7 +64,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """For each file that the documented commands name, a small one."""
     folder = tmp_path_factory.mktemp("documented")
     model, trace = folder / "tiny.gguf", folder / "short.json"
-    synthesize(TINY, "Q4_K_M", model, tokenizer_from=built_in_model())
+    synthesize(TINY, "Q4_K_M", model, tokenizer_from=random_model())
     made = make_trace(BEFORE, AFTER, "short", 3)
     without_pauses = tuple(msgspec.structs.replace(event, t_ms=0) for event in made.events)
     trace.write_bytes(encode_trace(msgspec.structs.replace(made, events=without_pauses)))

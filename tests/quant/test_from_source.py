@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,16 @@ pytest.importorskip("safetensors", reason='install it with pip install "stardraf
 
 from stardraftd.gguf.reading import read_header
 from stardraftd.models.catalogue import KNOWN
+from tests.cli.program import stardraft
 from tests.support.checkpoints import write_plain_checkpoint
 from tests.support.hub import Hub
-from tests.support.processes import run_to_end
 
 SOURCE = KNOWN["starcoder2-3b"]
 
 
 def pull(hub: Hub, home: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = hub.environment(Path(home["STARDRAFT_STATE_DIR"]).parent / "hf", home)
-    return run_to_end(
-        [sys.executable, "-P", "-m", "stardraftd", "model", "pull", "starcoder2-3b", *arguments],
-        env=environment,
-        text=True,
-        idle_s=120,
-    )
+    return stardraft(environment, "model", "pull", "starcoder2-3b", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """Importance matrices: llama-imatrix's numbers, its file format both ways, and files that may be anything."""
 
 import json
+import os
 import random
 import signal
 import struct
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from stardraft_quant.quantize import quantize
 from stardraftd.errors import EngineCrashedError, ModelError, ModelFormatError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
+from tests.cli.program import stardraft
+from tests.support.home import command_of
 from tests.support.llama_cpp import tool
 from tests.support.processes import run_to_end
 from tests.support.tiny_models import BUILT_IN, real_tokenizer, rewrite, write_tiny_model
@@ -309,7 +311,7 @@ def stop(done: int, _total: int) -> None:
 
 def crash(done: int, _total: int) -> None:
     for child in psutil.Process().children() if done == 0 else ():
-        if any("imatrix.process" in part for part in child.cmdline()):
+        if any("imatrix.process" in part for part in command_of(child)):
             child.send_signal(signal.SIGKILL)
 
 
@@ -324,7 +326,7 @@ def test_nothing_is_left_of_a_run_that_was_ended(
         )
     assert list(tmp_path.iterdir()) == []
     assert not [
-        child for child in psutil.Process().children() if "imatrix.process" in " ".join(child.cmdline())
+        child for child in psutil.Process().children() if "imatrix.process" in " ".join(command_of(child))
     ]
 
 
@@ -354,8 +356,7 @@ def test_a_short_text_and_a_chunk_of_no_size_are_refused(tmp_path: Path, model: 
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "stardraftd", "quant", "imatrix", *map(str, arguments)]
-    return run_to_end(command, text=True, idle_s=60)
+    return stardraft(dict(os.environ), "quant", "imatrix", *map(str, arguments))
 
 
 def test_the_command_goes_from_a_folder_to_a_file(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from stardraftd.errors import (
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.header import FILE_TYPES as HEADER_FILE_TYPES
 from stardraftd.gguf.reading import read_header
+from tests.cli.program import stardraft
+from tests.support.home import command_of
 from tests.support.llama_cpp import tool
 from tests.support.processes import finish, run_to_end
 from tests.support.tiny_models import BUILT_IN, rewrite, write_tiny_model
@@ -205,7 +207,7 @@ def test_an_importance_matrix_of_another_model_is_refused(
 def test_a_crash_of_llama_cpp_is_one_sentence(models: dict[str, Path], tmp_path: Path) -> None:
     def crash(done: int, _total: int, _tensor: str) -> None:
         for child in psutil.Process().children() if done == 0 else ():
-            if any("quantize.process" in part for part in child.cmdline()):
+            if any("quantize.process" in part for part in command_of(child)):
                 child.send_signal(signal.SIGSEGV)
 
     with pytest.raises(EngineCrashedError, match=r"that quantized .* was ended by SIGSEGV \(11\)"):
@@ -313,7 +315,7 @@ def command_line(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return run_to_end(command_line(*arguments), text=True, idle_s=60)
+    return stardraft(dict(os.environ), "quant", "quantize", *map(str, arguments))
 
 
 def test_the_command_tells_what_it_made(models: dict[str, Path], tmp_path: Path) -> None:

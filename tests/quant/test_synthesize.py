@@ -1,7 +1,7 @@
 """Random models of a true shape: the same tensors in the same types as llama.cpp's quantizer makes them."""
 
 import ctypes
-import sys
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from stardraftd.errors import ModelError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
 from stardraftd.models.catalogue import SHAPES, Shape
-from tests.support.processes import run_to_end
+from tests.cli.program import stardraft
 from tests.support.tiny_models import random_model
 
 SMALL = Shape("small", 9, 256, 512, 4, 2, 512, 10000.0)
@@ -103,9 +103,7 @@ def test_a_disk_without_room_and_a_folder_that_is_not_there_are_named(tmp_path: 
 def test_a_file_that_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "mine.gguf"
     path.write_text("mine", encoding="utf-8")
-    refused = run_to_end(
-        [sys.executable, "-m", "stardraftd", "quant", "synthesize", str(path)], text=True, idle_s=60
-    )
+    refused = stardraft(dict(os.environ), "quant", "synthesize", str(path))
     assert refused.returncode == 2
     assert "is there already" in refused.stderr
     assert path.read_text(encoding="utf-8") == "mine"

@@ -35,8 +35,9 @@ from stardraftd.engine.native import backend, llama
 from stardraftd.errors import ModelError, ModelNotFoundError, PathError, RequestError
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import read_header
+from tests.cli.program import stardraft
 from tests.support.llama_cpp import tool
-from tests.support.processes import finish, run_to_end
+from tests.support.processes import finish
 from tests.support.tiny_models import BUILT_IN, rewrite, write_dequantized, write_tiny_model
 from tests.support.waiting import wait_until
 
@@ -45,13 +46,8 @@ TEXT = CODE / "serving" / "scheduler.py"
 N_CTX = 128
 
 
-def stardraft(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run_to_end(
-        [sys.executable, "-m", "stardraftd", "quant", "verify", *map(str, arguments)],
-        text=True,
-        idle_s=120,
-        env={**os.environ, **environment},
-    )
+def verify_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return stardraft({**os.environ, **environment}, "quant", "verify", *map(str, arguments))
 
 
 def options(**changes: object) -> Options:
@@ -356,7 +352,7 @@ def test_a_figure_has_the_decimals_that_its_error_allows() -> None:
 
 def test_the_command_writes_json_and_a_chart(q4: Path, original: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason='install it with pip install "stardraft[bench]"')
-    done = stardraft(
+    done = verify_command(
         q4, BUILT_IN, "--against", original, "--text", TEXT, "--n-ctx", N_CTX, "--rows", 2, "--threads", 1,
         "--json", tmp_path / "kl.json", "--chart", tmp_path / "kl.svg", "--fail-above", 9,
         TMPDIR=str(tmp_path),
@@ -370,7 +366,7 @@ def test_the_command_writes_json_and_a_chart(q4: Path, original: Path, tmp_path:
 
 
 def test_a_file_above_the_limit_fails_the_command(q4: Path, original: Path) -> None:
-    done = stardraft(
+    done = verify_command(
         q4, "--against", original, "--text", TEXT, "--n-ctx", 64, "--rows", 1, "--threads", 1,
         "--json", "-", "--fail-above", 0.0001,
     )  # fmt: skip
@@ -380,7 +376,7 @@ def test_a_file_above_the_limit_fails_the_command(q4: Path, original: Path) -> N
 
 
 def test_without_a_file_to_verify_it_says_what_to_name() -> None:
-    done = stardraft(CODE, "--against", BUILT_IN)
+    done = verify_command(CODE, "--against", BUILT_IN)
     assert done.returncode == 2
     assert ".gguf" in done.stderr
 

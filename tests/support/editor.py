@@ -5,11 +5,12 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.processes import exit_status_async
+from tests.support.forked import STREAM_BYTES, can_fork, fork
+from tests.support.processes import Running, exit_status_async
 from tests.support.waiting import DEADLINE_S, wait_until_async, within
 from tests.support.witness import witness
 
@@ -26,7 +27,7 @@ class Editor:
     Invariant: every request is answered exactly once, or `check_answers` says which was not.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Running) -> None:
         self.process = process
         self.notifications: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
@@ -191,14 +192,29 @@ async def start_server(home: dict[str, str], *arguments: str) -> asyncio.subproc
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=home,
-        limit=16 * 1024 * 1024,
+        limit=STREAM_BYTES,
     )
 
 
+async def fork_server(home: dict[str, str], *arguments: str) -> Running:
+    """The same server without its start (`forked.py`), where that is possible."""
+    if can_fork(home):
+        return await fork("stardraft_lsp", *arguments, environment=home)
+    return await start_server(home, *arguments)
+
+
 @asynccontextmanager
-async def editing(home: dict[str, str], *arguments: str, initialize: bool = True) -> AsyncIterator[Editor]:
-    """An editor with a running server. At the end all its requests must have been answered."""
-    process = await start_server(home, *arguments)
+async def editing(
+    home: dict[str, str],
+    *arguments: str,
+    initialize: bool = True,
+    start: Callable[..., Awaitable[Running]] = fork_server,
+) -> AsyncIterator[Editor]:
+    """An editor with a running server. At the end all its requests must have been answered.
+
+    start: `start_server` where the server's start or its memory is what matters.
+    """
+    process = await start(home, *arguments)
     editor = Editor(process)
     try:
         if initialize:

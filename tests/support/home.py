@@ -115,6 +115,14 @@ def kill_left(processes: Callable[[], list[psutil.Process]]) -> list[str]:
     return left
 
 
+def command_of(process: psutil.Process) -> list[str]:
+    """The words that it was started with; none when it has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

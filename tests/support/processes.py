@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -106,7 +106,24 @@ def exit_status(process: "subprocess.Popen[Any]", idle_s: float = DEADLINE_S) ->
                 raise AssertionError(f"{deadline} this had not ended: {process.args}") from None
 
 
-async def exit_status_async(process: asyncio.subprocess.Process, idle_s: float = DEADLINE_S) -> int:
+class Running(Protocol):
+    """A process with pipes, as `asyncio.subprocess.Process`: what tests use of it."""
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+async def exit_status_async(process: Running, idle_s: float = DEADLINE_S) -> int:
     """`exit_status` for tests with an event loop."""
     async with within(idle_s, f"the end of process {process.pid}"):
         return await process.wait()

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from stardraftd.cli.output.usage import UsageError
 from stardraftd.console.prose import fitted, measured
 
 # More than any summary has: it is never cut.
@@ -24,7 +25,19 @@ _READERS = {"str": "TEXT", "int": "N", "float": "X", "path": "PATH", "Path": "PA
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-class Command(TyperCommand):
+class _NamesItself:
+    """What was typed wrongly names the command that it was typed for: the parser does so only at times."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+        return parsed
+
+
+class Command(_NamesItself, TyperCommand):
     """A command with such a page."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -45,7 +58,7 @@ class Command(TyperCommand):
         formatter.write(_examples(self.epilog, formatter.width))
 
 
-class Group(TyperGroup):
+class Group(_NamesItself, TyperGroup):
     """A group of commands with such a page."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

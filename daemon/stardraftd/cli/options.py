@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from stardraftd.cli import shell_words
-from stardraftd.cli.shell_words import BUILT_IN
 from stardraftd.errors import ConfigError, RequestError
+from stardraftd.models import BUILT_IN
 
 Model = Annotated[
     str | None,
@@ -91,8 +91,10 @@ class Wanted:
         if self.model is None or self.model == BUILT_IN:
             return ""
         from stardraftd.models.store import Store
+        from stardraftd.paths import builtin_model_path
 
-        return str(Store().file_of(self.model))
+        path = Store().file_of(self.model)
+        return "" if path == builtin_model_path() else str(path)
 
     def check(self) -> None:
         """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""

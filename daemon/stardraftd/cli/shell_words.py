@@ -6,7 +6,7 @@ A folder that cannot be read completes nothing: a shell at Tab is no place for e
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
-BUILT_IN = "built-in"
+from stardraftd.models import BUILT_IN
 
 
 def models_here(incomplete: str) -> list[str]:

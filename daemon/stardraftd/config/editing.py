@@ -19,11 +19,11 @@ from stardraftd.files.atomic import write_whole
 from stardraftd.paths import config_path, tilde
 
 
-def choose(model: Path | None) -> Path:
+def choose(model: Path | None) -> Path | None:
     """Sets `model.path` in the configuration file, or takes it out (None: the built-in model).
 
-    Returns the file. Raises ConfigError when it cannot be read as it is or be written, or when a setting in
-    it is wrong.
+    Returns the file if it was changed. Raises ConfigError when it cannot be read as it is or be written, or
+    when a setting in it is wrong.
     """
     file = config_path()
     real = _real(file)  # of a link into a collection of dotfiles, the file itself is changed
@@ -39,7 +39,7 @@ def choose(model: Path | None) -> Path:
     section = document.get("model")
     if section is None:
         if model is None:
-            return file
+            return None
         document["model"] = tomlkit.table()
         section = document["model"]
     if not hasattr(section, "keys"):
@@ -49,16 +49,17 @@ def choose(model: Path | None) -> Path:
     else:
         section["path"] = str(model)
     new = tomlkit.dumps(document)
-    if new != text:
-        for given in settings_of(new, file):
-            accepted(given)
-        try:
-            write_whole(real, mark + new.encode())
-        except OSError as error:
-            raise ConfigError(
-                f"{tilde(real)} cannot be written: {error.strerror}.",
-                "Make it writable, or set model.path in it yourself.",
-            ) from error
+    if new == text:
+        return None
+    for given in settings_of(new, file):
+        accepted(given)
+    try:
+        write_whole(real, mark + new.encode())
+    except OSError as error:
+        raise ConfigError(
+            f"{tilde(real)} cannot be written: {error.strerror}.",
+            "Make it writable, or set model.path in it yourself.",
+        ) from error
     return file
 
 

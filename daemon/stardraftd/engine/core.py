@@ -233,6 +233,8 @@ class Engine:
             n_reused=plan.reuse.n_tokens,
             n_evaluated=plan.n_evaluated,
             n_context=len(view.files),
+            n_chunks=view.n_chunks,
+            n_chunks_most=self.planner.n_chunks_most,
             context_cut=view.context_cut,
             kind=plan.kind,
             predicted_ms=round(plan.predicted_ms, 3),

@@ -38,7 +38,7 @@ TOKENIZERS = ("gpt2", "llama")
 
 USE_ANOTHER = (
     "Use a model trained for fill-in-the-middle, such as StarCoder2-3B; "
-    "an empty model.path is the built-in model."
+    "the built-in model is one, too: stardraft model use built-in."
 )
 CONVERT_AGAIN = "Download the model again, or convert it again with a current llama.cpp."
 

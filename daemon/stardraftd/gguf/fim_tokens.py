@@ -54,7 +54,7 @@ KNOWN_TEXTS = frozenset(text.encode("utf-8") for text in _ROLE_OF_TEXT)
 
 NO_FIM_HINT = (
     "Use a model trained for fill-in-the-middle, such as StarCoder2-3B (a base model, not a chat model); "
-    "an empty model.path is the built-in model."
+    "the built-in model is one, too: stardraft model use built-in."
 )
 
 

@@ -51,7 +51,7 @@ def not_a_gguf(path: Path, head: bytes, size_bytes: int) -> ModelFormatError:
         )
     return ModelFormatError(
         f"{path} is not a GGUF: it begins with {_shown(head)}{_kind(head)}, not with 'GGUF'.",
-        "Set model.path to a .gguf file; weights in another format have to be converted to GGUF first.",
+        "Name a GGUF file; weights in another format have to be converted first.",
     )
 
 

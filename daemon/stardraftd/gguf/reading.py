@@ -78,7 +78,7 @@ def read_header(path: Path) -> Header:
 
 
 def _open(path: Path) -> BinaryIO:
-    hint = "Set model.path to a .gguf file, or leave it empty for the built-in model."
+    hint = "Name a .gguf file that is there; `stardraft model list` shows the models that are here."
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
@@ -107,8 +107,8 @@ def _directory_hint(path: Path) -> str:
     except OSError:
         inside = None
     if inside is None:
-        return "Set model.path to a .gguf file, or leave it empty for the built-in model."
-    return f"Name a file in it: set model.path to {inside}."
+        return "Name a .gguf file; `stardraft model list` shows the models that are here."
+    return f"Name a file in it, such as {inside}."
 
 
 class _HeaderReader:

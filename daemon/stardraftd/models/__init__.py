@@ -3,3 +3,6 @@
 `catalogue` knows the published ones, `hub` brings files, `store` keeps them, `licenses` what was agreed to,
 `pull` puts these together; `choice` says which one runs. The built-in model's file and card lie here too.
 """
+
+# What the model that comes with stardraft is called where a model is asked for.
+BUILT_IN = "built-in"

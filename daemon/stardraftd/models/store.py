@@ -25,8 +25,9 @@ from stardraftd.files import atomic
 from stardraftd.files.atomic import write_json
 from stardraftd.gguf.fim_tokens import fim_tokens
 from stardraftd.gguf.reading import Header, read_header
+from stardraftd.models import BUILT_IN
 from stardraftd.models.catalogue import KNOWN
-from stardraftd.paths import models_dir, tilde
+from stardraftd.paths import BUILTIN_MODEL, builtin_model_path, models_dir, tilde
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _UNFINISHED = ".unfinished"
@@ -83,21 +84,22 @@ class Store:
         return [self._entry(path) for path in paths]
 
     def find(self, name: str) -> Entry:
-        """The model of that name, with or without ".gguf", or the only one whose name begins so.
+        """The model of that name (".gguf" may be left out) or title, or the only one whose name begins so.
 
         Raises ModelNotFoundError, or RequestError where several begin so.
         """
         entries = self.entries()
         wanted = name.removesuffix(".gguf").lower()
         exact = [entry for entry in entries if entry.name.lower() == wanted]
-        found = exact or [entry for entry in entries if entry.name.lower().startswith(wanted)]
-        if not found and wanted == "built-in":
+        titled = [entry for entry in entries if entry.title.lower() == name.lower()]
+        found = exact or titled or [entry for entry in entries if entry.name.lower().startswith(wanted)]
+        if not found and _is_built_in(wanted):
             raise ModelNotFoundError(
                 "The built-in model is a part of stardraft: it is not in the folder of models.",
                 "It goes with stardraft itself: stardraft uninstall",
             )
         if not found:
-            known = ", ".join(["built-in", *(entry.name for entry in entries)])
+            known = ", ".join([BUILT_IN, *(entry.name for entry in entries)])
             raise ModelNotFoundError(
                 f"There is no model {name} here. Here: {known}.",
                 f"To get it: stardraft model pull {name}"
@@ -111,11 +113,21 @@ class Store:
         return found[0]
 
     def file_of(self, name: str) -> Path:
-        """The file that a user means by a model's name here, or by a path. Raises what `find` raises."""
+        """The absolute path of the model or file that a user names. Raises what `find` raises.
+
+        Every name that is shown for a model will do: the file's, its title, the built-in one's.
+        """
         path = Path(name).expanduser()
         if "/" in name or "\\" in name or path.is_file():
             return path.absolute()
-        return Path(self.find(name).path)
+        if name == BUILT_IN:
+            return builtin_model_path()
+        try:
+            return Path(self.find(name).path)
+        except ModelNotFoundError:
+            if _is_built_in(name.lower().removesuffix(".gguf")):
+                return builtin_model_path()
+            raise
 
     def path_of(self, name: str) -> Path:
         """Where the model of that name is, or will be. Raises RequestError for a name that cannot be one."""
@@ -201,6 +213,10 @@ class Store:
                 f"{tilde(path)} cannot be deleted: {error.strerror}.", "Delete the file yourself."
             ) from error
 
+    def records(self) -> list[Path]:
+        """The records here, also those whose model is gone or another one now. Raises OSError."""
+        return [path for path in sorted(self.folder.glob("*.json")) if _read_record(path) is not None]
+
     def leftovers(self) -> list[Path]:
         """Unfinished downloads and sources, without the locks."""
         folder = self.folder / _UNFINISHED
@@ -240,11 +256,20 @@ class Store:
 
     def _record(self, path: Path, size_bytes: int) -> Record | None:
         """The record of this very file: of another one that was put in its place it says nothing."""
-        try:
-            record = msgspec.json.decode(atomic.read(self._record_path(path), MAX_RECORD_BYTES), type=Record)
-        except (OSError, ValueError, RecursionError):  # msgspec's own are ValueErrors
-            return None
-        return record if record.size_bytes == size_bytes else None
+        record = _read_record(self._record_path(path))
+        return record if record is not None and record.size_bytes == size_bytes else None
+
+
+def _read_record(file: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(atomic.read(file, MAX_RECORD_BYTES), type=Record)
+    except (OSError, ValueError, RecursionError):  # msgspec's own are ValueErrors
+        return None
+
+
+def _is_built_in(wanted: str) -> bool:
+    """Whether it is a name of the built-in model, whose file and its title have names, too."""
+    return wanted == BUILT_IN or (wanted != "" and BUILTIN_MODEL.lower().startswith(wanted))
 
 
 def check(path: Path) -> Header:

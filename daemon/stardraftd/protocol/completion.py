@@ -169,6 +169,8 @@ class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
     """How the prompt was laid out, what of it was in the cache, and what the rest will cost; in tokens.
 
     n_context:    of n_prompt, the tokens of the repository's name and of other files.
+    n_chunks:     of n_context, the tokens of other files.
+    n_chunks_most: how many tokens n_context may have at most.
     context_cut:  whether some of the other files were cut or left out, because they did not fit.
     kind:         what the planner chose.
     predicted_ms: what the planner expects the evaluation of n_evaluated tokens and the first token to take.
@@ -183,6 +185,8 @@ class Plan(Struct, frozen=True, tag="plan", tag_field="event"):
     n_reused: int
     n_evaluated: int
     n_context: int = 0
+    n_chunks: int = 0
+    n_chunks_most: int = 0
     context_cut: bool = False
     kind: PlanKind = "kept"
     predicted_ms: float = 0.0

@@ -130,7 +130,7 @@ def _runtime() -> Part:
     except StardraftError:  # it is another's, or open to others: not ours to clean
         return Part("the daemon's socket and lock", Path())
     ours = _Ours(folder)
-    ours.take(folder, r"stardraft-\d+\.(sock|lock|start|json|\d+)")
+    ours.take(folder, r"stardraft-\d+\.(sock|lock|start|json|(daemon\.)?(json|\d+))")
     return ours.part("the daemon's socket and lock")
 
 
@@ -140,15 +140,15 @@ def _state() -> list[Part]:
     engine = _Ours(folder / "engine")
     engine.take(
         engine.place,
-        r"\.?(speeds|verdicts|libraries)\.json(\.\d+|\.lock)?",
+        _written(r"(speeds|verdicts|libraries)\.json") + r"|verdicts\.json\.lock",
         {"sequences": r"[0-9a-f]+\.sequence|tmp\w+\.new|\w+\.new"},
     )
     logs = _Ours(folder / "logs")
     logs.take(logs.place, r"(daemon|service)\.log(\.\d+)?")
     setups = _Ours(folder / "setup")
-    setups.take(setups.place, r"\.?[\w-]+\.json(\.\d+)?", {"before": r"[\w-]+-\d+-.+"})
+    setups.take(setups.place, _written(r"[\w-]+\.json"), {"before": r"[\w-]+-\d+-.+"})
     rest = _Ours(folder)
-    rest.take(folder, r"stats\.sqlite([.-].*)?|\.?licenses\.json(\.\d+)?|\.?said-\w+(\.\d+)?")
+    rest.take(folder, r"stats\.sqlite([.-].*)?|" + _written(r"licenses\.json|said-[\w-]+"))
     handled = {engine.place, logs.place, setups.place}
     rest.foreign = [path for path in rest.foreign if path not in handled or path.is_symlink()]
     return [
@@ -183,7 +183,9 @@ def _models() -> Part:
         for entry in Store(folder).entries():
             path = Path(entry.path)
             if entry.record is not None:
-                ours.files += [path, path.with_suffix(".json")]
+                ours.files.append(path)
+        ours.files += Store(folder).records()
+    ours.files += [path for path in ours.foreign if re.fullmatch(r"\..+\.json\.\d+", path.name)]  # cut off
     ours.foreign = [path for path in ours.foreign if path not in ours.files]
     if folder.parent.name == paths.APP and _is_real_folder(folder.parent):
         ours.folders.append(folder.parent)
@@ -196,8 +198,16 @@ def _configuration() -> Part:
         return Part("the configuration", path)
     # The folder is ours if the file is where stardraft itself would put it.
     folders = (path.parent,) if path.parent.name == paths.APP else ()
-    foreign = tuple(one for one in _listed(path.parent) if one != path) if folders else ()
-    return Part("the configuration", path, (path,), folders, foreign)
+    ours = re.compile(_written(re.escape(path.name)))
+    listed = _listed(path.parent) if folders else [path]
+    files = tuple(one for one in listed if ours.fullmatch(one.name))
+    foreign = tuple(one for one in listed if one not in files)
+    return Part("the configuration", path, files, folders, foreign)
+
+
+def _written(names: str) -> str:
+    """The names of files that files/atomic.py writes, and of what is left where that was ended half way."""
+    return rf"(?:{names})|\.(?:{names})\.\d+"
 
 
 def set_ups() -> list[str]:

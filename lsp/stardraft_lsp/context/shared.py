@@ -1,6 +1,6 @@
 """What the editor's thread and the background thread both know of documents: all the state they share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,9 +46,12 @@ class SharedState:
 
     The editor's thread adds documents, removes them and looks for keys in them; all else is written by the
     background thread. Each operation is one of a dictionary, so no lock is needed.
+
+    on_judged: called in the background thread when the reason of a document is another than before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_judged: Callable[[str], None] = lambda _uri: None) -> None:
+        self._on_judged = on_judged
         self.status = ContextStatus()
         self._ready: dict[str, tuple[ContextChunk, ...]] = {}
         self._reasons: dict[str, WhyNot] = {}
@@ -94,10 +97,13 @@ class SharedState:
             self._readable[uri] = is_readable
 
     def judged(self, uri: str, reason: Reason) -> None:
+        before = self._reasons.get(uri, reason)
         if uri in self._reasons:
             self._reasons[uri] = reason
         if reason:
             self._ready.pop(uri, None)
+        if reason != before:
+            self._on_judged(uri)
 
     def give_up_checking(self) -> None:
         """A step failed: whether these documents may be sent was not found out, so they are not. One whose

@@ -35,6 +35,7 @@ class ContextSource:
     `wait_until_idle`. Nothing is ever raised for what the disk does.
 
     on_prepared: called in the background thread with a document's URI when its chunks are others than before.
+    on_judged: called there with a document's URI when `why_not` of it is another than before.
     on_scanned: called there when the workspace has been read, with what was left out.
     disk, chunker, outliner, clock: the doors to the machine and to the syntax room; they have defaults.
     open_chunker: cuts open documents; the others' where there is none.
@@ -50,6 +51,7 @@ class ContextSource:
         settings: ContextSettings = ContextSettings(),  # noqa: B008 - frozen
         *,
         on_prepared: Callable[[str], None] = lambda _uri: None,
+        on_judged: Callable[[str], None] = lambda _uri: None,
         on_scanned: Callable[[ContextStatus], None] = lambda _status: None,
         disk: Filesystem | None = None,
         chunker: Chunker | None = None,
@@ -59,7 +61,7 @@ class ContextSource:
         watch: bool = True,
         memory: Memory | None = None,
     ) -> None:
-        self._shared = SharedState()
+        self._shared = SharedState(on_judged)
         self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
         self._watching = Watching(self._noticed) if watch else None
         self._worker = ContextWorker(

@@ -1,6 +1,7 @@
 """The session with one editor: its documents and settings, and all that works for them until it leaves."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -19,7 +20,7 @@ from stardraft_lsp.context.index.outlining import SyntaxOutliner
 from stardraft_lsp.context.index.syntax_chunking import SyntaxChunker
 from stardraft_lsp.context.report import sentence
 from stardraft_lsp.context.settings import ContextSettings
-from stardraft_lsp.context.shared import ContextStatus
+from stardraft_lsp.context.shared import ContextStatus, WhyNot
 from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.echo.choosing import Guess
@@ -92,7 +93,8 @@ class EditorSession:
         self._show_notice = show_notice
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
-        client_name = f"{self.client.name}-{self.client.process_id or id(self)}"
+        # The daemon tells editors apart by it. One editor may have several servers, each for itself.
+        client_name = f"{self.client.name}-{secrets.token_hex(4)}"
         client = DaemonClient(client_name, overrides=for_daemon(self._overrides))
         warming_client = DaemonClient(client_name, start=False)
         self._clients = (client, warming_client)
@@ -101,7 +103,13 @@ class EditorSession:
         config = self._read_config()
         self._outdated = config.outdated
         self.settings = Settings(config.editor, self.folders)
-        self.switches = Switches(self.settings, board, self.documents, self._follow_daemon)
+        self.switches = Switches(
+            self.settings,
+            board,
+            self.documents,
+            why_unsent=self._why_unsent,
+            on_enabled=self._follow_daemon,
+        )
         self.recorder = self._new_recorder(config.editor)
         self.memory = Memory()
         # By document: where its last suggestion was taken from; None: the model wrote it.
@@ -172,6 +180,7 @@ class EditorSession:
             self._roots(),
             ContextSettings(enabled=config.cross_file),
             on_prepared=lambda uri: self._soon(partial(self._prepared, uri)),
+            on_judged=lambda uri: self._soon(partial(self._judged, uri)),
             on_scanned=lambda status: self._soon(partial(self._log_scan, status)),
             open_chunker=SyntaxChunker(),
             outliner=SyntaxOutliner(),
@@ -185,6 +194,12 @@ class EditorSession:
 
     def _prepared(self, uri: str) -> None:
         self.ahead.prepared(uri)
+
+    def _why_unsent(self, uri: str) -> WhyNot:
+        return self.context.why_not(uri)  # there may be another context since
+
+    def _judged(self, uri: str) -> None:
+        self.switches.judged(uri)
 
     def _loaded(self) -> None:
         self.ahead.loaded()
@@ -334,9 +349,9 @@ class EditorSession:
         """A document was opened, or opened again."""
         self.documents.pop(document.uri, None)  # it comes last
         self.documents[document.uri] = document
-        self.switches.opened(document.uri)
         self.memory.opened(document.uri, document.text)
         self.context.document_opened(document.uri, document.text)
+        self.switches.opened(document.uri)
         self.ahead.opened(document)
         self.create_task(self.load_projects(document.uri))
 
@@ -347,8 +362,11 @@ class EditorSession:
         for one in applied:
             self.recorder.edited(document.uri, one.edit)
         edits = [LineEdit(one.line, one.n_line_feeds, one.edit.text.count("\n")) for one in applied]
+        unsent = self.context.why_not(document.uri)
         self.context.document_changed(document.uri, document.text, edits)
         self.memory.changed(document.uri, [(one.line, one.n_old, one.n_new) for one in edits], document.text)
+        if self.context.why_not(document.uri) != unsent:  # a key was pasted, or is gone
+            self.switches.judged(document.uri)
         last = applied[-1] if applied else None
         self.ahead.changed(document, last.cursor if last is not None else None)
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from lsprotocol import types
 
+from stardraft_lsp.ahead import checked
 from stardraft_lsp.context.report import figures
 from stardraft_lsp.protocol import dialects, results
 from stardraft_lsp.protocol.client_info import ClientInfo, read_folders
@@ -237,9 +238,16 @@ async def inline_completion(editor: EditorSession, raw: Any) -> types.InlineComp
     return results.inline_items(document, offset, answer.texts, params.selected, answer.identity)
 
 
-def status(editor: EditorSession, _params: Any) -> dict[str, Any]:
-    """The report, the context's figures, and what the settings say: whether lines of the user's own code are
-    suggested, and what stands below the editor's switches."""
+async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
+    """The report, the context's figures, and what the settings say: whether own code is suggested, and what
+    stands below the editor's switches.
+
+    textDocument: the one that the user is in, for editors that do not tell of the focus.
+    """
+    if uri := read_uri(params):
+        editor.switches.enter(uri)
+    await checked(editor.context, editor.switches.current)
+    editor.switches.look()
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError, StardraftError
 
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from stardraft_lsp.stats.store import Store
     from stardraft_lsp.stats.summary import Summary
 
-_SPAN = re.compile(r"(\d{1,6})\s*([hdwmy])")
-_SPAN_DAYS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
+_SPAN = re.compile(r"(\d{1,6})\s*([a-z]{1,6})")
+_SPAN_DAYS = {"h": 1 / 24, "d": 1, "w": 7, "mo": 30, "y": 365}
+_SPAN_WORDS = {"hour": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
+_SPANS = "Hours, days, weeks, months of 30 days and years of 365: 12h, 30d, 8w, 6mo, 1y"
 _DAY_S = 86_400
+_SHORT_S = 3 * _DAY_S
 
 EMPTY = (
-    "There is nothing to show yet{since}.\n"
+    "There is nothing to show{since}.\n"
     "Once an editor has shown suggestions of stardraft's, this says how many were accepted, what stayed of "
     "them, and how long they took. It is counted on this computer, and sent nowhere."
 )
@@ -28,7 +32,9 @@ def stats(
     since: Annotated[
         str,
         typer.Option(
-            "--since", metavar="30d", help="From when: 12h, 30d, 8w, 6m or 1y ago, or a day as 2026-01-31."
+            "--since",
+            metavar="SPAN|DAY",
+            help=f"From when. {_SPANS} ago; or a day, as 2026-01-31.",
         ),
     ] = "90d",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
@@ -69,7 +75,8 @@ def stats(
 
         check_chart(chart)
     since_s = since_when(since, time.time())
-    day = time.strftime("%Y-%m-%d", time.localtime(since_s))
+    is_short = time.time() - since_s < _SHORT_S  # where the day alone would not say which span was taken
+    day = time.strftime("%Y-%m-%d %H:%M" if is_short else "%Y-%m-%d", time.localtime(since_s))
     summary = summarise(*store.read(since_s), since=day)
     if json:
         _print_json(summary)
@@ -90,13 +97,19 @@ def since_when(text: str, now_s: float) -> float:
     from datetime import datetime
 
     found = _SPAN.fullmatch(text.strip().lower())
-    if found is not None:
-        return max(0.0, now_s - int(found[1]) * _SPAN_DAYS[found[2]] * _DAY_S)
+    unit = "" if found is None else _SPAN_WORDS.get(found[2].removesuffix("s"), found[2])
+    if found is not None and unit in _SPAN_DAYS:
+        return max(0.0, now_s - int(found[1]) * _SPAN_DAYS[unit] * _DAY_S)
+    if unit == "m":
+        raise RequestError(
+            f"--since {text} could be minutes or months.",
+            f"For months write {found[1] if found else ''}mo; the shortest span is an hour, 1h.",
+        )
     try:
         return max(0.0, datetime.fromisoformat(text).astimezone().timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise RequestError(
-            f"--since {text!r} is not a time.", "Examples: 12h, 30d, 8w, 6m, 1y, 2026-01-31"
+            f"--since {text!r} is not a time.", f"{_SPANS}. Or a day, as 2026-01-31."
         ) from error
 
 
@@ -107,7 +120,7 @@ def _forget(store: "Store", *, ask: bool) -> None:
         tell("There are no figures to delete.")
         return
     if ask:
-        typer.confirm(f"Delete all figures in {tilde(store.file)}?", abort=True)
+        confirm(f"Delete all figures in {tilde(store.file)}?", otherwise="Nothing was deleted")
     store.forget()
     tell("All figures are deleted. Editors that run begin to count anew.")
 

@@ -80,7 +80,10 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """All figures since a day (local time, "YYYY-MM-DD"); `all` is every group together."""
+    """All figures since a day (local time, "YYYY-MM-DD"; of a short span with " HH:MM").
+
+    `all` is every group together.
+    """
 
     since: str
     all: Group

@@ -7,7 +7,7 @@ vim.g.loaded_stardraft = true
 
 if vim.fn.has('nvim-0.10') == 0 then
   vim.api.nvim_echo({
-    { 'stardraft needs Neovim 0.10 or newer: update Neovim, or take the plugin out of your configuration.', 'WarningMsg' },
+    { 'stardraft needs Neovim 0.10: update it, or take the plugin out.', 'WarningMsg' },
   }, true, {})
   return
 end

@@ -19,7 +19,7 @@ import type { Locator } from "./locator.js";
 import { Backoff } from "./pure/backoff.js";
 import { type Found, NotFoundError } from "./pure/finding.js";
 import { serverSettings } from "./pure/settings.js";
-import { type ServerState, type StatusReport, readReport } from "./pure/status_text.js";
+import { hasRealModel, type ServerState, type StatusReport, readReport } from "./pure/status_text.js";
 import { judge, readVersion } from "./pure/version.js";
 
 const SELECTOR = [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }];
@@ -173,6 +173,7 @@ export class ServerLife implements vscode.Disposable {
     client.registerFeature(declarationsFeature());
     client.onNotification("stardraft/status", (raw: unknown) => {
       this.lastReport = readReport(raw);
+      void vscode.commands.executeCommand("setContext", "stardraft.realModel", hasRealModel(this.lastReport));
       this.changed.fire();
     });
     // Said in Copilot's words to whoever reports what was shown; `stardraft/status` says more.

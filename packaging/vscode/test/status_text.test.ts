@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { type Situation, type StatusReport, readReport, shownStatus } from "../src/pure/status_text.js";
+import { type Situation, type StatusReport, hasRealModel, readReport, shownStatus } from "../src/pure/status_text.js";
 
 const READY: StatusReport = { state: "ready", message: "", reason: "", model: "stardraft-tiny", warning: "" };
 
@@ -54,6 +54,13 @@ describe("the status bar", () => {
 });
 
 describe("a report from the wire", () => {
+  it("tells a real model from the toy", () => {
+    assert.equal(hasRealModel({ ...READY, model: "starcoder2-3b" }), true);
+    assert.equal(hasRealModel({ ...READY, model: "stardraft-tiny, a toy" }), false);
+    assert.equal(hasRealModel({ ...READY, model: "" }), false);
+    assert.equal(hasRealModel(undefined), false);
+  });
+
   it("is taken with what it has", () => {
     assert.deepEqual(readReport({ state: "idle", model: 3 }), {
       state: "idle",

@@ -13,11 +13,11 @@ from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
 from stardraftd.installed import how_to_add
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-BUILT_IN = "built-in"
 SPEED_EXAMPLES = """\b
 Examples:
   stardraft bench speed                                        the built-in model
@@ -36,8 +36,9 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        metavar="PATH",
-        help=f'The GGUF file of the model, or "{BUILT_IN}" for the small one that comes with stardraft.',
+        metavar="MODEL",
+        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
+        "comes with stardraft.",
         show_default=False,
     ),
 ]
@@ -270,13 +271,13 @@ def _measured_model(
 
 def _model_path(model: str | None) -> Path:
     """Absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
-    from stardraft_quant.shared.tokenizer_source import built_in_model
     from stardraftd.errors import ModelNotFoundError
+    from stardraftd.models.store import Store
 
-    path = built_in_model() if model in (None, BUILT_IN) else Path(str(model)).expanduser().absolute()
+    path = Store().file_of(BUILT_IN if model is None else model)
     if not path.is_file():
         raise ModelNotFoundError(
-            f"There is no model file {path}.", f"Give the path of a GGUF file, or {BUILT_IN}."
+            f"There is no model file {path}.", f"Give a model's name, the path of a GGUF file, or {BUILT_IN}."
         )
     return path
 

@@ -11,6 +11,7 @@ import typer
 from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from stardraft_quant.evaluate.sandbox import Sandbox
     from stardraft_quant.evaluate.tasks import Arm, Run, Task
 
-BUILT_IN = "built-in"
 INTERRUPTED = 130
 DEFAULT_WINDOW = 2048
 HOLES_EXAMPLES = """\b
@@ -35,8 +35,9 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        metavar="PATH",
-        help=f'The GGUF file of the model, or "{BUILT_IN}" for the small one that comes with stardraft.',
+        metavar="MODEL",
+        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
+        "comes with stardraft.",
         show_default=False,
     ),
 ]
@@ -324,14 +325,14 @@ def _possible(
 
 
 def _model_path(model: str | None) -> Path:
-    """Raises ModelNotFoundError."""
+    """Absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
     from stardraftd.errors import ModelNotFoundError
-    from stardraftd.paths import builtin_model_path
+    from stardraftd.models.store import Store
 
-    path = builtin_model_path() if model in (None, BUILT_IN) else Path(str(model)).expanduser().absolute()
+    path = Store().file_of(BUILT_IN if model is None else model)
     if not path.is_file():
         raise ModelNotFoundError(
-            f"There is no model file {path}.", f"Give the path of a GGUF file, or {BUILT_IN}."
+            f"There is no model file {path}.", f"Give a model's name, the path of a GGUF file, or {BUILT_IN}."
         )
     return path
 

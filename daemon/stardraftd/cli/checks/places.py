@@ -27,12 +27,12 @@ def configuration(facts: Facts) -> Check:
 
 
 def runtime_folder(_facts: Facts) -> Check:
-    from stardraftd.paths import runtime_dir
+    from stardraftd.paths import runtime_dir, tilde
 
     folder = runtime_dir(create=False)
     if not folder.exists():
-        return Check("runtime folder", "ok", f"{folder} (not there yet; the daemon makes it)")
-    return Check("runtime folder", "ok", f"{folder} (yours alone)")
+        return Check("runtime folder", "ok", f"{tilde(folder)} (not there yet; the daemon makes it)")
+    return Check("runtime folder", "ok", f"{tilde(folder)} (yours alone)")
 
 
 def socket(facts: Facts) -> Check:
@@ -57,16 +57,20 @@ def socket(facts: Facts) -> Check:
 
 
 def state_folder(_facts: Facts) -> Check:
-    from stardraftd.paths import state_dir
+    from stardraftd.paths import state_dir, tilde
 
     folder = state_dir()
     existing = _existing(folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        why = f"{existing} is not a folder" if not existing.is_dir() else f"you may not write into {existing}"
+        why = (
+            f"{tilde(existing)} is not a folder"
+            if not existing.is_dir()
+            else f"you may not write into {tilde(existing)}"
+        )
         return Check(
             "state folder",
             "warning",
-            f"{folder} cannot be written to: {why}. So there is no log, and nothing is remembered.",
+            f"{tilde(folder)} cannot be written to: {why}. So there is no log, and nothing is remembered.",
             "Set STARDRAFT_STATE_DIR to a folder of your own, or make this one yours.",
         )
     free = shutil.disk_usage(existing).free
@@ -74,10 +78,10 @@ def state_folder(_facts: Facts) -> Check:
         return Check(
             "state folder",
             "warning",
-            f"Only {size(free)} are free where {folder} is.",
+            f"Only {size(free)} are free where {tilde(folder)} is.",
             "Free some space, or set STARDRAFT_STATE_DIR to a folder on another disk.",
         )
-    return Check("state folder", "ok", f"{folder} ({size(free)} free)")
+    return Check("state folder", "ok", f"{tilde(folder)} ({size(free)} free)")
 
 
 def _existing(folder: Path) -> Path:

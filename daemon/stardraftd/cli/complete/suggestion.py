@@ -59,10 +59,7 @@ class TextView:
             case Plan():
                 self._activity.end()
                 if event.context_cut:
-                    show_warning(
-                        "The other files do not fit whole beside the cursor's own.",
-                        f"{counted(event.n_context, 'token')} of them were sent, from the last ones named.",
-                    )
+                    show_warning(*_cut(event))
                 self._begin()
             case Text():
                 self._begin()
@@ -88,6 +85,17 @@ class TextView:
             paragraph(err(), NOTHING[done.finish_reason], "yellow")
         if done.figures is not None:
             paragraph(err(), figures_line(done.figures))
+
+
+def _cut(plan: Plan) -> tuple[str, str]:
+    """Why not all of the other files was shown to the model, and how much of them was."""
+    room = counted(plan.n_chunks_most, "token")
+    message = f"The other files do not fit: the prompt of this model has room for {room} of them."
+    if plan.n_chunks:
+        shown = f"{counted(plan.n_chunks, 'token')} of them were shown, from the last ones named."
+    else:
+        shown = "Nothing of them was shown: not even a path and one line of the last one named fit."
+    return message, shown
 
 
 def _last_lines(prefix: str) -> str:

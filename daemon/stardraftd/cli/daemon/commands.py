@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stardraftd.cli import options, shell_words
+from stardraftd.cli import options
 from stardraftd.cli.daemon import status
 from stardraftd.cli.options import Wanted, examples, wanted
 from stardraftd.cli.output.errors import show_warning
@@ -19,6 +19,7 @@ from stardraftd.errors import (
     StardraftError,
 )
 from stardraftd.limits import DRAIN_S
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     import psutil
@@ -54,7 +55,7 @@ def commands() -> typer.Typer:
         epilog=examples(
             "stardraft daemon restart",
             "stardraft daemon restart --model ~/models/starcoder2-3b-Q4_K_M.gguf",
-            f"stardraft daemon restart --model {shell_words.BUILT_IN} --gpu-layers 0",
+            f"stardraft daemon restart --model {BUILT_IN} --gpu-layers 0",
         ),
     )(restart)
     app.command("status", epilog=examples("stardraft daemon status", "stardraft daemon status --json"))(
@@ -177,11 +178,13 @@ def logs(
     daemon.log_level = "debug".
     """
     from stardraftd.logs import reader as log_reader
-    from stardraftd.paths import log_path
+    from stardraftd.paths import log_path, tilde
 
     path = log_path()
     if not follow and not path.exists():
-        raise StardraftError(f"There is no log yet: {path}", "The daemon writes it when it first runs.")
+        raise StardraftError(
+            f"There is no log yet: {tilde(path)}.", "The daemon writes it when it first runs."
+        )
     for line in log_reader.follow(path, lines=lines) if follow else log_reader.read_tail(path, lines):
         tell(line if json else log_reader.render(line), fit=False)
 

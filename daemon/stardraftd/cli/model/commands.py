@@ -1,6 +1,5 @@
 """`stardraft model ...`: the models of this computer. `pull`, `use` and `plan` are in files beside."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +10,10 @@ from stardraftd.cli.model import plan as model_plan
 from stardraftd.cli.model import pull as model_pull
 from stardraftd.cli.model import use as model_use
 from stardraftd.cli.options import examples
-from stardraftd.cli.shell_words import BUILT_IN
+from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
 from stardraftd.errors import RequestError
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from stardraftd.models.store import Entry
@@ -140,7 +140,7 @@ def info(
     from stardraftd.models.licenses import agreements
     from stardraftd.models.store import Store, check
 
-    path = model_use.resolve(name)
+    path = Store().file_of(name)
     header = check(path)
     entry = next((entry for entry in Store().entries() if Path(entry.path) == path), None)
     record = entry.record if entry else None
@@ -217,7 +217,9 @@ def remove(
             )
     if entries:
         total = size(sum(entry.size_bytes for entry in entries))
-        _confirm(f"Delete {', '.join(entry.name for entry in entries)} ({total})?", yes)
+        if not yes:
+            named = ", ".join(entry.name for entry in entries)
+            confirm(f"Delete {named} ({total})?", otherwise="Nothing was deleted")
     for entry in entries:
         store.remove(entry)
         tell(f"{entry.name} is deleted.")
@@ -243,15 +245,6 @@ def license_(
         tell(f"\nYou accepted it on {agreed.accepted_at[:10]}.")
     else:
         tell("\nYou have not accepted it yet: stardraft model license --accept")
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise RequestError(f"{question} Nobody is there to ask.", "Give --yes.")
-    if not typer.confirm(question):
-        raise typer.Exit(1)
 
 
 def _is(current: Path | None, entry: "Entry") -> bool:

@@ -1,6 +1,5 @@
 """`stardraft model pull`: a model is brought to this computer, with progress for a user or a program."""
 
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -8,13 +7,18 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.shell_words import published_models
+from stardraftd.console.asking import confirm, unasked
 from stardraftd.console.printable import tell, visible
-from stardraftd.errors import LicenseError
+from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from stardraftd.models.catalogue import Named
     from stardraftd.models.licenses import License
+
+_NOT_FETCHED = "Nothing was fetched"
+_ACCEPTING = "--accept-license, once you have read it (stardraft model license)"
 
 EXAMPLES = examples(
     "stardraft model pull starcoder2-3b",
@@ -62,7 +66,6 @@ def pull(
     original weights are downloaded (6 GB for StarCoder2-3B) and quantized here. An interrupted download goes
     on where it stopped. HF_TOKEN, HF_ENDPOINT, HTTPS_PROXY and HF_HUB_OFFLINE are respected.
     """
-    from stardraftd.models.catalogue import read_name
     from stardraftd.models.pull import PullOptions
     from stardraftd.models.pull import pull as bring
     from stardraftd.models.store import Store
@@ -72,7 +75,7 @@ def pull(
 
         load_config()  # what cannot be chosen afterwards is said before gigabytes are here
     options = PullOptions(
-        model=read_name(model),
+        model=_named(model),
         quantization=quantization.upper(),
         from_source=from_source,
         name=name,
@@ -82,7 +85,9 @@ def pull(
     with report:
 
         def accepts(license: "License") -> bool:
-            return accept_license or (not json and report.ask(license))
+            if not accept_license:
+                report.ask(license)
+            return True
 
         try:
             pulled = bring(options, Store(), report, accepts)
@@ -101,6 +106,29 @@ def pull(
         choose_and_wait(entry.name, quiet=json)
     elif not json:
         tell(f"To have it run: stardraft model use {entry.name}")
+
+
+def _named(model: str) -> "Named":
+    """What is to be fetched. Raises RequestError, also for a name that a model here has."""
+    from stardraftd.models.catalogue import read_name
+
+    try:
+        return read_name(model)
+    except RequestError:
+        if not _is_here(model):
+            raise
+        raise RequestError(
+            f"{model} is here already.", f"To have it run: stardraft model use {model}"
+        ) from None
+
+
+def _is_here(model: str) -> bool:
+    from stardraftd.models.store import Store
+
+    try:
+        return Store().file_of(model).is_file()
+    except StardraftError:
+        return False
 
 
 def show_license(license: "License") -> None:
@@ -128,15 +156,10 @@ class _Terminal:
     ) -> None:
         self._stop()
 
-    def ask(self, license: "License") -> bool:
+    def ask(self, license: "License") -> None:
         self._stop()
         show_license(license)
-        if not sys.stdin.isatty():
-            raise LicenseError(
-                f"The {license.name} license has to be accepted first, and nobody is there to ask.",
-                "Read it with `stardraft model license`, then give --accept-license.",
-            )
-        return typer.confirm("\nDo you accept it?")
+        confirm("\nDo you accept it?", otherwise=_NOT_FETCHED, option=_ACCEPTING)
 
     def stage(self, what: str, total_bytes: int) -> None:
         from stardraftd.cli.output.terminal import err, write
@@ -187,8 +210,9 @@ class _JsonReport:
     ) -> None:
         return
 
-    def ask(self, _license: "License") -> bool:
-        return False
+    def ask(self, license: "License") -> None:
+        why = f"the {license.name} license has to be accepted first, and --json asks nothing"
+        raise unasked(why, otherwise=_NOT_FETCHED, option=_ACCEPTING)
 
     def stage(self, what: str, total_bytes: int) -> None:
         self._total, self._told = total_bytes, -1

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.cli.options import examples
-from stardraftd.cli.shell_words import BUILT_IN, models_here
+from stardraftd.cli.shell_words import models_here
 from stardraftd.console.printable import tell
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from stardraftd.client import DaemonClient
@@ -49,33 +50,26 @@ def configured() -> Path | None:
     return Path(path) if path else None
 
 
-def resolve(name: str) -> Path:
-    """The file that a user means: the built-in model, one of the folder, or a path. Raises ModelError."""
-    from stardraftd.models.store import Store
-    from stardraftd.paths import builtin_model_path
-
-    if name == BUILT_IN:
-        return builtin_model_path()
-    return Store().file_of(name)
-
-
 def choose_and_wait(name: str, *, quiet: bool = False) -> None:
     """Writes the choice, and waits for a running daemon to have the model. Raises StardraftError."""
     from stardraftd.config import load_config, sources
     from stardraftd.config.editing import choose
-    from stardraftd.models.store import check
-    from stardraftd.paths import tilde
+    from stardraftd.models.store import Store, check
+    from stardraftd.paths import builtin_model_path, tilde
 
-    path = resolve(name)
+    path = Store().file_of(name)
     check(path)
     load_config()  # with a mistake in it nothing would be taken up: then nothing is written
-    file = choose(None if name == BUILT_IN else path)
+    written = choose(None if path == builtin_model_path() else path)
 
     def say(text: str) -> None:
         if not quiet:
             tell(text)
 
-    say(f"{name} is the model from now on ({tilde(file)}).")
+    if written is not None:
+        say(f"{name} is the model from now on (written into {tilde(written)}).")
+    else:
+        say(f"{name} is the configured model already; nothing had to be written.")
     if load_config().sources.get("model.path") is sources.ENVIRONMENT:
         from stardraftd.cli.output.errors import show_warning
 

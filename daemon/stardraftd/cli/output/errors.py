@@ -1,8 +1,8 @@
 """What is said on stderr, and the exit codes: one error or warning at a time, a sentence and what to do.
 
 0    done
-1    it failed, and stderr says why; or whoever read the output went away
-2    what was typed is wrong
+1    it failed, and stderr says why; the user was asked, and said no; or whoever read the output went away
+2    what was typed is wrong, or a question could not be asked (console/asking.py)
 3    there is no daemon (`stardraft status`)
 130  Ctrl-C
 """

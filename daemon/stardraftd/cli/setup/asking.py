@@ -3,7 +3,6 @@
 Used for editors and for services alike; what is to be done is decided elsewhere.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.cli.output.terminal import out, write
+from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
 from stardraftd.console.prose import counted
-from stardraftd.errors import RequestError
 
 if TYPE_CHECKING:
     from stardraftd.setup.changes import Change
@@ -87,21 +86,12 @@ def show_diff(changes: Sequence["Change"]) -> None:
 
 
 def agreed(manner: Manner, question: str) -> bool:
-    """Whether to go on. Where nobody can be asked, says how to go on, and the answer is no.
-
-    Raises typer.Exit when the user says no.
-    """
+    """Whether to go on. Raises RequestError where nobody can be asked, typer.Exit when the user says no."""
     if manner.print_only:
         return False
     if manner.yes:
         return True
-    if not sys.stdin.isatty():
-        raise RequestError(
-            "Nothing was changed: this is not a terminal, so nobody can be asked.", "To have it done: --yes"
-        )
-    if not typer.confirm(question):
-        tell("Nothing was changed.")
-        raise typer.Exit(1)
+    confirm(question)
     return True
 
 

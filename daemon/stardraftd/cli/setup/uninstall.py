@@ -1,6 +1,5 @@
 """`stardraft uninstall`: everything that stardraft put on this computer, listed, then removed."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from stardraftd.cli.options import examples
 from stardraftd.cli.output.errors import FAILED, show, show_warning
+from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
 from stardraftd.errors import StardraftError
 
@@ -38,15 +38,13 @@ def uninstall(
 
     if not _list(purge=purge):
         tell("There is nothing of stardraft on this computer but its package.")
-    elif not yes and not sys.stdin.isatty():
-        tell("\nNothing was removed: this is not a terminal, so nobody can be asked. To have it done: --yes")
-        return
-    elif not yes and not typer.confirm("\nRemove all of this? Editors that are open should be closed first"):
-        tell("Nothing was removed.")
-        raise typer.Exit(FAILED)
     else:
-        is_whole = _remove(purge=purge)
-        if not is_whole:
+        if not yes:
+            confirm(
+                "\nRemove all of this? Editors that are open should be closed first",
+                otherwise="Nothing was removed",
+            )
+        if not _remove(purge=purge):
             raise typer.Exit(FAILED)
     tell(f"\nThe package itself goes with: {installation.removal()}", fit=False)
 

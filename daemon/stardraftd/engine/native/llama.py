@@ -157,10 +157,10 @@ class Model(Native):
 
     @property
     def description(self) -> str:
-        """The model's kind, size and quantization in llama.cpp's words."""
+        """The model's kind, size (where llama.cpp knows one) and quantization in llama.cpp's words."""
         described = ctypes.create_string_buffer(128)
         llama_cpp.llama_model_desc(self.handle, described, len(described))
-        return described.value.decode("utf-8", "replace")
+        return described.value.decode("utf-8", "replace").replace(" ?B", "")
 
     def tokenize(self, text: bytes) -> "array[int]":
         """Token ids of UTF-8 `text`. What looks like a special token in it stays text; nothing is added."""

@@ -100,6 +100,7 @@ class View:
 
     completion: Completion
     files: "array[int]"
+    n_chunks: int
     context_cut: bool
     n_prefix_wanted: int
     n_suffix_wanted: int
@@ -132,17 +133,23 @@ class Planner:
         self._n_batch = n_batch
         self.n_window = n_window
 
+    @property
+    def n_chunks_most(self) -> int:
+        """How many tokens the repository's name and other files may have: a quarter of the window."""
+        return self.n_window // 4
+
     # --- a request -------------------------------------------------------------------------------
 
     def view(self, completion: Completion) -> View:
-        files, cut = self._prompts.repository_part(
-            completion.repository, completion.chunks, self.n_window // 4
+        files, n_chunks, cut = self._prompts.repository_part(
+            completion.repository, completion.chunks, self.n_chunks_most
         )
         n_prefix = len(self._prompts.text(completion.prefix[-self.n_window * 8 :], completion.path))
         n_suffix = len(self._prompts.text(completion.suffix[: self.n_window * 8]))
         return View(
             completion=completion,
             files=files,
+            n_chunks=n_chunks,
             context_cut=cut,
             n_prefix_wanted=max(1, min(n_prefix, self.n_window - len(files))),
             n_suffix_wanted=max(1, min(n_suffix, MAX_SUFFIX, self.n_window // 4)),

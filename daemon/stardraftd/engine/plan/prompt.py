@@ -25,7 +25,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stardraftd.gguf.fim_tokens import FimTokens
 from stardraftd.protocol.completion import Completion, ContextChunk, Layout
@@ -58,6 +58,17 @@ class Budget:
         return cls(n_prompt=n_prompt, n_suffix=n_prompt // 4, n_chunks=n_prompt // 4)
 
 
+class RepositoryPart(NamedTuple):
+    """What stands before the cursor's own file, in tokens. n_chunks: of `ids`, those of other files.
+
+    is_cut: whether some of the other files were cut or left out, because they did not fit.
+    """
+
+    ids: "array[int]"
+    n_chunks: int
+    is_cut: bool
+
+
 @dataclass(frozen=True)
 class Prompt:
     ids: "array[int]"
@@ -77,7 +88,7 @@ class PromptBuilder:
 
     def build(self, completion: Completion, layout: Layout, budget: Budget) -> Prompt:
         """The plain prompt for `completion`, at most `budget.n_prompt` tokens long."""
-        ids, context_cut = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
+        ids, _, context_cut = self.repository_part(completion.repository, completion.chunks, budget.n_chunks)
         n_context = len(ids)
         suffix = self.suffix_part(completion.suffix, budget.n_suffix)
         n_left = budget.n_prompt - len(ids) - len(suffix) - 3
@@ -151,19 +162,17 @@ class PromptBuilder:
             starts.append(start if start < len(prefix) or not prefix else max(0, len(prefix) - size * 2))
         return starts
 
-    def repository_part(
-        self, repository: str, chunks: Sequence[ContextChunk], n_most: int
-    ) -> tuple["array[int]", bool]:
+    def repository_part(self, repository: str, chunks: Sequence[ContextChunk], n_most: int) -> RepositoryPart:
         """`[repo_name R][file_sep path\\n text]...[file_sep]`, or nothing outside a repository.
 
         Where they do not all fit, the oldest are left out, and the first that is kept is cut to whole lines
-        from its beginning; the second answer is whether that was done. The closing separator is the one that
+        from its beginning. The closing separator is the one that
         stands before the cursor's own file.
         """
         fim = self._sentinels
         ids = array("i")
         if fim.separator is None or not (repository or chunks):
-            return ids, bool(chunks)
+            return RepositoryPart(ids, 0, bool(chunks))
         if repository and fim.repository is not None:
             ids.append(fim.repository)
             ids += self._tokenize(repository)
@@ -184,7 +193,7 @@ class PromptBuilder:
         for part in reversed(newest_first):
             ids += part
         ids.append(fim.separator)
-        return ids, cut
+        return RepositoryPart(ids, sum(map(len, newest_first)), cut)
 
     def _whole_lines(self, part: "array[int]", n_most: int) -> "array[int]":
         """The beginning of a chunk, up to a line end; nothing when not even its path and a line fit."""

@@ -46,7 +46,7 @@ def editor(name: str) -> Editor:
     if found is None:
         raise RequestError(
             f'"{name}" is not an editor that stardraft can set up.',
-            f"There are: {', '.join(EDITORS)}, and service.\n"
+            f"There are: {', '.join(EDITORS)}; and beside editors: service, engine.\n"
             "For another editor with a client for language servers: the command is `stardraft lsp`.",
         )
     return found

@@ -2,6 +2,7 @@
 -- Its handlers live with their subjects: suggestion (progress), status, declarations.
 
 local config = require('stardraft.config')
+local message = require('stardraft.message')
 
 local M = {}
 
@@ -17,9 +18,9 @@ local stopping = {} ---@type table<integer, boolean> by the client's number
 local function tell_missing(program)
   if not was_told then
     was_told = true
-    vim.notify(
-      ('stardraft: there is no "%s" on your PATH. Its docs/installation.md says how to install it; or set `cmd`.'):format(program),
-      vim.log.levels.WARN
+    message.say(
+      ('there is no "%s" on your PATH. Its docs/installation.md says how to install it; or set `cmd`.'):format(program),
+      'WarningMsg'
     )
   end
 end

@@ -2,13 +2,12 @@
 
 local client_of = require('stardraft.client')
 local config = require('stardraft.config')
+local message = require('stardraft.message')
 local stardraft = require('stardraft')
 
 local M = {}
 
-local function say(sentence, level)
-  vim.notify(sentence, level or vim.log.levels.INFO)
-end
+local say = message.answer
 
 --- Runs the program in a terminal below; with it the user sees and answers what it says.
 local function in_terminal(arguments)
@@ -32,7 +31,10 @@ end
 local function say_status()
   local status = require('stardraft.status')
   status.refresh(0, function()
-    say(status.sentence(0))
+    local sentence, cut = status.sentence(0), message.take_cut()
+    -- A wrong setting is in the sentence already; behind "stardraft: " in what was said.
+    local is_news = cut ~= '' and not sentence:find(cut:sub(#'stardraft: ' + 1), 1, true)
+    say(is_news and ('%s It said: %s'):format(sentence, cut) or sentence)
   end)
 end
 
@@ -76,7 +78,7 @@ local function restart()
         if result.code == 0 then
           say('stardraft was restarted.')
         else
-          say('stardraft: ' .. vim.trim(result.stderr ~= '' and result.stderr or result.stdout), vim.log.levels.ERROR)
+          say(result.stderr ~= '' and result.stderr or result.stdout, vim.log.levels.ERROR) -- which says who says it
         end
       end)
     end)

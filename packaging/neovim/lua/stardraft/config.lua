@@ -91,7 +91,7 @@ function M.get()
       end
     end
     for _, complaint in ipairs(complaints) do
-      vim.notify(complaint, vim.log.levels.WARN)
+      require('stardraft.message').say(complaint, 'WarningMsg')
     end
   end
   return effective

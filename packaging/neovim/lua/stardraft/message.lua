@@ -1,6 +1,8 @@
--- What is said while somebody types: one line above the status line, cut to what fits, which asks for no Enter and goes
--- by itself. (The message line is no place for it: in insert mode "-- INSERT --" is drawn over it.) It is in :messages,
--- too, and `:Stardraft status` has all of it.
+-- Messages, none of which asks for Enter.
+-- `say`: what nobody asked for, such as a server's warning while somebody types. One line above the status line, cut to
+-- what fits, which goes by itself. (The message line is no place for it: in insert mode "-- INSERT --" is drawn over it.)
+-- It is in :messages, too, and `:Stardraft status` has all of it.
+-- `answer`: what a command was asked for. All of it: where it takes more than a line, in a window at the cursor.
 
 local M = {}
 
@@ -9,6 +11,7 @@ local SHOWN_MS = 8000
 
 local window ---@type integer?
 local n_said = 0
+local was_cut = '' -- the last of what was said, where it did not fit
 
 --- As much of a line as fits into so many columns.
 local function cut(line, room)
@@ -30,10 +33,25 @@ function M.clear()
   window = nil
 end
 
+--- Who says it, once: the server and the program begin their own messages so.
+local function named(sentence)
+  local line = vim.trim((sentence:gsub('%s+', ' ')))
+  return vim.startswith(line, 'stardraft') and line or 'stardraft: ' .. line
+end
+
+--- The last of what was said, where it was cut, to be shown whole; "" where all of it was seen.
+---@return string
+function M.take_cut()
+  local whole = was_cut
+  was_cut = ''
+  return whole
+end
+
 ---@param highlight string?
 function M.say(sentence, highlight)
   M.clear()
-  local line = vim.trim((sentence:gsub('%s+', ' ')))
+  local line = named(sentence)
+  was_cut = api.nvim_strwidth(line) > vim.v.echospace and line or ''
   api.nvim_echo({ { cut(line, vim.v.echospace), highlight } }, true, {})
   local text = cut(line, vim.o.columns - 1)
   local bufnr = api.nvim_create_buf(false, true)
@@ -62,6 +80,16 @@ function M.say(sentence, highlight)
       M.clear()
     end
   end, SHOWN_MS)
+end
+
+---@param level integer?
+function M.answer(sentence, level)
+  local line = vim.trim((sentence:gsub('%s+', ' ')))
+  if api.nvim_strwidth(line) <= vim.v.echospace then
+    vim.notify(line, level or vim.log.levels.INFO)
+  else
+    vim.lsp.util.open_floating_preview({ line }, '', { wrap = true, max_width = math.min(80, vim.o.columns - 4), title = 'stardraft', border = 'single' })
+  end
 end
 
 --- The handler of `window/showMessage`: the server's errors, each in one line.

@@ -22,7 +22,7 @@ function M.on_status(_, report, context)
     reports[context.client_id] = report
     local warning, said = report.warning or '', before and before.warning or ''
     if warning ~= '' and warning ~= said then
-      message.say('stardraft: ' .. warning, 'WarningMsg')
+      message.say(warning, 'WarningMsg')
     elseif warning == '' and said ~= '' then
       message.clear()
     end
@@ -49,7 +49,7 @@ end
 function M.forget(client_id, has_died)
   reports[client_id] = nil
   if has_died and vim.v.exiting == vim.NIL then
-    vim.notify('stardraft: the language server died. `:Stardraft restart` starts it again.', vim.log.levels.WARN)
+    message.say('the language server died. `:Stardraft restart` starts it again.', 'WarningMsg')
   end
   M.announce()
 end

@@ -161,7 +161,7 @@ local function keep_first(question)
 end
 
 local function say_alone()
-  message.say('stardraft: this is the only suggestion (the setting `candidates` says how many are made).')
+  message.say('this is the only suggestion (the setting `candidates` says how many are made).')
 end
 
 --- What was asked for by hand and brought nothing says why.
@@ -169,7 +169,7 @@ local function say_nothing(question, err)
   if question.invoked then
     local report = require('stardraft.status').report(question.place.bufnr)
     local why = err and err.message or report and report.message or ''
-    message.say('stardraft: ' .. (why ~= '' and why or 'there is nothing to suggest here.'))
+    message.say(why ~= '' and why or 'there is nothing to suggest here.')
   end
 end
 
@@ -314,7 +314,7 @@ end
 ---@return boolean
 function M.trigger()
   if vim.api.nvim_get_mode().mode ~= 'i' then
-    message.say('stardraft: a suggestion is asked for in insert mode.')
+    message.say('a suggestion is asked for in insert mode.')
     return false
   end
   if config.is_wanted(vim.api.nvim_get_current_buf()) and M.ask(true) then

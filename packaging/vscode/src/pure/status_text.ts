@@ -115,6 +115,11 @@ function shown(text: string, severity: Shown["severity"], ...lines: string[]): S
   return { text, severity, lines: lines.filter((line) => line !== "") };
 }
 
+/** Whether a model runs that is not the built-in toy, which the server names so. */
+export function hasRealModel(report: StatusReport | undefined): boolean {
+  return report !== undefined && report.model !== "" && !report.model.endsWith(", a toy");
+}
+
 /** A report of the server, from what came over the wire; undefined when it is none. */
 export function readReport(raw: unknown): StatusReport | undefined {
   const found = raw as Partial<Record<keyof StatusReport, unknown>> | null;

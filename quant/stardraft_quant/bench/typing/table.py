@@ -14,6 +14,17 @@ TURNS: dict[Mode, str] = {
 }
 
 
+# Figures whose names alone do not say what they are of.
+EXPLAINED = {
+    "decoded and never shown": "of the tokens that the model decoded, those that no editor got: made in "
+    "advance, or for a question that a later key superseded",
+    "decoded and thrown away": "these, and of what was shown that which the trace does not go on with",
+    "plans with slightly old context": "prompts with text a little older than the document, for that was in "
+    "the cache",
+    "superseded before the answer": "questions whose place a later key took",
+}
+
+
 def render(report: TypingReport) -> RenderableType:
     """The report for a user: one row a figure."""
     sides = list(report.figures[0].values) if report.figures else [OURS]
@@ -28,7 +39,14 @@ def render(report: TypingReport) -> RenderableType:
         ratios = [_times(figure.ratios[side]) for side in sides[1:]]
         table.add_row(figure.name, *values, *ratios)
     refusals = [Text(f"\n{sentence}") for sentence in report.refusals]
-    return Group(Text(_headline(report)), Text(), table, *refusals)
+    return Group(Text(_headline(report)), Text(), table, *_notes(report), *refusals)
+
+
+def _notes(report: TypingReport) -> list[Text]:
+    """What the rows that are there mean, where their names do not say it."""
+    names = [figure.name for figure in report.figures]
+    told = [f"{name}: {meaning}." for name, meaning in EXPLAINED.items() if name in names]
+    return [Text("\n" + "\n".join(told))] if told else []
 
 
 def _headline(report: TypingReport) -> str:
