@@ -12,7 +12,6 @@ from stardraft_lsp.ahead.declarations import Declarations
 from stardraft_lsp.ahead.warming import Warmer
 from stardraft_lsp.context.choice.candidates import QuestionPlace
 from stardraft_lsp.context.source import ContextSource
-from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.session import Session
 from stardraft_lsp.session.question import Question, request_for, window_of
 from stardraft_lsp.syntax.languages import language_of
@@ -42,7 +41,7 @@ class Ahead:
 
     documents: those that are open; the owner keeps them. question_at: what would be asked at an offset.
     is_ready: whether a model is loaded. soon: has work done that nobody waits for.
-    context: may be replaced. memory: of the documents' own code.
+    context: may be replaced.
     declarations: None where the editor's own servers cannot be asked.
     """
 
@@ -53,7 +52,6 @@ class Ahead:
         folders: Folders,
         session: Session,
         context: ContextSource,
-        memory: Memory,
         warmer: Warmer,
         declarations: Declarations | None,
         question_at: Callable[[Document, int], Question],
@@ -61,7 +59,6 @@ class Ahead:
         soon: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.context = context
-        self._memory = memory
         self._documents = documents
         self._folders = folders
         self._session = session
@@ -177,5 +174,5 @@ class Ahead:
             return
         language = language_of(document.language, self._folders.place(uri).path)
         is_read = self._session.catch_up(uri, language, document.text)
-        if not self._memory.catch_up(uri, READ_MS) or not is_read:
+        if not self.context.read_on(uri, READ_MS) or not is_read:
             self._parse_soon(uri)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stardraft_lsp.context.access.allowed import Reason, why_no_suggestions_in
 from stardraft_lsp.context.choice.placing import Reuse
@@ -14,8 +14,7 @@ from stardraftd.protocol.completion import ContextChunk
 WhyNot = Literal[Reason, "checking"]
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     """What a change did to the lines: from `line` (from 0) on, `n_old` line ends became `n_new`."""
 
     line: int

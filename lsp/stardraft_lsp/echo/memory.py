@@ -84,10 +84,16 @@ class Memory:
     def opened(self, uri: str, text: str) -> None:
         self._open[uri] = _Open(LiveCode(self.lexicon, uri, text))
 
-    def changed(self, uri: str, edits: Sequence[tuple[int, int, int]], text: str) -> None:
-        """edits: of each change the first line, the line ends that it took out, those that it put in."""
-        if uri in self._open:
+    def __contains__(self, uri: str) -> bool:
+        return uri in self._open
+
+    def changed(self, uri: str, edits: Sequence[tuple[int, int, int]] | None, text: str) -> None:
+        """edits: of each change the first line, the line ends that it took out, those that it put in; None
+        when the whole text is new."""
+        if uri in self._open and edits is not None:
             self._open[uri].change(edits, text)
+        elif uri in self._open:
+            self.opened(uri, text)
 
     def closed(self, uri: str) -> None:
         self._open.pop(uri, None)

@@ -25,7 +25,6 @@ from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
 from stardraft_lsp.echo.choosing import Guess
 from stardraft_lsp.echo.code import Origin
-from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.protocol import Protocol
 from stardraft_lsp.protocol.client_info import ClientInfo
 from stardraft_lsp.session import Ask, Session
@@ -111,7 +110,6 @@ class EditorSession:
             on_enabled=self._follow_daemon,
         )
         self.recorder = self._new_recorder(config.editor)
-        self.memory = Memory()
         # By document: where its last suggestion was taken from; None: the model wrote it.
         self.origins: dict[str, Origin | None] = {}
         self.context = self._new_context(config.editor)
@@ -122,7 +120,6 @@ class EditorSession:
             folders=self.folders,
             session=self.session,
             context=self.context,
-            memory=self.memory,
             warmer=Warmer(warming_client),
             declarations=self._declarations(),
             question_at=lambda document, offset: self._question(document, document.text, offset),
@@ -184,7 +181,6 @@ class EditorSession:
             on_scanned=lambda status: self._soon(partial(self._log_scan, status)),
             open_chunker=SyntaxChunker(),
             outliner=SyntaxOutliner(),
-            memory=self.memory,
         )
 
     def _start_context(self) -> None:
@@ -349,7 +345,6 @@ class EditorSession:
         """A document was opened, or opened again."""
         self.documents.pop(document.uri, None)  # it comes last
         self.documents[document.uri] = document
-        self.memory.opened(document.uri, document.text)
         self.context.document_opened(document.uri, document.text)
         self.switches.opened(document.uri)
         self.ahead.opened(document)
@@ -364,7 +359,6 @@ class EditorSession:
         edits = [LineEdit(one.line, one.n_line_feeds, one.edit.text.count("\n")) for one in applied]
         unsent = self.context.why_not(document.uri)
         self.context.document_changed(document.uri, document.text, edits)
-        self.memory.changed(document.uri, [(one.line, one.n_old, one.n_new) for one in edits], document.text)
         if self.context.why_not(document.uri) != unsent:  # a key was pasted, or is gone
             self.switches.judged(document.uri)
         last = applied[-1] if applied else None
@@ -376,7 +370,6 @@ class EditorSession:
         self.switches.closed(uri)
         self.ahead.closed(uri)
         self.context.document_closed(uri)
-        self.memory.closed(uri)
         self.origins.pop(uri, None)
         self.recorder.closed(uri)
         self.session.close(uri)
@@ -411,11 +404,7 @@ class EditorSession:
         return answer
 
     def _guess(self, question: Question) -> list[Guess]:
-        """What your own code says at a question's place."""
-        if question.uri not in self.documents:
-            return []
-        others = self.context.readable_beside(question.uri)
-        return self.memory.guess(question.uri, question.text, question.offset, others)
+        return self.context.guesses(question.uri, question.text, question.offset)
 
     def _record(
         self, document: Document, question: Question, ask: Ask, answer: Answer, waited_ms: float
