@@ -72,7 +72,7 @@ SILENCE_TEXTS: Mapping[str, str] = {
     "checking": "Whether the file may be sent to the model is being checked.",
     **{str(reason): text for reason, text in OFF_TEXTS.items()},
     "unknown_document": "The editor has not opened this document with the server.",
-    "nothing_to_suggest": "The model has nothing to add here.",
+    "nothing_to_suggest": "There is nothing to add here.",
     "not_worth_showing": "What the model wrote here was not worth showing.",
     "nothing_alike": "Nothing in your own code is like this place.",
     "model_failed": "The model is not running.",
@@ -85,6 +85,7 @@ TOY = ", a toy"
 
 # What a suggestion is, while no real model writes it.
 OWN_CODE = "Suggestions come from your own code."
+OWN_CODE_FIRST = "Your own code comes first, then the model."
 
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 # While these are the trouble, a running engine is the proof that it is over.
@@ -259,7 +260,7 @@ class StatusBoard:
         if self._daemon.engine == "unloaded":
             return StatusReport("idle", message or "The model is not in memory.", self._silence)
         if self._echo == "auto" and not self.has_real_model:
-            message = message or f"{OWN_CODE} The model is asked where that has nothing to say."
+            message = message or OWN_CODE_FIRST
         return StatusReport("ready", message, self._silence, self.model)
 
     @property
