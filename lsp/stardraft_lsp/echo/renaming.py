@@ -14,7 +14,8 @@ from stardraft_lsp.echo.voting import Candidate, Place, Tally, alike, climb
 
 REACH = 20
 _LENGTHS, _FIRST = (5, 6, 7, 8, 10, 12, 14, 16, 20), 10
-_MAX_PLACES = 60
+# Places that are looked at for one length, and places that are heard: both bound the time.
+_MAX_SEEN, _MAX_HEARD = 200, 60
 # Stands for a lexeme that is nowhere in what is known.
 _NOWHERE = "\0"
 # Natural logarithms of what speaks for a place: each lexeme that matches, each that is the very same without
@@ -55,14 +56,16 @@ class _Search:
     def places(self, sources: Sequence[Source], n: int) -> list[Place]:
         """Where the last `n` lexemes stand with any names, and a line goes on or ends."""
         found: list[Place] = []
+        n_seen = 0
         needle = self.context[-n:]
         for source in sources:
             at = source.outline.rfind(needle, 0, -1)
             while at >= 0:
+                n_seen += 1
                 if self._fits(source, at + n):
                     found.append((source, at + n))
-                    if len(found) >= _MAX_PLACES:
-                        return found
+                if n_seen >= _MAX_SEEN or len(found) >= _MAX_HEARD:
+                    return found
                 at = source.outline.rfind(needle, 0, at + n - 1)
         return found
 
