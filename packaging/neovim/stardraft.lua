@@ -24,6 +24,15 @@ end
 vim.api.nvim_create_autocmd({ 'BufEnter', 'LspAttach' }, {
   callback = function() tell_focus(vim.api.nvim_get_current_buf()) end,
 })
+vim.api.nvim_create_autocmd('LspAttach', {
+  callback = function(event) -- Neovim asks at keys alone, and not at those that were typed before the server was there
+    vim.defer_fn(function() -- when it has set up what asks
+      if vim.api.nvim_get_current_buf() == event.buf and vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
+        vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = event.buf })
+      end
+    end, 0)
+  end,
+})
 
 vim.lsp.config('stardraft', {
   cmd = { 'stardraft', 'lsp' },
