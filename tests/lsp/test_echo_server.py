@@ -30,9 +30,9 @@ REST = ' open(path, encoding="utf-8") as file:'
 
 
 async def until_read(editor: Editor) -> None:
-    """Returns when one file near the open document was read for it."""
+    """Returns when there is nothing more to read for the documents that are open."""
     async with within(what="the end of the reading"):
-        while (await editor.request("stardraft/status", {}))["index"]["n_near"] < 1:
+        while not (await editor.request("stardraft/status", {}))["index"]["idle"]:
             await asyncio.sleep(INTERVAL_S)
 
 

@@ -24,7 +24,6 @@ def figures(status: ContextStatus) -> dict[str, Any]:
         "n_files": status.n_files,
         "n_chunks": status.n_chunks,
         "size_bytes": status.size_bytes,
-        "n_near": status.n_near,
         "watched": status.is_watched,
         "left_out": dict(status.left_out),
         "left_out_folders": dict(status.left_out_folders),

@@ -24,16 +24,12 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class ContextStatus:
-    """n_near: files that were read for the echo of documents near them.
-
-    left_out: how many files by reason; left_out_folders: some of the folders, and why.
-    """
+    """left_out: how many files by reason; left_out_folders: some of the folders, and why."""
 
     is_scanning: bool = True
     n_files: int = 0
     n_chunks: int = 0
     size_bytes: int = 0
-    n_near: int = 0
     is_watched: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     left_out_folders: Mapping[str, str] = field(default_factory=dict)

@@ -160,6 +160,11 @@ class ContextSource:
     def status(self) -> ContextStatus:
         return self._shared.status
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was said is done, and nothing more is to be read."""
+        return self._idle.is_set()
+
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Waits until there is nothing to do; False when that took longer. Not for the editor's thread."""
         return self._idle.wait(timeout_s)

@@ -316,7 +316,6 @@ class ContextWorker:
             )
         if next(self._reading_near, self) is self:
             self._reading_near = None
-            self._report(is_scanning=self._scan is not None)
         return True
 
     def _reindex(self) -> bool:
@@ -412,7 +411,6 @@ class ContextWorker:
             n_files=len(self._index),
             n_chunks=self._index.n_chunks,
             size_bytes=self._index.size_bytes,
-            n_near=self._near.n_files,
             is_watched=self._is_watched,
             left_out=dict(left_out.counts),
             left_out_folders=dict(left_out.folders),

@@ -51,11 +51,6 @@ class NearbyFiles:
         self._read_by: dict[str, frozenset[str]] = {}
         self._wanted: dict[str, None] = {}
 
-    @property
-    def n_files(self) -> int:
-        """How many files are read near the open documents."""
-        return len(frozenset[str]().union(*self._read_by.values()))
-
     def want(self, uri: str) -> None:
         """A document was opened, or what is near it may be other files now."""
         self._wanted[uri] = None

@@ -252,7 +252,7 @@ async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
-    index = figures(editor.context.status)
+    index = {**figures(editor.context.status), "idle": editor.context.is_idle}
     return {**report, "index": index, "echo": below.echo, "configured": configured}
 
 
