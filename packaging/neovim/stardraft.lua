@@ -4,14 +4,14 @@
 assert(vim.fn.has('nvim-0.12') == 1, 'this needs Neovim 0.12; the plugin needs 0.10: stardraft setup nvim --plugin')
 
 local warning, message = '', '' -- a wrong setting, until it is corrected; what the server said last
-local function say(sentence) -- in one line, which asks for no Enter; :StardraftStatus has all of it
-  vim.api.nvim_echo({ { vim.fn.printf('%.' .. vim.v.echospace .. 'S', sentence), 'WarningMsg' } }, false, {})
+local function say(sentence, keep) -- in one line, which asks for no Enter; :StardraftStatus has all of it
+  vim.api.nvim_echo({ { vim.fn.printf('%.' .. vim.v.echospace .. 'S', sentence), 'WarningMsg' } }, keep, {})
 end
 vim.api.nvim_create_autocmd('ModeChanged', {
   pattern = 'i:*',
   callback = vim.schedule_wrap(function() -- "-- INSERT --" was drawn over it
     if warning ~= '' then
-      say(warning)
+      say(warning, false)
     end
   end),
 })
@@ -24,6 +24,15 @@ end
 vim.api.nvim_create_autocmd({ 'BufEnter', 'LspAttach' }, {
   callback = function() tell_focus(vim.api.nvim_get_current_buf()) end,
 })
+vim.api.nvim_create_autocmd('LspAttach', {
+  callback = function(event) -- Neovim asks at keys alone, and not at those that were typed before the server was there
+    vim.defer_fn(function() -- when it has set up what asks
+      if vim.api.nvim_get_current_buf() == event.buf and vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
+        vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = event.buf })
+      end
+    end, 0)
+  end,
+})
 
 vim.lsp.config('stardraft', {
   cmd = { 'stardraft', 'lsp' },
@@ -34,13 +43,13 @@ vim.lsp.config('stardraft', {
       vim.g.stardraft_status = report.state -- for a status line: %{get(g:, 'stardraft_status', '')}
       if report.warning ~= warning then -- a wrong setting; "" when it is corrected
         warning = report.warning
-        say(warning)
+        say(warning, warning ~= '')
       end
       vim.cmd.redrawstatus()
     end,
     ['window/showMessage'] = function(_, params)
       message = params.message:gsub('%s+', ' ')
-      say(message)
+      say(message, true) -- :messages has it, too
     end,
   },
 })

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim import Ghost, Neovim, find_neovim
+from tests.editors.neovim import SERVERS, Ghost, Neovim, find_neovim
 from tests.support.home import write_config
 from tests.support.waiting import bytes_in, wait_until
 
@@ -47,6 +47,7 @@ ASK_STATUS = """
 local client = vim.lsp.get_clients({ name = 'stardraft' })[1]
 return vim.inspect(client and client:request_sync('stardraft/status', vim.empty_dict(), 5000))
 """
+MODE = "return vim.api.nvim_get_mode().mode"
 
 
 def see_ghost(editor: Neovim) -> Ghost:
@@ -108,6 +109,18 @@ def test_characters_outside_the_basic_plane_before_the_cursor(neovim: Neovim, tm
     neovim.keys(f"{BEGINNING}G0C{line}")
     ghost = see_ghost(neovim)
     assert ghost.column == len(line.encode())
+    accept(neovim, ghost)
+
+
+def test_what_was_typed_before_the_server_was_there_gets_a_suggestion(neovim: Neovim, tmp_path: Path) -> None:
+    """Neovim itself asks at keys alone: who waits for the server to start has no more of them."""
+    file = tmp_path / "shelf.py"
+    file.write_text(SHELF, encoding="utf-8")
+    neovim.lua("vim.cmd.edit(vim.fn.fnameescape(...))", str(file))
+    neovim.keys(f"{BEGINNING}GA<BS>n")
+    wait_until(lambda: neovim.lines() == SHELF.splitlines() and neovim.lua(MODE) == "i")
+    assert not neovim.lua(SERVERS), "the server was there before the keys"
+    ghost = see_ghost(neovim)
     accept(neovim, ghost)
 
 

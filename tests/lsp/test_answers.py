@@ -214,5 +214,5 @@ async def test_an_editor_that_takes_nothing_any_more_ends_the_server(server: InP
 
     server.protocol.set_writer(Gone())
     server.post(STATUS, None)
-    assert server.protocol.is_over.is_set()
+    await wait_until_async(server.protocol.is_over.is_set, what="the server goes on without its editor")
     assert server.sent == []

@@ -29,8 +29,12 @@ def kept() -> Iterator["Kept"]:
 
 @pytest.fixture
 def uncollected() -> Iterator[Callable[[], list[str]]]:
-    """Objects of the language server that nobody has any more but a cycle of their own, by their types."""
+    """Objects of the language server that nobody has any more but a cycle of their own, by their types.
+
+    Only what is made from now on: what earlier tests left, a thread that has just ended may still have.
+    """
     gc.collect()
+    gc.freeze()
     gc.disable()
 
     def found() -> list[str]:
@@ -43,6 +47,7 @@ def uncollected() -> Iterator[Callable[[], list[str]]]:
 
     yield found
     gc.enable()
+    gc.unfreeze()
 
 
 class Kept:

@@ -231,7 +231,8 @@ async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
     if uri := read_uri(params):
         editor.switches.enter(uri)
     await checked(editor.context, editor.switches.current)
-    editor.switches.look()
+    if editor.is_started:  # before that the editor gets answers alone, and no daemon is followed for it
+        editor.switches.look()
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
