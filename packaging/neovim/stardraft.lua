@@ -4,14 +4,14 @@
 assert(vim.fn.has('nvim-0.12') == 1, 'this needs Neovim 0.12; the plugin needs 0.10: stardraft setup nvim --plugin')
 
 local warning, message = '', '' -- a wrong setting, until it is corrected; what the server said last
-local function say(sentence) -- in one line, which asks for no Enter; :StardraftStatus has all of it
-  vim.api.nvim_echo({ { vim.fn.printf('%.' .. vim.v.echospace .. 'S', sentence), 'WarningMsg' } }, false, {})
+local function say(sentence, keep) -- in one line, which asks for no Enter; :StardraftStatus has all of it
+  vim.api.nvim_echo({ { vim.fn.printf('%.' .. vim.v.echospace .. 'S', sentence), 'WarningMsg' } }, keep, {})
 end
 vim.api.nvim_create_autocmd('ModeChanged', {
   pattern = 'i:*',
   callback = vim.schedule_wrap(function() -- "-- INSERT --" was drawn over it
     if warning ~= '' then
-      say(warning)
+      say(warning, false)
     end
   end),
 })
@@ -43,13 +43,13 @@ vim.lsp.config('stardraft', {
       vim.g.stardraft_status = report.state -- for a status line: %{get(g:, 'stardraft_status', '')}
       if report.warning ~= warning then -- a wrong setting; "" when it is corrected
         warning = report.warning
-        say(warning)
+        say(warning, warning ~= '')
       end
       vim.cmd.redrawstatus()
     end,
     ['window/showMessage'] = function(_, params)
       message = params.message:gsub('%s+', ' ')
-      say(message)
+      say(message, true) -- :messages has it, too
     end,
   },
 })

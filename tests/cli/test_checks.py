@@ -314,6 +314,7 @@ def test_a_file_that_is_no_model_is_a_problem(own_home: Path) -> None:
     (found,) = checks.run(facts(model_path=own_home / "m.gguf"), [model.model])
     assert found.state == "problem"
     assert "m.gguf" in found.message
+    assert "The setting model.path names this file" in found.hint
 
 
 def test_the_built_in_model_is_a_toy_and_says_how_to_get_the_real_one(own_home: Path) -> None:

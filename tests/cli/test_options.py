@@ -67,9 +67,15 @@ def test_nothing_asked_is_false() -> None:
     assert not wanted(None, None, None, None)
 
 
-def test_a_missing_model_is_told_before_a_daemon_starts(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"There is no model file at .*nix\.gguf"):
-        wanted(str(tmp_path / "nix.gguf"), None, None, None)
+@pytest.mark.parametrize("typed", ["{folder}/nix.gguf", "./nix.gguf", "nix.gguf", "nix.GGUF"])
+def test_a_missing_model_is_told_before_a_daemon_starts(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STARDRAFT_MODELS_DIR", str(tmp_path / "models"))
+    with pytest.raises(ModelNotFoundError, match=r"There is no model file at /.*nix\.(gguf|GGUF)") as raised:
+        wanted(typed.format(folder=tmp_path), None, None, None)
+    assert "model.path" not in raised.value.hint, "no setting was at work"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.http import PROTOCOL
 from tests.cli.program import COMMAND, DEMO, stardraft
 from tests.editors.neovim import Neovim, find_neovim
+from tests.editors.neovim_plugin import FLOATING
 from tests.support.editor import editing
 from tests.support.home import write_config
 from tests.support.processes import run_to_end
@@ -120,9 +121,12 @@ def test_neovim_without_any_plugin_shows_that_the_engine_is_missing(
         neovim.open(file)
         neovim.keys("iclass Counter:")
         said = wait_until(lambda: neovim.call("nvim_exec2", "messages", {"output": True})["output"])
+        neovim.keys("<Esc>")
+        neovim.call("nvim_command", "StardraftStatus")
+        status = " ".join(neovim.lua(FLOATING))
     assert "The engine is not installed" in said
-    assert "stardraft setup engine" in said
-    assert "Traceback" not in said
+    assert "stardraft setup engine" in status, "a line has no room for what to do; the status has"
+    assert "Traceback" not in said + status
 
 
 @posix_only

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 
 from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.errors import (
@@ -26,6 +27,7 @@ from stardraftd.errors import (
 )
 from stardraftd.heartbeat import Hung, Vitals
 from stardraftd.limits import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, SAVE_TIMEOUT_S, Patience
+from stardraftd.models.configured import naming_its_setting
 from stardraftd.protocol.completion import Completion, CompletionEvent, Done, Failed, Loading, Ping, Pong
 from stardraftd.protocol.engine import (
     Cancel,
@@ -134,7 +136,8 @@ class EngineProcess:
     async def load(self, settings: EngineSettings) -> Loaded:
         """Loads the model. Raises the engine's own error, or EngineCrashedError when it died of it."""
         self._send(Load(settings))
-        return await asyncio.shield(self._loaded)
+        with naming_its_setting(Path(settings.model_path)):
+            return await asyncio.shield(self._loaded)
 
     async def complete(
         self, completion: Completion, on_id: Callable[[int], None]

@@ -127,6 +127,8 @@ class Store:
         except ModelNotFoundError:
             if _is_built_in(name.lower().removesuffix(".gguf")):
                 return builtin_model_path()
+            if path.suffix.lower() == ".gguf":
+                return path.absolute()  # a file's name: whoever opens it says where there is none
             raise
 
     def path_of(self, name: str) -> Path:

@@ -277,7 +277,8 @@ def _model_path(model: str | None) -> Path:
     path = Store().file_of(BUILT_IN if model is None else model)
     if not path.is_file():
         raise ModelNotFoundError(
-            f"There is no model file {path}.", f"Give a model's name, the path of a GGUF file, or {BUILT_IN}."
+            f"There is no model file at {path}.",
+            f"Give a model's name, the path of a GGUF file, or {BUILT_IN}.",
         )
     return path
 

@@ -185,7 +185,7 @@ def run_speed(options: SpeedOptions, tell: Tell = _tell_nobody) -> SpeedReport:
     """Measures; minutes with a large model. Raises StardraftError. `tell` gets a line before each step."""
     if not options.model.is_file():
         raise ModelNotFoundError(
-            f"There is no model file {options.model}.", "Give the path of a GGUF file, or built-in."
+            f"There is no model file at {options.model}.", "Give the path of a GGUF file, or built-in."
         )
     llama_bench = LlamaBench(options.peer) if options.peer is not None else None
     settings = EngineSettings(

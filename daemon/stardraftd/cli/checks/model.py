@@ -12,11 +12,13 @@ ENGINE_OVERHEAD_BYTES = 250_000_000
 def model(facts: Facts) -> Check:
     from stardraftd.gguf.fim_tokens import fim_tokens
     from stardraftd.gguf.reading import read_header
+    from stardraftd.models.configured import naming_its_setting
     from stardraftd.paths import tilde
 
     path = facts.model_path
-    header = read_header(path)
-    fim_tokens(header)
+    with naming_its_setting(path):
+        header = read_header(path)
+        fim_tokens(header)
     built_in = not facts.config.model.path
     name = header.name or path.stem
     about = (
