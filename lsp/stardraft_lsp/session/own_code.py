@@ -16,8 +16,8 @@ from stardraft_lsp.session.question import Question
 from stardraft_lsp.syntax.amount import Wanted
 from stardraft_lsp.syntax.lexing import is_only_closers, lexer_of, line_at
 
-# The least probability of what is shown. Of all that is shown at this bound about 60% are right on histories
-# of repositories that had no part in the fit (docs/quality.md); what is asked for by hand may be less sure.
+# The least probability of what is shown. Of what is shown at this bound about two thirds are right, on
+# histories of repositories that had no part in the fit (docs/quality.md). By hand it may be less sure.
 SHOWN, SHOWN_BY_HAND = 0.3, 0.15
 # From here on "the line ends here" is believed, and a toy is not asked for more.
 LINE_ENDS = 0.5
