@@ -24,6 +24,7 @@ from msgspec.structs import force_setattr, replace
 from stardraft_lsp.context.access.allowed import Refusal
 from stardraft_lsp.settings.effective import OFF_TEXTS, OffReason
 from stardraft_lsp.syntax.gates import GATE_TEXTS, GateCode
+from stardraftd.config.schema import EchoMode
 from stardraftd.console.printable import visible, visible_line
 from stardraftd.errors import (
     ConfigError,
@@ -49,6 +50,7 @@ Silence = (
         "superseded",
         "nothing_to_suggest",
         "not_worth_showing",
+        "nothing_alike",
         "model_loading",
         "model_failed",
         "daemon_unreachable",
@@ -70,8 +72,9 @@ SILENCE_TEXTS: Mapping[str, str] = {
     "checking": "Whether the file may be sent to the model is being checked.",
     **{str(reason): text for reason, text in OFF_TEXTS.items()},
     "unknown_document": "The editor has not opened this document with the server.",
-    "nothing_to_suggest": "The model has nothing to add here.",
+    "nothing_to_suggest": "There is nothing to add here.",
     "not_worth_showing": "What the model wrote here was not worth showing.",
+    "nothing_alike": "Nothing in your own code is like this place.",
     "model_failed": "The model is not running.",
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
@@ -79,6 +82,10 @@ SILENCE_TEXTS: Mapping[str, str] = {
 # What stands behind the name of the built-in model: who waits for good suggestions has to know. It is short,
 # for menus and status lines; what to do is said where there is room (`stardraft status`, `:checkhealth`).
 TOY = ", a toy"
+
+# What a suggestion is, while no real model writes it.
+OWN_CODE = "Suggestions come from your own code."
+OWN_CODE_FIRST = "Your own code comes first, then the model."
 
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 # While these are the trouble, a running engine is the proof that it is over.
@@ -115,6 +122,7 @@ class StatusBoard:
         self._seen = False
         self._n_running = 0
         self._silence: Silence = ""
+        self._echo: EchoMode = "off"
         self._error: StardraftError | None = None
         self.report = self._derived()
 
@@ -193,6 +201,11 @@ class StatusBoard:
             self._alerted.add(error.message)
             self._alert(error)
 
+    def follow_echo(self, echo: EchoMode) -> None:
+        """Whether lines of the user's own code are suggested, as the settings say now."""
+        self._echo = echo
+        self._update()
+
     def forgive(self) -> None:
         """Settings were corrected: what went wrong before may not go wrong again, and is told if it does."""
         self._alerted.clear()
@@ -238,13 +251,23 @@ class StatusBoard:
 
     def _resting(self) -> StatusReport:
         message = SILENCE_TEXTS.get(self._silence, "") or self._problems
+        if self._echo == "only":
+            return StatusReport("ready", message or OWN_CODE, self._silence)
         if self._daemon is None and not self._seen:
             return StatusReport("starting", "stardraft is starting.", self._silence)
         if self._daemon is None:
             return StatusReport("idle", message or "The daemon is not running.", self._silence)
         if self._daemon.engine == "unloaded":
             return StatusReport("idle", message or "The model is not in memory.", self._silence)
+        if self._echo == "auto" and not self.has_real_model:
+            message = message or OWN_CODE_FIRST
         return StatusReport("ready", message, self._silence, self.model)
+
+    @property
+    def has_real_model(self) -> bool:
+        """Whether a model is loaded that is no toy."""
+        model = self._daemon.model if self._daemon is not None else None
+        return model is not None and not model.toy
 
     @property
     def model(self) -> str:

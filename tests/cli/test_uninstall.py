@@ -93,10 +93,11 @@ def test_every_file_that_stardraft_writes_is_known(
     home: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of a daemon, of a write that was cut off, of a model that is gone."""
+    # All of this home's: what it does not name would be the tester's own, and is removed here in earnest.
+    for name, value in home.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(Path(home["STARDRAFT_RUNTIME_DIR"]).parent / "config"))
-    for name in ("RUNTIME_DIR", "STATE_DIR", "MODELS_DIR"):
-        monkeypatch.setenv(f"STARDRAFT_{name}", home[f"STARDRAFT_{name}"])
-    monkeypatch.delenv("STARDRAFT_CONFIG", raising=False)
+    monkeypatch.delenv("STARDRAFT_CONFIG")
     record = Record(how="copied", source="/x.gguf", sha256="0" * 64, size_bytes=1, added_at="2026-01-31")
     runtime = [paths.socket_path(), paths.lock_path(), paths.record_path(), paths.endpoint_path()]
     cut_off = [path.with_suffix(".4711") for path in (paths.record_path(), paths.endpoint_path())]

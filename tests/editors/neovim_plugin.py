@@ -185,6 +185,10 @@ class Script:
     def ask(self, method: str, params: Any) -> None:
         self._say("test/ask", {"method": method, "params": params})
 
+    def result(self, method: str, result: Any) -> None:
+        """What requests of a kind are answered from now on."""
+        self._say("test/result", {"method": method, "result": result})
+
     def tell(self, method: str, params: Any) -> None:
         self._say("test/tell", {"method": method, "params": params})
 

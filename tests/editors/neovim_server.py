@@ -7,6 +7,7 @@ encodings, answers that come too late. The test steers it through Neovim, by not
     test/answer  {items: [{text, covers?, id?}] | null}   its answer; `covers` units after the cursor
     test/ask     {method, params}              a request to the client
     test/tell    {method, params}              a notification to the client
+    test/result  {method, result}              what requests of a kind are answered from now on
 
 Every message that comes is written to the file named first, one JSON object a line; answers, too, and the
 process's own number as `test/pid`.
@@ -30,6 +31,7 @@ class ScriptedServer:
         self.encoding = encoding
         self.question: dict[str, Any] | None = None
         self.n_asked = 0
+        self.results: dict[str, Any] = {}
 
     def write(self, message: Any) -> None:
         with self.log.open("a", encoding="utf-8") as file:
@@ -85,8 +87,10 @@ class ScriptedServer:
                 self.send({"id": message["id"], "result": self.definition(params)})
             case "test/tell":
                 self.send(params)
+            case "test/result":
+                self.results[params["method"]] = params["result"]
             case _ if "id" in message and "method" in message:
-                self.send({"id": message["id"], "result": None})
+                self.send({"id": message["id"], "result": self.results.get(message["method"])})
 
     def capabilities(self) -> dict[str, Any]:
         return {

@@ -115,11 +115,76 @@ def test_the_status_is_what_the_server_says(scripted: Open) -> None:
     assert at.editor.lua("return require('stardraft').report()") == report
 
 
+@both_versions
+def test_where_a_suggestion_comes_from_is_one_line_that_asks_for_no_enter(
+    scripted: Open, tmp_path: Path
+) -> None:
+    at = scripted("")
+
+    def says(sentence: str) -> None:
+        at.editor.lua("vim.cmd.messages('clear')")
+        at.type(":Stardraft origin<CR>")
+        wait_until(lambda: at.editor.messages() == sentence, what=at.editor.messages)
+        assert at.editor.lua("return vim.api.nvim_get_mode()") == {"mode": "n", "blocking": False}
+
+    says("There is no suggestion.")
+    at.script.result("stardraft/origin", {"source": "model"})
+    says("The model wrote it.")
+    origin = {
+        "source": "echo",
+        "uri": (tmp_path / "b c.txt").as_uri(),
+        "line": 6,
+        "text": "\t\tx = [\t" + "1, " * 90,
+    }
+    at.script.result("stardraft/origin", origin)
+    at.editor.lua("vim.o.columns = 40")
+    room = at.editor.lua("return vim.v.echospace")
+    says(f"b c.txt:7: x = [ {'1, ' * 90}"[: room - 1] + "…")
+    assert at.script.heard("stardraft/origin")[-1] == {"textDocument": {"uri": (tmp_path / "a.txt").as_uri()}}
+
+
+@both_versions
+def test_the_line_that_a_suggestion_was_taken_from_is_opened_in_a_split(
+    scripted: Open, tmp_path: Path
+) -> None:
+    at = scripted("")
+    other = tmp_path / "b c.txt"
+    origin = {"source": "echo", "uri": other.as_uri(), "line": 1, "text": "two"}
+    at.script.result("stardraft/origin", origin)
+    at.type(":Stardraft! origin<CR>")
+    wait_until(lambda: at.editor.messages() == "stardraft: b c.txt is not there any more.")
+    other.write_text("one\n  two\nthree\n")
+    at.type(":Stardraft! origin<CR>")
+    wait_until(lambda: at.editor.lua("return vim.api.nvim_buf_get_name(0)") == str(other))
+    assert at.editor.cursor() == (1, 2)
+    assert at.editor.lua("return vim.fn.winlayout()[1]") == "col"
+
+
+@pytest.mark.parametrize(
+    ("echo", "sentence"),
+    [
+        ("auto", "Suggestions come from your own code until a real model has something to say."),
+        (
+            "off",
+            'Suggestions come from the model alone, none from your own code (the setting `echo` is "off").',
+        ),
+    ],
+)
+def test_checkhealth_says_whether_suggestions_come_from_own_code(
+    scripted: Open, echo: str, sentence: str
+) -> None:
+    at = scripted("")
+    at.script.result("stardraft/status", {**READY, "echo": echo})
+    at.editor.lua("vim.cmd.checkhealth('stardraft')")
+    assert sentence in "\n".join(at.editor.lines())
+
+
 def test_words_of_the_command_are_completed(scripted: Open) -> None:
     at = scripted("")
     complete = "return vim.fn.getcompletion(..., 'cmdline')"
     assert at.editor.lua(complete, "Stardraft acc") == ["accept", "accept-line", "accept-word"]
     assert at.editor.lua(complete, "Stardraft model pu") == ["pull"]
+    assert at.editor.lua(complete, "Stardraft! or") == ["origin"]
     at.type(":Stardraft nonsense<CR>")
     # All of it, without Enter: it is longer than a line, so it stands in a window.
     wait_until(

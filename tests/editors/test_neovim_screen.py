@@ -220,7 +220,7 @@ def test_what_is_said_while_typing_is_one_line_that_goes_by_itself(
 
         report = {
             "state": "ready",
-            "message": "The model has nothing to add here.",
+            "message": "There is nothing to add here.",
             "reason": "",
             "model": "",
         }
@@ -234,7 +234,7 @@ def test_what_is_said_while_typing_is_one_line_that_goes_by_itself(
         at.type("<M-\\>")
         at.script.question(n_questions + 1)
         at.script.answer()
-        wait_until(lambda: says("The model has nothing to add here."), what="a question by hand was silent")
+        wait_until(lambda: says("There is nothing to add here."), what="a question by hand was silent")
         at.type("l")
         ask_again(at)
         at.script.answer("ue")

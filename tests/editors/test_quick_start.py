@@ -1,7 +1,8 @@
 """The first page, done: from an empty home directory to a suggestion that is taken, by what documents say.
 
 The commands are read from the documents' own blocks and typed into a terminal; every step that is done here
-stands there. Settings are the defaults, so what is seen is what a new person sees with the built-in model.
+stands there. Settings are the defaults, so what is seen is what a new person sees: lines of their own code,
+or what the built-in model writes.
 """
 
 import os

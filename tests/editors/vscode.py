@@ -315,8 +315,7 @@ class Window:
         """Opens `file` with the cursor at the end of a line, counted from 1."""
         self.open_list("Control+p")
         self.pick(f"{file}:{line}", file.name)
-        active = f'.part.editor .tab.active[aria-label^="{file.name}"]'
-        wait_until(lambda: self._exists(active), what=f"{file.name} was not opened")
+        wait_until(lambda: self.shows_tab(file.name), what=f"{file.name} was not opened")
         expected = file.read_text(encoding="utf-8").splitlines()[line - 1]
         wait_until(
             lambda: self._line() == expected, what=f"the cursor did not come to line {line} of {file.name}"
@@ -324,6 +323,10 @@ class Window:
         # Keys go where the focus is, and the list that was open hands it over last.
         wait_until(lambda: self._exists(FOCUSED), what=f"{file.name} does not get the keys")
         self.press("End")
+
+    def shows_tab(self, name: str) -> bool:
+        """Whether a group of editors has this file in front."""
+        return self._exists(f'.part.editor .tab.active[aria-label^="{name}"]')
 
     def _line(self) -> str | None:
         frame = self.now()

@@ -72,6 +72,7 @@ class StandIn:
     def __init__(self) -> None:
         self.completions: list[Writing] = []
         self.warmed: list[CompletionRequest] = []
+        self.model = MODEL
         self.knows_warming = True
         self.may_load = asyncio.Event()
         self.may_load.set()
@@ -111,11 +112,11 @@ class StandIn:
 
     async def _load(self, _request: Request) -> Response:
         await self.may_load.wait()
-        return Response(msgspec.json.encode(Ready(MODEL)) + b"\n")
+        return Response(msgspec.json.encode(Ready(self.model)) + b"\n")
 
     async def _events(self, _request: Request) -> Response:
         async def lines() -> AsyncIterator[bytes]:
-            yield msgspec.json.encode(status_of(engine_pid=PID, sessions=1)) + b"\n"
+            yield msgspec.json.encode(status_of(engine_pid=PID, sessions=1, model=self.model)) + b"\n"
             await asyncio.Event().wait()
 
         return StreamingResponse(lines())

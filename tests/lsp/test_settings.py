@@ -24,7 +24,7 @@ from stardraftd.errors import ConfigError
 
 CASES = tomllib.loads(Path("tests/data/lsp/settings/projects.toml").read_text(encoding="utf-8"))["case"]
 # Settings that were looked at, and left to the user alone.
-THE_PERSONS_ALONE = {"confidence", "stats"}
+THE_PERSONS_ALONE = {"echo", "confidence", "stats"}
 
 
 class Workspace:

@@ -171,14 +171,21 @@ def test_a_file_of_an_older_version_is_taken_along(file: Path) -> None:
 
 def test_what_the_first_version_never_counted_is_not_known_and_the_rest_is_kept(file: Path) -> None:
     counted = replace(fate(), cost=Cost(n_prompt=9, n_chunks=4))
-    older = Store(file, steps=STEPS[:1])
-    older.write([counted, SILENCE, Look(id=counted.id, after_s=30, accepted="a b", now="a")])
-    (before,), tallies = older.read()
+    Store(file).write([counted, SILENCE, Look(id=counted.id, after_s=30, accepted="a b", now="a")])
+    with sqlite3.connect(file) as connection:  # the file as the first version made it
+        connection.execute("ALTER TABLE suggestions DROP COLUMN source")
+        connection.execute("UPDATE suggestions SET n_chunks_reused = 0")
+        connection.execute("PRAGMA user_version = 1")
+        connection.row_factory = sqlite3.Row
+        before = connection.execute("SELECT * FROM suggestions").fetchone()
+        tallies = connection.execute("SELECT * FROM silences").fetchall()
+    connection.close()
     newer = Store(file)
     newer.write([fate(2)])
     (row, later), again = newer.read()
     assert (before["n_chunks_reused"], row["n_chunks_reused"]) == (0, None)
-    assert {**dict(row), "n_chunks_reused": 0} == dict(before)
+    assert row["source"] == "model"
+    assert {**dict(row), "n_chunks_reused": 0} == {**dict(before), "source": "model"}
     assert [tuple(tally) for tally in again] == [tuple(tally) for tally in tallies]
     assert row["document"] == later["document"]  # the salt is the same
 

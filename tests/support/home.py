@@ -48,6 +48,8 @@ def isolated_home() -> Iterator[dict[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="sd-"))
     home = {name: value for name, value in os.environ.items() if not name.startswith("STARDRAFT_")}
     home |= {variable: str(folder / name) for variable, name in FOLDERS.items()}
+    # What the model says is what most tests are about; those of echo switch it on.
+    home["STARDRAFT_EDITOR_ECHO"] = "off"
     # The built-in model's steps are so short that on a busy machine any spinning costs more than they do.
     home["GOMP_SPINCOUNT"] = "0"
     give_verdict(folder / "state")

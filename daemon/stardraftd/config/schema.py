@@ -19,6 +19,7 @@ from stardraftd.limits import MAX_NEW_TOKENS
 LogLevel = Literal["debug", "info", "warning", "error"]
 Transport = Literal["auto", "unix", "tcp"]
 EditorMode = Literal["auto", "line", "block"]
+EchoMode = Literal["auto", "only", "off"]
 
 ENVIRONMENT_PREFIX = "STARDRAFT_"
 
@@ -180,6 +181,14 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "calibrated by measurement; what you ask for explicitly is shown whole.",
         ),
     ] = True
+    echo: Annotated[
+        EchoMode,
+        Meta(
+            description="Whether lines of your own code are suggested where they fit. `auto`: instead of the "
+            "built-in model, and until a real one has something to say. `only`: no model is asked, or "
+            "started. `off`: the model alone.",
+        ),
+    ] = "auto"
     cross_file: Annotated[
         bool,
         Meta(

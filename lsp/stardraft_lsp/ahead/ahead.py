@@ -24,6 +24,8 @@ from stardraftd.protocol.http import CompletionRequest
 MAX_CHECK_S, CHECK_STEP_S = 5.0, 0.005
 # A document's syntax is read when the question about its last change has been put, in slices with pauses.
 PARSE_AFTER_S = 0.01
+# Of the lines that are new in it, for its echo, so long at once.
+READ_MS = 2.0
 
 
 async def checked(context: ContextSource, uri: str) -> None:
@@ -171,5 +173,6 @@ class Ahead:
         if document is None:
             return
         language = language_of(document.language, self._folders.place(uri).path)
-        if not self._session.catch_up(uri, language, document.text):
+        is_read = self._session.catch_up(uri, language, document.text)
+        if not self.context.read_on(uri, READ_MS) or not is_read:
             self._parse_soon(uri)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stardraft_lsp.context.access.allowed import Reason, why_no_suggestions_in
 from stardraft_lsp.context.choice.placing import Reuse
@@ -14,8 +14,7 @@ from stardraftd.protocol.completion import ContextChunk
 WhyNot = Literal[Reason, "checking"]
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     """What a change did to the lines: from `line` (from 0) on, `n_old` line ends became `n_new`."""
 
     line: int
@@ -52,6 +51,7 @@ class SharedState:
         self._ready: dict[str, tuple[ContextChunk, ...]] = {}
         self._reasons: dict[str, WhyNot] = {}
         self._key_in: dict[str, Reason] = {}
+        self._readable: dict[str, bool] = {}
 
     # --- the editor's thread -------------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ class SharedState:
         self.look_for_key(uri, text)
 
     def remove(self, uri: str) -> None:
-        for known in (self._reasons, self._key_in, self._ready):
+        for known in (self._reasons, self._key_in, self._ready, self._readable):
             known.pop(uri, None)
 
     def look_for_key(self, uri: str, text: str) -> None:
@@ -76,7 +76,20 @@ class SharedState:
     def why_not(self, uri: str) -> WhyNot:
         return self._key_in.get(uri, "") or self._reasons.get(uri, "")
 
+    def readable_beside(self, uri: str) -> list[str]:
+        """The other open documents whose text may be read for this one."""
+        return [
+            other
+            for other, is_readable in self._readable.items()
+            if is_readable and other != uri and not self.why_not(other)
+        ]
+
     # --- the background thread ------------------------------------------------------------------------------
+
+    def readable(self, uri: str, is_readable: bool) -> None:
+        """Whether a document's text may be read for other documents."""
+        if uri in self._reasons:
+            self._readable[uri] = is_readable
 
     def judged(self, uri: str, reason: Reason) -> None:
         before = self._reasons.get(uri, reason)

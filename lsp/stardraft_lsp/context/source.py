@@ -18,6 +18,8 @@ from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus, Edit, SharedState, WhyNot
 from stardraft_lsp.context.worker import ContextWorker
+from stardraft_lsp.echo.choosing import Guess
+from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.text.uris import local_path
 from stardraftd.protocol.completion import ContextChunk
 
@@ -61,6 +63,7 @@ class ContextSource:
         self._shared = SharedState(on_judged)
         self._disk = PatientDisk(disk or Disk(), settings.io_timeout_s)
         self._watching = Watching(self._noticed) if watch else None
+        self._memory = Memory()
         self._worker = ContextWorker(
             self._shared,
             settings,
@@ -72,6 +75,7 @@ class ContextSource:
             outliner=outliner,
             on_prepared=on_prepared,
             on_scanned=on_scanned,
+            memory=self._memory,
         )
         self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(tuple(roots),), name="context", daemon=True)
@@ -97,11 +101,13 @@ class ContextSource:
     def document_opened(self, uri: str, text: str) -> None:
         path = local_path(uri)
         self._shared.add(uri, text)
+        self._memory.opened(uri, text)
         self._send(lambda: self._worker.opened(uri, path, text))
 
     def document_changed(self, uri: str, text: str, edits: Sequence[Edit] | None = None) -> None:
         """edits: what changed, in its order; None when the whole text is new."""
         self._shared.look_for_key(uri, text)
+        self._memory.changed(uri, edits, text)
         self._send(lambda: self._worker.edited(uri, text, edits))
 
     def document_viewed(self, uri: str, line: int) -> None:
@@ -110,6 +116,7 @@ class ContextSource:
 
     def document_closed(self, uri: str) -> None:
         self._shared.remove(uri)
+        self._memory.closed(uri)
         self._send(lambda: self._worker.closed(uri))
 
     def files_changed(self, paths: Sequence[str]) -> None:
@@ -135,6 +142,16 @@ class ContextSource:
         """What is ready for a document, in the order of the prompt."""
         return self._shared.chunks(uri)
 
+    def read_on(self, uri: str, budget_ms: float) -> bool:
+        """Reads an open document's lines for `guesses`, while nobody waits; whether all of them are read."""
+        return self._memory.catch_up(uri, budget_ms)
+
+    def guesses(self, uri: str, text: str, offset: int) -> list[Guess]:
+        """What the user's own code says may come next at an offset, the surest first. A few milliseconds."""
+        if uri not in self._memory:
+            return []
+        return self._memory.guess(uri, text, offset, self._shared.readable_beside(uri))
+
     def why_not(self, uri: str) -> WhyNot:
         """Why a document is not to be completed at all; "" when it is."""
         return self._shared.why_not(uri)
@@ -142,6 +159,11 @@ class ContextSource:
     @property
     def status(self) -> ContextStatus:
         return self._shared.status
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was said is done, and nothing more is to be read."""
+        return self._idle.is_set()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Waits until there is nothing to do; False when that took longer. Not for the editor's thread."""

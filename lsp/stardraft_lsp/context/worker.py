@@ -24,6 +24,8 @@ from stardraft_lsp.context.index.scan import Pace, Scanner, finish
 from stardraft_lsp.context.index.watching import Watching
 from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus, Edit, SharedState
+from stardraft_lsp.echo.memory import Memory
+from stardraft_lsp.echo.nearby import NearbyFiles
 from stardraftd.privacy.uris import paths_in
 
 _MAX_CHANGED = 5_000  # paths; more are read by a scan
@@ -49,6 +51,7 @@ class ContextWorker:
         outliner: Outliner | None,
         on_prepared: Callable[[str], None],
         on_scanned: Callable[[ContextStatus], None],
+        memory: Memory,
     ) -> None:
         self._shared = shared
         self._settings = settings
@@ -70,6 +73,8 @@ class ContextWorker:
         self._changed: dict[str, float] = {}
         self._scan: Iterator[None] | None = None
         self._sweep: Iterator[None] | None = None
+        self._near = NearbyFiles(memory, disk, self._pace.tick)
+        self._reading_near: Iterator[None] | None = None
         self._scan_again = False  # folders came while a scan ran, or right after one
         self._scanned_at = 0.0
         self._is_watched = False
@@ -82,6 +87,7 @@ class ContextWorker:
         work = (
             self._prepare_next,
             self._check_rules,
+            self._read_near,
             self._reindex,
             self._reread,
             self._scan_on,
@@ -108,7 +114,7 @@ class ContextWorker:
 
     def give_up(self) -> None:
         """A step failed: what was half done is left, and done at the next scan."""
-        self._scan = self._sweep = None
+        self._scan = self._sweep = self._reading_near = None
         self._scanned_at = self._clock()
         self._shared.give_up_checking()
 
@@ -149,6 +155,7 @@ class ContextWorker:
         self._documents[uri] = OpenDocument(uri, real, text, self._clock() - self._settings.reindex_s)
         self._judge(uri)
         self._scanner.live = {document.path for document in self._documents.values()}
+        self._near.want(uri)
 
     def viewed(self, uri: str, line: int) -> None:
         """The cursor is there, or the document was focused."""
@@ -173,6 +180,7 @@ class ContextWorker:
         self._places.pop(uri, None)
         self._shared.closed(uri)
         self._recent.forget(uri)
+        self._near.closed(uri)
         if document is not None and document.path:
             self._scanner.live = {other.path for other in self._documents.values()}
             # The disk's text counts again.
@@ -276,6 +284,8 @@ class ContextWorker:
             return False
         self._forget_rules = False
         self._allowed.forget()
+        self._reading_near = None
+        self._near.forget()
         for uri in list(self._documents):
             self._judge(uri)
         for path in self._index.paths():
@@ -288,6 +298,24 @@ class ContextWorker:
         for uri in self._places:
             self._wanted.setdefault(uri)
         self._start_scan()
+        return True
+
+    def _read_near(self) -> bool:
+        """Goes on reading the files near an open document, for its echo."""
+        if self._reading_near is None:
+            uri = self._near.next()
+            document = self._documents.get(uri) if uri is not None else None
+            if document is None:
+                return uri is not None
+            self._shared.readable(document.uri, self._finder.live_lines(document) is not None)
+            if not document.path or not self._settings.enabled or self._shared.why_not(document.uri):
+                self._near.clear(document.uri)
+                return True
+            self._reading_near = self._near.read(
+                document.uri, document.path, self._allowed, self._index.paths(), self._scanner.live
+            )
+        if next(self._reading_near, self) is self:
+            self._reading_near = None
         return True
 
     def _reindex(self) -> bool:
@@ -313,6 +341,7 @@ class ContextWorker:
                 del self._changed[path]
                 if path not in self._scanner.live:
                     finish(self._scanner.file(path))
+                    self._near.changed(path)
                 return True
         return False
 
@@ -342,6 +371,8 @@ class ContextWorker:
         self._watch()
         for uri in self._places:
             self._wanted.setdefault(uri)
+        for uri in self._documents:
+            self._near.want(uri)
         return True
 
     def _sweep_on(self) -> bool:

@@ -4,39 +4,11 @@ from stardraft_lsp.filters.around import Around
 from stardraft_lsp.filters.draft import Draft
 from stardraftd.lexing.columns import leading
 from stardraftd.lexing.scanner import frames
-from stardraftd.lexing.words import words_of
+from stardraftd.lexing.words import KEYWORDS, words_of
 
 # Characters. A shorter beginning of a word may begin the next one as well, so more has to speak for it.
 MIN_ECHO = 6
 MIN_WORD_ECHO = 2
-# Words with which a line begins in many languages: of a single letter before one, they are what is meant.
-_KEYWORDS = frozenset(
-    (
-        *("if", "else", "elif", "elsif", "for", "foreach", "while", "do", "switch", "case", "match", "when"),
-        *("return", "yield", "await", "async", "break", "continue", "pass", "throw", "raise", "try", "catch"),
-        *(
-            "except",
-            "finally",
-            "with",
-            "in",
-            "is",
-            "not",
-            "and",
-            "or",
-            "def",
-            "fn",
-            "func",
-            "function",
-            "fun",
-        ),
-        *("class", "struct", "enum", "interface", "trait", "impl", "type", "module", "package", "namespace"),
-        *("import", "from", "use", "using", "include", "require", "export", "const", "let", "var", "val"),
-        *("static", "public", "private", "protected", "final", "abstract", "override", "new", "delete"),
-        *("self", "this", "super", "None", "True", "False", "null", "nil", "true", "false", "end", "begin"),
-        *("int", "string", "str", "bool", "float", "double", "void", "char", "long", "local", "global"),
-        *("print", "echo", "assert", "lambda", "unless", "until", "select", "from", "where", "defer", "go"),
-    )
-)
 _DECORATION = " \t#/*;<!->"
 
 
@@ -161,7 +133,7 @@ def _is_word_again(text: str, said: str, around: Around) -> bool:
     if end == len(said):  # the word as it stands: `x` before `x = 1`
         return len(said) > MIN_WORD_ECHO or said == around.line_before.strip()
     # `s` before `self`: that is `self` if the file or many languages have that word.
-    return len(said) >= MIN_WORD_ECHO or word in _KEYWORDS or around.has(word)
+    return len(said) >= MIN_WORD_ECHO or word in KEYWORDS or around.has(word)
 
 
 def _is_word(sign: str) -> bool:

@@ -23,6 +23,8 @@ from stardraft_lsp.context.settings import ContextSettings
 from stardraft_lsp.context.shared import ContextStatus, WhyNot
 from stardraft_lsp.context.shared import Edit as LineEdit
 from stardraft_lsp.context.source import ContextSource
+from stardraft_lsp.echo.choosing import Guess
+from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.protocol import Protocol
 from stardraft_lsp.protocol.client_info import ClientInfo
 from stardraft_lsp.session import Ask, Session
@@ -108,9 +110,11 @@ class EditorSession:
             on_enabled=self._follow_daemon,
         )
         self.recorder = self._new_recorder(config.editor)
+        # By document: where its last suggestion was taken from; None: the model wrote it.
+        self.origins: dict[str, Origin | None] = {}
         self.context = self._new_context(config.editor)
         self.monitor = DaemonMonitor(client, board, new_progress, show_notice, self._loaded)
-        self.session = Session(client, board, self.recorder, self.monitor.needed)
+        self.session = Session(client, board, self.recorder, self.monitor.needed, self._guess)
         self.ahead = Ahead(
             self.documents,
             folders=self.folders,
@@ -137,6 +141,7 @@ class EditorSession:
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
             self._wrong(_CONFIGURATION, self._config_error)
         self._tell_outdated()
+        self.board.follow_echo(self.settings.config.echo)
         self._start_context()
         try:
             self._watcher.start()
@@ -277,6 +282,7 @@ class EditorSession:
     def _settings_changed(self) -> None:
         self.session.forget_suggestions()
         self.board.forgive()
+        self.board.follow_echo(self.settings.config.echo)
         self.switches.look()
 
     def _tell_outdated(self) -> None:
@@ -312,6 +318,7 @@ class EditorSession:
 
     def _follow_daemon(self, enabled: bool) -> None:
         """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
+        enabled = enabled and self.settings.config.echo != "only"
         if enabled and self._keeping is None:
             self._keeping = asyncio.create_task(self.monitor.run())
         elif not enabled and self._keeping is not None:
@@ -363,6 +370,7 @@ class EditorSession:
         self.switches.closed(uri)
         self.ahead.closed(uri)
         self.context.document_closed(uri)
+        self.origins.pop(uri, None)
         self.recorder.closed(uri)
         self.session.close(uri)
 
@@ -387,22 +395,26 @@ class EditorSession:
             self._record(document, question, ask, answer, (time.monotonic() - asked) * 1000)
 
         def grow(answer: Answer) -> None:
+            record(answer)  # what grows can be accepted already
             if ask.on_growth is not None:
-                record(answer)  # what grows can be accepted already
                 ask.on_growth(answer)
 
-        answer = await self.session.ask(question, grow)
+        answer = await self.session.ask(question, grow if ask.on_growth is not None else None)
         record(answer)
         return answer
+
+    def _guess(self, question: Question) -> list[Guess]:
+        return self.context.guesses(question.uri, question.text, question.offset)
 
     def _record(
         self, document: Document, question: Question, ask: Ask, answer: Answer, waited_ms: float
     ) -> None:
-        """Counts what was answered, for `stardraft stats`."""
+        """Counts what was answered, for `stardraft stats`, and keeps where it is from."""
         if not answer.text:
             if answer.reason != "superseded":
                 self.recorder.silent(answer.reason, document.language, identity=answer.identity)
             return
+        self.origins[document.uri] = answer.origin
         lead = ask.selected_text or ""
         self.recorder.shown(
             answer.identity,
@@ -413,6 +425,7 @@ class EditorSession:
             lead=lead,
             invoked=ask.invoked,
             waited_ms=waited_ms,
+            source="model" if answer.origin is None else "echo",
         )
 
     def _question(self, document: Document, text: str, offset: int, *, invoked: bool = False) -> Question:

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 # After these an editor that has a completion list only asks by itself; letters it asks after anyway.
 TRIGGERS = " .([{=,:"
 LLM_TRIES = 3
-SNOOZE, SWITCH = "stardraft/snooze", "stardraft/switch"
+SNOOZE, SWITCH, ORIGIN = "stardraft/snooze", "stardraft/switch", "stardraft/origin"
 DISMISSED = "stardraft/didDismiss"
 
 
@@ -169,6 +169,21 @@ def switch(editor: EditorSession, params: Any) -> None:
     editor.switch(is_on=enabled)
 
 
+def origin(editor: EditorSession, params: Any) -> dict[str, Any] | None:
+    """`stardraft/origin {textDocument: {uri}}`: where the document's last suggestion came from.
+
+    `{source: "echo", uri, line, text}`: from this line of the user's own code, counted from 0.
+    `{source: "model"}`: the model wrote it. null: there was none.
+    """
+    uri = within(params, "textDocument", "uri")
+    if not isinstance(uri, str) or uri not in editor.origins:
+        return None
+    found = editor.origins[uri]
+    if found is None:
+        return {"source": "model"}
+    return {"source": "echo", "uri": found.uri, "line": found.line, "text": found.text}
+
+
 async def shutdown(ls: StardraftServer, _params: Any) -> None:
     await ls.close_session()
 
@@ -224,7 +239,8 @@ async def inline_completion(editor: EditorSession, raw: Any) -> types.InlineComp
 
 
 async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
-    """The report, the context's figures, and what the configuration says below the editor's switches.
+    """The report, the context's figures, and what the settings say: whether own code is suggested, and what
+    stands below the editor's switches.
 
     textDocument: the one that the user is in, for editors that do not tell of the focus.
     """
@@ -236,7 +252,8 @@ async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
     report: dict[str, Any] = msgspec.to_builtins(editor.board.report)
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
-    return {**report, "index": figures(editor.context.status), "configured": configured}
+    index = {**figures(editor.context.status), "idle": editor.context.is_idle}
+    return {**report, "index": index, "echo": below.echo, "configured": configured}
 
 
 async def completion(editor: EditorSession, params: Any) -> types.CompletionList | None:
@@ -295,6 +312,7 @@ _HANDLERS: tuple[tuple[str, Any, Any], ...] = (
     (STATUS, status, None),
     (SNOOZE, snooze, None),
     (SWITCH, switch, None),
+    (ORIGIN, origin, None),
     ("textDocument/didShowCompletion", did_show, None),
     ("textDocument/didPartiallyAcceptCompletion", did_partially_accept, None),
     ("textDocument/didFocus", did_focus, None),

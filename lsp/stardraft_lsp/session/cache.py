@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.session.reindent import reindented
 from stardraft_lsp.session.typed import typed_between
 
@@ -14,6 +15,7 @@ MAX_PER_DOCUMENT = 8
 class CachedSuggestion:
     """A suggestion and the window that it was made for; `replaces` is that of `question.Answer`.
 
+    origin: where it stands in your own code, if it was taken from there.
     only_sure: whether it was to be cut where the model is unsure, as it is when nobody asked by hand.
     """
 
@@ -23,6 +25,7 @@ class CachedSuggestion:
     replaces: int = 0
     identity: str = ""
     only_sure: bool = False
+    origin: Origin | None = None
 
 
 class SuggestionCache:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from stardraft_lsp.session.own_code import Echo
 from stardraft_lsp.session.question import SUPERSEDED, Answer, Question, n_candidates, wants_only_sure
 from stardraft_lsp.session.typed import Typed, possibly_typed, typed_between
 from stardraftd.protocol.http import CompletionRequest
@@ -41,10 +42,14 @@ class Generation:
 
     Invariant: at most one question waits for it. `text` is what can be shown so far, and `replaces` how many
     characters after the cursor it covers; it grows, and a filter may rarely take something back.
+    `echo` is what your own code says there, until the model has taken its place.
     """
 
-    def __init__(self, pending: PendingRequest, request: CompletionRequest, identity: str) -> None:
+    def __init__(
+        self, pending: PendingRequest, request: CompletionRequest, identity: str, echo: Echo | None = None
+    ) -> None:
         question = pending.question
+        self.echo = echo
         self.identity = identity
         self.is_current = True  # no settings changed since it began
         self.question = question
@@ -81,6 +86,32 @@ class Generation:
         self.pending, self.typed = pending, typed
         self._show()
         return True
+
+    def show_echo(self) -> None:
+        """Shows what your own code says, unless the model has said something already."""
+        if self.echo is not None and not self.text and self.pending is not None:
+            self.show(self.echo.text, self.echo.replaces)
+
+    def hear(self, text: str, replaces: int) -> PendingRequest | None:
+        """As `show`, for what the model has said so far. It does not take back what it may still come to say,
+        nor what the user has begun to take."""
+        if self.echo is not None and self.text and (self.echo.text.startswith(text) or self._is_taken(text)):
+            return None
+        self.echo = None
+        return self.show(text, replaces)
+
+    def settled(self, answer: Answer) -> Answer:
+        """The answer when the model has said all, or failed: its own, or that of your own code."""
+        echo = self.echo
+        if echo is None or (
+            answer.text and not echo.text.startswith(answer.text) and not self._is_taken(answer.text)
+        ):
+            return answer
+        return replace(answer, text=echo.text, reason="", replaces=echo.replaces, origin=echo.origin)
+
+    def _is_taken(self, text: str) -> bool:
+        """Whether the user has begun to take the echo, and the model says something else."""
+        return self.echo is not None and self.typed != Typed() and not text.startswith(self.echo.text)
 
     def show(self, text: str, replaces: int) -> PendingRequest | None:
         """So much can be shown now. The question that it turned out not to be for is returned, and waits here
@@ -141,7 +172,10 @@ class Generation:
         """Tells the pending question what there is for it; False when there will be nothing."""
         shown = self.typed.shown(self.text)
         if shown and shown.strip() and self.pending is not None and self.pending.on_growth is not None:
-            self.pending.on_growth(Answer(shown, replaces=self.replaces, identity=self.identity))
+            origin = self.echo.origin if self.echo is not None and self.text == self.echo.text else None
+            self.pending.on_growth(
+                Answer(shown, replaces=self.replaces, identity=self.identity, origin=origin)
+            )
         return shown is not None
 
     def _is_covered(self, typed: Typed) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from stardraft_lsp.context.window import Window, window
+from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.status import Silence
 from stardraft_lsp.text.folders import Place
 from stardraftd.config import EditorConfig
@@ -41,6 +42,7 @@ class Answer:
 
     replaces: how many characters after the cursor, on its line, the text takes the place of.
     identity: of the generation that it came from, for `stats`; the rest of a suggestion has its identity.
+    origin: where the line stands in your own code that the text was taken from; None for the model's.
     others: what could stand there instead of `text`, each with what it replaces, the likelier first; none is
     blank or there twice.
     """
@@ -50,6 +52,7 @@ class Answer:
     others: tuple[tuple[str, int], ...] = ()
     replaces: int = 0
     identity: str = ""
+    origin: Origin | None = None
 
     @property
     def texts(self) -> tuple[tuple[str, int], ...]:

@@ -40,6 +40,11 @@ class Rhythm:
         before = took_ms if self._appears_ms is None else self._appears_ms
         self._appears_ms = before + _SMOOTHING * (took_ms - before)
 
+    @property
+    def appears_ms(self) -> float | None:
+        """How long a suggestion's first text takes here; None while none has come."""
+        return self._appears_ms
+
     def pause_ms(self) -> float:
         """How long to wait behind the key that was typed just now.
 

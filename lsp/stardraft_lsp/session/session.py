@@ -7,16 +7,18 @@ suggestion or the reason for its absence goes out.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from stardraft_lsp.context.choice.reuse import ChunkReuse
+from stardraft_lsp.echo.choosing import Guess
 from stardraft_lsp.filters import Shown
 from stardraft_lsp.session.cache import CachedSuggestion, SuggestionCache
 from stardraft_lsp.session.generation import Generation, PendingRequest
 from stardraft_lsp.session.judgement import AskPolicy, Decision
+from stardraft_lsp.session.own_code import DEADLINE_S, MODEL_SOON_MS, Echo, OwnCode
 from stardraft_lsp.session.question import (
     SUPERSEDED,
     Answer,
@@ -43,6 +45,7 @@ class Session:
     """The questions of one editor.
 
     on_daemon: called when a question goes to the daemon, and when its answer came.
+    guess: what your own code says at a question's place, the surest first.
 
     Invariants: at most one generation of each document is with the daemon, that in `_running`; what left it
     is cancelled. At most one question of each document waits, and what waits, waits for what runs.
@@ -54,6 +57,7 @@ class Session:
         board: StatusBoard,
         recorder: Recorder,
         on_daemon: Callable[[], None] = lambda: None,
+        guess: Callable[[Question], Sequence[Guess]] = lambda _question: (),
     ) -> None:
         self._client = client
         self._board = board
@@ -65,6 +69,7 @@ class Session:
         self._tasks: dict[Generation, asyncio.Task[None]] = {}
         self._recorder = recorder
         self._chunk_reuse = ChunkReuse()
+        self._own_code = OwnCode(guess)
 
     async def ask(self, question: Question, on_growth: Callable[[Answer], None] | None = None) -> Answer:
         """The suggestion for a question. `on_growth` gets what can be shown so far, each time it grows.
@@ -142,7 +147,7 @@ class Session:
         made = self._cache.find(question.uri, around.prefix, around.suffix, language)
         if made is None or (made.only_sure and not wants_only_sure(question)):
             return None
-        return Answer(made.text, replaces=made.replaces, identity=made.identity)
+        return Answer(made.text, replaces=made.replaces, identity=made.identity, origin=made.origin)
 
     def _begin(self, pending: PendingRequest) -> None:
         """Begins a generation for a question, or answers why there is none; none runs for its document."""
@@ -153,18 +158,72 @@ class Session:
             pending.answer(Answer(reason=decision.gate.code))
             return
         request = request_for(question, decision.mode)
+        echo = self._own_code.find(
+            question,
+            decision.wanted,
+            language_of(question.language, question.place.path),
+            lambda: self._policy.pipeline(question, request, decision, self._board.model),
+        )
+        if self._needs_no_model(question, echo):
+            pending.answer(self._echoed(question, request, echo))
+            return
         wait_ms = 0
         if not question.invoked:
             if question.settings.debounce_ms == "auto":
                 request = msgspec.structs.replace(request, pause_ms=self._rhythm.pause_ms())
             else:
                 wait_ms = question.settings.debounce_ms
-        generation = Generation(pending, request, self._recorder.new_id())
+        first = echo if echo is not None and echo.text else None
+        generation = Generation(pending, request, self._recorder.new_id(), first)
         task = asyncio.create_task(self._run(generation, decision, wait_ms))
         self._running[question.uri] = generation
         self._tasks[generation] = task
         task.add_done_callback(lambda _task: self._tasks.pop(generation))
         task.add_done_callback(generation.ended)
+        if first is not None:
+            self._show_first(generation, grows=pending.on_growth is not None)
+
+    def _needs_no_model(self, question: Question, echo: Echo | None) -> bool:
+        """Whether your own code is the whole answer: always, or where it is sure and the model is a toy."""
+        if question.settings.echo == "only":
+            return True
+        return echo is not None and not question.invoked and not self._board.has_real_model
+
+    def _echoed(self, question: Question, request: CompletionRequest, echo: Echo | None) -> Answer:
+        """The answer that your own code gives; it is remembered like the model's."""
+        if echo is None or not echo.text:
+            reason: Silence = "nothing_alike" if echo is None else "nothing_to_suggest"
+            self._board.note(reason)
+            return Answer(reason=reason)
+        self._board.note("")
+        identity = self._recorder.new_id()
+        made = CachedSuggestion(
+            request.prefix,
+            request.suffix,
+            echo.text,
+            echo.replaces,
+            identity,
+            only_sure=not question.invoked,
+            origin=echo.origin,
+        )
+        self._cache.put(question.uri, made)
+        return Answer(echo.text, replaces=echo.replaces, identity=identity, origin=echo.origin)
+
+    def _show_first(self, generation: Generation, *, grows: bool) -> None:
+        """Shows what your own code says until the model speaks; at once, unless that is expected soon. Who
+        takes one answer only gets it when the model is late."""
+        expected_ms = self._rhythm.appears_ms
+        is_soon = expected_ms is not None and expected_ms <= MODEL_SOON_MS
+        loop = asyncio.get_running_loop()
+        loop.call_later(MODEL_SOON_MS / 1000 if is_soon else 0, generation.show_echo)
+        if not grows:
+            loop.call_later(DEADLINE_S, self._settle_for_echo, generation)
+
+    def _settle_for_echo(self, generation: Generation) -> None:
+        if generation.echo is None or not self._retire(generation):
+            return
+        self._tasks[generation].cancel()
+        self._again(generation.finish(generation.settled(Answer(identity=generation.identity))))
 
     async def _leave(self, pending: PendingRequest) -> None:
         """The editor cancelled a question. What only it waited for ends, and has ended on return."""
@@ -207,7 +266,7 @@ class Session:
             raise
         except StardraftError as error:
             self._board.fail(error)
-            return Answer(reason=reason_of(error))
+            return generation.settled(Answer(reason=reason_of(error), identity=generation.identity))
         self._on_daemon()
         texts: dict[str, int] = {}
         for one in shown:
@@ -215,18 +274,27 @@ class Session:
                 texts.setdefault(one.text, one.replaces)
         if not texts:
             reason: Silence = "not_worth_showing" if any(one.why for one in shown) else "nothing_to_suggest"
-            self._board.end(reason)
-            return Answer(reason=reason)
+            self._board.end(reason if generation.echo is None else "")
+            return generation.settled(Answer(reason=reason, identity=generation.identity))
         self._board.end("")
         (text, replaces), *others = self._policy.ranked(generation.question, list(texts.items()))
+        answer = generation.settled(
+            Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
+        )
         if generation.is_current:
             request = generation.request
             only_sure = wants_only_sure(generation.question)
             made = CachedSuggestion(
-                request.prefix, request.suffix, text, replaces, generation.identity, only_sure
+                request.prefix,
+                request.suffix,
+                answer.text,
+                answer.replaces,
+                generation.identity,
+                only_sure,
+                answer.origin,
             )
             self._cache.put(generation.uri, made)
-        return Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
+        return answer
 
     async def _generate(self, generation: Generation, decision: Decision) -> list[Shown]:
         """What is to be shown of the middles that the daemon made, the first of them as it streamed it.
@@ -287,7 +355,7 @@ class Session:
             )
 
     def _grow(self, generation: Generation, shown: Shown) -> None:
-        astray = generation.show(shown.text, shown.replaces)
+        astray = generation.hear(shown.text, shown.replaces)
         if astray is not None:
             self._retire(generation)
             self._again(astray)

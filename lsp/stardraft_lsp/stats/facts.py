@@ -8,6 +8,8 @@ from msgspec import Struct
 # typed:    typed to its end. ignored: something else was typed, or another one took its place.
 # rejected: the editor said that the user refused it.
 Outcome = Literal["accepted", "partial", "typed", "ignored", "rejected"]
+# echo: a line of the user's own code.
+Source = Literal["model", "echo"]
 PartKind = Literal["", "word", "line"]
 
 
@@ -36,6 +38,7 @@ class Fate(Struct, frozen=True, kw_only=True):
     typed_chars: int
     visible_ms: int
     waited_ms: float | None = None
+    source: Source = "model"
     cost: "Cost | None" = None
 
 

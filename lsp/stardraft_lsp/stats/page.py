@@ -47,6 +47,7 @@ def page(summary: Summary, svg: str) -> str:
                 ("Language", summary.languages),
                 ("Week", summary.weeks),
                 ("Editor", summary.editors),
+                ("From", summary.sources),
             )
         ),
         "<p>Counted on this computer, and sent nowhere.</p></body></html>",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stardraft_lsp.stats.edits import Edit
-from stardraft_lsp.stats.facts import Cost, Fate, Look, Outcome, Silence
+from stardraft_lsp.stats.facts import Cost, Fate, Look, Outcome, Silence, Source
 from stardraft_lsp.stats.kept import LOOKS_S, Kept
 from stardraft_lsp.stats.suggestion import Suggestion
 from stardraft_lsp.stats.writer import Writer
@@ -143,6 +143,7 @@ class Recorder:
         lead: str = "",
         invoked: bool = False,
         waited_ms: float | None = None,
+        source: Source = "model",
     ) -> None:
         """A suggestion was given to the editor.
 
@@ -164,7 +165,7 @@ class Recorder:
             self._settle(open_one, "ignored")
         fresh = Suggestion(self._new_key(), uri, language, text, offset, lead=lead)
         fresh.shown_at_s, fresh.at_ms = now, int(self._wall_s() * 1000)
-        fresh.invoked, fresh.waited_ms = invoked, waited_ms
+        fresh.invoked, fresh.waited_ms, fresh.source = invoked, waited_ms, source
         self._open[uri] = fresh
         self._remember(identity, fresh, 0)
         self._take_cost(identity, fresh)
@@ -333,6 +334,7 @@ class Recorder:
                 typed_chars=suggestion.typed,
                 visible_ms=max(0, int((settled - suggestion.shown_at_s) * 1000)),
                 waited_ms=suggestion.waited_ms,
+                source=suggestion.source,
                 cost=suggestion.cost,
             )
         )

@@ -75,6 +75,7 @@ STEPS: tuple[str, ...] = (
     """,
     # Until then nobody counted which pieces of other files stood where they did: 0 was "not known".
     "UPDATE suggestions SET n_chunks_reused = NULL;",
+    "ALTER TABLE suggestions ADD COLUMN source TEXT NOT NULL DEFAULT 'model';",
 )
 
 _COST = Cost.__struct_fields__
@@ -94,6 +95,7 @@ _FATE = (
     "typed_chars",
     "visible_ms",
     "waited_ms",
+    "source",
     *_COST,
 )
 # The editor's late word changes how a suggestion ended, not when and where it was shown.
@@ -207,6 +209,7 @@ class Store:
             fact.typed_chars,
             fact.visible_ms,
             fact.waited_ms,
+            fact.source,
             *cost,
         )
 

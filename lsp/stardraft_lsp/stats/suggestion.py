@@ -7,7 +7,7 @@ editor does say so, its word counts.
 from typing import Literal
 
 from stardraft_lsp.stats.edits import Edit
-from stardraft_lsp.stats.facts import Cost, Outcome, PartKind
+from stardraft_lsp.stats.facts import Cost, Outcome, PartKind, Source
 from stardraft_lsp.text.positions import index_of_unit
 
 # What editors insert for one key.
@@ -41,6 +41,7 @@ class Suggestion:
         self.part: PartKind = ""
         self.invoked = False
         self.waited_ms: float | None = None
+        self.source: Source = "model"
         self.cost: Cost | None = None
         self.shown_at_s = 0.0
         self.at_ms = 0

@@ -29,6 +29,10 @@ PHASES: Mapping[str, str] = {
 }
 
 
+# Where a suggestion was from, in words.
+SOURCES: Mapping[str, str] = {"model": "the model", "echo": "own code"}
+
+
 class Latency(Struct, frozen=True):
     """Milliseconds: the median and the 95th percentile of n suggestions."""
 
@@ -90,6 +94,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     languages: tuple[Group, ...] = ()
     weeks: tuple[Group, ...] = ()
     editors: tuple[Group, ...] = ()
+    sources: tuple[Group, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -116,6 +121,7 @@ def summarise(
                 key=lambda group: group.name,
             )
         ),
+        sources=_groups(((SOURCES.get(row["source"], row["source"]), row) for row in suggestions), ()),
         editors=_groups(
             ((row["editor"], row) for row in suggestions), ((row["editor"], row) for row in silences)
         ),

@@ -27,8 +27,9 @@ def show(summary: Summary) -> None:
         ("Language", summary.languages),
         ("Week", summary.weeks[-_TOP:]),
         ("Editor", summary.editors),
+        ("From", summary.sources),
     ):
-        if groups and (len(groups) > 1 or title != "Editor"):
+        if groups and (len(groups) > 1 or title not in ("Editor", "From")):
             console.print(_groups(title, groups[:_TOP]))
     if summary.all.silences:
         console.print(_silences(summary.all))

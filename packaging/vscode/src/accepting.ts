@@ -46,7 +46,7 @@ export function acceptingCommands(
 }
 
 /** For a while, in the status bar: what answers a key that was pressed must not have to be closed. */
-function say(sentence: string): void {
+export function say(sentence: string): void {
   vscode.window.setStatusBarMessage(`stardraft: ${sentence}`, 8_000);
 }
 

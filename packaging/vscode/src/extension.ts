@@ -7,6 +7,7 @@ import { acceptingCommands } from "./accepting.js";
 import { GhostText } from "./ghost_text.js";
 import { Installer } from "./installer.js";
 import { Locator } from "./locator.js";
+import { showOrigin } from "./origin.js";
 import { Quiet, toggle, toggleLanguage } from "./quiet.js";
 import { shownStatus } from "./pure/status_text.js";
 import { ServerLife } from "./server_life.js";
@@ -38,6 +39,7 @@ export function activate(context: vscode.ExtensionContext): void {
     bar,
     ...acceptingCommands(ghost, client, () => whyNothing(server)),
     ...toolCommands(locator, log, () => askWhenReady(server, ghost)),
+    command("origin", () => showOrigin(client(), () => whyNothing(server))),
     command("menu", () => bar.menu()),
     command("snooze", (minutes?: number) => quiet.snooze(minutes)),
     command("wake", () => quiet.wake()),
@@ -84,7 +86,7 @@ function whyNothing(server: ServerLife): string {
   if (server.state.kind !== "running") {
     return shownStatus({ server: server.state, report: undefined, quietMs: 0 }).lines.join(" ");
   }
-  return server.report?.message || "The model has nothing to add here.";
+  return (server.report?.reason && server.report.message) || "There is nothing to suggest here.";
 }
 
 /** Asks at the cursor, as soon as there is a server: nobody has to press a key to see what this is. */

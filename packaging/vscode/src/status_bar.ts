@@ -59,6 +59,7 @@ export class StatusBar implements vscode.Disposable {
         language !== undefined,
       ],
       ["$(lightbulb) Suggest now", "trigger", isRunning && language !== undefined],
+      ["$(references) Where the suggestion comes from", "origin", isRunning && language !== undefined],
       ["$(server) Which model fits this computer?", "planModel", isRunning],
       ["$(cloud-download) Get the real model", "pullModel", isRunning],
       ["$(graph) How suggestions fared", "stats", isRunning],

@@ -136,6 +136,17 @@ function M.request(client, method, params, handler, bufnr)
   return is_sent and number or nil
 end
 
+--- The result; nil where none came in time.
+function M.request_sync(client, method, params, timeout_ms)
+  local answer
+  if has_methods then
+    answer = client:request_sync(method, params, timeout_ms)
+  else
+    answer = client.request_sync(method, params, timeout_ms, 0)
+  end
+  return answer and answer.result
+end
+
 function M.notify(client, method, params)
   if has_methods then
     client:notify(method, params)

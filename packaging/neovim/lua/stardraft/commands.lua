@@ -100,13 +100,18 @@ local function act(name)
   end
 end
 
----@type table<string, {run: fun(arguments: string[]), next: string[]?}>
+---@type table<string, {run: fun(arguments: string[], has_bang: boolean), next: string[]?}>
 local WORDS = {
   enable = { run = switch('enable'), next = { 'buffer' } },
   disable = { run = switch('disable'), next = { 'buffer' } },
   toggle = { run = switch('toggle'), next = { 'buffer' } },
   snooze = { run = snooze, next = { '10', '60', '480', '0' } },
   status = { run = say_status },
+  origin = {
+    run = function(_, has_bang)
+      require('stardraft.origin').show(has_bang)
+    end,
+  },
   restart = { run = restart },
   model = { run = terminal('model'), next = { 'plan', 'pull', 'list', 'use', 'info', 'remove', 'license' } },
   stats = { run = terminal('stats') },
@@ -142,7 +147,7 @@ function M.run(command)
     say(('There is no :Stardraft %s. There are: %s.'):format(word, table.concat(names, ', ')), vim.log.levels.ERROR)
     return
   end
-  found.run(vim.list_slice(command.fargs, 2))
+  found.run(vim.list_slice(command.fargs, 2), command.bang)
 end
 
 --- What may stand at the cursor of the command line.

@@ -9,6 +9,13 @@ local M = {}
 
 local TIMEOUT_MS = 10000
 
+-- What the setting `echo` comes to.
+local FROM_OWN_CODE = {
+  auto = 'Suggestions come from your own code until a real model has something to say.',
+  only = 'Suggestions come from your own code; no model is asked.',
+  off = 'Suggestions come from the model alone, none from your own code (the setting `echo` is "off").',
+}
+
 --- The program's answer; nil with a reason when it gives none.
 local function ask(command)
   local ok, result = pcall(function()
@@ -64,7 +71,7 @@ local function check_daemon(path)
     return
   end
   if not daemon.running then
-    vim.health.info('The daemon does not run. It starts with the first request.')
+    vim.health.info('The daemon does not run. It starts with the first request to the model.')
     return
   end
   vim.health.ok(('The daemon runs: process %s, version %s'):format(daemon.pid, daemon.version))
@@ -90,6 +97,11 @@ local function check_editor()
   for _, client in ipairs(clients) do
     local n_buffers = vim.tbl_count(client.attached_buffers)
     vim.health.ok(('The language server serves %d %s, positions in %s'):format(n_buffers, n_buffers == 1 and 'buffer' or 'buffers', client.offset_encoding))
+    local answer = client_of.request_sync(client, 'stardraft/status', vim.empty_dict(), TIMEOUT_MS)
+    local sentence = type(answer) == 'table' and FROM_OWN_CODE[answer.echo]
+    if sentence then
+      vim.health.info(sentence)
+    end
   end
   if not suggestion.is_on() then
     vim.health.warn('Suggestions are switched off in Neovim.', ':Stardraft enable')

@@ -17,6 +17,7 @@ export const SERVER_KEYS = [
   "inStrings",
   "midLine",
   "confidence",
+  "echo",
   "crossFile",
   "stats",
   "debounceMs",

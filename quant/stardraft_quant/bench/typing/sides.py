@@ -22,6 +22,7 @@ SETTLING_S = 0.002
 # saves depends on the text, and noise repeats itself.
 LIKE_FOR_LIKE = {
     "STARDRAFT_EDITOR_CONFIDENCE": "false",
+    "STARDRAFT_EDITOR_ECHO": "off",
     "STARDRAFT_EDITOR_IN_COMMENTS": "true",
     "STARDRAFT_EDITOR_IN_STRINGS": "true",
     "STARDRAFT_EDITOR_MID_LINE": "true",

@@ -56,8 +56,8 @@ def _headline(report: TypingReport) -> str:
         f"{report.model} on {report.device}, {counted(report.threads, 'thread')}; {report.machine}\n"
         f"{counted(len(report.traces), 'trace')}, {counted(n_events, 'event')}, runs: {report.runs}; "
         f"{report.mode}, pace {report.pace:g}; {TURNS[report.mode] if alternating else 'one side'}\n"
-        "a suggestion at every key: editor.confidence and model.speculation off; in comments, in strings and "
-        "before text as well"
+        "a suggestion at every key: editor.confidence, editor.echo and model.speculation off; in comments, "
+        "in strings and before text as well"
     )
 
 
