@@ -116,9 +116,7 @@ def test_the_status_is_what_the_server_says(scripted: Open) -> None:
 
 
 @both_versions
-def test_where_a_suggestion_comes_from_is_one_line_that_asks_for_no_enter(
-    scripted: Open, tmp_path: Path
-) -> None:
+def test_where_a_suggestion_comes_from_is_told_and_asks_for_no_enter(scripted: Open, tmp_path: Path) -> None:
     at = scripted("")
 
     def says(sentence: str) -> None:
@@ -138,8 +136,10 @@ def test_where_a_suggestion_comes_from_is_one_line_that_asks_for_no_enter(
     }
     at.script.result("stardraft/origin", origin)
     at.editor.lua("vim.o.columns = 40")
-    room = at.editor.lua("return vim.v.echospace")
-    says(f"b c.txt:7: x = [ {'1, ' * 90}"[: room - 1] + "…")
+    at.type(":Stardraft origin<CR>")
+    told = f"b c.txt:7: x = [ {'1, ' * 90}".strip()
+    wait_until(lambda: "".join(at.editor.lua(FLOATING)).strip() == told, what=at.editor.messages)
+    assert at.editor.lua("return vim.api.nvim_get_mode()") == {"mode": "n", "blocking": False}
     assert at.script.heard("stardraft/origin")[-1] == {"textDocument": {"uri": (tmp_path / "a.txt").as_uri()}}
 
 

@@ -15,7 +15,7 @@ local function open(path, line)
   vim.cmd.normal({ args = { '^zvzz' }, bang = true })
 end
 
---- Says it in one line.
+--- Says it.
 ---@param is_opened boolean the line is opened in a split instead
 function M.show(is_opened)
   local bufnr = vim.api.nvim_get_current_buf()
@@ -24,21 +24,21 @@ function M.show(is_opened)
     if err then
       message.say('stardraft: ' .. err.message, 'WarningMsg')
     elseif type(origin) ~= 'table' then
-      message.say('There is no suggestion.')
+      message.answer('There is no suggestion.')
     elseif origin.source == 'model' then
-      message.say('The model wrote it.')
+      message.answer('The model wrote it.')
     else
       local path, line = vim.uri_to_fname(origin.uri), origin.line + 1
       if is_opened then
         open(path, line)
       else
-        message.say(('%s:%d: %s'):format(vim.fn.fnamemodify(path, ':~:.'), line, vim.trim(origin.text)))
+        message.answer(('%s:%d: %s'):format(vim.fn.fnamemodify(path, ':~:.'), line, vim.trim(origin.text)))
       end
     end
   end
   local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
   if not client or not client_of.request(client, 'stardraft/origin', params, take, bufnr) then
-    message.say(require('stardraft.status').sentence(bufnr))
+    message.answer(require('stardraft.status').sentence(bufnr))
   end
 end
 
