@@ -236,6 +236,8 @@ class StatusBoard:
     def _failing(self) -> StatusReport | None:
         if self._error is not None:
             message = f"{self._error.message} {self._error.hint}".strip()
+            if self._echo != "off" and isinstance(self._error, EngineError | ModelError):
+                message += f" {OWN_CODE}"  # which needs neither
             return StatusReport("error", message, reason_of(self._error), self.model)
         if self._daemon is not None and self._daemon.engine in ("failed", "backing_off"):
             return StatusReport("error", self._problems or SILENCE_TEXTS["model_failed"], "model_failed")

@@ -10,7 +10,7 @@ import pytest
 
 from stardraftd.protocol.http import PROTOCOL
 from tests.lsp.stand_in import MODEL, StandIn, standing_in
-from tests.support.editor import Editor, editing
+from tests.support.editor import GHOST_TEXT, Editor, editing
 from tests.support.home import processes_of
 from tests.support.waiting import INTERVAL_S, wait_until_async, within
 
@@ -108,6 +108,29 @@ async def test_own_code_alone_needs_no_daemon(home: dict[str, str], project: Pro
         editor.insert(project.uri, 1, 8, "out")  # nothing is like this
         assert await text_of(editor, project.ask(editor, 11)) == ""
         assert (await editor.request("stardraft/status", {}))["reason"] == "nothing_alike"
+        assert not [one for one in processes_of(home) if one.pid != editor.process.pid]
+    assert not (Path(home["STARDRAFT_RUNTIME_DIR"]) / f"stardraft-{PROTOCOL}.sock").exists()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_the_editors_own_setting_is_enough_for_no_daemon(
+    home: dict[str, str], project: Project, late: bool
+) -> None:
+    """What the documents promise of `echo = "only"` holds wherever it is set, and from the first moment."""
+    setting = {"stardraft": {"echo": "only"}}
+    async with editing({**home, "STARDRAFT_EDITOR_ECHO": "auto"}, initialize=False) as editor:
+        editor.replies["workspace/configuration"] = lambda _params: [setting["stardraft"]]
+        can = {**GHOST_TEXT, "workspace": {"configuration": True}}
+        await editor.initialize(can, workspaceFolders=project.folders)
+        editor.open(project.uri, HERE)
+        await until_read(editor)
+        assert await text_of(editor, project.ask(editor)) == REST
+        if late:  # again, as editors send it when a setting changes
+            editor.notify("workspace/didChangeConfiguration", {"settings": setting})
+        editor.insert(project.uri, 1, 8, "out")
+        assert await text_of(editor, project.ask(editor, 11)) == ""
+        report = await editor.request("stardraft/status", {})
+        assert (report["echo"], report["state"], report["reason"]) == ("only", "ready", "nothing_alike")
         assert not [one for one in processes_of(home) if one.pid != editor.process.pid]
     assert not (Path(home["STARDRAFT_RUNTIME_DIR"]) / f"stardraft-{PROTOCOL}.sock").exists()
 

@@ -136,6 +136,8 @@ class Ahead:
             self._soon(self._read_when_checked(document))
         if question.off:
             return None
+        if question.settings.echo == "only":
+            return None
         if question.settings.cross_file:
             self._look_around(document, question)
         return None if self._session.is_at_work(uri) else request_for(question)

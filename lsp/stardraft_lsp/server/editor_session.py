@@ -92,6 +92,7 @@ class EditorSession:
         self._show_notice = show_notice
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
+        self._expects_settings = False
         # The daemon tells editors apart by it. One editor may have several servers, each for itself.
         client_name = f"{self.client.name}-{secrets.token_hex(4)}"
         client = DaemonClient(client_name, overrides=for_daemon(self._overrides))
@@ -133,15 +134,18 @@ class EditorSession:
             current=config,
         )
 
-    def start(self) -> bool:
-        """Reads the workspace and connects to the daemon, in the background; False when that was done."""
+    def start(self, *, expects_settings: bool = False) -> bool:
+        """Reads the workspace and connects to the daemon, in the background; False when that was done.
+
+        expects_settings: the daemon is followed when `settings_came`, for they may say to ask no model.
+        """
         if self.is_started:
             return False
-        self.is_started = True
+        self.is_started, self._expects_settings = True, expects_settings
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
             self._wrong(_CONFIGURATION, self._config_error)
         self._tell_outdated()
-        self.board.follow_echo(self.settings.config.echo)
+        self.board.follow_echo(self.settings.echo)
         self._start_context()
         try:
             self._watcher.start()
@@ -176,7 +180,7 @@ class EditorSession:
         return ContextSource(
             self._roots(),
             ContextSettings(enabled=config.cross_file),
-            on_prepared=lambda uri: self._soon(partial(self._prepared, uri)),
+            on_prepared=lambda uri: self._soon(lambda: self.ahead.prepared(uri)),
             on_judged=lambda uri: self._soon(partial(self._judged, uri)),
             on_scanned=lambda status: self._soon(partial(self._log_scan, status)),
             open_chunker=SyntaxChunker(),
@@ -187,9 +191,6 @@ class EditorSession:
         self.context.start()
         for document in self.documents.values():
             self.context.document_opened(document.uri, document.text)
-
-    def _prepared(self, uri: str) -> None:
-        self.ahead.prepared(uri)
 
     def _why_unsent(self, uri: str) -> WhyNot:
         return self.context.why_not(uri)  # there may be another context since
@@ -247,6 +248,11 @@ class EditorSession:
         self._tell_outdated()
         self.switches.look()
 
+    def settings_came(self) -> None:
+        """The editor's first settings are known, or are not waited for any more."""
+        self._expects_settings = False
+        self.switches.look()
+
     async def ask_settings(self) -> None:
         """Asks the editor for its settings, if it can be asked."""
         if not self.client.has_settings:
@@ -282,7 +288,7 @@ class EditorSession:
     def _settings_changed(self) -> None:
         self.session.forget_suggestions()
         self.board.forgive()
-        self.board.follow_echo(self.settings.config.echo)
+        self.board.follow_echo(self.settings.echo)
         self.switches.look()
 
     def _tell_outdated(self) -> None:
@@ -318,7 +324,7 @@ class EditorSession:
 
     def _follow_daemon(self, enabled: bool) -> None:
         """Follows the daemon while suggestions are on; when they are off it need not stay for this editor."""
-        enabled = enabled and self.settings.config.echo != "only"
+        enabled = enabled and self.settings.echo != "only" and not self._expects_settings
         if enabled and self._keeping is None:
             self._keeping = asyncio.create_task(self.monitor.run())
         elif not enabled and self._keeping is not None:

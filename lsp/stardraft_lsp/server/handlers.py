@@ -4,6 +4,7 @@ Every request is answered once: a superseded one with null, "nothing to suggest"
 that the client cancelled with RequestCancelled, one that cannot be read with InvalidParams.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 # After these an editor that has a completion list only asks by itself; letters it asks after anyway.
 TRIGGERS = " .([{=,:"
 LLM_TRIES = 3
+# An editor that does not answer what its settings are is not waited for any longer.
+SETTINGS_S = 2.0
 SNOOZE, SWITCH, ORIGIN = "stardraft/snooze", "stardraft/switch", "stardraft/origin"
 DISMISSED = "stardraft/didDismiss"
 
@@ -59,8 +62,13 @@ def initialize(ls: StardraftServer, client: ClientInfo) -> None:
 
 
 def initialized(editor: EditorSession, _params: Any) -> None:
-    if editor.start():
-        editor.create_task(editor.ask_settings())
+    if editor.start(expects_settings=editor.client.has_settings):
+        editor.create_task(_take_first_settings(editor))
+
+
+async def _take_first_settings(editor: EditorSession) -> None:
+    await asyncio.wait({asyncio.create_task(editor.ask_settings())}, timeout=SETTINGS_S)
+    editor.settings_came()
 
 
 async def did_change_configuration(editor: EditorSession, params: Any) -> None:
@@ -253,7 +261,7 @@ async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
     index = {**figures(editor.context.status), "idle": editor.context.is_idle}
-    return {**report, "index": index, "echo": below.echo, "configured": configured}
+    return {**report, "index": index, "echo": editor.settings.echo, "configured": configured}
 
 
 async def completion(editor: EditorSession, params: Any) -> types.CompletionList | None:

@@ -16,6 +16,7 @@ from stardraft_lsp.text.folders import Folders
 from stardraft_lsp.text.uris import local_path
 from stardraftd.config import EditorConfig
 from stardraftd.config.checking import Outdated
+from stardraftd.config.schema import EchoMode
 from stardraftd.config.sources import PROJECT_FILE
 from stardraftd.errors import ConfigError
 
@@ -73,6 +74,11 @@ class Settings:
     def config(self, config: EditorConfig) -> None:
         self._config = config
         self.forget()
+
+    @property
+    def echo(self) -> EchoMode:
+        """Whether own code is suggested, where no language or folder says otherwise."""
+        return self.for_document("", "", -math.inf).config.echo
 
     def take_editor(self, raw: Any) -> None:
         """The editor's settings changed. Raises ConfigError, and then the old ones stay."""
