@@ -20,7 +20,7 @@ import numpy as np
 
 import stardraft_lsp.echo
 from stardraft_lsp.context.access.kinds import family_of
-from stardraft_lsp.echo.choosing import weighed
+from stardraft_lsp.echo.choosing import likelihood, weighed
 from stardraft_lsp.echo.code import Code
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.echo.nearby import MAX_BYTES, MAX_FILE_BYTES, by_distance
@@ -126,8 +126,7 @@ def surest(measured: Measured, weights: Mapping[str, float]) -> dict[int, tuple[
     """The likeliest text of each place, and how likely it is."""
     found: dict[int, tuple[float, str]] = {}
     for one in measured.weighed:
-        total = sum(weights.get(name, 0.0) * value for name, value in one.features.items())
-        likely = float(1 / (1 + np.exp(-total)))
+        likely = likelihood(one.features, weights)
         if likely > found.get(one.place, (0.0, ""))[0]:
             found[one.place] = (likely, one.text)
     return found

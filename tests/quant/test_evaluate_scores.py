@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from stardraft_quant.evaluate.running import up_to_first_line
 from stardraft_quant.evaluate.scores import (
-    common_prefix,
     first_line,
     pairs,
     score,
@@ -16,6 +15,7 @@ from stardraft_quant.evaluate.scores import (
     summarise,
 )
 from stardraft_quant.evaluate.tasks import Answer, Arm, Item, Task, Verdict
+from stardraft_quant.shared.prefixes import common_prefix
 from stardraftd.protocol.completion import FinishReason, Token
 
 PSM, SPM = Arm("path", "psm"), Arm("path", "spm")

@@ -1,9 +1,8 @@
 """The lines after a guessed one, where they stand together in at least two places."""
 
-from collections.abc import Sequence
-
 from stardraft_lsp.echo.lexemes import LINE_END, indentation
 from stardraft_lsp.echo.voting import Candidate, Place
+from stardraft_lsp.text.prefixes import common_prefix
 
 # Of the places that say the line, those whose lines after it are compared.
 _MAX_PLACES = 8
@@ -20,7 +19,7 @@ def following(candidate: Candidate, indent: str, max_lines: int) -> str:
     for i, place in enumerate(places):
         block = _block(place, max_lines)
         for other in places[i + 1 :]:
-            n = _n_alike([code for code, _ in block], [code for code, _ in _block(other, max_lines)])
+            n = common_prefix([code for code, _ in block], [code for code, _ in _block(other, max_lines)])
             if n > len(best):
                 best = [line for _, line in block[:n]]
     own = candidate.source.origin(candidate.position).text
@@ -50,12 +49,3 @@ def _block(place: Place, max_lines: int) -> list[tuple[str, str]]:
 
 def _closes(line: str) -> bool:
     return line.lstrip()[:1] in (")", "]", "}") or line.strip() in ("end", "fi", "done", "esac")
-
-
-def _n_alike(one: Sequence[str], other: Sequence[str]) -> int:
-    n = 0
-    for code, again in zip(one, other, strict=False):
-        if code != again:
-            break
-        n += 1
-    return n

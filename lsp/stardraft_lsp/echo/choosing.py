@@ -6,7 +6,7 @@ the line above or below; what is left is weighed by a logistic regression (`weig
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -54,19 +54,20 @@ Features = Mapping[str, float]
 
 def choose(spot: Spot, votes: Sequence[Candidate], renamed: Sequence[Candidate]) -> list[Guess]:
     """The guesses, the surest first; the empty text says that nothing more comes on the line."""
-    return [
-        Guess(text, likelihood(features), origin, candidate)
+    guesses = [
+        Guess(text, likelihood(features, fitted()), origin, candidate)
         for text, features, origin, candidate in weighed(spot, votes, renamed)
     ]
+    return sorted(guesses, key=lambda guess: -guess.confidence)
 
 
 def weighed(
     spot: Spot, votes: Sequence[Candidate], renamed: Sequence[Candidate]
 ) -> list[tuple[str, Features, Origin, Candidate]]:
-    """The texts that may come next, each with what speaks for it; the surest first."""
+    """The texts that may come next, each with what speaks for it."""
     both = {"vote": _offers(spot, votes), "renamed": _offers(spot, renamed)}
     texts = dict.fromkeys(offer.text for offers in both.values() for offer in offers)
-    found = []
+    found: list[tuple[str, Features, Origin, Candidate]] = []
     for text in texts:
         of_text = {
             kind: next((offer for offer in offers if offer.text == text), None)
@@ -83,7 +84,7 @@ def weighed(
         if of_text["vote"] and of_text["renamed"]:
             features["agreed"] = 1.0
         found.append((text, features, best.origin, best.candidate))
-    return sorted(found, key=lambda one: -likelihood(one[1]))
+    return found
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,9 @@ def _of_spot(spot: Spot, text: str) -> Features:
     }
 
 
-def likelihood(features: Features, weights: Callable[[], Mapping[str, float]] | None = None) -> float:
-    """The probability that the regression gives to features."""
-    found = (weights or fitted)()
-    total = math.fsum(found.get(name, 0.0) * value for name, value in features.items())
+def likelihood(features: Features, weights: Mapping[str, float]) -> float:
+    """The probability that the regression with these weights gives to features."""
+    total = math.fsum(weights.get(name, 0.0) * value for name, value in features.items())
     return 1 / (1 + math.exp(-total))
 
 

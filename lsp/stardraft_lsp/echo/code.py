@@ -139,9 +139,11 @@ class LiveCode:
         self._codes: list[str | None] = [None] * len(self.lines)
         self._outlines: list[str | None] = [None] * len(self.lines)
         self._unread = 0
+        self._whole: Code | None = None
 
     def change(self, edits: Iterable[tuple[int, int, int]], text: str) -> None:
         """Takes over what one message changed. edits: first line, line ends before, line ends after."""
+        self._whole = None
         for line, n_old, n_new in edits:
             for kept in (self._codes, self._outlines):
                 kept[line : line + n_old + 1] = [None] * (n_new + 1)
@@ -180,7 +182,14 @@ class LiveCode:
             first,
         )
 
+    def whole(self) -> Code:
+        """The code of all lines, as far as they are read: made once, for who types in another document."""
+        if self._whole is None:
+            self._whole = self.part(0, len(self.lines))
+        return self._whole
+
     def _read(self, number: int) -> None:
+        self._whole = None
         line = self.lines[number]
         code = "" if has_secret(line) else self._lexicon.encode(line)
         if code:

@@ -81,8 +81,8 @@ class Lexicon:
         return self._words[ord(code)]
 
     def number(self, word: str) -> str:
-        """The character of a word; "" when it stands nowhere."""
-        return self._numbers.get(word, "")
+        """The character of a word; a sign that frames a line is its own. "" for what stands nowhere."""
+        return self._numbers.get(word) or (word if word in FRAME else "")
 
     def encode(self, line: str) -> str:
         """A line's words as characters, without its frame; "" for a blank line."""

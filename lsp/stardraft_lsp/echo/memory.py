@@ -130,7 +130,7 @@ class Memory:
         starts = self.lexicon.starting_with(beginning) if beginning else None
         code = ""
         for word in reversed(context[-REACH:]):
-            number = word if len(word) == 1 and word < "\x05" else self.lexicon.number(word)
+            number = self.lexicon.number(word)
             if not number:
                 break  # it stands nowhere, so nothing is alike beyond it
             code = number + code
@@ -149,7 +149,7 @@ class Memory:
         for other in others:
             live = self._open[other].live
             if live.read(_READ_MS):
-                open_ones.append(live.part(0, len(live.lines)))
+                open_ones.append(live.whole())
         nearby = self._nearby.get(uri)
         found = [
             Source.of([above], _OWN, "own"),

@@ -11,10 +11,11 @@ from stardraft_lsp.context.access.disk import PatientDisk, Stamp
 from stardraft_lsp.context.access.kinds import family_of
 from stardraft_lsp.echo.code import Code
 from stardraft_lsp.echo.memory import Memory
+from stardraft_lsp.text.prefixes import common_prefix
 
 Steps = Generator[None, None, None]
 
-# Nearly all that helps is in the nearest 300 kB; what is more is searched at every key, too.
+# What is read of files near one document: all of it is searched at every key.
 MAX_BYTES = 1_000_000
 MAX_FILE_BYTES = 300_000
 
@@ -29,12 +30,7 @@ def by_distance(path: str, others: Iterable[str]) -> list[tuple[int, str]]:
 
 
 def _distance(here: Sequence[str], there: Sequence[str]) -> int:
-    common = 0
-    for one, other in zip(here, there, strict=False):
-        if one != other:
-            break
-        common += 1
-    return len(here) + len(there) - 2 * common
+    return len(here) + len(there) - 2 * common_prefix(here, there)
 
 
 class NearbyFiles:

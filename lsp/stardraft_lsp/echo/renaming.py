@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stardraft_lsp.echo.code import Source
-from stardraft_lsp.echo.lexemes import FRAME, INDENTS, LINE_END, NAME, Lexicon, is_name
+from stardraft_lsp.echo.lexemes import INDENTS, LINE_END, NAME, Lexicon, is_name
 from stardraft_lsp.echo.voting import Candidate, Place, Tally, alike, climb
 
 REACH = 20
@@ -43,7 +43,7 @@ def rename(
 
 
 def _sign(lexicon: Lexicon, word: str) -> str:
-    return NAME if is_name(word) else lexicon.number(word) or (word if word in FRAME else _NOWHERE)
+    return NAME if is_name(word) else lexicon.number(word) or _NOWHERE
 
 
 @dataclass(frozen=True)

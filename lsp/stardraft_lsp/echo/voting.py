@@ -13,7 +13,7 @@ from stardraft_lsp.echo.lexemes import INDENTS, LINE_END
 
 # Lexemes before the cursor that are compared at most.
 REACH = 16
-# Lengths that are looked for: each is a search of all that is known. Half of the longest matches have 4.
+# Lengths that are looked for, the FIRST of them first: each is a search of all that is known.
 LENGTHS, FIRST = (1, 2, 3, 4, 5, 6, 8, 12, 16), 4
 # Where few places have the longest match, those with one this much shorter are heard as well.
 _SPAN, _FEW = 2, 8

@@ -196,18 +196,24 @@ class Session:
             self._board.note(reason)
             return Answer(reason=reason)
         self._board.note("")
-        identity = self._recorder.new_id()
+        answer = Answer(
+            echo.text, replaces=echo.replaces, identity=self._recorder.new_id(), origin=echo.origin
+        )
+        self._remember(question.uri, request, answer, only_sure=not question.invoked)
+        return answer
+
+    def _remember(self, uri: str, request: CompletionRequest, answer: Answer, *, only_sure: bool) -> None:
+        """Keeps an answer for who types what it suggests."""
         made = CachedSuggestion(
             request.prefix,
             request.suffix,
-            echo.text,
-            echo.replaces,
-            identity,
-            only_sure=not question.invoked,
-            origin=echo.origin,
+            answer.text,
+            answer.replaces,
+            answer.identity,
+            only_sure,
+            answer.origin,
         )
-        self._cache.put(question.uri, made)
-        return Answer(echo.text, replaces=echo.replaces, identity=identity, origin=echo.origin)
+        self._cache.put(uri, made)
 
     def _show_first(self, generation: Generation, *, grows: bool) -> None:
         """Shows what your own code says until the model speaks; at once, unless that is expected soon. Who
@@ -282,18 +288,8 @@ class Session:
             Answer(text, others=tuple(others), replaces=replaces, identity=generation.identity)
         )
         if generation.is_current:
-            request = generation.request
             only_sure = wants_only_sure(generation.question)
-            made = CachedSuggestion(
-                request.prefix,
-                request.suffix,
-                answer.text,
-                answer.replaces,
-                generation.identity,
-                only_sure,
-                answer.origin,
-            )
-            self._cache.put(generation.uri, made)
+            self._remember(generation.uri, generation.request, answer, only_sure=only_sure)
         return answer
 
     async def _generate(self, generation: Generation, decision: Decision) -> list[Shown]:

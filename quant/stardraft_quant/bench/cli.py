@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraft_quant.interruption import ended_like_ctrl_c
+from stardraft_quant.shared.model_file import model_path
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
 from stardraftd.installed import how_to_add
@@ -213,7 +214,7 @@ def typing(
     from stardraft_quant.bench.typing.traces import trace_path
 
     options = TypingOptions(
-        model=_model_path(model),
+        model=model_path(model),
         traces=tuple(trace_path(trace) for trace in traces or ()),
         peers=tuple(_peer(peer) for peer in peers or ()),
         runs=runs,
@@ -240,7 +241,7 @@ def _measured_model(
     from stardraftd.errors import ModelError, RequestError
 
     if synthetic is None:
-        yield _model_path(model)
+        yield model_path(model)
         return
     if model is not None:
         raise RequestError("--model and --synthetic name two models.", "Give one of them.")
@@ -267,20 +268,6 @@ def _measured_model(
         yield path
     finally:
         path.unlink(missing_ok=True)
-
-
-def _model_path(model: str | None) -> Path:
-    """Absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
-    from stardraftd.errors import ModelNotFoundError
-    from stardraftd.models.store import Store
-
-    path = Store().file_of(BUILT_IN if model is None else model)
-    if not path.is_file():
-        raise ModelNotFoundError(
-            f"There is no model file at {path}.",
-            f"Give a model's name, the path of a GGUF file, or {BUILT_IN}.",
-        )
-    return path
 
 
 def _depths(given: str | None) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stardraft_quant.interruption import ended_like_ctrl_c
+from stardraft_quant.shared.model_file import model_path
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
 from stardraftd.models import BUILT_IN
@@ -273,7 +274,7 @@ def _measured(
 
     plans = any(arm.layout == "auto" for arm in wanted)
     with opened(
-        _model_path(model), window=window, threads=threads, gpu_layers=gpu_layers, plans=plans
+        model_path(model), window=window, threads=threads, gpu_layers=gpu_layers, plans=plans
     ) as answerer:
         wanted, told = _possible(wanted, answerer.knows_repositories, answerer.knows_spm)
         with _progress(len(tasks) * len(wanted)) as on_item:
@@ -322,20 +323,6 @@ def _possible(
             "auto was planned for this computer's speed; on another one prompts and answers may differ."
         )
     return wanted, notes
-
-
-def _model_path(model: str | None) -> Path:
-    """Absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
-    from stardraftd.errors import ModelNotFoundError
-    from stardraftd.models.store import Store
-
-    path = Store().file_of(BUILT_IN if model is None else model)
-    if not path.is_file():
-        raise ModelNotFoundError(
-            f"There is no model file at {path}.",
-            f"Give a model's name, the path of a GGUF file, or {BUILT_IN}.",
-        )
-    return path
 
 
 def _sandbox(timeout_s: float) -> "Sandbox":

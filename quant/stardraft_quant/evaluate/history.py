@@ -93,15 +93,6 @@ class Repository:
         """The text of a blob, whatever it is."""
         return self._git("cat-file", "blob", name).decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def check_out(self, commit: str, folder: Path) -> None:
-        """Writes a commit's files into an empty folder, which knows nothing of the repository."""
-        archive = subprocess.run(
-            ["git", "-C", str(self._folder), "archive", "--format=tar", commit],
-            capture_output=True,
-            check=True,
-        ).stdout
-        subprocess.run(["tar", "-x", "-f", "-", "-C", str(folder)], input=archive, check=True)
-
     def _git(self, *arguments: str) -> bytes:
         command = ["git", "-C", str(self._folder), *arguments]
         return subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout

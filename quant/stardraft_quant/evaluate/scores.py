@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from stardraft_quant.evaluate.tasks import Answer, Arm, Item, Task, Verdict
+from stardraft_quant.shared.prefixes import common_prefix
 
 Z95 = 1.959964  # of the normal distribution: 95% lie within so many standard deviations
 MAX_EDITED = 400  # characters; a longer line is compared by its beginning
@@ -87,16 +88,6 @@ def score(
         first_line=line,
         whole=whole,
     )
-
-
-def common_prefix(first: str, second: str) -> int:
-    """How many characters both begin with."""
-    n = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        n += 1
-    return n
 
 
 def similarity(first: str, second: str) -> float:

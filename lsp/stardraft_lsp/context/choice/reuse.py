@@ -7,6 +7,7 @@ placing.py has kept its promise, and the engine need not read them anew.
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from stardraft_lsp.text.prefixes import common_prefix
 from stardraftd.protocol.completion import ContextChunk
 
 MAX_DOCUMENTS = 64
@@ -25,9 +26,4 @@ class ChunkReuse:
         self._last.move_to_end(uri)
         if len(self._last) > MAX_DOCUMENTS:
             self._last.popitem(last=False)
-        n_same = 0
-        for old, new in zip(before, chunks, strict=False):
-            if old != new:
-                break
-            n_same += 1
-        return n_same
+        return common_prefix(before, chunks)

@@ -18,6 +18,7 @@ from stardraft_quant.bench.contention import Load
 from stardraft_quant.bench.typing.editor import Answer
 from stardraft_quant.bench.typing.records import Ask, Mode, Replay, Totals, What
 from stardraft_quant.bench.typing.traces import Event, Trace
+from stardraft_quant.shared.prefixes import common_prefix
 
 MAX_PAUSE_S = 2.0
 
@@ -182,7 +183,7 @@ def _ask_record(number: int, what: What, outcome: Outcome, then_written: str) ->
         n_generated=outcome.n_generated,
         n_recalled=outcome.n_recalled,
         n_shown=len(shown),
-        n_kept=_n_common(shown, then_written),
+        n_kept=common_prefix(shown, then_written),
         stale=outcome.stale,
         plan=outcome.plan,
     )
@@ -204,10 +205,3 @@ def continuations(trace: Trace) -> list[str]:
 
 def _written(text: str, cursor: int, text_then: str, cursor_then: int) -> str:
     return text_then[cursor:cursor_then] if text_then.startswith(text[:cursor]) else ""
-
-
-def _n_common(one: str, other: str) -> int:
-    return next(
-        (n for n, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
-        min(len(one), len(other)),
-    )

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 
 from stardraft_quant.bench.typing.traces import Event, Kind, Trace, TraceError, check_trace, text_sha256
+from stardraft_quant.shared.prefixes import common_prefix
 
 CLOSERS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 QUOTES = "\"'"
@@ -78,22 +79,13 @@ def differences(before: str, after: str) -> Iterator[tuple[int, str, str]]:
 
 def _narrowed(start: int, old: str, new: str, above: str) -> tuple[int, str, str]:
     """The difference without what is equal at both ends; new lines begin at the end of the line above."""
-    n_head = _n_common(old, new)
+    n_head = common_prefix(old, new)
     old, new, start = old[n_head:], new[n_head:], start + n_head
-    n_tail = _n_common(old[::-1], new[::-1])
+    n_tail = common_prefix(old[::-1], new[::-1])
     old, new = old[: len(old) - n_tail], new[: len(new) - n_tail]
     if not old and n_head == 0 and above.endswith("\n") and new.endswith("\n"):
         return start - 1, "", "\n" + new[:-1]
     return start, old, new
-
-
-def _n_common(one: str, other: str) -> int:
-    n = 0
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        n += 1
-    return n
 
 
 class _Typist:
@@ -127,9 +119,9 @@ class _Typist:
 
     def put_right(self, target: str) -> None:
         """Mends what the editor's brackets and indentation left wrong, as a user would at the end."""
-        n_head = _n_common(self._text, target)
+        n_head = common_prefix(self._text, target)
         old, new = self._text[n_head:], target[n_head:]
-        n_tail = _n_common(old[::-1], new[::-1])
+        n_tail = common_prefix(old[::-1], new[::-1])
         old, new = old[: len(old) - n_tail], new[: len(new) - n_tail]
         if old or new:
             self.replace(n_head, old, new, is_pasted=True)

@@ -1,0 +1,19 @@
+"""Which model a command of this package measures."""
+
+from pathlib import Path
+
+from stardraftd.models import BUILT_IN
+
+
+def model_path(model: str | None) -> Path:
+    """The file of `--model`; absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
+    from stardraftd.errors import ModelNotFoundError
+    from stardraftd.models.store import Store
+
+    path = Store().file_of(BUILT_IN if model is None else model)
+    if not path.is_file():
+        raise ModelNotFoundError(
+            f"There is no model file at {path}.",
+            f"Give a model's name, the path of a GGUF file, or {BUILT_IN}.",
+        )
+    return path
