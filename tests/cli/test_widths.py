@@ -126,4 +126,6 @@ def test_the_figures_of_suggestions_fit(typed: Callable[..., str], width: int) -
     Store(stats_path()).write([*(fate(n, NOW_MS + n * 86_400_000) for n in range(20)), SILENCE])
     told = typed("stats", "--since", "50y")
     assert "accepted" in told
+    for title in ("Language", "Week", "Why none was shown"):
+        assert title in told, "narrow or not, a table says what its rows are"
     assert_fits(told, width)
