@@ -62,6 +62,32 @@ def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.startswith("stardraft: ")
 
 
+@pytest.mark.parametrize("content", ["", "print('no model')\n", "GGUF", None], ids=repr)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "model info",
+        "model use",
+        "model pull",
+        "complete a.py:1 --model",
+        "daemon start --model",
+        "bench speed --model",
+    ],
+)
+def test_a_path_that_is_no_model_is_2_whatever_it_is(
+    command: str, content: str | None, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = places / "some.file"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    assert run([*command.split(), str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "some.file" in said
+    assert "is here already" not in said
+
+
 @pytest.mark.parametrize(
     ("typed", "helpful"),
     [
@@ -156,7 +182,7 @@ def test_a_model_that_cannot_be_used_starts_no_daemon(
     bad = places / "bad.gguf"
     bad.write_bytes(builtin_model_path().read_bytes()[:100_000])
     value = str(bad) if option == "--model" else f"model.path={bad}"
-    assert run(["daemon", command, option, value]) == 1
+    assert run(["daemon", command, option, value]) == 2
     said = capsys.readouterr()
     assert "bad.gguf" in said.err
     assert "running" not in said.out
@@ -293,6 +319,14 @@ def test_what_is_here_need_not_be_pulled(name: str, places: Path, capsys: pytest
     assert f"stardraft model use {name}" in said
 
 
+@pytest.mark.parametrize("name", ["a.py", "./a.py"])
+def test_a_file_that_is_no_model_is_not_called_one_that_is_here(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["model", "pull", name]) == 2
+    assert "a.py is not a GGUF" in capsys.readouterr().err
+
+
 def test_using_a_model_says_what_was_written(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(builtin_model_path(), places / "m.gguf")
     for name, is_written in (("built-in", False), ("m.gguf", True), ("m.gguf", False), ("built-in", True)):
@@ -306,3 +340,29 @@ def test_using_a_model_says_what_was_written(places: Path, capsys: pytest.Captur
 def test_the_built_in_model_is_among_those_that_are_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["model", "info", "nosuch"]) == 2
     assert "There is no model nosuch here. Here: built-in." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["built-in", "stardraft-tiny"])
+def test_the_license_of_the_built_in_model_is_said(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["model", "info", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["license"] == "Apache-2.0"
+
+
+def test_a_file_that_says_nothing_of_its_license_is_not_given_one(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_model(places, "mine")
+    assert run(["model", "info", "mine"]) == 0
+    assert "not said in the file" in capsys.readouterr().out
+
+
+def test_without_unfinished_downloads_there_is_nothing_to_delete(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = places / "models" / ".unfinished" / "x.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    assert run(["model", "remove", "--unfinished"]) == 0
+    assert capsys.readouterr().out == "Unfinished downloads are deleted: 4 B.\n"
+    assert run(["model", "remove", "--unfinished"]) == 0
+    assert capsys.readouterr().out == "There are no unfinished downloads.\n"

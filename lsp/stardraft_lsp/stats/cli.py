@@ -97,7 +97,8 @@ def since_when(text: str, now_s: float) -> float:
     since_s = _moment(text, now_s)
     if since_s >= now_s:
         raise RequestError(
-            f"--since {text} is not in the past: there is nothing to count.", f"{_SPANS}. Or a day up to today."
+            f"--since {text} is not in the past: there is nothing to count.",
+            f"{_SPANS}. Or a day up to today.",
         )
     return max(0.0, since_s)
 

@@ -174,14 +174,24 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
         "a_key_costs": "the prompt (recurrent: its cache cannot be cut)"
         if header.is_recurrent
         else "a token",
-        "license": (record.license if record else "")
-        or header.text("general.license", "not said in the file"),
+        "license": _license(path, header, record),
     }
     if record is not None:
         facts |= {"how": record.how, "source": record.source, "sha256": record.sha256}
         facts |= {key: value for key in ("file", "revision") if (value := getattr(record, key))}
         facts["added"] = record.added_at
     return facts
+
+
+def _license(path: Path, header: Any, record: Any) -> str:
+    """Of the built-in model, whose file does not say it: stardraft's own, with which it comes."""
+    from stardraftd.models import BUILT_IN_LICENSE
+    from stardraftd.paths import builtin_model_path
+
+    said: str = (record.license if record else "") or header.text("general.license", "")
+    if not said and path == builtin_model_path():
+        return BUILT_IN_LICENSE
+    return said or "not said in the file"
 
 
 def remove(
@@ -223,8 +233,10 @@ def remove(
     for entry in entries:
         store.remove(entry)
         tell(f"{entry.name} is deleted.")
-    if unfinished:
+    if unfinished and store.leftovers():
         tell(f"Unfinished downloads are deleted: {size(store.clear_leftovers())}.")
+    elif unfinished:
+        tell("There are no unfinished downloads.")
 
 
 def license_(

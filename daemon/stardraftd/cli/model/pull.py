@@ -12,6 +12,8 @@ from stardraftd.console.printable import tell, visible
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress, TaskID
 
     from stardraftd.models.catalogue import Named
@@ -109,26 +111,30 @@ def pull(
 
 
 def _named(model: str) -> "Named":
-    """What is to be fetched. Raises RequestError, also for a name that a model here has."""
+    """What is to be fetched. Raises RequestError, also for a name that a model here has, and ModelError."""
     from stardraftd.models.catalogue import read_name
+    from stardraftd.models.store import check
 
     try:
         return read_name(model)
     except RequestError:
-        if not _is_here(model):
+        if (path := _here(model)) is None:
             raise
+        check(path)  # a file that is no model is none that is here
         raise RequestError(
             f"{model} is here already.", f"To have it run: stardraft model use {model}"
         ) from None
 
 
-def _is_here(model: str) -> bool:
+def _here(model: str) -> "Path | None":
+    """The file of a model here that a user may have meant."""
     from stardraftd.models.store import Store
 
     try:
-        return Store().file_of(model).is_file()
+        path = Store().file_of(model)
     except StardraftError:
-        return False
+        return None
+    return path if path.is_file() else None
 
 
 def show_license(license: "License") -> None:
