@@ -32,6 +32,7 @@ from stardraftd.errors import (
     DaemonStartError,
     DaemonUnreachableError,
     EngineError,
+    EngineNotInstalledError,
     ModelError,
     PathError,
     StardraftError,
@@ -51,6 +52,7 @@ Silence = (
         "nothing_to_suggest",
         "not_worth_showing",
         "nothing_alike",
+        "no_engine",
         "model_loading",
         "model_failed",
         "daemon_unreachable",
@@ -75,6 +77,8 @@ SILENCE_TEXTS: Mapping[str, str] = {
     "nothing_to_suggest": "There is nothing to add here.",
     "not_worth_showing": "What the model wrote here was not worth showing.",
     "nothing_alike": "Nothing in your own code is like this place.",
+    "no_engine": "Nothing in your own code is like this place, and no engine is installed for a model: "
+    "stardraft setup engine",
     "model_failed": "The model is not running.",
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
@@ -85,6 +89,7 @@ TOY = ", a toy"
 
 # What a suggestion is, while no real model writes it.
 OWN_CODE = "Suggestions come from your own code."
+OWN_CODE_ALONE = f"{OWN_CODE} For those of a model an engine is to be built: stardraft setup engine"
 OWN_CODE_FIRST = "Your own code comes first, then the model."
 
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
@@ -182,6 +187,8 @@ class StatusBoard:
     def fail(self, error: StardraftError) -> None:
         """It ended with an error."""
         self._n_running -= 1
+        if self._works_without(error):
+            self._silence = "no_engine"
         self.trouble(error)
 
     def note(self, silence: Silence) -> None:
@@ -193,7 +200,8 @@ class StatusBoard:
         """Something went wrong outside any request."""
         self._error = error
         self._update()
-        self.tell(error)
+        if not self._works_without(error):
+            self.tell(error)
 
     def tell(self, error: StardraftError) -> None:
         """Shows an error to the user, who sees it once however often it comes."""
@@ -222,6 +230,10 @@ class StatusBoard:
             self.report = report
             self._notify(report)
 
+    def _works_without(self, error: StardraftError | None) -> bool:
+        """Whether it is only that there is no engine, which the user's own code does not need."""
+        return self._echo != "off" and isinstance(error, EngineNotInstalledError)
+
     def _derived(self) -> StatusReport:
         return self._off() or self._failing() or self._working() or self._resting()
 
@@ -234,6 +246,8 @@ class StatusBoard:
         return None
 
     def _failing(self) -> StatusReport | None:
+        if self._lacks_engine:
+            return None
         if self._error is not None:
             message = f"{self._error.message} {self._error.hint}".strip()
             if self._echo != "off" and isinstance(self._error, EngineError | ModelError):
@@ -255,6 +269,8 @@ class StatusBoard:
         message = SILENCE_TEXTS.get(self._silence, "") or self._problems
         if self._echo == "only":
             return StatusReport("ready", message or OWN_CODE, self._silence)
+        if self._lacks_engine:
+            return StatusReport("ready", message or OWN_CODE_ALONE, self._silence)
         if self._daemon is None and not self._seen:
             return StatusReport("starting", "stardraft is starting.", self._silence)
         if self._daemon is None:
@@ -264,6 +280,11 @@ class StatusBoard:
         if self._echo == "auto" and not self.has_real_model:
             message = message or OWN_CODE_FIRST
         return StatusReport("ready", message, self._silence, self.model)
+
+    @property
+    def _lacks_engine(self) -> bool:
+        seen = self._daemon is not None and self._daemon.lacks_engine and self._echo != "off"
+        return self._works_without(self._error) or (seen and self._error is None)
 
     @property
     def has_real_model(self) -> bool:
@@ -287,6 +308,8 @@ class StatusBoard:
 def reason_of(error: StardraftError) -> Silence:
     """Which reason for silence an error is."""
     match error:
+        case EngineNotInstalledError():
+            return "no_engine"
         case ModelError() | EngineError():
             return "model_failed"
         case DaemonUnreachableError() | DaemonHungError() | DaemonStartError() | PathError() | ConfigError():

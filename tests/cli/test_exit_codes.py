@@ -264,6 +264,27 @@ def test_status_tells_of_a_mistake_in_the_configuration_without_a_daemon(
     assert "not running" in said.out
 
 
+def test_status_tells_of_a_mistake_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STARDRAFT_EDITOR_ECHO", "foo")
+    for typed in (["status"], ["status", "--json"]):
+        assert run(typed) == 3
+        assert "STARDRAFT_EDITOR_ECHO" in capsys.readouterr().err
+
+
+def test_the_models_are_listed_with_a_wrong_configuration_too(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_model(places, "mine")
+    (places / "config.toml").write_text(BROKEN)
+    assert run(["model", "list"]) == 0
+    said = capsys.readouterr()
+    assert "  mine " in said.out
+    assert "*" not in said.out
+    assert "editor.max_block_lines" in " ".join(said.err.split())
+
+
 TITLE = "Some Code 3b 1"  # as long as the built-in model's own
 
 

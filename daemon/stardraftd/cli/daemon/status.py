@@ -1,5 +1,6 @@
 """`stardraft status`: the daemon at this moment, for a user or a program."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -39,6 +40,7 @@ def status(
             _write({"running": True, "problem": error.message, "hint": error.hint})
             raise typer.Exit(FAILED) from None
         raise
+    _warn_of_the_configuration(found.problems if found is not None else ())
     if json:
         _print_json(found)
     elif found is None:
@@ -46,7 +48,6 @@ def status(
             "The daemon is not running.\n"
             "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
         )
-        _warn_of_the_configuration()
     else:
         from stardraftd.cli.daemon.status_table import show
 
@@ -55,15 +56,16 @@ def status(
         raise typer.Exit(NOT_RUNNING)
 
 
-def _warn_of_the_configuration() -> None:
-    """A daemon that runs tells this itself; with a mistake there none can be started."""
+def _warn_of_the_configuration(told: Sequence[str]) -> None:
+    """A mistake in the configuration, or in this command's environment; told: what the daemon says itself."""
     from stardraftd.cli.output.errors import show_warning
     from stardraftd.config import load_config
 
     try:
         load_config()
     except ConfigError as error:
-        show_warning(error.message, error.hint)
+        if not any(error.message in problem for problem in told):
+            show_warning(error.message, error.hint)
 
 
 def _print_json(found: object) -> None:

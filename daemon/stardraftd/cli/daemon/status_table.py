@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.output.terminal import entry, out
 from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
@@ -70,6 +71,8 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
 
 def _engine(status: Status) -> str:
     text = _ENGINE[status.engine]
+    if status.lacks_engine:
+        return f"not installed; your own code is suggested without it. For a model: {REPAIR}"
     if status.checking_engine:
         text = "checking the engine: whether llama.cpp computes what it should on this computer"
     elif status.loading_fraction is not None:

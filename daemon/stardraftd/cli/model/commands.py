@@ -10,9 +10,10 @@ from stardraftd.cli.model import plan as model_plan
 from stardraftd.cli.model import pull as model_pull
 from stardraftd.cli.model import use as model_use
 from stardraftd.cli.options import examples
+from stardraftd.cli.output.errors import show_warning
 from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
-from stardraftd.errors import RequestError
+from stardraftd.errors import ConfigError, RequestError
 from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
@@ -70,13 +71,19 @@ def list_models(json: Json = False) -> None:
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.store import Store
 
-    store, current = Store(), model_use.configured()
+    store, is_known = Store(), True
     entries = store.entries()
+    try:
+        current = model_use.configured()
+    except ConfigError as error:  # what is here can be told without it
+        show_warning(f"{error.message} So which model is in use is not known.", error.hint)
+        current, is_known = None, False
     if json:
+        in_use = str(current) if current else BUILT_IN
         _print_json(
             {
                 "folder": str(store.folder),
-                "in_use": str(current) if current else BUILT_IN,
+                "in_use": in_use if is_known else None,
                 "models": entries,
                 "known": list(KNOWN.values()),
             }
@@ -89,7 +96,13 @@ def list_models(json: Json = False) -> None:
 
     builtin = builtin_model_path()
     rows = [
-        (current is None, BUILT_IN, size(builtin.stat().st_size), "Q8_0", "comes with stardraft, a toy"),
+        (
+            is_known and current is None,
+            BUILT_IN,
+            size(builtin.stat().st_size),
+            "Q8_0",
+            "comes with stardraft, a toy",
+        ),
         *(
             (
                 _is(current, entry),

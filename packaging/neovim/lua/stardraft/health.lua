@@ -81,6 +81,8 @@ local function check_daemon(path)
     if model.toy then
       vim.health.info('This model is a toy. For a real one: stardraft model pull starcoder2-3b --use')
     end
+  elseif daemon.lacks_engine then -- whether that is wrong, the server says below
+    vim.health.info('No engine is installed. Your own code is suggested without it; for a model: stardraft setup engine')
   else
     vim.health.info('No model is in memory. The next request loads it.')
   end
