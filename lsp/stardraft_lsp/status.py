@@ -1,7 +1,7 @@
 """What is happening and, when there is no suggestion, why: one state, told to the editor when it changes.
 
 `stardraft/status` goes out as a notification and answers a request, with the same fields: state, message,
-reason, model and warning. The state is derived anew from what is known each time, so that it cannot
+reason, model and warning, and all of them in one `sentence` for a user. The state is derived anew from what is known each time, so that it cannot
 contradict it:
 
     off       suggestions are switched off, altogether or for the document that the user is in
@@ -97,19 +97,53 @@ _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 _OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreachable"})
 
 
+# A state in words, where no message says more.
+STATE_TEXTS: Mapping[State, str] = {
+    "starting": "stardraft is starting.",
+    "idle": "The next suggestion brings the model back.",
+    "loading": "The model is loading.",
+    "ready": "stardraft is ready.",
+    "busy": "A suggestion is being made.",
+    "off": "Suggestions are switched off.",
+    "error": "The last suggestion failed.",
+}
+
+
 class StatusReport(Struct, frozen=True):
-    """What an editor is told. A model's name and an error's words are foreign: they are made visible here."""
+    """What an editor is told. A model's name and an error's words are foreign: they are made visible here.
+
+    sentence: all of it in sentences, for a user; made of the others.
+    """
 
     state: State
     message: str = ""
     reason: Silence = ""
     model: str = ""
     warning: str = ""
+    sentence: str = ""
 
     def __post_init__(self) -> None:
         force_setattr(self, "message", visible(self.message))
         force_setattr(self, "model", visible_line(self.model))
         force_setattr(self, "warning", visible_line(self.warning))
+        force_setattr(self, "sentence", visible_line(" ".join(filter(None, self._sentences()))))
+
+    def _sentences(self) -> tuple[str, ...]:
+        in_words = STATE_TEXTS[self.state]
+        said = (
+            f"No suggestion the last time: {self.message}" if self.reason and self.message else self.message
+        )
+        match self.state:
+            case "ready" | "busy":
+                return in_words, said, self._names_model, self.warning
+            case "idle":
+                return said, in_words, self._names_model, self.warning
+            case _:
+                return self.message or in_words, self.warning
+
+    @property
+    def _names_model(self) -> str:
+        return f"The model is {self.model}." if self.model else ""
 
 
 class StatusBoard:

@@ -1,9 +1,11 @@
 """What an editor is told: one state, derived from what is known; no error twice, no news without a change."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
-from stardraft_lsp.status import OWN_CODE, StatusBoard, StatusReport, reason_of
+from stardraft_lsp.status import OWN_CODE, State, StatusBoard, StatusReport, reason_of
 from stardraftd.config.schema import EchoMode
 from stardraftd.errors import (
     ConfigError,
@@ -174,6 +176,45 @@ def test_what_the_daemon_complains_of_is_the_message_when_there_is_nothing_else(
 )
 def test_errors_are_reasons_for_silence(error: StardraftError, reason: str) -> None:
     assert reason_of(error) == reason
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (StatusReport("ready", "", "", "tiny"), "stardraft is ready. The model is tiny."),
+        (
+            StatusReport("ready", "There is nothing to add here.", "nothing_to_suggest", "tiny"),
+            "stardraft is ready. No suggestion the last time: There is nothing to add here. The model is tiny.",
+        ),
+        (StatusReport("ready", OWN_CODE), f"stardraft is ready. {OWN_CODE}"),
+        (
+            StatusReport("idle", "The daemon is not running."),
+            "The daemon is not running. The next suggestion brings the model back.",
+        ),
+        (StatusReport("error", "It is broken. Mend it.", "failed", "tiny"), "It is broken. Mend it."),
+        (
+            StatusReport(
+                "off", "Suggestions are switched off in this editor.", "editor_off", "tiny", "Wrong."
+            ),
+            "Suggestions are switched off in this editor. Wrong.",
+        ),
+        (StatusReport("busy", "", "", "tiny"), "A suggestion is being made. The model is tiny."),
+        (
+            StatusReport("loading", "The model is loading (5 %).", "model_loading"),
+            "The model is loading (5 %).",
+        ),
+    ],
+)
+def test_all_of_it_is_a_sentence(report: StatusReport, sentence: str) -> None:
+    assert report.sentence == sentence
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_no_state_is_a_bare_word(state: State) -> None:
+    sentence = StatusReport(state).sentence
+    assert len(sentence.split()) > 2
+    assert sentence.endswith(".")
+    assert f"stardraft is {state}" not in sentence or state in ("ready", "starting")
 
 
 MISSING = EngineNotInstalledError("The engine is not installed.", "Build it.")

@@ -106,11 +106,11 @@ local function check_editor()
     end
   end
   if not suggestion.is_on() then
-    vim.health.warn('Suggestions are switched off in Neovim.', ':Stardraft enable')
+    vim.health.warn(status.SWITCHED_OFF, ':Stardraft enable')
   end
   for _, report in ipairs(status.all()) do
     if report.state == 'off' and suggestion.is_on() then
-      vim.health.warn('Suggestions are off. ' .. report.message, ':Stardraft enable, or what the sentence names.')
+      vim.health.warn(report.message, ':Stardraft enable, or what the sentence names.')
     elseif report.state == 'error' then
       vim.health.error(report.message)
     end
