@@ -176,7 +176,7 @@ def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_o
         assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
         plain.lua(TELL, report(""))
         wait_until(lambda: not any("settings.toml" in row for row in terminal.rows()))
-    plain.lua("vim.cmd.StardraftStatus()")  # all of it, in a window: it does not fit a line here
+    plain.lua("vim.o.columns = 30; vim.cmd.StardraftStatus()")  # all of it, in a window: it fits no line here
     said = plain.lua(FLOATING)
     assert said == ["stardraft does not answer at the moment."]  # it answers no status
     assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
