@@ -1,8 +1,8 @@
 """What is happening and, when there is no suggestion, why: one state, told to the editor when it changes.
 
 `stardraft/status` goes out as a notification and answers a request, with the same fields: state, message,
-reason, model and warning, and all of them in one `sentence` for a user. The state is derived anew from what is known each time, so that it cannot
-contradict it:
+reason, model and warning, and all of them in one `sentence` for a user. The state is derived anew from what
+is known each time, so that it cannot contradict it:
 
     off       suggestions are switched off, altogether or for the document that the user is in
     error     the last attempt failed; message and reason say how

@@ -21,7 +21,10 @@ from tests.editors.neovim_plugin import (
 )
 from tests.support.waiting import wait_until
 
-ON = r"stardraft is (ready|starting)\..*|.*The next suggestion brings the model back\..*|A suggestion is being made\..*|.*is loading.*"
+ON = (
+    r"stardraft is (ready|starting)\..*|.*The next suggestion brings the model back\..*|"
+    r"A suggestion is being made\..*|.*is loading.*"
+)
 READY = {"state": "ready", "message": "", "reason": "", "model": "tiny", "warning": ""}
 
 

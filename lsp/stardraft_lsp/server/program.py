@@ -29,7 +29,8 @@ WRONG_INPUT = 2  # as of every command: what was typed is wrong
 def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
     """Serves the editor on stdin and stdout until it leaves; the exit code. Raises OSError (the log's file).
 
-    settings: as `SECTION.KEY=VALUE`; a wrong one is 2 where no editor comes. log_file: None is stderr. log_level: one of LEVELS.
+    settings: as `SECTION.KEY=VALUE`; a wrong one is 2 where no editor comes. log_file: None is stderr.
+    log_level: one of LEVELS.
     """
     handler = (
         logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)

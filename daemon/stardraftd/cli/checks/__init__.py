@@ -10,8 +10,8 @@
     editors        which editors there are, and whether they know of stardraft
 
 A check never stops the others: an error that it raises becomes its result. One fault is one problem, however
-many meet it: everything that needs a wrong configuration, and the daemon, which complains of it in its own words
-around the same sentence. Who meets it after the first is skipped.
+many meet it: everything that needs a wrong configuration, and the daemon, which complains of it in its own
+words around the same sentence. Who meets it after the first is skipped.
 """
 
 from collections.abc import Callable, Iterator, Sequence

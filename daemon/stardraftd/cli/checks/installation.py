@@ -99,7 +99,7 @@ def _not_installed(facts: Facts, error: EngineNotInstalledError) -> Check:
             return Check(
                 "engine",
                 "warning",
-                "It is not installed. Suggestions from your own code work without it; those of a model need it.",
+                "It is not installed. Suggestions from your own code work without; those of a model need it.",
                 how,
             )
 

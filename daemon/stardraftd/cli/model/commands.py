@@ -115,8 +115,8 @@ def list_models(json: Json = False) -> None:
         ),
     ]
     width = max(len(row[1]) for row in rows)
-    for in_use, name, size_shown, quantization, told in rows:
-        star = "*" if in_use else " "
+    for is_used, name, size_shown, quantization, told in rows:
+        star = "*" if is_used else " "
         label = f"{star} {name:<{width}}  {size_shown:>8}  {quantization:<7}"
         row(out(), label, told, label_width=len(label) + 2)
     if current is not None and not any(_is(current, entry) for entry in entries):
