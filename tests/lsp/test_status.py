@@ -183,9 +183,8 @@ def test_errors_are_reasons_for_silence(error: StardraftError, reason: str) -> N
     [
         (StatusReport("ready", "", "", "tiny"), "stardraft is ready. The model is tiny."),
         (
-            StatusReport("ready", "There is nothing to add here.", "nothing_to_suggest", "tiny"),
-            "stardraft is ready. No suggestion the last time: There is nothing to add here. "
-            "The model is tiny.",
+            StatusReport("ready", "There is nothing to add.", "nothing_to_suggest", "tiny"),
+            "stardraft is ready. No suggestion the last time: There is nothing to add. The model is tiny.",
         ),
         (StatusReport("ready", OWN_CODE), f"stardraft is ready. {OWN_CODE}"),
         (

@@ -322,4 +322,6 @@ def _wait(process: "psutil.Process", timeout_s: float) -> None:
 
 
 def _identity(status: "Status") -> str:
-    return f"pid {status.pid}, version {status.version}, {status.endpoint}"
+    from stardraftd.paths import with_tildes
+
+    return with_tildes(f"pid {status.pid}, version {status.version}, {status.endpoint}")

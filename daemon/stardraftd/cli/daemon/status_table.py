@@ -8,7 +8,7 @@ from stardraftd.cli.output.terminal import entry, out
 from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
 from stardraftd.console.prose import counted
-from stardraftd.paths import tilde
+from stardraftd.paths import tilde, with_tildes
 from stardraftd.protocol.completion import ModelInfo, Speeds
 from stardraftd.protocol.http import BackgroundState, EngineState, Status
 
@@ -32,10 +32,10 @@ _AHEAD: dict[BackgroundState, str] = {
 def show(status: Status) -> None:
     """Prints the table, and below it the problems."""
     for label, value in rows(status):
-        entry(out(), label, value, label_width=_LABEL_WIDTH, style="bold")
+        entry(out(), label, with_tildes(value), label_width=_LABEL_WIDTH, style="bold")
     others = other_installation(status)
     for problem in (*status.problems, *([others] if others else [])):
-        entry(out(), "problem", problem, label_width=_LABEL_WIDTH, style="bold yellow")
+        entry(out(), "problem", with_tildes(problem), label_width=_LABEL_WIDTH, style="bold yellow")
 
 
 def rows(status: Status) -> Iterator[tuple[str, str]]:

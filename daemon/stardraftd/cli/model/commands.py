@@ -163,11 +163,12 @@ def info(
         return
     from stardraftd.cli.output.terminal import entry as row
     from stardraftd.cli.output.terminal import out, write
+    from stardraftd.paths import with_tildes
 
     if record is not None and record.license in agreements():
         facts["license"] = f"{facts['license']} (accepted {agreements()[record.license].accepted_at[:10]})"
     for label, value in facts.items():
-        told = f"{value:,}" if isinstance(value, int) else str(value)
+        told = f"{value:,}" if isinstance(value, int) else with_tildes(str(value))
         row(out(), label.replace("_", " "), told, label_width=14, style="bold")
     if any(path.name.startswith(known) for known in KNOWN):
         write(out(), "\nWhat it needs here: stardraft model plan", "dim")

@@ -1,5 +1,6 @@
 """`stardraft model pull`: a model is brought to this computer, with progress for a user or a program."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -12,8 +13,6 @@ from stardraftd.console.printable import tell, visible
 from stardraftd.errors import RequestError, StardraftError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.progress import Progress, TaskID
 
     from stardraftd.models.catalogue import Named
@@ -100,8 +99,10 @@ def pull(
     if json:
         report.say({"event": "done", "was_here": pulled.was_here, "model": entry})
     else:
+        from stardraftd.paths import tilde
+
         here = "is here already" if pulled.was_here else "is here"
-        tell(f"{entry.name} {here}: {entry.path}")
+        tell(f"{entry.name} {here}: {tilde(Path(entry.path))}")
     if use:
         from stardraftd.cli.model.use import choose_and_wait
 
@@ -126,7 +127,7 @@ def _named(model: str) -> "Named":
         ) from None
 
 
-def _here(model: str) -> "Path | None":
+def _here(model: str) -> Path | None:
     """The file of a model here that a user may have meant."""
     from stardraftd.models.store import Store
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from stardraftd.console.printable import visible
 from stardraftd.console.prose import columns, fitted
 from stardraftd.errors import StardraftError
+from stardraftd.paths import with_tildes
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -31,7 +32,7 @@ def show_warning(message: str, hint: str = "") -> None:
 
 
 def say(message: str, hint: str) -> None:
-    lines = [message, *(f"  {line}" for line in hint.splitlines())]
+    lines = with_tildes("\n".join([message, *(f"  {line}" for line in hint.splitlines())]))
     with suppress(OSError):  # stderr is closed or full: there is nowhere left to say it
-        sys.stderr.write(fitted(visible("\n".join(lines)), columns(sys.stderr), hang=2) + "\n")
+        sys.stderr.write(fitted(visible(lines), columns(sys.stderr), hang=2) + "\n")
         sys.stderr.flush()
