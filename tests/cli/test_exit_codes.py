@@ -383,7 +383,9 @@ def test_without_unfinished_downloads_there_is_nothing_to_delete(
     left = places / "models" / ".unfinished" / "x.part"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
+    left.with_suffix(".lock").touch()
     assert run(["model", "remove", "--unfinished"]) == 0
     assert capsys.readouterr().out == "Unfinished downloads are deleted: 4 B.\n"
     assert run(["model", "remove", "--unfinished"]) == 0
     assert capsys.readouterr().out == "There are no unfinished downloads.\n"
+    assert list((places / "models").iterdir()) == []

@@ -18,7 +18,7 @@ from stardraftd import paths
 from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import StardraftError
 from stardraftd.models.store import Store
-from stardraftd.setup import record
+from stardraftd.setup import completions, record
 from stardraftd.setup.engine.places import cache_root
 
 RECORDS = "records of what was set up"
@@ -28,7 +28,7 @@ RECORDS = "records of what was set up"
 class Part:
     """One kind of thing. folders: the ones to remove when they are empty, the deepest first.
 
-    foreign: what lies between our files, and stays.
+    foreign: what lies between our files, and stays. lines: of the user's own files, those that lead to ours.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Part:
     files: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
     foreign: tuple[Path, ...] = ()
+    lines: tuple[tuple[Path, str], ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -94,15 +95,14 @@ def parts(*, purge: bool) -> list[Part]:
 
     The folder of the socket need not be safe to use for being removed from.
     """
-    found = [_runtime(), *_state(), _engines(), _built()]
-    if purge:
-        found += [_models(), _configuration()]
+    found = [_runtime(), *_state(), _engines(), _built(), _completions()]
+    found += [_models(), _configuration()] if purge else [_locks_of_models()]
     # On some systems these lie in one folder: what is another part's is not foreign.
     known = {paths.state_dir(), paths.models_dir(), paths.config_path()}
     found = [
         replace(part, foreign=tuple(path for path in part.foreign if path not in known)) for part in found
     ]
-    return [part for part in found if part.files or part.folders or part.foreign]
+    return [part for part in found if part.files or part.folders or part.foreign or part.lines]
 
 
 def remove(part: Part) -> Removed:
@@ -118,6 +118,11 @@ def remove(part: Part) -> Removed:
             pass
         except OSError as error:
             failed.append((file, error.strerror or str(error)))
+    for file, line in part.lines:
+        try:
+            completions.without_line(file, line)
+        except OSError as error:
+            failed.append((file, f"the line {line} is to be taken out, and {error.strerror or error}"))
     for folder in part.folders:
         with suppress(OSError):  # something is left in it
             folder.rmdir()
@@ -172,6 +177,20 @@ def _built() -> Part:
     ours = _Ours(root)
     ours.take(root, whole="engine")
     return ours.part("what engines were built from")
+
+
+def _completions() -> Part:
+    files = completions.files()
+    mine = tuple(file.parent for file in files if file.parent.name == ".bash_completions")
+    return Part("shell completions", Path.home(), files, mine, lines=tuple(completions.lines()))
+
+
+def _locks_of_models() -> Part:
+    """Downloads that are not finished are kept with the models; the locks of those that are, are nobody's."""
+    folder = paths.models_dir() / ".unfinished"
+    locks = tuple(path for path in _listed(folder) if path.suffix == ".lock")
+    folders = (folder, folder.parent) if locks else ()
+    return Part("locks of downloads", folder, locks, folders)
 
 
 def _models() -> Part:

@@ -247,10 +247,13 @@ def remove(
     for entry in entries:
         store.remove(entry)
         tell(f"{entry.name} is deleted.")
-    if unfinished and store.leftovers():
-        tell(f"Unfinished downloads are deleted: {size(store.clear_leftovers())}.")
-    elif unfinished:
-        tell("There are no unfinished downloads.")
+    if unfinished:
+        has_some, freed = bool(store.leftovers()), store.clear_leftovers()
+        tell(
+            f"Unfinished downloads are deleted: {size(freed)}."
+            if has_some
+            else "There are no unfinished downloads."
+        )
 
 
 def license_(
