@@ -29,6 +29,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.errors",
     "stardraftd.files",
     "stardraftd.installed",
+    "stardraftd.last_silence",
     "stardraftd.lexing",
     "stardraftd.logs",
     "stardraftd.paths",

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stardraft_lsp.stats.facts import Silence
+from stardraft_lsp.stats.writer import Writer
+from stardraft_lsp.status import SILENCE_TEXTS
 from stardraftd.cli.edge import run
 from stardraftd.paths import builtin_model_path, tilde
 
@@ -389,3 +392,31 @@ def test_without_unfinished_downloads_there_is_nothing_to_delete(
     assert run(["model", "remove", "--unfinished"]) == 0
     assert capsys.readouterr().out == "There are no unfinished downloads.\n"
     assert list((places / "models").iterdir()) == []
+
+
+def test_status_says_why_an_editor_got_no_suggestion_the_last_time(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the language server's own writer keeps it, with no daemon: own code needs none."""
+    told: list[object] = []
+    writer = Writer(places / "state" / "stats.sqlite", "Neovim", told.append)
+    for reason in ("nothing_alike", "in_comment", "unseen"):
+        writer.put(Silence(day="2026-11-29", language="python", reason=reason))
+    writer.close()
+    assert run(["status"]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"silent {SILENCE_TEXTS['in_comment']} (Neovim, 0 s ago" in said
+    assert run(["status", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["last_silence"]["reason"] == "in_comment"
+    assert told == []
+    assert run(["stats", "--forget", "--yes"]) == 0
+    assert not (places / "state" / "last-silence.json").exists()
+
+
+def test_what_cannot_be_read_of_it_is_nothing_to_tell(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (places / "state").mkdir()
+    (places / "state" / "last-silence.json").write_text("[nonsense")
+    assert run(["status"]) == 3
+    assert "silent" not in capsys.readouterr().out

@@ -152,6 +152,7 @@ def test_every_file_that_stardraft_writes_is_known(
         paths.log_path(): b"",
         Path(f"{paths.log_path()}.1"): b"",
         paths.state_dir() / "said-toy-model": b"",
+        paths.state_dir() / "last-silence.json": b"{}",
         paths.state_dir() / "licenses.json": b"{}",
         paths.models_dir() / "gone.json": msgspec.json.encode(record),
         **{paths.engine_cache_dir() / f"{name}.json": b"{}" for name in ("speeds", "verdicts", "libraries")},

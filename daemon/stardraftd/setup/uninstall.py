@@ -153,7 +153,7 @@ def _state() -> list[Part]:
     setups = _Ours(folder / "setup")
     setups.take(setups.place, _written(r"[\w-]+\.json"), {"before": r"[\w-]+-\d+-.+"})
     rest = _Ours(folder)
-    rest.take(folder, r"stats\.sqlite([.-].*)?|" + _written(r"licenses\.json|said-[\w-]+"))
+    rest.take(folder, r"stats\.sqlite([.-].*)?|" + _written(r"licenses\.json|last-silence\.json|said-[\w-]+"))
     handled = {engine.place, logs.place, setups.place}
     rest.foreign = [path for path in rest.foreign if path not in handled or path.is_symlink()]
     return [

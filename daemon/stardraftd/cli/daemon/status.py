@@ -23,7 +23,8 @@ def status(
     """Show whether the daemon runs, and what it is doing.
 
     The model and the device it runs on, memory, the requests so far and how much of their prompts came from
-    the cache, and everything that should be fixed. It starts no daemon.
+    the cache, everything that should be fixed, and why an editor got no suggestion the last time. It starts
+    no daemon.
 
     The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
     {"running": false} alone. It is 1 when a daemon is there and does not answer: which process that is, and
@@ -48,6 +49,9 @@ def status(
             "The daemon is not running.\n"
             "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
         )
+        from stardraftd.cli.daemon.status_table import show_last_silence
+
+        show_last_silence()
     else:
         from stardraftd.cli.daemon.status_table import show
 
@@ -71,7 +75,11 @@ def _warn_of_the_configuration(told: Sequence[str]) -> None:
 def _print_json(found: object) -> None:
     import msgspec
 
-    _write({"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)})
+    from stardraftd.last_silence import last
+
+    status = {"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)}
+    silence = last()
+    _write(status if silence is None else {**status, "last_silence": msgspec.to_builtins(silence)})
 
 
 def _write(answer: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from stardraftd import last_silence
 from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.output.terminal import entry, out
 from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
@@ -33,9 +34,17 @@ def show(status: Status) -> None:
     """Prints the table, and below it the problems."""
     for label, value in rows(status):
         entry(out(), label, with_tildes(value), label_width=_LABEL_WIDTH, style="bold")
+    show_last_silence()
     others = other_installation(status)
     for problem in (*status.problems, *([others] if others else [])):
         entry(out(), "problem", with_tildes(problem), label_width=_LABEL_WIDTH, style="bold yellow")
+
+
+def show_last_silence() -> None:
+    """Why an editor got no suggestion the last time, also where no daemon runs: own code needs none."""
+    if (found := last_silence.last()) is not None:
+        when = f"{found.editor}, {duration(found.age_s)} ago: the last time without a suggestion"
+        entry(out(), "silent", f"{found.sentence} ({when})", label_width=_LABEL_WIDTH, style="bold")
 
 
 def rows(status: Status) -> Iterator[tuple[str, str]]:
