@@ -40,17 +40,24 @@ def begin(command: Sequence[object], **options: Any) -> subprocess.Popen[bytes]:
     One that comes meanwhile is raised when the process has started. Whoever starts it still ends it; if the
     interruption does not let them, `ended_like_ctrl_c` does. Raises what Popen raises, and KeyboardInterrupt.
     """
-    _begun.processes = [process for process in _begun.processes if process.returncode is None]
-    _begun.is_starting = threading.current_thread() is threading.main_thread()
+    if threading.current_thread() is not threading.main_thread():  # nothing interrupts it
+        return _started(command, **options)
+    _begun.is_starting = True
     try:
-        process: subprocess.Popen[bytes] = subprocess.Popen([str(part) for part in command], **options)
-        _begun.processes.append(process)
-        return process
+        return _started(command, **options)
     finally:
         _begun.is_starting = False
         if (interrupt := _begun.held_back) is not None:
             _begun.held_back = None
             interrupt()
+
+
+def _started(command: Sequence[object], **options: Any) -> subprocess.Popen[bytes]:
+    for process in [process for process in _begun.processes if process.returncode is not None]:
+        _begun.processes.remove(process)
+    started: subprocess.Popen[bytes] = subprocess.Popen([str(part) for part in command], **options)
+    _begun.processes.append(started)
+    return started
 
 
 @contextmanager
