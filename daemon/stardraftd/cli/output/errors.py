@@ -13,7 +13,6 @@ from contextlib import suppress
 from stardraftd.console.printable import visible
 from stardraftd.console.prose import columns, fitted
 from stardraftd.errors import StardraftError
-from stardraftd.paths import with_tildes
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -32,6 +31,8 @@ def show_warning(message: str, hint: str = "") -> None:
 
 
 def say(message: str, hint: str) -> None:
+    from stardraftd.paths import with_tildes  # which needs more than the help does
+
     lines = with_tildes("\n".join([message, *(f"  {line}" for line in hint.splitlines())]))
     with suppress(OSError):  # stderr is closed or full: there is nowhere left to say it
         sys.stderr.write(fitted(visible(lines), columns(sys.stderr), hang=2) + "\n")
