@@ -118,13 +118,39 @@ def test_shell_completions_go_and_what_the_user_has_stays(
     _, script = install(shell=shell, prog_name="stardraft", complete_var="_STARDRAFT_COMPLETE")
     others = script.with_name("other")
     others.write_text("of another program")
-    assert "shell completions" in stardraft(home, "uninstall").stdout
+    assert f"shell completions: ~/{script.relative_to(person)}" in stardraft(home, "uninstall").stdout
     done = stardraft(home, "uninstall", "--yes")
     assert done.returncode == 0, done.stderr
     assert not script.exists()
     assert others.exists()
     assert file.read_text().startswith("alias ll='ls -l'\n")
     assert "stardraft" not in file.read_text()
+
+
+def test_of_a_computer_that_had_nothing_of_it_nothing_is_left(home: dict[str, str], person: Path) -> None:
+    """Without --purge, too: bash had no file of its own, and no model was ever there."""
+    from typer._completion_shared import install
+
+    models = Path(home["STARDRAFT_MODELS_DIR"])
+    models.mkdir(parents=True)
+    install(shell="bash", prog_name="stardraft", complete_var="_STARDRAFT_COMPLETE")
+    assert f"empty folder of models: {models}" in stardraft(home, "uninstall").stdout
+    done = stardraft(home, "uninstall", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "stays" not in done.stdout
+    assert not models.exists()
+    assert list(person.iterdir()) == []
+
+
+def test_what_a_user_wrote_around_the_line_stays_as_it_is(home: dict[str, str], person: Path) -> None:
+    from typer._completion_shared import install
+
+    file = person / ".bashrc"
+    file.write_text("before\n")
+    install(shell="bash", prog_name="stardraft", complete_var="_STARDRAFT_COMPLETE")
+    file.write_text(file.read_text() + "after\n")
+    stardraft(home, "uninstall", "--yes")
+    assert file.read_text() == "before\nafter\n"
 
 
 def test_a_file_of_that_name_that_is_the_users_own_stays(home: dict[str, str], person: Path) -> None:

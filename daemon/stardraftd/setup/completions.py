@@ -31,10 +31,20 @@ def lines() -> Iterator[tuple[Path, str]]:
 
 
 def without_line(file: Path, line: str) -> None:
-    """Takes the line out of a file; a link to it stays one. Raises OSError."""
-    there = atomic.read(file).decode("utf-8", "surrogateescape").splitlines(keepends=True)
-    kept = "".join(one for one in there if one.rstrip("\r\n") != line)
-    atomic.write_whole(file.resolve(), kept.encode("utf-8", "surrogateescape"))
+    """Takes the line out of a file, with the empty one that was written before it.
+
+    A link to the file stays one; a file that has nothing else in it goes. Raises OSError.
+    """
+    kept: list[str] = []
+    for one in atomic.read(file).decode("utf-8", "surrogateescape").splitlines(keepends=True):
+        if one.rstrip("\r\n") != line:
+            kept.append(one)
+        elif kept and not kept[-1].strip():
+            kept.pop()
+    if kept or file.is_symlink():
+        atomic.write_whole(file.resolve(), "".join(kept).encode("utf-8", "surrogateescape"))
+    else:
+        file.unlink()
 
 
 def _is_ours(path: Path) -> bool:

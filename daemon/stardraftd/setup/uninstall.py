@@ -95,8 +95,8 @@ def parts(*, purge: bool) -> list[Part]:
 
     The folder of the socket need not be safe to use for being removed from.
     """
-    found = [_runtime(), *_state(), _engines(), _built(), _completions()]
-    found += [_models(), _configuration()] if purge else [_locks_of_models()]
+    found = [_runtime(), *_state(), _engines(), _built(), *_completions()]
+    found += _kept() if purge else [_left_of_models()]
     # On some systems these lie in one folder: what is another part's is not foreign.
     known = {paths.state_dir(), paths.models_dir(), paths.config_path()}
     found = [
@@ -179,18 +179,37 @@ def _built() -> Part:
     return ours.part("what engines were built from")
 
 
-def _completions() -> Part:
-    files = completions.files()
-    mine = tuple(file.parent for file in files if file.parent.name == ".bash_completions")
-    return Part("shell completions", Path.home(), files, mine, lines=tuple(completions.lines()))
+def _completions() -> Iterator[Part]:
+    for file in completions.files():
+        mine = (file.parent,) if file.parent.name == ".bash_completions" else ()
+        yield Part("shell completions", file, (file,), mine)
+    for file, line in completions.lines():
+        yield Part("the line that reads shell completions", file, lines=((file, line),))
 
 
-def _locks_of_models() -> Part:
-    """Downloads that are not finished are kept with the models; the locks of those that are, are nobody's."""
-    folder = paths.models_dir() / ".unfinished"
-    locks = tuple(path for path in _listed(folder) if path.suffix == ".lock")
-    folders = (folder, folder.parent) if locks else ()
-    return Part("locks of downloads", folder, locks, folders)
+def _left_of_models() -> Part:
+    """What nobody needs where models stay: locks of downloads that are finished, folders that are empty."""
+    folder = paths.models_dir()
+    unfinished = folder / ".unfinished"
+    locks = tuple(path for path in _listed(unfinished) if path.suffix == ".lock")
+    if set(_listed(folder)) <= {unfinished} and set(_listed(unfinished)) <= set(locks):
+        return Part("the empty folder of models", folder, locks, _folders_of_models(folder))
+    return Part("locks of downloads", unfinished, locks, (unfinished,) if locks else ())
+
+
+def _folders_of_models(folder: Path) -> tuple[Path, ...]:
+    above = (folder.parent,) if folder.parent.name == paths.APP else ()
+    return tuple(path for path in (folder / ".unfinished", folder, *above) if _is_real_folder(path))
+
+
+def _kept() -> list[Part]:
+    """What stays but for `purge`."""
+    return [_models(), _configuration()]
+
+
+def stays() -> list[str]:
+    """The titles of what is there, and stays but for `purge`."""
+    return [part.title for part in _kept() if part.files]
 
 
 def _models() -> Part:
@@ -206,8 +225,7 @@ def _models() -> Part:
         ours.files += Store(folder).records()
     ours.files += [path for path in ours.foreign if re.fullmatch(r"\..+\.json\.\d+", path.name)]  # cut off
     ours.foreign = [path for path in ours.foreign if path not in ours.files]
-    if folder.parent.name == paths.APP and _is_real_folder(folder.parent):
-        ours.folders.append(folder.parent)
+    ours.folders += [path for path in _folders_of_models(folder) if path not in ours.folders]
     return ours.part("models")
 
 

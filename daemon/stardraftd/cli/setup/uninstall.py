@@ -62,7 +62,7 @@ def _list(*, purge: bool) -> bool:
     rows += [("", "set up in an editor", name) for name in uninstall.set_ups()]
     parts = uninstall.parts(purge=purge)
     rows += [
-        (size(part.size_bytes), part.title, tilde(part.place))
+        (size(part.size_bytes) if part.files else "", part.title, tilde(part.place))
         for part in parts
         if part.files or part.folders or part.lines
     ]
@@ -70,8 +70,8 @@ def _list(*, purge: bool) -> bool:
         tell(f"{amount:>9}  {title}: {place}")
     for path in _staying(parts):
         tell(f"{'stays':>9}  not stardraft's: {tilde(path)}")
-    if rows and not purge:
-        tell("    stays  models and configuration (--purge removes them, too)")
+    if rows and not purge and (kept := uninstall.stays()):
+        tell(f"{'stays':>9}  with --purge it goes, too: {' and '.join(kept)}")
     return bool(rows)
 
 
