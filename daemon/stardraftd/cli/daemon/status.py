@@ -26,9 +26,9 @@ def status(
     the cache, everything that should be fixed, and why an editor got no suggestion the last time. It starts
     no daemon.
 
-    The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
-    {"running": false} alone. It is 1 when a daemon is there and does not answer: which process that is, and
-    the way out, are told (with --json as "problem" and "hint", beside "running": true).
+    The exit code is 0 when a daemon runs and 3 when none does; with --json the object then has "running":
+    false, and of the rest at most "last_silence". It is 1 when a daemon is there and does not answer: which
+    process that is, and the way out, are told (with --json as "problem" and "hint", beside "running": true).
     """
     import asyncio
 
