@@ -160,7 +160,7 @@ def test_of_other_commands_nothing_stays(
 
 INTERRUPTED_WHILE_IT_STARTS = """
 import os, signal, sys, time
-from stardraft_quant.interruption import begin, ended_like_ctrl_c
+from stardraftd.interruption import begin, ended_like_ctrl_c
 with ended_like_ctrl_c():
     begin(
         [sys.executable, "-c", "import time; time.sleep(600)"],
