@@ -251,6 +251,7 @@ def _run(
         env=dict(build.environment),
         **group,
     ) as process:
+        assert process.stdout is not None
         try:
             for line in process.stdout:
                 write(line)
