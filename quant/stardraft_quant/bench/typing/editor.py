@@ -127,6 +127,11 @@ class Editor:
         found: dict[str, Any] = await self._request("stardraft/status", {})
         return found
 
+    async def origin(self, uri: str) -> str:
+        """Who said what a document was shown last: "echo", "model"; "" where nothing was."""
+        found = await self._request("stardraft/origin", {"textDocument": {"uri": uri}})
+        return str(found["source"]) if found else ""
+
     async def until_ready(self) -> None:
         """Waits until the server has told that the model is loaded. Raises StardraftError if it cannot be."""
         ready = asyncio.create_task(self._is_ready.wait())
