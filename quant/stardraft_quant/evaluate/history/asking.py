@@ -10,6 +10,7 @@ is changes nothing.
 import asyncio
 import contextlib
 import itertools
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -33,26 +34,42 @@ async def ask(
     places: Sequence[HistoryPlace],
     source: Source,
     model: Path | None,
-    on_shown: Callable[[Shown], None],
+    on_shown: Callable[[int, Shown], None],
 ) -> None:
-    """Asks at each place, those of a commit one after the other. model: None for the built-in one.
+    """Asks at each place, and tells its number with what was shown. model: None for the built-in one.
 
+    The order is that of the commits' names, and no order at all where several servers are asked at once.
     Raises StardraftError.
     """
     settings = {"STARDRAFT_EDITOR_ECHO": _ECHO[source], "STARDRAFT_EDITOR_STATS": "false"}
     if model is not None:
         settings["STARDRAFT_MODEL_PATH"] = str(model.absolute())
-    ordered = sorted(places, key=lambda place: place.commit)
+    ordered = sorted(enumerate(places), key=lambda numbered: numbered[1].commit)
+    commits = [
+        list(group) for _, group in itertools.groupby(ordered, key=lambda numbered: numbered[1].commit)
+    ]
     with isolated_home(settings) as environment, tempfile.TemporaryDirectory(prefix="sd-history-") as name:
-        checkout = Checkout(repository, Path(name).resolve() / "repository")
+        folder = Path(name).resolve()
+
+        async def work(number: int) -> None:
+            checkout = Checkout(repository, folder / str(number))
+            while commits:
+                of_commit = commits.pop(0)
+                checkout.show(f"{of_commit[0][1].commit}^")
+                async with _opened(checkout.folder, environment, source) as editor:
+                    for at, place in of_commit:
+                        on_shown(at, await _ask(editor, checkout.folder, place))
+
         async with contextlib.AsyncExitStack() as stack:
             if source != "echo":
                 await stack.enter_async_context(running_daemon())
-            for commit, of_commit in itertools.groupby(ordered, key=lambda place: place.commit):
-                await asyncio.to_thread(checkout.show, f"{commit}^")
-                async with _opened(checkout.folder, environment, source) as editor:
-                    for place in of_commit:
-                        on_shown(await _ask(editor, checkout.folder, place))
+            # One model answers one question at a time; without it a server mostly rests while it reads.
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for number in range((os.cpu_count() or 1) if source == "echo" else 1):
+                        group.create_task(work(number))
+            except ExceptionGroup as several:
+                raise several.exceptions[0] from several
 
 
 @contextlib.asynccontextmanager

@@ -144,17 +144,21 @@ def _asked(
 
     from stardraft_quant.evaluate.history.asking import ask
 
-    shown: dict[str, list[Shown]] = {one: [] for one in sources}
+    shown: dict[str, dict[int, Shown]] = {one: {} for one in sources}
     try:
         with progress(len(found) * len(sources)) as on_item:
             for source in sources:
 
-                def keep(one: "Shown", source: str = source) -> None:
-                    shown[source].append(one)
+                def keep(number: int, one: "Shown", source: str = source) -> None:
+                    shown[source][number] = one
                     on_item(sum(map(len, shown.values())))
 
                 asyncio.run(ask(repository, found, source, model, keep))
-    except KeyboardInterrupt:
-        n = min(map(len, shown.values()))
-        return {source: answers[:n] for source, answers in shown.items() if n}, True
-    return shown, False
+    except* KeyboardInterrupt:
+        interrupted = True
+    else:
+        interrupted = False
+    numbers = [number for number in range(len(found)) if all(number in of for of in shown.values())]
+    return {
+        source: [of[number] for number in numbers] for source, of in shown.items() if numbers
+    }, interrupted
