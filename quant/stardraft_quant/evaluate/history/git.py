@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from stardraftd.errors import PathError
+from stardraftd.errors import PathError, RequestError
 
 MAX_FILE_CHARACTERS = 400_000
 _MAX_DIFF_BYTES = 400_000
@@ -25,8 +25,10 @@ _NO_SETTINGS = {
 
 
 class Repository:
-    """A repository: bare, or a folder of a work tree. Raises PathError for another folder, or one without a
-    commit."""
+    """A repository: bare, or a folder of a work tree.
+
+    Raises RequestError for another folder, and for one without a commit; PathError when there is no git.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,8 +36,8 @@ class Repository:
         self.store = Path(os.fsdecode(found).removesuffix("\n"))
         try:
             self.head = self._git("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
-        except PathError as error:
-            raise PathError(f"The Git repository {folder} has no commit.", "Name another one.") from error
+        except RequestError as error:
+            raise RequestError(f"The Git repository {folder} has no commit.", "Name another one.") from error
 
     def commits(self) -> list[str]:
         """All commits with one parent, the newest first."""
@@ -50,7 +52,7 @@ class Repository:
         """A file with LF line ends; None for what is no text, or too large, or not there."""
         try:
             data = self._git("cat-file", "blob", f"{commit}:{path}")
-        except PathError:
+        except RequestError:
             return None
         if len(data) > MAX_FILE_CHARACTERS or b"\0" in data:
             return None
@@ -91,7 +93,8 @@ class Checkout:
 
 
 def run_git(folder: Path, *arguments: str, settings: dict[str, str] | None = None) -> bytes:
-    """What git prints, run in a folder. settings: variables of its environment. Raises PathError.
+    """What git prints, run in a folder. settings: variables of its environment. Raises RequestError
+    when it fails, PathError when there is none.
 
     Variables that name another repository, as hooks have them, do not count.
     """
@@ -108,5 +111,5 @@ def run_git(folder: Path, *arguments: str, settings: dict[str, str] | None = Non
         raise PathError("git is not installed.", "Install it: the history is read with it.") from error
     if done.returncode != 0:
         why = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
-        raise PathError(f"{folder} cannot be read as a Git repository: {why}", "Name a folder with one.")
+        raise RequestError(f"{folder} cannot be read as a Git repository: {why}", "Name a folder with one.")
     return done.stdout
