@@ -81,16 +81,17 @@ evaluate = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Measure how good a model's suggestions are.",
+    help="Measure how good suggestions are.",
 )
 
 
 @evaluate.callback(invoke_without_command=True)
 def _evaluate(context: typer.Context) -> None:
-    """Measure how good a model's suggestions are.
+    """Measure how good suggestions are.
 
-    Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
-    editor. Ctrl-C shows what was measured so far.
+    holes and dataset take code out of files, and the model fills it in again, through the same engine that
+    suggests in the editor. history asks a language server where commits added lines, as an editor does.
+    Ctrl-C shows what was measured so far.
     """
     context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
