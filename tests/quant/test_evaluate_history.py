@@ -396,7 +396,7 @@ def test_own_code_the_model_and_both_are_asked_at_the_same_places(replay: Replay
     }
     assert asked["echo"] == asked["model"] == asked["both"]
     said = {name: {one["source"] for one in found["answers"]} for name, found in sources.items()}
-    assert said["echo"] == {"echo", ""}
+    assert "echo" in said["echo"] <= {"echo", ""}
     assert said["model"] <= {"model", ""}
     echo, both = (sources[name]["answers"] for name in ("echo", "both"))
     for alone, beside in zip(echo, both, strict=True):
