@@ -16,9 +16,9 @@ from pathlib import Path
 
 from stardraft_lsp.stats.facts import Cost, Fate, Look, Silence
 from stardraft_lsp.stats.kept import LOOKS_S, kept_share
-from stardraftd import last_silence
 from stardraftd.errors import StardraftError
 from stardraftd.files import atomic
+from stardraftd.logs import last_silence
 from stardraftd.paths import state_dir, tilde
 
 KEEP_DAYS = 400

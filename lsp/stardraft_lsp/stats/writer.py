@@ -13,9 +13,9 @@ from pathlib import Path
 from stardraft_lsp.stats.facts import Fate, Look, Silence
 from stardraft_lsp.stats.store import StatsError, Store
 from stardraft_lsp.status import SILENCE_TEXTS
-from stardraftd import last_silence
 from stardraftd.errors import StardraftError
-from stardraftd.last_silence import LastSilence
+from stardraftd.logs import last_silence
+from stardraftd.logs.last_silence import LastSilence
 
 Fact = Fate | Look | Silence
 

@@ -75,7 +75,7 @@ def _warn_of_the_configuration(told: Sequence[str]) -> None:
 def _print_json(found: object) -> None:
     import msgspec
 
-    from stardraftd.last_silence import last
+    from stardraftd.logs.last_silence import last
 
     status = {"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)}
     silence = last()

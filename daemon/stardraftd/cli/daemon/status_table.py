@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from stardraftd import last_silence
 from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.output.terminal import entry, out
 from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
 from stardraftd.console.prose import counted
+from stardraftd.logs import last_silence
 from stardraftd.paths import tilde, with_tildes
 from stardraftd.protocol.completion import ModelInfo, Speeds
 from stardraftd.protocol.http import BackgroundState, EngineState, Status
