@@ -31,6 +31,7 @@ OPEN_TO_THE_LANGUAGE_SERVER = {
     "stardraftd.installed",
     "stardraftd.lexing",
     "stardraftd.logs",
+    "stardraftd.logs.last_silence",
     "stardraftd.paths",
     "stardraftd.patterns",
     "stardraftd.privacy",

@@ -10,7 +10,8 @@
     │   ├── ModelDownloadError     the Hub or the network did not give what was asked for
     │   └── LicenseError           its license has not been accepted
     ├── EngineError            the engine process could not do its work
-    │   ├── EngineMissingError     llama-cpp-python is not installed
+    │   ├── EngineMissingError     llama-cpp-python is not all there, or does not load
+    │   │   └── EngineNotInstalledError  it was never installed: the user's own code is suggested without it
     │   ├── EngineBrokenError      this build of llama.cpp does not run here, or computes wrong results
     │   ├── EngineStartError       the engine process could not be started at all
     │   ├── EngineBuildError       llama.cpp could not be built, or no build works here
@@ -87,6 +88,10 @@ class EngineError(StardraftError):
 
 class EngineMissingError(EngineError):
     code = "engine_missing"
+
+
+class EngineNotInstalledError(EngineMissingError):
+    code = "engine_not_installed"
 
 
 class EngineBrokenError(EngineError):

@@ -147,6 +147,21 @@ def tilde(path: Path) -> str:
     return visible_line(str(path))
 
 
+def with_tildes(text: str) -> str:
+    """`text` for a user to read, with `~` where a path in it begins with the home folder.
+
+    What stands in quotes is left: a shell would not make a path of it again.
+    """
+    with suppress(RuntimeError):
+        home = Path.home()
+        if home != Path(home.anchor):
+            inside = f"{home}{os.sep}"
+            text = f"~{os.sep}{text.removeprefix(inside)}" if text.startswith(inside) else text
+            for before in (" ", "(", "\n"):
+                text = text.replace(f"{before}{inside}", f"{before}~{os.sep}")
+    return text
+
+
 def _from_environment(variable: str) -> Path | None:
     """The path in an environment variable, made absolute; None when it is unset or empty."""
     value = os.environ.get(variable)

@@ -1,8 +1,8 @@
 """What is happening and, when there is no suggestion, why: one state, told to the editor when it changes.
 
 `stardraft/status` goes out as a notification and answers a request, with the same fields: state, message,
-reason, model and warning. The state is derived anew from what is known each time, so that it cannot
-contradict it:
+reason, model and warning, and all of them in one `sentence` for a user. The state is derived anew from what
+is known each time, so that it cannot contradict it:
 
     off       suggestions are switched off, altogether or for the document that the user is in
     error     the last attempt failed; message and reason say how
@@ -32,6 +32,7 @@ from stardraftd.errors import (
     DaemonStartError,
     DaemonUnreachableError,
     EngineError,
+    EngineNotInstalledError,
     ModelError,
     PathError,
     StardraftError,
@@ -51,6 +52,7 @@ Silence = (
         "nothing_to_suggest",
         "not_worth_showing",
         "nothing_alike",
+        "no_engine",
         "model_loading",
         "model_failed",
         "daemon_unreachable",
@@ -75,6 +77,8 @@ SILENCE_TEXTS: Mapping[str, str] = {
     "nothing_to_suggest": "There is nothing to add here.",
     "not_worth_showing": "What the model wrote here was not worth showing.",
     "nothing_alike": "Nothing in your own code is like this place.",
+    "no_engine": "Nothing in your own code is like this place, and no engine is installed for a model: "
+    "stardraft setup engine",
     "model_failed": "The model is not running.",
     **{str(code): text for code, text in GATE_TEXTS.items()},
 }
@@ -85,6 +89,7 @@ TOY = ", a toy"
 
 # What a suggestion is, while no real model writes it.
 OWN_CODE = "Suggestions come from your own code."
+OWN_CODE_ALONE = f"{OWN_CODE} For those of a model an engine is to be built: stardraft setup engine"
 OWN_CODE_FIRST = "Your own code comes first, then the model."
 
 _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
@@ -92,19 +97,53 @@ _OFF = frozenset({*OFF_TEXTS, "secret_file", "secret_text", "ignored"}) - {""}
 _OVER_WHEN_READY: frozenset[Silence] = frozenset({"model_failed", "daemon_unreachable"})
 
 
+# A state in words, where no message says more.
+STATE_TEXTS: Mapping[State, str] = {
+    "starting": "stardraft is starting.",
+    "idle": "The next suggestion brings the model back.",
+    "loading": "The model is loading.",
+    "ready": "stardraft is ready.",
+    "busy": "A suggestion is being made.",
+    "off": "Suggestions are switched off.",
+    "error": "The last suggestion failed.",
+}
+
+
 class StatusReport(Struct, frozen=True):
-    """What an editor is told. A model's name and an error's words are foreign: they are made visible here."""
+    """What an editor is told. A model's name and an error's words are foreign: they are made visible here.
+
+    sentence: all of it in sentences, for a user; made of the others.
+    """
 
     state: State
     message: str = ""
     reason: Silence = ""
     model: str = ""
     warning: str = ""
+    sentence: str = ""
 
     def __post_init__(self) -> None:
         force_setattr(self, "message", visible(self.message))
         force_setattr(self, "model", visible_line(self.model))
         force_setattr(self, "warning", visible_line(self.warning))
+        force_setattr(self, "sentence", visible_line(" ".join(filter(None, self._sentences()))))
+
+    def _sentences(self) -> tuple[str, ...]:
+        in_words = STATE_TEXTS[self.state]
+        said = (
+            f"No suggestion the last time: {self.message}" if self.reason and self.message else self.message
+        )
+        match self.state:
+            case "ready" | "busy":
+                return in_words, said, self._names_model, self.warning
+            case "idle":
+                return said, in_words, self._names_model, self.warning
+            case _:
+                return self.message or in_words, self.warning
+
+    @property
+    def _names_model(self) -> str:
+        return f"The model is {self.model}." if self.model else ""
 
 
 class StatusBoard:
@@ -182,6 +221,8 @@ class StatusBoard:
     def fail(self, error: StardraftError) -> None:
         """It ended with an error."""
         self._n_running -= 1
+        if self._works_without(error):
+            self._silence = "no_engine"
         self.trouble(error)
 
     def note(self, silence: Silence) -> None:
@@ -193,7 +234,8 @@ class StatusBoard:
         """Something went wrong outside any request."""
         self._error = error
         self._update()
-        self.tell(error)
+        if not self._works_without(error):
+            self.tell(error)
 
     def tell(self, error: StardraftError) -> None:
         """Shows an error to the user, who sees it once however often it comes."""
@@ -222,6 +264,10 @@ class StatusBoard:
             self.report = report
             self._notify(report)
 
+    def _works_without(self, error: StardraftError | None) -> bool:
+        """Whether it is only that there is no engine, which the user's own code does not need."""
+        return self._echo != "off" and isinstance(error, EngineNotInstalledError)
+
     def _derived(self) -> StatusReport:
         return self._off() or self._failing() or self._working() or self._resting()
 
@@ -234,6 +280,8 @@ class StatusBoard:
         return None
 
     def _failing(self) -> StatusReport | None:
+        if self._lacks_engine:
+            return None
         if self._error is not None:
             message = f"{self._error.message} {self._error.hint}".strip()
             if self._echo != "off" and isinstance(self._error, EngineError | ModelError):
@@ -255,6 +303,8 @@ class StatusBoard:
         message = SILENCE_TEXTS.get(self._silence, "") or self._problems
         if self._echo == "only":
             return StatusReport("ready", message or OWN_CODE, self._silence)
+        if self._lacks_engine:
+            return StatusReport("ready", message or OWN_CODE_ALONE, self._silence)
         if self._daemon is None and not self._seen:
             return StatusReport("starting", "stardraft is starting.", self._silence)
         if self._daemon is None:
@@ -264,6 +314,11 @@ class StatusBoard:
         if self._echo == "auto" and not self.has_real_model:
             message = message or OWN_CODE_FIRST
         return StatusReport("ready", message, self._silence, self.model)
+
+    @property
+    def _lacks_engine(self) -> bool:
+        seen = self._daemon is not None and self._daemon.lacks_engine and self._echo != "off"
+        return self._works_without(self._error) or (seen and self._error is None)
 
     @property
     def has_real_model(self) -> bool:
@@ -287,6 +342,8 @@ class StatusBoard:
 def reason_of(error: StardraftError) -> Silence:
     """Which reason for silence an error is."""
     match error:
+        case EngineNotInstalledError():
+            return "no_engine"
         case ModelError() | EngineError():
             return "model_failed"
         case DaemonUnreachableError() | DaemonHungError() | DaemonStartError() | PathError() | ConfigError():

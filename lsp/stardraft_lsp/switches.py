@@ -85,7 +85,7 @@ class Switches:
             self._minute = asyncio.get_running_loop().call_later(left_s % 60 + 0.01, self.look)
         unsent = self._why_unsent(uri)
         self._board.block(found.off or ("" if unsent == "checking" else unsent), message)
-        self._on_enabled(found.off != "disabled")
+        self._on_enabled(not found.is_off_everywhere)
 
     def close(self) -> None:
         """Looks no more by itself."""

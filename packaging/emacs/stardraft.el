@@ -32,15 +32,14 @@
 (declare-function lsp:set-server-capabilities-completion-provider? "lsp-protocol")
 (declare-function lsp-get "lsp-protocol")
 
-(defun stardraft--take-status (state message)
-  "Remember STATE and MESSAGE of the language server."
-  (setq stardraft-last-status
-        (if (member message '(nil "")) state (format "%s: %s" state message))))
+(defun stardraft--take-status (sentence message)
+  "Remember SENTENCE of the language server; MESSAGE where its version has none yet."
+  (setq stardraft-last-status (or sentence message)))
 
 (defun stardraft-status ()
   "Say what stardraft is doing and, when there is no suggestion, why not."
   (interactive)
-  (message "stardraft: %s" (or stardraft-last-status "it has not been started in any buffer")))
+  (message "%s" (or stardraft-last-status "stardraft has not been started in any buffer.")))
 
 (with-eval-after-load 'lsp-mode
   (require 'lsp-inline-completion nil t) ; from lsp-mode 10
@@ -56,7 +55,7 @@
     (let ((handlers (make-hash-table :test 'equal)))
       (puthash "stardraft/status"
                (lambda (_workspace said)
-                 (stardraft--take-status (lsp-get said :state) (lsp-get said :message)))
+                 (stardraft--take-status (lsp-get said :sentence) (lsp-get said :message)))
                handlers)
       handlers)
     :initialized-fn
@@ -74,9 +73,9 @@
   ;; At the end of the list: a language that has a server keeps it.
   (add-to-list 'eglot-server-programs (cons '(prog-mode text-mode conf-mode) stardraft-command) t)
   (cl-defmethod eglot-handle-notification
-    (_server (_method (eql stardraft/status)) &key state message &allow-other-keys)
+    (_server (_method (eql stardraft/status)) &key sentence message &allow-other-keys)
     "Remember what the language server says of itself."
-    (stardraft--take-status state message)))
+    (stardraft--take-status sentence message)))
 
 ;;;###autoload
 (defun stardraft-eglot ()

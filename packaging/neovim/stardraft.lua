@@ -131,14 +131,13 @@ vim.api.nvim_create_autocmd('ColorScheme', { callback = colour })
 vim.api.nvim_create_autocmd('OptionSet', { pattern = 'background', callback = colour })
 
 vim.api.nvim_create_user_command('StardraftStatus', function()
-  local client = vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })[1]
-  local answer = client and client:request_sync('stardraft/status', {}, 2000)
-  local report = answer and answer.result
-  local model = report and report.model ~= '' and ('The model is %s.'):format(report.model) or ''
-  local parts = report and { report.state .. '.', report.message, model, report.warning, message }
-    or { 'stardraft does not run for this buffer: :checkhealth vim.lsp' }
+  local client = vim.lsp.get_clients({ bufnr = 0, name = 'stardraft', _uninitialized = true })[1]
+  local answer = client and client.initialized and client:request_sync('stardraft/status', {}, 2000)
+  local sentence = answer and answer.result and vim.trim(answer.result.sentence .. ' ' .. message)
+    or not client and 'stardraft does not run for this buffer: :checkhealth vim.lsp'
+    or client.initialized and 'stardraft does not answer at the moment.'
+    or 'stardraft is starting.'
   message = '' -- seen whole
-  local sentence = table.concat(vim.tbl_filter(function(part) return part ~= '' end, parts), ' '):gsub('%s+', ' ')
   if vim.api.nvim_strwidth(sentence) <= vim.v.echospace then
     print(sentence)
   else -- in a window: more than a line would ask for Enter

@@ -12,7 +12,8 @@ import pytest
 from stardraftd.cli import checks
 from stardraftd.cli.checks import Check, Facts, editors, gpus, installation, model, old_settings, places
 from stardraftd.cli.checks.facts import Device, Probe, read_probe
-from stardraftd.errors import EngineError, EngineMissingError, ModelFormatError
+from stardraftd.config.schema import EchoMode
+from stardraftd.errors import ConfigError, EngineError, EngineMissingError, ModelFormatError
 from stardraftd.proof.verdict import Verdict
 from stardraftd.setup.engine import toolkits
 
@@ -79,6 +80,59 @@ def test_a_check_that_fails_does_not_stop_the_others() -> None:
     assert found[1].state == "problem"
     assert "ZeroDivisionError" in found[1].message
     assert found[2] == Check("sound", "ok", "fine")
+
+
+def test_one_fault_is_one_problem_in_whosever_words_it_is_told() -> None:
+    sentence = "~/config.toml, line 2: editor.echo is wrong."
+
+    def configuration(_facts: Facts) -> Check:
+        raise ConfigError(sentence, "Correct it.")
+
+    def daemon(_facts: Facts) -> list[Check]:
+        told = f"{sentence} The settings from before stay in force."
+        return [
+            Check("daemon", "ok", "runs"),
+            Check("daemon", "problem", told),
+            Check("daemon", "problem", "B."),
+        ]
+
+    def model(_facts: Facts) -> Check:
+        raise ConfigError(sentence, "Correct it.")
+
+    for order in ([configuration, daemon, model], [daemon, model, configuration]):
+        states = [check.state for check in checks.run(Facts(), order)]
+        assert sorted(states) == ["ok", "problem", "problem", "skipped", "skipped"]
+
+
+@pytest.fixture
+def no_engine(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place without llama.cpp: the first package of its name has no library in it."""
+    (own_home / "llama_cpp").mkdir()
+    (own_home / "llama_cpp" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(own_home))
+    monkeypatch.setenv("STARDRAFT_ENGINES_DIR", str(own_home / "engines"))
+    monkeypatch.delenv("LLAMA_CPP_LIB_PATH", raising=False)
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize(("echo", "state"), [("auto", "warning"), ("only", "ok"), ("off", "problem")])
+def test_without_an_engine_it_is_said_what_works_and_what_is_to_be_gained(
+    echo: EchoMode, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARDRAFT_EDITOR_ECHO", echo)
+    (found,) = checks.run(Facts(), [installation.engine])
+    assert found.state == state
+    assert "own code" in found.message + found.hint
+    assert ("stardraft setup engine" in found.hint) == (echo != "only")
+    assert list(checks.run(Facts(), [installation.backends, gpus.devices])) == []
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_build_that_was_there_and_is_gone_is_a_problem(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARDRAFT_ENGINE_BUILD", str(own_home / "engines" / "builds" / "gone"))
+    assert installation.engine(Facts()).state == "problem"
 
 
 def test_an_engine_of_another_version_is_told_of() -> None:

@@ -188,7 +188,7 @@ def test_a_model_that_cannot_be_loaded_is_told_once(home: dict[str, str], tmp_pa
     model = tmp_path / "text.gguf"
     model.write_text("this is no model\n" * 100)
     result = stardraft(home, "complete", "--model", str(model), PLACE)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr.count("stardraft: ") == 1
     assert "text.gguf" in result.stderr
@@ -198,7 +198,7 @@ def test_for_programs_a_failure_is_the_last_event(home: dict[str, str], tmp_path
     model = tmp_path / "text.gguf"
     model.write_text("this is no model\n" * 100)
     result = stardraft(home, "complete", "--json", "--model", str(model), PLACE)
-    assert result.returncode == 1
+    assert result.returncode == 2
     failures = [event for event in events(result.stdout) if event["event"] == "error"]
     assert failures == [events(result.stdout)[-1]]
     assert failures[0]["code"] == "model_format"

@@ -95,6 +95,28 @@ def test_a_wrong_configuration_file_is_told_with_its_line(
     assert processes_of(home) == []
 
 
+def test_with_a_wrong_configuration_a_daemon_that_runs_keeps_its_settings_and_nothing_else_starts(
+    home: dict[str, str],
+) -> None:
+    file = Path(home["STARDRAFT_CONFIG"])
+    file.write_text("[editor]\nmax_block_lines = 'many'\n")
+    for command in (["complete", f"{DEMO}:5"], ["daemon", "start"], ["daemon", "restart"]):
+        refused = stardraft(home, *command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "editor.max_block_lines" in " ".join(refused.stderr.split())
+    assert processes_of(home) == []
+    file.unlink()
+    stardraft(home, "daemon", "start")
+    pid = pid_of(home)
+    file.write_text("[editor]\nmax_block_lines = 'many'\n")
+    for command in (["complete", f"{DEMO}:5"], ["daemon", "start"]):
+        done = stardraft(home, *command)
+        assert done.returncode == 0, done.stderr
+        assert "keeps the settings from before" in " ".join(done.stderr.split())
+    assert stardraft(home, "daemon", "restart").returncode == 1
+    assert pid_of(home) == pid
+
+
 def test_the_table_tells_the_model_the_device_and_what_was_reused(shared_home: dict[str, str]) -> None:
     for _twice in range(2):
         stardraft(shared_home, "complete", f"{DEMO}:10")

@@ -125,6 +125,10 @@ def test_ctrl_c_says_nothing(announce: Callable[[str], None], capsys: pytest.Cap
         (["complet"], "No such command 'complet'. Did you mean 'complete'?"),
         (["complete"], "Missing argument 'FILE:LINE:COL'."),
         (["complete", "--nonsense", "x:1"], "No such option: --nonsense"),
+        (
+            ["daemon", "start", "--config", "x"],
+            "No such option: --config.\n  It belongs right after `stardraft`",
+        ),
         (["complete", "--max-tokens", "0", "x:1"], "Invalid value for '--max-tokens'"),
         (["complete", "--max-tokens", "few", "x:1"], "Invalid value for '--max-tokens'"),
         (["complete", "--mode", "page", "x:1"], "Invalid value for '--mode'"),

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stardraft_lsp.stats.facts import Silence
+from stardraft_lsp.stats.writer import Writer
+from stardraft_lsp.status import SILENCE_TEXTS
 from stardraftd.cli.edge import run
 from stardraftd.paths import builtin_model_path, tilde
 
@@ -63,6 +66,32 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(typed.split()) == 2
     assert capsys.readouterr().err.startswith("stardraft: ")
+
+
+@pytest.mark.parametrize("content", ["", "print('no model')\n", "GGUF", None], ids=repr)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "model info",
+        "model use",
+        "model pull",
+        "complete a.py:1 --model",
+        "daemon start --model",
+        "bench speed --model",
+    ],
+)
+def test_a_path_that_is_no_model_is_2_whatever_it_is(
+    command: str, content: str | None, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = places / "some.file"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    assert run([*command.split(), str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "some.file" in said
+    assert "is here already" not in said
 
 
 @pytest.mark.parametrize(
@@ -159,7 +188,7 @@ def test_a_model_that_cannot_be_used_starts_no_daemon(
     bad = places / "bad.gguf"
     bad.write_bytes(builtin_model_path().read_bytes()[:100_000])
     value = str(bad) if option == "--model" else f"model.path={bad}"
-    assert run(["daemon", command, option, value]) == 1
+    assert run(["daemon", command, option, value]) == 2
     said = capsys.readouterr()
     assert "bad.gguf" in said.err
     assert "running" not in said.out
@@ -241,6 +270,27 @@ def test_status_tells_of_a_mistake_in_the_configuration_without_a_daemon(
     assert "not running" in said.out
 
 
+def test_status_tells_of_a_mistake_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STARDRAFT_EDITOR_ECHO", "foo")
+    for typed in (["status"], ["status", "--json"]):
+        assert run(typed) == 3
+        assert "STARDRAFT_EDITOR_ECHO" in capsys.readouterr().err
+
+
+def test_the_models_are_listed_with_a_wrong_configuration_too(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_model(places, "mine")
+    (places / "config.toml").write_text(BROKEN)
+    assert run(["model", "list"]) == 0
+    said = capsys.readouterr()
+    assert "  mine " in said.out
+    assert "*" not in said.out
+    assert "editor.max_block_lines" in " ".join(said.err.split())
+
+
 TITLE = "Some Code 3b 1"  # as long as the built-in model's own
 
 
@@ -296,6 +346,14 @@ def test_what_is_here_need_not_be_pulled(name: str, places: Path, capsys: pytest
     assert f"stardraft model use {name}" in said
 
 
+@pytest.mark.parametrize("name", ["a.py", "./a.py"])
+def test_a_file_that_is_no_model_is_not_called_one_that_is_here(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["model", "pull", name]) == 2
+    assert "a.py is not a GGUF" in capsys.readouterr().err
+
+
 def test_using_a_model_says_what_was_written(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(builtin_model_path(), places / "m.gguf")
     for name, is_written in (("built-in", False), ("m.gguf", True), ("m.gguf", False), ("built-in", True)):
@@ -309,3 +367,59 @@ def test_using_a_model_says_what_was_written(places: Path, capsys: pytest.Captur
 def test_the_built_in_model_is_among_those_that_are_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["model", "info", "nosuch"]) == 2
     assert "There is no model nosuch here. Here: built-in." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["built-in", "stardraft-tiny"])
+def test_the_license_of_the_built_in_model_is_said(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["model", "info", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["license"] == "Apache-2.0"
+
+
+def test_a_file_that_says_nothing_of_its_license_is_not_given_one(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_model(places, "mine")
+    assert run(["model", "info", "mine"]) == 0
+    assert "not said in the file" in capsys.readouterr().out
+
+
+def test_without_unfinished_downloads_there_is_nothing_to_delete(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = places / "models" / ".unfinished" / "x.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    left.with_suffix(".lock").touch()
+    assert run(["model", "remove", "--unfinished"]) == 0
+    assert capsys.readouterr().out == "Unfinished downloads are deleted: 4 B.\n"
+    assert run(["model", "remove", "--unfinished"]) == 0
+    assert capsys.readouterr().out == "There are no unfinished downloads.\n"
+    assert list((places / "models").iterdir()) == []
+
+
+def test_status_says_why_an_editor_got_no_suggestion_the_last_time(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the language server's own writer keeps it, with no daemon: own code needs none."""
+    told: list[object] = []
+    writer = Writer(places / "state" / "stats.sqlite", "Neovim", told.append)
+    for reason in ("nothing_alike", "in_comment", "unseen"):
+        writer.put(Silence(day="2026-11-29", language="python", reason=reason))
+    writer.close()
+    assert run(["status"]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"silent {SILENCE_TEXTS['in_comment']} (Neovim, 0 s ago" in said
+    assert run(["status", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["last_silence"]["reason"] == "in_comment"
+    assert told == []
+    assert run(["stats", "--forget", "--yes"]) == 0
+    assert not (places / "state" / "last-silence.json").exists()
+
+
+def test_what_cannot_be_read_of_it_is_nothing_to_tell(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (places / "state").mkdir()
+    (places / "state" / "last-silence.json").write_text("[nonsense")
+    assert run(["status"]) == 3
+    assert "silent" not in capsys.readouterr().out

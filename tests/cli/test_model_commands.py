@@ -99,7 +99,7 @@ def test_a_model_that_cannot_be_used_is_listed_with_the_reason_and_not_chosen(ho
     (folder / "half.gguf").write_bytes(builtin_model_path().read_bytes()[:100_000])
     assert "cannot be used" in stardraft(home, "model", "list").stdout
     refused = stardraft(home, "model", "use", "half")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert not Path(home["STARDRAFT_CONFIG"]).exists()
 
 

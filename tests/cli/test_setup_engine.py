@@ -63,6 +63,27 @@ def test_a_build_that_works_is_used_and_can_be_taken_back(computer: dict[str, st
     assert not list(Path(computer["STARDRAFT_ENGINES_DIR"], "builds").iterdir())
 
 
+def test_what_is_built_already_is_not_announced_as_a_build_nor_dated_anew(computer: dict[str, str]) -> None:
+    assert " min" in stardraft(computer, "setup", "engine", "--print").stdout
+    assert stardraft(computer, "setup", "engine", "--yes").returncode == 0
+    builds = Path(computer["STARDRAFT_ENGINES_DIR"], "builds")
+    (before,) = [(file, file.read_text()) for file in builds.glob("*/build.json")]
+    again = stardraft(computer, "setup", "engine", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert "used already: it is only tested again" in again.stdout
+    assert " min" not in again.stdout
+    assert "is what is used already" in again.stdout
+    assert [(file, file.read_text()) for file in builds.glob("*/build.json")] == [before]
+    assert stardraft(computer, "setup", "engine", "--undo", "--yes").returncode == 0
+    (wheel,) = Path(computer["STARDRAFT_CACHE_DIR"]).glob("engine/wheels/*/*.whl")
+    os.utime(wheel, (1_700_000_000, 1_700_000_000))
+    from_cache = stardraft(computer, "setup", "engine", "--yes")
+    assert "was built before" in from_cache.stdout
+    assert " min" not in from_cache.stdout
+    assert "built 2023-11-14T22:13:20" in from_cache.stdout
+    assert len(asked(computer, "ninja")) == 1
+
+
 def test_what_does_not_work_is_followed_by_the_next_step(computer: dict[str, str]) -> None:
     done = stardraft({**computer, "FAKE_BROKEN": "GGML_NATIVE=ON"}, "setup", "engine", "--yes")
     assert done.returncode == 0, done.stderr

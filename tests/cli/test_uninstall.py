@@ -17,6 +17,17 @@ from tests.support.home import processes_of, write_config
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it looks at Unix sockets and links")
 
 
+@pytest.fixture(autouse=True)
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Path:
+    """A user's own home folder: what shells read there is not the tester's."""
+    folder = tmp_path / "person"
+    folder.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        home[name] = str(folder)
+        monkeypatch.setenv(name, str(folder))
+    return folder
+
+
 @pytest.fixture
 def lived_in(home: dict[str, str]) -> dict[str, str]:
     """A home in which stardraft has worked, with a daemon that still runs."""
@@ -41,6 +52,7 @@ def lived_in(home: dict[str, str]) -> dict[str, str]:
     (models / ".unfinished" / "source").mkdir(parents=True)
     (models / ".unfinished" / "abc.part").write_bytes(b"x" * 1000)
     (models / ".unfinished" / "source" / "config.json").write_text("{}")
+    (models / ".unfinished" / "starcoder2-3b-Q4_K_M.lock").touch()
     return home
 
 
@@ -86,7 +98,67 @@ def test_without_purge_models_and_configuration_stay(lived_in: dict[str, str]) -
     assert not Path(lived_in["STARDRAFT_ENGINES_DIR"]).exists()
     assert not Path(lived_in["STARDRAFT_CACHE_DIR"]).exists()
     assert Path(lived_in["STARDRAFT_CONFIG"]).exists()
-    assert Path(lived_in["STARDRAFT_MODELS_DIR"], ".unfinished", "abc.part").exists()
+    unfinished = Path(lived_in["STARDRAFT_MODELS_DIR"], ".unfinished")
+    assert (unfinished / "abc.part").exists()
+    assert not list(unfinished.glob("*.lock"))
+
+
+@pytest.mark.parametrize(
+    ("shell", "own"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", ".config/fish/config.fish")]
+)
+def test_shell_completions_go_and_what_the_user_has_stays(
+    home: dict[str, str], person: Path, shell: str, own: str
+) -> None:
+    """As the command line's own library writes them."""
+    from typer._completion_shared import install
+
+    file = person / own
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("alias ll='ls -l'\n")
+    _, script = install(shell=shell, prog_name="stardraft", complete_var="_STARDRAFT_COMPLETE")
+    others = script.with_name("other")
+    others.write_text("of another program")
+    assert f"shell completions: ~/{script.relative_to(person)}" in stardraft(home, "uninstall").stdout
+    done = stardraft(home, "uninstall", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not script.exists()
+    assert others.exists()
+    assert file.read_text().startswith("alias ll='ls -l'\n")
+    assert "stardraft" not in file.read_text()
+
+
+def test_of_a_computer_that_had_nothing_of_it_nothing_is_left(home: dict[str, str], person: Path) -> None:
+    """Without --purge, too: bash had no file of its own, and no model was ever there."""
+    from typer._completion_shared import install
+
+    models = Path(home["STARDRAFT_MODELS_DIR"])
+    models.mkdir(parents=True)
+    install(shell="bash", prog_name="stardraft", complete_var="_STARDRAFT_COMPLETE")
+    assert f"empty folder of models: {models}" in stardraft(home, "uninstall").stdout
+    done = stardraft(home, "uninstall", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "stays" not in done.stdout
+    assert not models.exists()
+    assert list(person.iterdir()) == []
+
+
+def test_what_a_user_wrote_around_the_line_stays_as_it_is(home: dict[str, str], person: Path) -> None:
+    from typer._completion_shared import install
+
+    file = person / ".bashrc"
+    file.write_text("before\n")
+    install(shell="bash", prog_name="stardraft", complete_var="_STARDRAFT_COMPLETE")
+    file.write_text(file.read_text() + "after\n")
+    stardraft(home, "uninstall", "--yes")
+    assert file.read_text() == "before\nafter\n"
+
+
+def test_a_file_of_that_name_that_is_the_users_own_stays(home: dict[str, str], person: Path) -> None:
+    mine = person / ".zfunc" / "_stardraft"
+    mine.parent.mkdir()
+    mine.write_text("#compdef stardraft\n_mine")
+    stardraft(home, "uninstall", "--purge", "--yes")
+    assert mine.exists()
 
 
 def test_every_file_that_stardraft_writes_is_known(
@@ -106,6 +178,7 @@ def test_every_file_that_stardraft_writes_is_known(
         paths.log_path(): b"",
         Path(f"{paths.log_path()}.1"): b"",
         paths.state_dir() / "said-toy-model": b"",
+        paths.state_dir() / "last-silence.json": b"{}",
         paths.state_dir() / "licenses.json": b"{}",
         paths.models_dir() / "gone.json": msgspec.json.encode(record),
         **{paths.engine_cache_dir() / f"{name}.json": b"{}" for name in ("speeds", "verdicts", "libraries")},

@@ -1,8 +1,10 @@
 """At 60, 80 and 200 columns nothing that the terminal shows is cut: neither a word nor a number."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stardraftd.cli.app import command
@@ -126,4 +128,31 @@ def test_the_figures_of_suggestions_fit(typed: Callable[..., str], width: int) -
     Store(stats_path()).write([*(fate(n, NOW_MS + n * 86_400_000) for n in range(20)), SILENCE])
     told = typed("stats", "--since", "50y")
     assert "accepted" in told
+    for title in ("Language", "Week", "Why none was shown"):
+        assert title in told, "narrow or not, a table says what its rows are"
     assert_fits(told, width)
+
+
+def test_no_line_of_doctor_or_status_spells_out_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stardraftd.cli.checks import Check
+    from stardraftd.cli.daemon.status_table import show
+    from stardraftd.cli.doctor import _show
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "400")
+    inside = str(tmp_path / "x")
+    _show(Check("a", "problem", f"It is in {inside}.", f"Type: rm {inside}"))
+    show(
+        msgspec.structs.replace(
+            STATUS,
+            endpoint=inside,
+            model_path=inside,
+            config_path=inside,
+            log_path=inside,
+            problems=(inside,),
+        )
+    )
+    assert str(tmp_path) not in capsys.readouterr().out

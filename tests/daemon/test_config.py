@@ -263,6 +263,22 @@ def test_unknown_names_elsewhere_get_the_closest_known_one(file: Path) -> None:
     assert "did you mean" not in refused(file, STARDRAFT_MODEL_ZZZ="1").message
 
 
+@pytest.mark.parametrize("variable", ["STARDRAFT_MODLE_GPU_LAYERS", "STARDRAFT_GPU_LAYERS"])
+def test_a_variable_whose_section_is_wrong_or_missing_is_told(file: Path, variable: str) -> None:
+    error = refused(file, **{variable: "1"})
+    assert error.message == (
+        f"There is no setting of the environment variable {variable}; "
+        "did you mean STARDRAFT_MODEL_GPU_LAYERS?"
+    )
+    assert "STARDRAFT_MODEL_PATH" in error.hint
+
+
+def test_a_variable_that_is_no_settings_is_let_be(file: Path) -> None:
+    others = {"STARDRAFT_DEBUG": "1", "STARDRAFT_MODELS_DIR": "/", "STARDRAFT_OTHER_PATH": "/x", "ECHO": "x"}
+    others["STARDRAFT_MODELPATH"] = "/x"
+    assert load_config(file, environ=others).origins == {}
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

@@ -316,3 +316,13 @@ def test_paths_are_shown_with_the_home_folder_short(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert paths.tilde(tmp_path / "a" / "b") == str(Path("~/a/b"))
     assert paths.tilde(tmp_path.parent) == str(tmp_path.parent)
+
+
+def test_in_a_text_every_path_of_the_home_folder_begins_with_a_tilde(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = tmp_path / "me"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    text = f"{home}/a: in ({home}/b) and\n{home}/c, not '{home}/d', {home}x/e or /x{home}/f"
+    assert paths.with_tildes(text) == f"~/a: in (~/b) and\n~/c, not '{home}/d', {home}x/e or /x{home}/f"

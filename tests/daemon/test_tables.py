@@ -37,9 +37,10 @@ def test_no_number_is_cut_at_any_width(width: int) -> None:
     assert "\N{HORIZONTAL ELLIPSIS}" not in told
 
 
-def test_a_row_on_its_own_says_what_each_of_its_numbers_is() -> None:
-    told = shown(table("model", "quant", "bytes", "tokens/s"), 40).splitlines()
-    assert told[1:4] == [
+def test_rows_on_their_own_say_what_each_cell_is() -> None:
+    told = [line.rstrip() for line in shown(table("model", "quant", "bytes", "tokens/s"), 40).splitlines()]
+    assert told[1:5] == [
+        "model, quant",
         "starcoder2-3b Q4_K_M",
         "  bytes: 1,887,904,896;",
         "      tokens/s: 12.3 (11.9 to 12.8)",

@@ -244,7 +244,8 @@ def test_terminals_and_prompts_get_no_server(scripted: Open) -> None:
     at = scripted("")
     for make in ("vim.cmd.new(); vim.bo.buftype = 'prompt'", "vim.cmd.terminal('true')"):
         at.editor.lua(make)
-        assert at.editor.lua("return #vim.lsp.get_clients({ bufnr = 0, name = 'stardraft' })") == 0
+        served = "vim.lsp.get_clients({ bufnr = 0, name = 'stardraft', _uninitialized = true })"
+        assert at.editor.lua(f"return #{served}") == 0
         assert at.editor.lua("return require('stardraft').status()") == ""
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.editors.neovim import Neovim, find_neovim
-from tests.editors.neovim_plugin import FINDERS, FLOATING, SCRIPTED, Open, ask_again, asked, both_versions
+from tests.editors.neovim_plugin import (
+    FINDERS,
+    FLOATING,
+    SCRIPTED,
+    Open,
+    PluginNeovim,
+    ask_again,
+    asked,
+    both_versions,
+)
 from tests.editors.neovim_screen import Terminal
 from tests.support.waiting import wait_until
 
@@ -166,9 +176,9 @@ def test_without_the_plugin_the_reason_can_be_asked_for_and_a_wrong_setting_is_o
         assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
         plain.lua(TELL, report(""))
         wait_until(lambda: not any("settings.toml" in row for row in terminal.rows()))
-    plain.lua("vim.cmd.StardraftStatus()")  # all of it, in a window: it does not fit a line here
+    plain.lua("vim.o.columns = 30; vim.cmd.StardraftStatus()")  # all of it, in a window: it fits no line here
     said = plain.lua(FLOATING)
-    assert said == ["stardraft does not run for this buffer: :checkhealth vim.lsp"]  # it answers no status
+    assert said == ["stardraft does not answer at the moment."]  # it answers no status
     assert plain.call("nvim_get_mode") == {"mode": "n", "blocking": False}
 
 
@@ -244,3 +254,33 @@ def test_what_is_said_while_typing_is_one_line_that_goes_by_itself(
         at.script.question(n_questions + 1)
         at.script.answer("ue")
         wait_until(lambda: says("this is the only suggestion"), what="the key for another one was silent")
+
+
+@pytest.mark.parametrize("mode", ["", "i"])
+def test_what_the_plugin_says_stands_once_and_covers_no_text(tmp_path: Path, mode: str) -> None:
+    """A real terminal, with and without "-- INSERT --" in the place of messages."""
+    (tmp_path / "a.txt").write_text("\n".join(f"line {n}" for n in range(30)))
+    settings = "vim.g.stardraft = { autostart = false }"
+    with PluginNeovim(find_neovim(), os.environ, tmp_path, settings) as neovim:
+        neovim.lua("vim.cmd.edit(...)", str(tmp_path / "a.txt"))
+        with Terminal(find_neovim(), neovim, tmp_path) as terminal:
+            neovim.keys(mode)
+            neovim.lua("require('stardraft.message').say('something new', 'WarningMsg')")
+            for keys in ("", "<Esc>"):
+                neovim.keys(keys)
+                wait_until(lambda: sum("something new" in row for row in terminal.rows()) == 1)
+                wait_until(lambda: terminal.rows()[:10] == [f"line {n}" for n in range(10)])
+            assert terminal.rows()[-1].endswith("something new")
+            neovim.lua("require('stardraft.message').take_back()")
+            wait_until(lambda: not any("something new" in row for row in terminal.rows()))
+
+
+def test_a_server_that_is_starting_is_said_to_be(tmp_path: Path) -> None:
+    """Also where there is no plugin: a server that says nothing yet is one that is there."""
+    silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with Neovim(find_neovim(), os.environ, tmp_path, ROOT / "packaging/neovim/stardraft.lua") as neovim:
+        neovim.lua("vim.lsp.config('stardraft', { cmd = { ... } })", *silent)
+        neovim.lua("vim.cmd.edit(...)", str(tmp_path / "b.txt"))
+        neovim.lua("vim.cmd.StardraftStatus()")
+        said = neovim.lua("return vim.api.nvim_exec2('messages', { output = true }).output")
+        assert said.strip() == "stardraft is starting."

@@ -69,7 +69,7 @@ def test_without_the_plugin_it_is_shown_and_taken_as_well(own_code: dict[str, st
         neovim.open(tmp_path / "orders.py")
         neovim.keys(":StardraftStatus<CR>")
         said = "return vim.trim(vim.api.nvim_exec2('messages', { output = true }).output)"
-        wait_until(lambda: neovim.lua(said) == "ready. Suggestions come from your own code.")
+        wait_until(lambda: neovim.lua(said) == "stardraft is ready. Suggestions come from your own code.")
         neovim.keys(f"o<C-u>{TYPED}")
 
         def is_suggested() -> bool:  # once the other file is read

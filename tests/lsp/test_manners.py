@@ -1,6 +1,7 @@
 """How the server behaves towards its editor and towards the daemon: over stdio, with the real ones."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.lsp.daemons import daemons, stop_daemon
 from tests.support.editor import Editor, editing, fork_server
 from tests.support.home import command_of, processes_of
-from tests.support.processes import exit_status_async
+from tests.support.processes import exit_status_async, run_to_end
 from tests.support.waiting import wait_until_async
 
 URI = "file:///shop/shelf.py"
@@ -202,6 +203,25 @@ async def test_wrong_options_are_told_once_and_left_out(
         shown = [params["message"] for params in editor.told("window/showMessage")]
         assert len(shown) == 1
         assert named in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "status", "said"),
+    [
+        (["--set", "editor.echo=foo"], {}, 2, "On the command line, editor.echo is"),
+        (["--set", "foo", "--log-file", os.devnull], {}, 2, "does not say section.key=value"),
+        ([], {"STARDRAFT_EDITOR_ECHO": "foo"}, 1, "STARDRAFT_EDITOR_ECHO is"),
+        ([], {}, 1, "no editor had introduced itself"),
+    ],
+)
+def test_a_server_that_no_editor_comes_to_says_on_stderr_what_is_wrong(
+    shared_home: dict[str, str], arguments: list[str], environment: dict[str, str], status: int, said: str
+) -> None:
+    command = [sys.executable, "-P", "-m", "stardraft_lsp", *arguments]
+    done = run_to_end(command, env=shared_home | environment, text=True)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert done.stdout == ""
 
 
 def test_the_server_imports_nothing_of_a_command_line() -> None:

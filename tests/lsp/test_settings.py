@@ -208,9 +208,13 @@ def test_why_there_are_none_is_told_apart(app: Workspace) -> None:
     assert app.off(language="text") == "language_off"
     assert app.off() == ""
     app.settings.take_editor({"enabled": False, "languages": {"go": {"enabled": True}}})
-    assert app.off() == "disabled"
+    assert app.off() == "editor_off"
     assert app.off(language="go") == "", "a language may be the exception"
-    assert "editor.enabled" in app.settings.for_document(app.uri(), "python", 0.0).why
+    assert "in this editor" in app.settings.for_document(app.uri(), "python", 0.0).why
+    app.settings.take_editor(None)
+    app.settings.config = EditorConfig(enabled=False)
+    assert app.off() == "disabled"
+    assert "in the configuration" in app.settings.for_document(app.uri(), "python", 0.0).why
 
 
 def test_snoozing_ends_by_itself_or_by_hand(app: Workspace) -> None:
@@ -221,7 +225,7 @@ def test_snoozing_ends_by_itself_or_by_hand(app: Workspace) -> None:
     app.settings.wake()
     assert app.off(now_s=150.0) == ""
     app.settings.switch(False)
-    assert app.off() == "disabled"
+    assert app.off() == "editor_off"
     app.settings.switch(True)
     assert app.off() == ""
 

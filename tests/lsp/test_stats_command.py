@@ -14,7 +14,7 @@ from stardraft_lsp.stats.cli import since_when, stats
 from stardraft_lsp.stats.facts import Cost, Fate, Look, Outcome, Silence
 from stardraft_lsp.stats.store import Store
 from stardraft_lsp.stats.summary import percentile, summarise
-from stardraft_lsp.stats.table import reason_words
+from stardraft_lsp.stats.table import reason_words, tables_of
 from stardraftd.errors import RequestError
 
 NOW_S = int(time.time())
@@ -257,3 +257,15 @@ def test_what_could_be_minutes_or_months_is_not_guessed() -> None:
 def test_since_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(RequestError):
         since_when(text, NOW_S)
+
+
+@pytest.mark.parametrize("text", ["0d", "0 weeks", "00y", "2999-01-01", "2999-01-01T10:00"])
+def test_since_a_moment_that_has_not_passed_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match=f"--since {text} is not in the past"):
+        since_when(text, NOW_S)
+
+
+def test_the_help_names_every_table(filled: Store) -> None:
+    told = CliRunner().invoke(APP, ["--help"]).output.lower()
+    for title, _ in tables_of(summarise(*filled.read())):
+        assert title.lower() in told

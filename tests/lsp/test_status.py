@@ -1,15 +1,19 @@
 """What an editor is told: one state, derived from what is known; no error twice, no news without a change."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
-from stardraft_lsp.status import StatusBoard, StatusReport, reason_of
+from stardraft_lsp.status import OWN_CODE, State, StatusBoard, StatusReport, reason_of
+from stardraftd.config.schema import EchoMode
 from stardraftd.errors import (
     ConfigError,
     DaemonHungError,
     DaemonStartError,
     DaemonUnreachableError,
     EngineCrashedError,
+    EngineNotInstalledError,
     ModelFormatError,
     RequestError,
     StardraftError,
@@ -172,6 +176,84 @@ def test_what_the_daemon_complains_of_is_the_message_when_there_is_nothing_else(
 )
 def test_errors_are_reasons_for_silence(error: StardraftError, reason: str) -> None:
     assert reason_of(error) == reason
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (StatusReport("ready", "", "", "tiny"), "stardraft is ready. The model is tiny."),
+        (
+            StatusReport("ready", "There is nothing to add.", "nothing_to_suggest", "tiny"),
+            "stardraft is ready. No suggestion the last time: There is nothing to add. The model is tiny.",
+        ),
+        (StatusReport("ready", OWN_CODE), f"stardraft is ready. {OWN_CODE}"),
+        (
+            StatusReport("idle", "The daemon is not running."),
+            "The daemon is not running. The next suggestion brings the model back.",
+        ),
+        (StatusReport("error", "It is broken. Mend it.", "failed", "tiny"), "It is broken. Mend it."),
+        (
+            StatusReport(
+                "off", "Suggestions are switched off in this editor.", "editor_off", "tiny", "Wrong."
+            ),
+            "Suggestions are switched off in this editor. Wrong.",
+        ),
+        (StatusReport("busy", "", "", "tiny"), "A suggestion is being made. The model is tiny."),
+        (
+            StatusReport("loading", "The model is loading (5 %).", "model_loading"),
+            "The model is loading (5 %).",
+        ),
+    ],
+)
+def test_all_of_it_is_a_sentence(report: StatusReport, sentence: str) -> None:
+    assert report.sentence == sentence
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_no_state_is_a_bare_word(state: State) -> None:
+    sentence = StatusReport(state).sentence
+    assert len(sentence.split()) > 2
+    assert sentence.endswith(".")
+    assert f"stardraft is {state}" not in sentence or state in ("ready", "starting")
+
+
+MISSING = EngineNotInstalledError("The engine is not installed.", "Build it.")
+
+
+@pytest.mark.parametrize("echo", ["auto", "only"])
+def test_without_an_engine_nothing_is_wrong_where_own_code_is_suggested(echo: EchoMode, told: Told) -> None:
+    told.board.follow_echo(echo)
+    told.board.trouble(MISSING)
+    told.board.daemon(daemon("failed", lacks_engine=True))
+    assert told.board.report.state == "ready"
+    assert told.board.report.message.startswith(OWN_CODE)
+    told.board.begin()
+    told.board.fail(MISSING)
+    if echo == "auto":
+        assert (told.board.report.state, told.board.report.reason) == ("ready", "no_engine")
+        assert "stardraft setup engine" in told.board.report.message
+    told.board.begin()
+    told.board.end("")
+    assert (told.board.report.state, told.board.report.reason) == ("ready", "")
+    assert not told.alerts
+    assert "error" not in told.states
+
+
+def test_without_an_engine_and_own_code_it_is_an_error(told: Told) -> None:
+    told.board.follow_echo("auto")
+    told.board.trouble(MISSING)
+    told.board.follow_echo("off")
+    assert (told.board.report.state, told.board.report.reason) == ("error", "no_engine")
+    told.board.trouble(MISSING)
+    assert told.alerts == [MISSING]
+
+
+def test_an_engine_that_breaks_is_an_error_whatever_own_code_says(told: Told) -> None:
+    told.board.follow_echo("auto")
+    told.board.trouble(EngineCrashedError("It died."))
+    told.board.daemon(daemon("failed"))
+    assert told.board.report.state == "error"
+    assert OWN_CODE in told.board.report.message
 
 
 def test_a_toy_is_never_named_without_saying_so() -> None:

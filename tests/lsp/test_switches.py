@@ -46,7 +46,7 @@ async def test_every_switch_is_told_at_once_without_a_question(
         await editor.request("stardraft/snooze", {"minutes": 0})
         await becomes(editor, "ready", "")
         await editor.request("stardraft/switch", {"enabled": False})
-        await becomes(editor, "off", "disabled")
+        await becomes(editor, "off", "editor_off")
         await editor.request("stardraft/switch", {"enabled": True})
         await becomes(editor, "ready", "")
         settings = {"languages": {"python": {"enabled": False}}}

@@ -17,6 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from stardraftd.builds import chosen as engine_build
+from stardraftd.errors import EngineNotInstalledError
 
 OTHER_BUILD = "LLAMA_CPP_LIB_PATH"
 # Bounds what foreign text can make a search cost.
@@ -74,6 +75,14 @@ def rebuild_hint() -> str:
     other = os.environ.get(OTHER_BUILD)
     aside = f"It is taken from {OTHER_BUILD} ({other}): unset that, or have" if other else "Have"
     return f"{aside} llama.cpp built for this computer: {engine_build.REPAIR}"
+
+
+def not_installed() -> EngineNotInstalledError:
+    """The error where there is no build at all, whoever finds it out."""
+    return EngineNotInstalledError(
+        "The engine is not installed.",
+        f"A C++ compiler builds it here, in a few minutes. Type: {engine_build.REPAIR}",
+    )
 
 
 def library_folder() -> Path | None:

@@ -52,12 +52,13 @@ def doctor(
 
 def _show(check: "Check") -> None:
     from stardraftd.cli.output.terminal import entry, out
+    from stardraftd.paths import with_tildes
 
     width = _STATE_WIDTH + _NAME_WIDTH
     label = f"{check.state:<{_STATE_WIDTH}}{check.name}"
-    entry(out(), label, check.message, label_width=width, style=_STYLES[check.state])
+    entry(out(), label, with_tildes(check.message), label_width=width, style=_STYLES[check.state])
     if check.hint:
-        entry(out(), "", check.hint, label_width=width, text_style="dim")
+        entry(out(), "", with_tildes(check.hint), label_width=width, text_style="dim")
 
 
 def _conclude(problems: int, warnings: int) -> None:

@@ -14,12 +14,22 @@ from stardraftd.cli.output.errors import FAILED, INTERRUPTED, WRONG_INPUT, say, 
 from stardraftd.cli.output.terminal import prepare_streams, silence_stdout
 from stardraftd.cli.output.usage import UsageError, wrong_usage
 from stardraftd.console.printable import visible_line
-from stardraftd.errors import ModelNotFoundError, PathError, RequestError, StardraftError
+from stardraftd.errors import (
+    ModelFormatError,
+    ModelNotFoundError,
+    ModelUnsupportedError,
+    PathError,
+    RequestError,
+    StardraftError,
+)
 
 # How writing to a stream fails: a full disk or quota, a limit of size, a device, a closed descriptor.
 _OUTPUT_ERRORS = {
     errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EBADF, errno.ENXIO, getattr(errno, "EDQUOT", errno.ENOSPC),
 }  # fmt: skip
+
+# What was typed is wrong: itself, or the model's file that it names.
+_TYPED = (RequestError, ModelNotFoundError, ModelFormatError, ModelUnsupportedError)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -65,10 +75,12 @@ def _shown(error: Exception) -> int:
 
 
 def _code(error: StardraftError) -> int:
-    """2 for a name that was typed, as for any other wrong input; the daemon speaks of what is configured."""
+    """2 for what was typed, also for a model that is not there or not to be used, for whichever reason; the
+    daemon speaks of what is configured.
+    """
     if error.is_remote:
         return FAILED
-    return WRONG_INPUT if isinstance(error, RequestError | ModelNotFoundError) else FAILED
+    return WRONG_INPUT if isinstance(error, _TYPED) else FAILED
 
 
 def _refused(error: OSError) -> StardraftError:

@@ -97,22 +97,25 @@ class Wanted:
         return "" if path == builtin_model_path() else str(path)
 
     def check(self) -> None:
-        """Raises a StardraftError if a value is wrong, before a daemon is bothered with it."""
+        """Raises a StardraftError if a value is wrong, before a daemon is bothered with it.
+
+        The configuration below these settings is for `running.check_configuration`.
+        """
         from stardraftd.cli.output.errors import show_warning
-        from stardraftd.config import load_config, sources
+        from stardraftd.config.checking import accepted
+        from stardraftd.config.loading import given_override
         from stardraftd.models.store import check
 
-        if path := self.model_path():
-            check(Path(path))
-        load_config()
         try:
-            config = load_config(overrides=self.overrides())
-        except ConfigError as error:  # not of the file, which was read before: of what was typed
+            found = [accepted(given_override(one)) for one in self.overrides()]
+        except ConfigError as error:
             raise RequestError(error.message, error.hint) from error
-        for outdated in config.outdated:
-            show_warning(outdated.notice)
-        if config.sources.get("model.path") is sources.COMMAND_LINE and config.model.path and not path:
-            check(Path(config.model.path))
+        for one in found:
+            if one.outdated is not None:
+                show_warning(one.outdated.notice)
+        paths = [one.value for one in found if one.setting is not None and one.setting.name == "model.path"]
+        if paths and paths[-1]:
+            check(Path(paths[-1]))
 
     def restart_command(self) -> str:
         """The command that makes a running daemon take these settings."""

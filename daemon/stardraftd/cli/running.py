@@ -4,7 +4,7 @@ import sys
 
 from stardraftd.cli.options import Wanted
 from stardraftd.console.prose import counted
-from stardraftd.errors import DaemonUnreachableError
+from stardraftd.errors import ConfigError, DaemonUnreachableError
 from stardraftd.proof.verdict import engine_build
 from stardraftd.protocol.completion import ModelInfo
 from stardraftd.protocol.http import Status
@@ -22,6 +22,25 @@ async def running_status() -> Status | None:
             return await client.status()
         except DaemonUnreachableError:
             return None
+
+
+def check_configuration(status: Status | None = None) -> None:
+    """Raises ConfigError where the configuration is wrong: no daemon starts with it.
+
+    status: of a daemon that runs. It keeps the settings from before, as an editor does: then it is a warning.
+    """
+    from stardraftd.cli.output.errors import show_warning
+    from stardraftd.config import load_config
+
+    try:
+        config = load_config()
+    except ConfigError as error:
+        if status is None:
+            raise
+        show_warning(f"{error.message} The daemon that runs keeps the settings from before.", error.hint)
+        return
+    for outdated in config.outdated:
+        show_warning(outdated.notice)
 
 
 def other_installation(status: Status) -> str:

@@ -182,10 +182,11 @@ def told(mistake: Mistake) -> ConfigError:
     given, source = mistake.given, mistake.given.origin.source
     place, name = given.origin.place, f"{given.origin.prefix}{given.called}"
     if mistake.kind == "unknown":
-        known = [one for one in settings().values() if one.section == given.section]
         meant = settings().get(mistake.allowed)
+        section = given.section if meant is None else meant.section
+        known = [one for one in settings().values() if one.section == section]
         message = source.unknown.format(place=place, name=cut(name))
-        hint = source.names.format(section=given.section, names=", ".join(map(source.spelled, known)))
+        hint = source.names.format(section=section, names=", ".join(map(source.spelled, known)))
         return ConfigError(f"{message}{f'; did you mean {source.spelled(meant)}?' if meant else '.'}", hint)
     subject = f"{place} {name} is {cut(mistake.shown)}"
     hint = source.correct.format(name=name, default=settings()[mistake.key].default_shown)

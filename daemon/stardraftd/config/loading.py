@@ -224,19 +224,35 @@ def _syntax_error(reason: str, text: str, file: Path) -> ConfigError:
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
-    # STARDRAFT_CONFIG, STARDRAFT_MODELS_DIR and the like are not settings: their first word is no section.
     for variable, text in environ.items():
-        for section in SECTIONS:
-            prefix = f"{ENVIRONMENT_PREFIX}{section}_".upper()
-            if variable.startswith(prefix):
-                origin = Origin(
-                    source=sources.ENVIRONMENT,
-                    place="The environment variable",
-                    short=f"environment variable {variable}",
-                )
-                key = variable.removeprefix(prefix)
-                key = key.lower() if key == key.upper() else key  # a name in small letters is another one
-                yield Given(section=section, key=key, called=variable, value=text, origin=origin)
+        if (found := _named_by(variable)) is not None:
+            origin = Origin(
+                source=sources.ENVIRONMENT,
+                place="The environment variable",
+                short=f"environment variable {variable}",
+            )
+            section, key = found
+            key = key.lower() if key == key.upper() else key  # a name in small letters is another one
+            yield Given(section=section, key=key, called=variable, value=text, origin=origin)
+
+
+def _named_by(variable: str) -> tuple[str, str] | None:
+    """Section and key of a variable that is meant as a setting, be its section spelled wrong or left out.
+
+    None of others: STARDRAFT_CONFIG, STARDRAFT_MODELS_DIR and the like are not settings.
+    """
+    if not variable.startswith(ENVIRONMENT_PREFIX):
+        return None
+    name = variable.removeprefix(ENVIRONMENT_PREFIX)
+    for section in SECTIONS:
+        if name.startswith(f"{section}_".upper()):
+            return section, name[len(section) + 1 :]
+    for setting in settings().values():
+        section, is_its_key, after = f"_{name}".rpartition(f"_{setting.key.upper()}")
+        section = section.lstrip("_").lower()
+        if is_its_key and not after and (not section or closest(section[:MAX_SHOWN], SECTIONS)):
+            return section, setting.key
+    return None
 
 
 def given_override(override: str, place: str = ON_COMMAND_LINE) -> Given:

@@ -25,8 +25,8 @@ _UNBROKEN = "\N{NO-BREAK SPACE}"
 class FittedTable(Table):
     """rich's table, as wide as its widest cells, or else its rows one below the other.
 
-    A row on its own begins with its left-aligned cells; the others follow as "title: value", on as many
-    lines as they need. What stands in the cells has to be text.
+    A row on its own begins with its left-aligned cells, whose titles stand once above all rows; the others
+    follow as "title: value", on as many lines as they need. What stands in the cells has to be text.
     """
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
@@ -35,6 +35,10 @@ class FittedTable(Table):
             return
         if self.title:
             yield Text(fitted(str(self.title), options.max_width), style=self.title_style or "")
+        if self.box is not None:  # which has a line above its header, too
+            yield Text("")
+        if self.show_header and (titles := ", ".join(filter(None, self._titles[: self._n_names]))):
+            yield Text(fitted(titles, options.max_width), style=self.header_style or "bold")
         for row, told in zip(self.rows, self._told(options.max_width), strict=True):
             lines = fitted(told, options.max_width, hang=2 * len(_INDENT))
             yield Text(lines.replace(_UNBROKEN, " "), style=row.style or "")
@@ -46,12 +50,19 @@ class FittedTable(Table):
     def _natural_width(self, console: "Console", options: "ConsoleOptions") -> int:
         return super().__rich_measure__(console, options.update_width(_UNLIMITED)).maximum
 
+    @property
+    def _titles(self) -> list[str]:
+        return [str(column.header) if self.show_header else "" for column in self.columns]
+
+    @property
+    def _n_names(self) -> int:
+        """How many columns name the row; without a header one, a label of what there is to say."""
+        n = len(list(takewhile(lambda column: column.justify == "left", self.columns)))
+        return n if self.show_header else min(n, 1)
+
     def _told(self, width: int) -> Iterator[str]:
         """Each row in words. A number stays beside its title, where there is room for both."""
-        titles = [str(column.header) for column in self.columns]
-        names = len(list(takewhile(lambda column: column.justify == "left", self.columns)))
-        if not self.show_header:  # labels, and what there is to say of each
-            names, titles = min(names, 1), [""] * len(titles)
+        titles, names = self._titles, self._n_names
         for cells in zip(*(map(str, column.cells) for column in self.columns), strict=True):
             heading = " ".join(filter(str.strip, cells[:names]))
             pairs = [

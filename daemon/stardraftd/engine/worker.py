@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from stardraftd.builds import chosen as engine_build
-from stardraftd.builds.library import explain_load_error, libraries
+from stardraftd.builds.library import explain_load_error, libraries, not_installed
 from stardraftd.console.prose import counted
 from stardraftd.errors import EngineMissingError, RequestError, StardraftError
 from stardraftd.heartbeat import AwakeTime
@@ -257,10 +257,11 @@ def open_engine() -> Requests:
     try:
         from stardraftd.engine.native import backend
     except ModuleNotFoundError as error:
-        raise EngineMissingError(
-            f"The engine is not installed: {error}.",
-            f"It is built here by a C++ compiler, in a few minutes. Type: {engine_build.REPAIR}",
-        ) from error
+        if error.name not in (None, "llama_cpp"):  # what it imports itself
+            raise EngineMissingError(
+                f"The engine is not whole: {error}.", f"Have it built again: {engine_build.REPAIR}"
+            ) from error
+        raise not_installed() from error
     except (ImportError, OSError, RuntimeError, AttributeError) as error:  # the last: a function is missing
         told = explain_load_error(str(error), libraries())
         raise EngineMissingError(

@@ -119,6 +119,11 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+def written_at(file: Path) -> str:
+    """The moment of its last change, as `now` says it. Raises OSError."""
+    return datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).isoformat(timespec="seconds")
+
+
 def _verify(path: Path, info: os.stat_result, *, own: bool) -> None:
     """Raises OSError unless it is a regular file, and this user's where it is to be."""
     if not stat.S_ISREG(info.st_mode):

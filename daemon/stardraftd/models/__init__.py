@@ -6,3 +6,5 @@
 
 # What the model that comes with stardraft is called where a model is asked for.
 BUILT_IN = "built-in"
+# It is a part of stardraft (README.md beside it says what it was trained on).
+BUILT_IN_LICENSE = "Apache-2.0"

@@ -235,7 +235,17 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+        self._clear_locks()
         return freed
+
+    def _clear_locks(self) -> None:
+        """Deletes the locks that nobody holds, and their folder if nothing is left in it."""
+        folder = self.folder / _UNFINISHED
+        for path in folder.glob("*.lock"):
+            with suppress(OSError, filelock.Timeout), filelock.FileLock(path, timeout=0):
+                path.unlink()
+        with suppress(OSError):
+            folder.rmdir()
 
     def _entry(self, path: Path) -> Entry:
         size_bytes = path.stat().st_size if path.exists() else 0

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from stardraftd.builds.library import libraries, library_folder, rebuild_hint
+from stardraftd.builds import chosen as engine_build
+from stardraftd.builds.library import OTHER_BUILD, libraries, library_folder, not_installed, rebuild_hint
 from stardraftd.errors import EngineMissingError
 from stardraftd.files import atomic
 from stardraftd.paths import engine_cache_dir
@@ -44,9 +45,11 @@ def build_id() -> str:
     """Names the build that would be loaded, LLAMA_CPP_LIB_PATH included. Raises EngineMissingError."""
     files = libraries()
     if not files:
-        folder = library_folder()
-        what = f"there is no library in {folder}" if folder else "llama-cpp-python is not here"
-        raise EngineMissingError(f"The engine is not installed: {what}.", rebuild_hint())
+        if OTHER_BUILD not in os.environ and engine_build.chosen_build() is None:
+            raise not_installed()
+        raise EngineMissingError(
+            f"The engine is not installed: there is no library in {library_folder()}.", rebuild_hint()
+        )
     known = _read_hashes()
     found = {str(path): _hashed(path, known) for path in files}
     if any(known.get(path) != entry for path, entry in found.items()):

@@ -148,7 +148,8 @@ class Status(Struct, frozen=True, kw_only=True):
     prefix, engine_build and can_load are Hello's. engine_hangs counts, of engine_restarts, the engines that
     hung. successor is loaded while the engine serves, to take its place. models are the names of those that
     are in the folder of models and can be used. checking_engine: a load waits until llama.cpp, whose build or
-    processor is new here, has been tested.
+    processor is new here, has been tested. lacks_engine: llama.cpp is not installed, which is none of the
+    problems: where the user's own code is what is suggested, nothing is wrong.
     """
 
     version: str
@@ -189,6 +190,7 @@ class Status(Struct, frozen=True, kw_only=True):
     engine_build: str = ""
     can_load: bool | None = None
     engine_hangs: int = 0
+    lacks_engine: bool = False
 
 
 class Record(Struct, frozen=True):

@@ -21,7 +21,7 @@ from stardraftd import __version__
 from stardraftd.backends.supervisor import Supervisor
 from stardraftd.broadcast import Broadcast
 from stardraftd.config import CompletionConfig, Config, ModelConfig
-from stardraftd.errors import ConfigError, EngineError, StardraftError
+from stardraftd.errors import ConfigError, EngineError, EngineNotInstalledError, StardraftError
 from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
@@ -182,9 +182,10 @@ class Service:
     def status(self) -> Status:
         supervisor, scheduler = self.supervisor, self.scheduler
         failure = supervisor.failure
+        lacks_engine = isinstance(failure, EngineNotInstalledError)
         problems = (
             self.config_problem,
-            f"{failure.message} {failure.hint}".strip() if failure else "",
+            f"{failure.message} {failure.hint}".strip() if failure and not lacks_engine else "",
             "The model from before still serves." if supervisor.is_replaced else "",
             f"The engine (pid {supervisor.engine_pid}) does not answer at the moment. If it stays so it is "
             "ended, and another one started."
@@ -201,6 +202,7 @@ class Service:
             engine_build=self.supervisor.engine_build,
             can_load=self.can_load,
             engine_hangs=supervisor.hangs,
+            lacks_engine=lacks_engine,
             uptime_s=round(time.monotonic() - self._started, 3),
             endpoint=self.endpoint,
             engine=supervisor.state,

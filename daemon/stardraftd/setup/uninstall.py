@@ -18,7 +18,7 @@ from stardraftd import paths
 from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import StardraftError
 from stardraftd.models.store import Store
-from stardraftd.setup import record
+from stardraftd.setup import completions, record
 from stardraftd.setup.engine.places import cache_root
 
 RECORDS = "records of what was set up"
@@ -28,7 +28,7 @@ RECORDS = "records of what was set up"
 class Part:
     """One kind of thing. folders: the ones to remove when they are empty, the deepest first.
 
-    foreign: what lies between our files, and stays.
+    foreign: what lies between our files, and stays. lines: of the user's own files, those that lead to ours.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Part:
     files: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
     foreign: tuple[Path, ...] = ()
+    lines: tuple[tuple[Path, str], ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -94,15 +95,14 @@ def parts(*, purge: bool) -> list[Part]:
 
     The folder of the socket need not be safe to use for being removed from.
     """
-    found = [_runtime(), *_state(), _engines(), _built()]
-    if purge:
-        found += [_models(), _configuration()]
+    found = [_runtime(), *_state(), _engines(), _built(), *_completions()]
+    found += _kept() if purge else [_left_of_models()]
     # On some systems these lie in one folder: what is another part's is not foreign.
     known = {paths.state_dir(), paths.models_dir(), paths.config_path()}
     found = [
         replace(part, foreign=tuple(path for path in part.foreign if path not in known)) for part in found
     ]
-    return [part for part in found if part.files or part.folders or part.foreign]
+    return [part for part in found if part.files or part.folders or part.foreign or part.lines]
 
 
 def remove(part: Part) -> Removed:
@@ -118,6 +118,11 @@ def remove(part: Part) -> Removed:
             pass
         except OSError as error:
             failed.append((file, error.strerror or str(error)))
+    for file, line in part.lines:
+        try:
+            completions.without_line(file, line)
+        except OSError as error:
+            failed.append((file, f"the line {line} is to be taken out, and {error.strerror or error}"))
     for folder in part.folders:
         with suppress(OSError):  # something is left in it
             folder.rmdir()
@@ -148,7 +153,7 @@ def _state() -> list[Part]:
     setups = _Ours(folder / "setup")
     setups.take(setups.place, _written(r"[\w-]+\.json"), {"before": r"[\w-]+-\d+-.+"})
     rest = _Ours(folder)
-    rest.take(folder, r"stats\.sqlite([.-].*)?|" + _written(r"licenses\.json|said-[\w-]+"))
+    rest.take(folder, r"stats\.sqlite([.-].*)?|" + _written(r"licenses\.json|last-silence\.json|said-[\w-]+"))
     handled = {engine.place, logs.place, setups.place}
     rest.foreign = [path for path in rest.foreign if path not in handled or path.is_symlink()]
     return [
@@ -174,6 +179,39 @@ def _built() -> Part:
     return ours.part("what engines were built from")
 
 
+def _completions() -> Iterator[Part]:
+    for file in completions.files():
+        mine = (file.parent,) if file.parent.name == ".bash_completions" else ()
+        yield Part("shell completions", file, (file,), mine)
+    for file, line in completions.lines():
+        yield Part("the line that reads shell completions", file, lines=((file, line),))
+
+
+def _left_of_models() -> Part:
+    """What nobody needs where models stay: locks of downloads that are finished, folders that are empty."""
+    folder = paths.models_dir()
+    unfinished = folder / ".unfinished"
+    locks = tuple(path for path in _listed(unfinished) if path.suffix == ".lock")
+    if set(_listed(folder)) <= {unfinished} and set(_listed(unfinished)) <= set(locks):
+        return Part("the empty folder of models", folder, locks, _folders_of_models(folder))
+    return Part("locks of downloads", unfinished, locks, (unfinished,) if locks else ())
+
+
+def _folders_of_models(folder: Path) -> tuple[Path, ...]:
+    above = (folder.parent,) if folder.parent.name == paths.APP else ()
+    return tuple(path for path in (folder / ".unfinished", folder, *above) if _is_real_folder(path))
+
+
+def _kept() -> list[Part]:
+    """What stays but for `purge`."""
+    return [_models(), _configuration()]
+
+
+def stays() -> list[str]:
+    """The titles of what is there, and stays but for `purge`."""
+    return [part.title for part in _kept() if part.files]
+
+
 def _models() -> Part:
     """Models that stardraft fetched or made. A file that a user put there has no record, and stays."""
     folder = paths.models_dir()
@@ -187,8 +225,7 @@ def _models() -> Part:
         ours.files += Store(folder).records()
     ours.files += [path for path in ours.foreign if re.fullmatch(r"\..+\.json\.\d+", path.name)]  # cut off
     ours.foreign = [path for path in ours.foreign if path not in ours.files]
-    if folder.parent.name == paths.APP and _is_real_folder(folder.parent):
-        ours.folders.append(folder.parent)
+    ours.folders += [path for path in _folders_of_models(folder) if path not in ours.folders]
     return ours.part("models")
 
 

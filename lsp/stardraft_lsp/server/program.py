@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stardraft_lsp.server.log_lines import FewAlike, OneLine, log_uncaught
+from stardraft_lsp.settings import options
+from stardraftd.config import load_config
+from stardraftd.console.printable import visible
+from stardraftd.errors import ConfigError
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -19,12 +23,14 @@ LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+WRONG_INPUT = 2  # as of every command: what was typed is wrong
 
 
 def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
     """Serves the editor on stdin and stdout until it leaves; the exit code. Raises OSError (the log's file).
 
-    settings: as `SECTION.KEY=VALUE`. log_file: None is stderr. log_level: one of LEVELS.
+    settings: as `SECTION.KEY=VALUE`; a wrong one is 2 where no editor comes. log_file: None is stderr.
+    log_level: one of LEVELS.
     """
     handler = (
         logging.FileHandler(log_file, encoding="utf-8") if log_file else logging.StreamHandler(sys.stderr)
@@ -33,6 +39,11 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
     handler.addFilter(FewAlike())
     logging.basicConfig(handlers=[handler], level=LEVELS[log_level], force=True)
     log_uncaught()
+    is_wrong = _is_wrong(settings)
+    if sys.stdin.isatty():
+        if is_wrong:
+            return WRONG_INPUT
+        _say("This is the language server: it waits on stdin for an editor. Ctrl-C ends it.")
     # pygls logs what it sends with its text at info: somebody's source, which is for no log.
     logging.getLogger("pygls").setLevel(max(LEVELS[log_level], logging.WARNING))
     # An observer that is being stopped, and sees one file change more, calls that an error.
@@ -51,5 +62,33 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
         finally:
             if server.editor is not None:  # some editors leave without waiting for the answer to `shutdown`
                 server.editor.recorder.close()
+    if server.editor is None:
+        if is_wrong:
+            return WRONG_INPUT
+        _say("The input ended, and no editor had introduced itself there. Editors start this command.")
+        return 1
     # LSP: an exit that no shutdown request came before is an error.
     return 0 if server.was_shut_down else 1
+
+
+def _is_wrong(settings: Sequence[str]) -> bool:
+    """Whether what was typed is wrong. That, or what is wrong in the configuration, is said on stderr.
+
+    An editor is served all the same, and shows it: what is wrong is left out.
+    """
+    try:
+        overrides = options.checked(settings)
+    except ConfigError as error:
+        _say(f"{error.message} {error.hint}")
+        return True
+    try:
+        load_config(overrides=overrides)
+    except ConfigError as error:
+        _say(f"{error.message} {error.hint}")
+    return False
+
+
+def _say(sentence: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"stardraft: {visible(sentence.strip())}\n")
+        sys.stderr.flush()

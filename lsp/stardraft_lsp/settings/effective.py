@@ -20,11 +20,12 @@ from stardraftd.config.schema import EchoMode
 from stardraftd.config.sources import PROJECT_FILE
 from stardraftd.errors import ConfigError
 
-OffReason = Literal["", "disabled", "snoozed", "language_off", "folder_off", "project_off"]
+OffReason = Literal["", "disabled", "editor_off", "snoozed", "language_off", "folder_off", "project_off"]
 
 OFF_TEXTS: Mapping[OffReason, str] = {
     "": "",
-    "disabled": "Suggestions are switched off (editor.enabled).",
+    "disabled": "Suggestions are switched off in the configuration (editor.enabled).",
+    "editor_off": "Suggestions are switched off in this editor.",
     "snoozed": "Suggestions are switched off for a while.",
     "language_off": "Suggestions are switched off for this language.",
     "folder_off": "Suggestions are switched off for this folder.",
@@ -47,6 +48,11 @@ class Effective(Struct, frozen=True):
     def why(self) -> str:
         """The reason, as a sentence."""
         return OFF_TEXTS[self.off]
+
+    @property
+    def is_off_everywhere(self) -> bool:
+        """Whether it is off altogether until somebody says otherwise, not for a while or in some places."""
+        return self.off in ("disabled", "editor_off")
 
 
 class Settings:
@@ -146,7 +152,7 @@ class Settings:
         if found.off:
             return found
         if not self._is_on:
-            return Effective(found.config, "disabled")
+            return Effective(found.config, "editor_off")
         if now_s < self._snoozed_until_s:
             return Effective(found.config, "snoozed", self._snoozed_until_s)
         return found
@@ -154,7 +160,7 @@ class Settings:
     def _made(self, uri: str, language: str) -> Effective:
         values = msgspec.structs.asdict(self._config)
         off: OffReason = "" if values["enabled"] else "disabled"
-        reasons: tuple[OffReason, ...] = ("disabled", "language_off")
+        reasons: tuple[OffReason, ...] = ("editor_off", "language_off")
         for number, step in enumerate(self._editor.steps(language, self._folders.place(uri).path)):
             values |= step
             if "enabled" in step:

@@ -54,8 +54,8 @@ def stats(
 
     How many suggestions were accepted, whole or by word and line, and how much of an accepted text was still
     there after 30 seconds, 2 and 10 minutes; latency by phase; how much of each prompt, and of the pieces of
-    other files in it, came from the cache; tokens that were generated for nothing. By language, week and
-    editor.
+    other files in it, came from the cache; tokens that were generated for nothing. By language, week, editor,
+    and where suggestions come from (the table "From"): your own code or the model.
 
     It is counted on this computer, without any source text or path, and sent nowhere.
 
@@ -93,20 +93,30 @@ def stats(
 
 
 def since_when(text: str, now_s: float) -> float:
-    """The moment that `--since` names, in seconds since 1970. Raises RequestError."""
+    """The moment that `--since` names, in seconds since 1970: one before now. Raises RequestError."""
+    since_s = _moment(text, now_s)
+    if since_s >= now_s:
+        raise RequestError(
+            f"--since {text} is not in the past: there is nothing to count.",
+            f"{_SPANS}. Or a day up to today.",
+        )
+    return max(0.0, since_s)
+
+
+def _moment(text: str, now_s: float) -> float:
     from datetime import datetime
 
     found = _SPAN.fullmatch(text.strip().lower())
     unit = "" if found is None else _SPAN_WORDS.get(found[2].removesuffix("s"), found[2])
     if found is not None and unit in _SPAN_DAYS:
-        return max(0.0, now_s - int(found[1]) * _SPAN_DAYS[unit] * _DAY_S)
+        return now_s - int(found[1]) * _SPAN_DAYS[unit] * _DAY_S
     if unit == "m":
         raise RequestError(
             f"--since {text} could be minutes or months.",
             f"For months write {found[1] if found else ''}mo; the shortest span is an hour, 1h.",
         )
     try:
-        return max(0.0, datetime.fromisoformat(text).astimezone().timestamp())
+        return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError, OSError) as error:
         raise RequestError(
             f"--since {text!r} is not a time.", f"{_SPANS}. Or a day, as 2026-01-31."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from stardraft_lsp.stats.summary import PHASES, Group, Summary
-from stardraft_lsp.stats.table import GROUP_COLUMNS, group_cells, headline, overview
+from stardraft_lsp.stats.table import GROUP_COLUMNS, group_cells, headline, overview, tables_of
 from stardraftd.patterns import linear
 
 _STYLE = """
@@ -41,15 +41,7 @@ def page(summary: Summary, svg: str) -> str:
         f'<div class="wide">{picture}</div>',
         _table("", (), overview(summary.all)),
         _table("Milliseconds", ("median", "95%", "of"), latency),
-        *(
-            _group_table(title, groups)
-            for title, groups in (
-                ("Language", summary.languages),
-                ("Week", summary.weeks),
-                ("Editor", summary.editors),
-                ("From", summary.sources),
-            )
-        ),
+        *(_group_table(title, groups) for title, groups in tables_of(summary)),
         "<p>Counted on this computer, and sent nowhere.</p></body></html>",
     ]
     return "\n".join(parts)

@@ -18,6 +18,7 @@ from stardraft_lsp.stats.facts import Cost, Fate, Look, Silence
 from stardraft_lsp.stats.kept import LOOKS_S, kept_share
 from stardraftd.errors import StardraftError
 from stardraftd.files import atomic
+from stardraftd.logs import last_silence
 from stardraftd.paths import state_dir, tilde
 
 KEEP_DAYS = 400
@@ -271,6 +272,7 @@ class Store:
         """
         for old in self.file.parent.glob(f"{self.file.name}.damaged-*"):
             old.unlink(missing_ok=True)
+        self.file.with_name(last_silence.FILE).unlink(missing_ok=True)
         if not self.file.exists():
             return
         try:

@@ -23,16 +23,21 @@ def show(summary: Summary) -> None:
     console.print(_overview(summary.all))
     if summary.all.latency:
         console.print(_latency(summary.all))
-    for title, groups in (
-        ("Language", summary.languages),
-        ("Week", summary.weeks[-_TOP:]),
-        ("Editor", summary.editors),
-        ("From", summary.sources),
-    ):
+    for title, groups in tables_of(summary):
         if groups and (len(groups) > 1 or title not in ("Editor", "From")):
-            console.print(_groups(title, groups[:_TOP]))
+            console.print(_groups(title, groups[-_TOP:] if title == "Week" else groups[:_TOP]))
     if summary.all.silences:
         console.print(_silences(summary.all))
+
+
+def tables_of(summary: Summary) -> tuple[tuple[str, Sequence[Group]], ...]:
+    """The tables of groups, each with its title."""
+    return (
+        ("Language", summary.languages),
+        ("Week", summary.weeks),
+        ("Editor", summary.editors),
+        ("From", summary.sources),
+    )
 
 
 def headline(summary: Summary) -> str:

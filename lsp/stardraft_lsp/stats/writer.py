@@ -5,12 +5,17 @@ given up rather than gathered without bound, and the user is told once.
 """
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from stardraft_lsp.stats.facts import Fate, Look, Silence
 from stardraft_lsp.stats.store import StatsError, Store
+from stardraft_lsp.status import SILENCE_TEXTS
 from stardraftd.errors import StardraftError
+from stardraftd.logs import last_silence
+from stardraftd.logs.last_silence import LastSilence
 
 Fact = Fate | Look | Silence
 
@@ -28,6 +33,7 @@ class Writer:
 
     def __init__(self, file: Path, editor: str, tell: Callable[[StardraftError], None]) -> None:
         self._store = Store(file, editor)
+        self._folder, self._editor = file.parent, editor
         self._tell = tell
         self._condition = threading.Condition()
         self._waiting: list[Fact] = []
@@ -96,7 +102,17 @@ class Writer:
             else:
                 if mended is not None:
                     self._say(mended)
+                self._keep_last_silence(facts)
                 return
+
+    def _keep_last_silence(self, facts: Sequence[Fact]) -> None:
+        """Keeps why the last question brought nothing, where that is for a user, for `stardraft status`."""
+        reasons = [
+            fact.reason for fact in facts if isinstance(fact, Silence) and fact.reason in SILENCE_TEXTS
+        ]
+        if reasons and (sentence := SILENCE_TEXTS[reasons[-1]]):
+            with suppress(OSError):  # the status then has an older one
+                last_silence.keep(LastSilence(reasons[-1], sentence, self._editor, time.time()), self._folder)
 
     def _say(self, error: StardraftError) -> None:
         if error.message not in self._told:

@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 
-import { type Change, type Layers, inGeneral, isOnFor, toggled, toggledFor } from "./pure/switching.js";
+import { type Change, type Layers, type Scope, inGeneral, isOnFor, offIn, toggled, toggledFor } from "./pure/switching.js";
 
 const PERIODS: readonly { readonly label: string; readonly minutes: number }[] = [
   { label: "5 minutes", minutes: 5 },
@@ -147,6 +147,11 @@ export async function toggleLanguage(client: LanguageClient | undefined): Promis
   await write(toggledFor(language, enabled, off));
   const now = isOnFor(language, enabled, off) ? "off" : "on";
   vscode.window.setStatusBarMessage(`stardraft: suggestions are ${now} for ${language}`, 5_000);
+}
+
+/** Whose settings have suggestions off. */
+export function switchedOffIn(): Scope | undefined {
+  return offIn(layersOf("enabled", true));
 }
 
 /** Whether suggestions are on, in general and for a language. */

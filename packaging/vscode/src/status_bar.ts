@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 
-import { type Quiet, switchedOn } from "./quiet.js";
+import { type Quiet, switchedOffIn, switchedOn } from "./quiet.js";
 import { shownStatus } from "./pure/status_text.js";
 import type { ServerLife } from "./server_life.js";
 
@@ -39,7 +39,12 @@ export class StatusBar implements vscode.Disposable {
   }
 
   private get situation(): Parameters<typeof shownStatus>[0] {
-    return { server: this.life.state, report: this.life.report, quietMs: this.quiet.leftMs };
+    return {
+      server: this.life.state,
+      report: this.life.report,
+      quietMs: this.quiet.leftMs,
+      offIn: switchedOffIn(),
+    };
   }
 
   /** The state and its reason at the top, what can be done about it below. */

@@ -43,6 +43,15 @@ describe("the status bar", () => {
     assert.match(at({ quietMs: Number.POSITIVE_INFINITY }).lines[0] ?? "", /until you switch them on/);
   });
 
+  it("says in which scope suggestions are switched off", () => {
+    const off = { ...READY, state: "off", reason: "editor_off", message: "Switched off in this editor." } as const;
+    assert.match(at({ report: off, offIn: "workspace" }).lines[0] ?? "", /off in this workspace/);
+    assert.match(at({ report: off, offIn: "global" }).lines[0] ?? "", /off in your VS Code settings/);
+    assert.equal(at({ report: off }).lines[0], off.message);
+    const language = { ...off, reason: "language_off", message: "Off for this language." };
+    assert.equal(at({ report: language, offIn: "global" }).lines[0], language.message);
+  });
+
   it("has a text for every state of the server", () => {
     const states: StatusReport["state"][] = ["starting", "idle", "loading", "ready", "busy", "off", "error"];
     for (const state of states) {

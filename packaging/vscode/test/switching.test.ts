@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { type Change, type Layers, inGeneral, isOnFor, toggled, toggledFor } from "../src/pure/switching.js";
+import { type Change, type Layers, inGeneral, isOnFor, offIn, toggled, toggledFor } from "../src/pure/switching.js";
 
 /** A user's settings, which take the changes as an editor does. */
 class Settings {
@@ -93,5 +93,14 @@ describe("the switches", () => {
     assert.deepEqual(settings.enabled.workspaceLanguage, false);
     settings.toggle();
     assert.deepEqual(settings.enabled.workspace, false);
+  });
+});
+
+describe("whose settings have suggestions off", () => {
+  it("is the workspace's, which is stronger, or the user's", () => {
+    assert.equal(offIn({ base: true, global: false }), "global");
+    assert.equal(offIn({ base: true, global: true, workspace: false }), "workspace");
+    assert.equal(offIn({ base: true, global: false, workspace: true }), undefined);
+    assert.equal(offIn({ base: false }), undefined);
   });
 });

@@ -6,8 +6,9 @@ from stardraftd.models import BUILT_IN
 
 
 def model_path(model: str | None) -> Path:
-    """The file of `--model`; absolute, for it is loaded in other processes. Raises ModelNotFoundError."""
+    """The file of `--model`; absolute, for it is loaded in other processes. Raises ModelError."""
     from stardraftd.errors import ModelNotFoundError
+    from stardraftd.gguf.reading import read_header
     from stardraftd.models.store import Store
 
     path = Store().file_of(BUILT_IN if model is None else model)
@@ -16,4 +17,5 @@ def model_path(model: str | None) -> Path:
             f"There is no model file at {path}.",
             f"Give a model's name, the path of a GGUF file, or {BUILT_IN}.",
         )
+    read_header(path)  # what is wrong with it is what was typed, not how the measuring went
     return path

@@ -9,8 +9,9 @@
     model          the model's file, and whether memory suffices for it
     editors        which editors there are, and whether they know of stardraft
 
-A check never stops the others: an error that it raises becomes its result. The same error again, as a wrong
-configuration is one for everything that needs it, is one problem: who meets it after the first is skipped.
+A check never stops the others: an error that it raises becomes its result. One fault is one problem, however
+many meet it: everything that needs a wrong configuration, and the daemon, which complains of it in its own
+words around the same sentence. Who meets it after the first is skipped.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -70,11 +71,19 @@ def run(facts: Facts, checks: Sequence[CheckFunction]) -> Iterator[Check]:
         try:
             found = check(facts)
         except StardraftError as error:
-            if error.message in told:
-                found = Check(name, "skipped", f"This needs the {told[error.message]} to be in order.")
-            else:
-                told[error.message] = name
-                found = Check(name, "problem", error.message, error.hint)
+            found = Check(name, "problem", error.message, error.hint)
         except Exception as error:  # noqa: BLE001 - one check's mistake must not hide what the others find
             found = Check(name, "problem", f"This check failed itself: {type(error).__name__}: {error}.")
-        yield from found if isinstance(found, list) else [found]
+        for one in found if isinstance(found, list) else [found]:
+            yield _once(one, told)
+
+
+def _once(found: Check, told: dict[str, str]) -> Check:
+    """The check, or that its problem is one of those in `told`: the sentence of each, and who told it."""
+    if found.state != "problem":
+        return found
+    for sentence, name in told.items():
+        if sentence in found.message or found.message in sentence:
+            return Check(found.name, "skipped", f"This needs the {name} to be in order.")
+    told[found.message] = found.name
+    return found

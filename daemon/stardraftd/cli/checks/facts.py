@@ -14,10 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from stardraftd.builds.child import MemoryKills, ending, native_environment
-from stardraftd.errors import DaemonHungError, EngineError, error_from_code
+from stardraftd.errors import ConfigError, DaemonHungError, EngineError, error_from_code
 
 if TYPE_CHECKING:
     from stardraftd.config import Config
+    from stardraftd.config.schema import EchoMode
     from stardraftd.proof.verdict import Verdict
     from stardraftd.protocol.http import Status
 
@@ -59,6 +60,16 @@ class Facts:
         from stardraftd.config import load_config
 
         return load_config()
+
+    @property
+    def echo(self) -> "EchoMode":
+        """Whether own code is suggested; as by default, where the configuration is wrong."""
+        from stardraftd.config import EditorConfig
+
+        try:
+            return self.config.editor.echo
+        except ConfigError:
+            return EditorConfig().echo
 
     @cached_property
     def model_path(self) -> Path:

@@ -15,7 +15,7 @@ from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
 from stardraftd.cli.checks.gpus import built_for
 from stardraftd.console.prose import counted
-from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError
+from stardraftd.errors import EngineBuildError, EngineError, EngineMissingError, EngineNotInstalledError
 from stardraftd.installed import installation
 from stardraftd.setup.engine.sources import VERSION
 
@@ -62,6 +62,8 @@ def engine(facts: Facts) -> Check:
     """Whether llama.cpp is here, and computes what it should: its self-test, not what it says of itself."""
     try:
         verdict = facts.verdict
+    except EngineNotInstalledError as error:
+        return _not_installed(facts, error)
     except EngineMissingError as error:
         hint = "\n".join(filter(None, (_compiler_hint(), error.hint)))
         return Check("engine", "problem", error.message, hint)
@@ -74,6 +76,32 @@ def engine(facts: Facts) -> Check:
     other = f"This stardraft was tested with {VERSION}. To have that one built: {REPAIR}"
     hint = proved if probe.llama_cpp_version == VERSION else f"{proved}\n{other}"
     return Check("engine", "ok", f"llama-cpp-python {probe.llama_cpp_version}, built for {kind}", hint)
+
+
+def _not_installed(facts: Facts, error: EngineNotInstalledError) -> Check:
+    """What works without an engine, and what is to be gained; a problem where nothing works without."""
+    how = "\n".join(filter(None, (_compiler_hint(), error.hint)))
+    match facts.echo:
+        case "off":
+            return Check(
+                "engine",
+                "problem",
+                error.message,
+                f"{how}\nSuggestions from your own code are off (editor.echo).",
+            )
+        case "only":
+            return Check(
+                "engine",
+                "ok",
+                'not installed, and not needed: suggestions come from your own code (editor.echo = "only")',
+            )
+        case _:
+            return Check(
+                "engine",
+                "warning",
+                "It is not installed. Suggestions from your own code work without; those of a model need it.",
+                how,
+            )
 
 
 def backends(facts: Facts) -> Check | list[Check]:

@@ -10,7 +10,7 @@ from stardraftd.cli.output.activity import Activity
 from stardraftd.cli.output.errors import show_warning
 from stardraftd.cli.output.terminal import err, paragraph
 from stardraftd.cli.output.wording import toy_sentence
-from stardraftd.cli.running import apply_hint, not_applied, running_status
+from stardraftd.cli.running import apply_hint, check_configuration, not_applied, running_status
 from stardraftd.client import DaemonClient
 from stardraftd.errors import StardraftError
 from stardraftd.protocol.completion import Done, Failed
@@ -43,11 +43,10 @@ async def ask(request: CompletionRequest, wanted: Wanted, *, as_json: bool) -> N
 
 
 async def _running(wanted: Wanted) -> Status | None:
-    """The status of a daemon that runs already, if its settings matter; warns if they differ."""
-    if not wanted:
-        return None
+    """The status of a daemon that runs already; warns if its settings differ. Raises ConfigError."""
     status = await running_status()
-    if status is not None:
+    check_configuration(status)
+    if wanted and status is not None:
         _warn(wanted, status)
     return status
 

@@ -103,10 +103,11 @@ def start(
     """
     import asyncio
 
-    from stardraftd.cli.running import apply_hint, not_applied, running_status
+    from stardraftd.cli.running import apply_hint, check_configuration, not_applied, running_status
 
     asked = wanted(model, gpu_layers, context_tokens, settings)
     before = asyncio.run(running_status())
+    check_configuration(before)
     now = asyncio.run(_start(asked, running=before))
     if before is not None and before.pid == now.pid:
         tell(f"The daemon is running already: {_identity(now)}")
@@ -155,7 +156,10 @@ def restart(
     """
     import asyncio
 
+    from stardraftd.cli.running import check_configuration
+
     asked = wanted(model, gpu_layers, context_tokens, settings)
+    check_configuration()
     before = asyncio.run(stop_and_wait(drain=True))
     now = asyncio.run(_start(asked, running=None))
     instead = "" if before is None else f", in the place of pid {before}"
@@ -318,4 +322,6 @@ def _wait(process: "psutil.Process", timeout_s: float) -> None:
 
 
 def _identity(status: "Status") -> str:
-    return f"pid {status.pid}, version {status.version}, {status.endpoint}"
+    from stardraftd.paths import with_tildes
+
+    return with_tildes(f"pid {status.pid}, version {status.version}, {status.endpoint}")

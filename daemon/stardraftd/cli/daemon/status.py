@@ -1,5 +1,6 @@
 """`stardraft status`: the daemon at this moment, for a user or a program."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -22,11 +23,12 @@ def status(
     """Show whether the daemon runs, and what it is doing.
 
     The model and the device it runs on, memory, the requests so far and how much of their prompts came from
-    the cache, and everything that should be fixed. It starts no daemon.
+    the cache, everything that should be fixed, and why an editor got no suggestion the last time. It starts
+    no daemon.
 
-    The exit code is 0 when a daemon runs and 3 when none does; with --json the object then is
-    {"running": false} alone. It is 1 when a daemon is there and does not answer: which process that is, and
-    the way out, are told (with --json as "problem" and "hint", beside "running": true).
+    The exit code is 0 when a daemon runs and 3 when none does; with --json the object then has "running":
+    false, and of the rest at most "last_silence". It is 1 when a daemon is there and does not answer: which
+    process that is, and the way out, are told (with --json as "problem" and "hint", beside "running": true).
     """
     import asyncio
 
@@ -39,6 +41,7 @@ def status(
             _write({"running": True, "problem": error.message, "hint": error.hint})
             raise typer.Exit(FAILED) from None
         raise
+    _warn_of_the_configuration(found.problems if found is not None else ())
     if json:
         _print_json(found)
     elif found is None:
@@ -46,7 +49,9 @@ def status(
             "The daemon is not running.\n"
             "It starts when an editor or `stardraft complete` needs it, or now with: stardraft daemon start"
         )
-        _warn_of_the_configuration()
+        from stardraftd.cli.daemon.status_table import show_last_silence
+
+        show_last_silence()
     else:
         from stardraftd.cli.daemon.status_table import show
 
@@ -55,21 +60,26 @@ def status(
         raise typer.Exit(NOT_RUNNING)
 
 
-def _warn_of_the_configuration() -> None:
-    """A daemon that runs tells this itself; with a mistake there none can be started."""
+def _warn_of_the_configuration(told: Sequence[str]) -> None:
+    """A mistake in the configuration, or in this command's environment; told: what the daemon says itself."""
     from stardraftd.cli.output.errors import show_warning
     from stardraftd.config import load_config
 
     try:
         load_config()
     except ConfigError as error:
-        show_warning(error.message, error.hint)
+        if not any(error.message in problem for problem in told):
+            show_warning(error.message, error.hint)
 
 
 def _print_json(found: object) -> None:
     import msgspec
 
-    _write({"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)})
+    from stardraftd.logs.last_silence import last
+
+    status = {"running": False} if found is None else {"running": True, **msgspec.to_builtins(found)}
+    silence = last()
+    _write(status if silence is None else {**status, "last_silence": msgspec.to_builtins(silence)})
 
 
 def _write(answer: dict[str, object]) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from stardraftd.builds.chosen import REPAIR
 from stardraftd.cli.output.terminal import entry, out
 from stardraftd.cli.output.wording import REAL_MODEL, duration, figures_line, milliseconds, plan_line, size
 from stardraftd.cli.running import other_installation
 from stardraftd.console.prose import counted
-from stardraftd.paths import tilde
+from stardraftd.logs import last_silence
+from stardraftd.paths import tilde, with_tildes
 from stardraftd.protocol.completion import ModelInfo, Speeds
 from stardraftd.protocol.http import BackgroundState, EngineState, Status
 
@@ -31,10 +33,18 @@ _AHEAD: dict[BackgroundState, str] = {
 def show(status: Status) -> None:
     """Prints the table, and below it the problems."""
     for label, value in rows(status):
-        entry(out(), label, value, label_width=_LABEL_WIDTH, style="bold")
+        entry(out(), label, with_tildes(value), label_width=_LABEL_WIDTH, style="bold")
+    show_last_silence()
     others = other_installation(status)
     for problem in (*status.problems, *([others] if others else [])):
-        entry(out(), "problem", problem, label_width=_LABEL_WIDTH, style="bold yellow")
+        entry(out(), "problem", with_tildes(problem), label_width=_LABEL_WIDTH, style="bold yellow")
+
+
+def show_last_silence() -> None:
+    """Why an editor got no suggestion the last time, also where no daemon runs: own code needs none."""
+    if (found := last_silence.last()) is not None:
+        when = f"{found.editor}, {duration(found.age_s)} ago: the last time without a suggestion"
+        entry(out(), "silent", f"{found.sentence} ({when})", label_width=_LABEL_WIDTH, style="bold")
 
 
 def rows(status: Status) -> Iterator[tuple[str, str]]:
@@ -70,6 +80,8 @@ def rows(status: Status) -> Iterator[tuple[str, str]]:
 
 def _engine(status: Status) -> str:
     text = _ENGINE[status.engine]
+    if status.lacks_engine:
+        return f"not installed; your own code is suggested without it. For a model: {REPAIR}"
     if status.checking_engine:
         text = "checking the engine: whether llama.cpp computes what it should on this computer"
     elif status.loading_fraction is not None:

@@ -10,9 +10,10 @@ from stardraftd.cli.model import plan as model_plan
 from stardraftd.cli.model import pull as model_pull
 from stardraftd.cli.model import use as model_use
 from stardraftd.cli.options import examples
+from stardraftd.cli.output.errors import show_warning
 from stardraftd.console.asking import confirm
 from stardraftd.console.printable import tell
-from stardraftd.errors import RequestError
+from stardraftd.errors import ConfigError, RequestError
 from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
@@ -70,13 +71,19 @@ def list_models(json: Json = False) -> None:
     from stardraftd.models.catalogue import KNOWN
     from stardraftd.models.store import Store
 
-    store, current = Store(), model_use.configured()
+    store, is_known = Store(), True
     entries = store.entries()
+    try:
+        current = model_use.configured()
+    except ConfigError as error:  # what is here can be told without it
+        show_warning(f"{error.message} So which model is in use is not known.", error.hint)
+        current, is_known = None, False
     if json:
+        in_use = str(current) if current else BUILT_IN
         _print_json(
             {
                 "folder": str(store.folder),
-                "in_use": str(current) if current else BUILT_IN,
+                "in_use": in_use if is_known else None,
                 "models": entries,
                 "known": list(KNOWN.values()),
             }
@@ -89,7 +96,13 @@ def list_models(json: Json = False) -> None:
 
     builtin = builtin_model_path()
     rows = [
-        (current is None, BUILT_IN, size(builtin.stat().st_size), "Q8_0", "comes with stardraft, a toy"),
+        (
+            is_known and current is None,
+            BUILT_IN,
+            size(builtin.stat().st_size),
+            "Q8_0",
+            "comes with stardraft, a toy",
+        ),
         *(
             (
                 _is(current, entry),
@@ -102,8 +115,8 @@ def list_models(json: Json = False) -> None:
         ),
     ]
     width = max(len(row[1]) for row in rows)
-    for in_use, name, size_shown, quantization, told in rows:
-        star = "*" if in_use else " "
+    for is_used, name, size_shown, quantization, told in rows:
+        star = "*" if is_used else " "
         label = f"{star} {name:<{width}}  {size_shown:>8}  {quantization:<7}"
         row(out(), label, told, label_width=len(label) + 2)
     if current is not None and not any(_is(current, entry) for entry in entries):
@@ -150,11 +163,12 @@ def info(
         return
     from stardraftd.cli.output.terminal import entry as row
     from stardraftd.cli.output.terminal import out, write
+    from stardraftd.paths import with_tildes
 
     if record is not None and record.license in agreements():
         facts["license"] = f"{facts['license']} (accepted {agreements()[record.license].accepted_at[:10]})"
     for label, value in facts.items():
-        told = f"{value:,}" if isinstance(value, int) else str(value)
+        told = f"{value:,}" if isinstance(value, int) else with_tildes(str(value))
         row(out(), label.replace("_", " "), told, label_width=14, style="bold")
     if any(path.name.startswith(known) for known in KNOWN):
         write(out(), "\nWhat it needs here: stardraft model plan", "dim")
@@ -174,14 +188,24 @@ def _facts(path: Path, header: Any, record: Any) -> dict[str, Any]:
         "a_key_costs": "the prompt (recurrent: its cache cannot be cut)"
         if header.is_recurrent
         else "a token",
-        "license": (record.license if record else "")
-        or header.text("general.license", "not said in the file"),
+        "license": _license(path, header, record),
     }
     if record is not None:
         facts |= {"how": record.how, "source": record.source, "sha256": record.sha256}
         facts |= {key: value for key in ("file", "revision") if (value := getattr(record, key))}
         facts["added"] = record.added_at
     return facts
+
+
+def _license(path: Path, header: Any, record: Any) -> str:
+    """Of the built-in model, whose file does not say it: stardraft's own, with which it comes."""
+    from stardraftd.models import BUILT_IN_LICENSE
+    from stardraftd.paths import builtin_model_path
+
+    said: str = (record.license if record else "") or header.text("general.license", "")
+    if not said and path == builtin_model_path():
+        return BUILT_IN_LICENSE
+    return said or "not said in the file"
 
 
 def remove(
@@ -224,7 +248,12 @@ def remove(
         store.remove(entry)
         tell(f"{entry.name} is deleted.")
     if unfinished:
-        tell(f"Unfinished downloads are deleted: {size(store.clear_leftovers())}.")
+        has_some, freed = bool(store.leftovers()), store.clear_leftovers()
+        tell(
+            f"Unfinished downloads are deleted: {size(freed)}."
+            if has_some
+            else "There are no unfinished downloads."
+        )
 
 
 def license_(

@@ -1,5 +1,6 @@
 """`stardraft model pull`: a model is brought to this computer, with progress for a user or a program."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -98,8 +99,10 @@ def pull(
     if json:
         report.say({"event": "done", "was_here": pulled.was_here, "model": entry})
     else:
+        from stardraftd.paths import tilde
+
         here = "is here already" if pulled.was_here else "is here"
-        tell(f"{entry.name} {here}: {entry.path}")
+        tell(f"{entry.name} {here}: {tilde(Path(entry.path))}")
     if use:
         from stardraftd.cli.model.use import choose_and_wait
 
@@ -109,26 +112,30 @@ def pull(
 
 
 def _named(model: str) -> "Named":
-    """What is to be fetched. Raises RequestError, also for a name that a model here has."""
+    """What is to be fetched. Raises RequestError, also for a name that a model here has, and ModelError."""
     from stardraftd.models.catalogue import read_name
+    from stardraftd.models.store import check
 
     try:
         return read_name(model)
     except RequestError:
-        if not _is_here(model):
+        if (path := _here(model)) is None:
             raise
+        check(path)  # a file that is no model is none that is here
         raise RequestError(
             f"{model} is here already.", f"To have it run: stardraft model use {model}"
         ) from None
 
 
-def _is_here(model: str) -> bool:
+def _here(model: str) -> Path | None:
+    """The file of a model here that a user may have meant."""
     from stardraftd.models.store import Store
 
     try:
-        return Store().file_of(model).is_file()
+        path = Store().file_of(model)
     except StardraftError:
-        return False
+        return None
+    return path if path.is_file() else None
 
 
 def show_license(license: "License") -> None:

@@ -81,6 +81,7 @@ async def _taken_up(path: str) -> str:
     """Waits until the running daemon has the model; a sentence of how that went."""
     from stardraftd.cli.output.activity import Activity
     from stardraftd.client import DaemonClient
+    from stardraftd.paths import tilde
     from stardraftd.protocol.completion import Failed, Loading
     from stardraftd.protocol.http import Ready
 
@@ -91,8 +92,8 @@ async def _taken_up(path: str) -> str:
             return "It is loaded when it is first needed."
         if not await _noticed(client, path):
             return (
-                f"The daemon that runs was started with another model ({status.model_path}) and keeps it. "
-                "To change it: stardraft daemon restart"
+                f"The daemon that runs was started with another model ({tilde(Path(status.model_path))}) and "
+                "keeps it. To change it: stardraft daemon restart"
             )
         if status.engine == "unloaded":
             return "It is loaded when it is next needed."

@@ -31,7 +31,9 @@ def show_warning(message: str, hint: str = "") -> None:
 
 
 def say(message: str, hint: str) -> None:
-    lines = [message, *(f"  {line}" for line in hint.splitlines())]
+    from stardraftd.paths import with_tildes  # which needs more than the help does
+
+    lines = with_tildes("\n".join([message, *(f"  {line}" for line in hint.splitlines())]))
     with suppress(OSError):  # stderr is closed or full: there is nowhere left to say it
-        sys.stderr.write(fitted(visible("\n".join(lines)), columns(sys.stderr), hang=2) + "\n")
+        sys.stderr.write(fitted(visible(lines), columns(sys.stderr), hang=2) + "\n")
         sys.stderr.flush()

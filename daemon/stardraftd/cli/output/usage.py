@@ -21,6 +21,16 @@ def wrong_usage(error: typer.BadParameter) -> RequestError:
     command = context.command_path if context is not None else "stardraft"
     message = _VALIDATORS_WORDS.sub(": ", error.format_message())
     message = _SHOULD_BE.sub(r": it must be \1", message)
-    return RequestError(
-        message if message.endswith((".", "?")) else f"{message}.", f"{command} --help says what there is."
-    )
+    hint = _before_the_command(error) or f"{command} --help says what there is."
+    return RequestError(message if message.endswith((".", "?")) else f"{message}.", hint)
+
+
+def _before_the_command(error: typer.BadParameter) -> str:
+    """Where an option of stardraft itself belongs that was typed behind a command; "" for any other."""
+    option = getattr(error, "option_name", "")
+    if error.ctx is None or (root := error.ctx.find_root()) is error.ctx:
+        return ""
+    if not any(option in one.opts for one in root.command.params):
+        return ""
+    rest = error.ctx.command_path.removeprefix(f"{root.command_path} ")
+    return f"It belongs right after `{root.command_path}`, before `{rest}`."

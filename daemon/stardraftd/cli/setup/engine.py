@@ -101,15 +101,20 @@ def _set_up(backend: str, *, portable: bool, manner: Manner) -> None:
             return _try(step, wheel, wanted, placed)
 
         try:
-            climbing.first_that_works(
+            reached = climbing.first_that_works(
                 ladders, cache, try_out, say=shown.say, on_progress=shown.show, environment=environment
             )
-            store.choose(placed[-1])
+            used = "" if placed else store.in_use(reached.wheel.parent.name)
+            if not used:
+                store.choose(placed[-1])
         except BaseException:
             for name in placed:
                 store.remove(name)
             raise
         store.forget_unused()
+    if used:
+        tell(f"It works, and is what is used already: {_title(store.folder_of(used))}.")
+        return
     tell(f"It works, and is used from now on: {_title(store.folder_of(placed[-1]))}.")
     _restart()
     tell("To take it back: stardraft setup engine --undo")
@@ -161,24 +166,35 @@ def _ladders(backend: str, wanted: "Backend", *, portable: bool) -> "list[Ladder
 
 
 def _try(step: "Step", wheel: Path, wanted: "Backend", placed: list[str]) -> "Proof":
-    """Puts a build beside the others, and has it proved where it lies; one that fails is gone again."""
-    from stardraftd.builds import chosen as engine_build
-    from stardraftd.setup.engine import climbing, sources, store
+    """Puts a build beside the others, and has it proved where it lies; one that fails is gone again.
+
+    The one that is in use is proved where it is: it is not put there twice, nor dated anew.
+    """
+    from stardraftd.setup.engine import sources, store
 
     backend = (
         wanted
         if wanted == "cpu" or any(f"GGML_{wanted.upper()}=ON" in one for one in step.options)
         else "cpu"
     )
-    name = store.add(wheel, store.new_facts(sources.VERSION, backend, step.name, step.why, wheel.parent.name))
+    key = wheel.parent.name
+    if (used := store.in_use(key)) and (found := _proved(used)).works:
+        return found
+    name = store.add(wheel, store.new_facts(sources.VERSION, backend, step.name, step.why, key, wheel=wheel))
     placed.append(name)
-    found = climbing.prove(
-        Path(sys.executable), {**os.environ, engine_build.VARIABLE: str(store.folder_of(name))}
-    )
+    found = _proved(name)
     if not found.works:
         store.remove(name)
         placed.remove(name)
     return found
+
+
+def _proved(name: str) -> "Proof":
+    from stardraftd.builds import chosen as engine_build
+    from stardraftd.setup.engine import climbing, store
+
+    place = {engine_build.VARIABLE: str(store.folder_of(name))}
+    return climbing.prove(Path(sys.executable), {**os.environ, **place})
 
 
 def _take_back(manner: Manner) -> None:
@@ -209,7 +225,7 @@ def _show(wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, 
     from stardraftd.builds import chosen as engine_build
     from stardraftd.installed import installation
     from stardraftd.paths import tilde
-    from stardraftd.setup.engine import building, sources, store, toolkits
+    from stardraftd.setup.engine import building, keys, sources, store, toolkits
 
     chosen = store.choice()
     used = (
@@ -218,7 +234,6 @@ def _show(wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, 
         else "its environment's own, if it has one"
     )
     compiler = ladders[0].compiler
-    minutes = (PORTABLE_CPU_SECONDS if portable else CPU_SECONDS) / 60 / building.parallel_jobs()
     tell(f"stardraft was installed by {installation().installer}; its engine: {used}.")
     tell(f"Compiler: {compiler.version if compiler is not None else 'none was found'}.")
     tell(
@@ -234,10 +249,17 @@ def _show(wanted: "Backend", why: str, ladders: "list[Ladder]", cache: Path, *, 
             if number == 1
             else f"  {number}. if that does not work here: {step.why}"
         )
-    tell(
-        f"It is built in {tilde(cache)} (about {max(1, round(minutes))} min), tested, and put into "
-        f"{tilde(engine_build.engines_dir())}."
-    )
+    made = building.find_wheel(steps[0], ladders[0], cache, keys.build_environment())
+    where = tilde(engine_build.engines_dir())
+    if made is not None and store.in_use(made.parent.name):
+        tell("The first of these is what is used already: it is only tested again, in a few seconds.")
+    elif made is not None:
+        tell(f"The first of these was built before (in {tilde(cache)}): it is tested, and put into {where}.")
+    else:
+        minutes = (PORTABLE_CPU_SECONDS if portable else CPU_SECONDS) / 60 / building.parallel_jobs()
+        begun = ", less where an interrupted build goes on" if any((cache / "work").glob("build-*")) else ""
+        takes = f"about {max(1, round(minutes))} min{begun}"
+        tell(f"It is built in {tilde(cache)} ({takes}), tested, and put into {where}.")
 
 
 def _title(build: Path | None) -> str:

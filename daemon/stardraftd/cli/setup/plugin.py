@@ -96,7 +96,8 @@ def _show(changes: "Sequence[Change]", manner: Manner) -> None:
         what = "new" if one.before is None else "removed" if one.after is None else "renewed"
         name = one.path.relative_to(folder()) if one.path.is_relative_to(folder()) else one.path
         tell(f"  {what:8} {name}")
-    tell("With --print you see every line of them.")
+    if not manner.yes:
+        tell("With --print you see every line of them.")
 
 
 def _counted(changes: "Sequence[Change]") -> str:

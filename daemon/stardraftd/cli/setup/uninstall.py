@@ -30,9 +30,9 @@ def uninstall(
     """Remove what stardraft has put on this computer.
 
     Everything is listed first, with its size, and you are asked: the service, what was set up in editors,
-    the daemon's socket, what was saved of open files, logs and statistics; with --purge also the models and
-    the configuration. Files that are not stardraft's are left, and named. The package itself is removed by
-    what installed it: the command for that is the last line.
+    the daemon's socket, what was saved of open files, logs, statistics and shell completions; with --purge
+    also the models and the configuration. Files that are not stardraft's are left, and named. The package
+    itself is removed by what installed it: the command for that is the last line.
     """
     from stardraftd.setup import installation
 
@@ -62,14 +62,16 @@ def _list(*, purge: bool) -> bool:
     rows += [("", "set up in an editor", name) for name in uninstall.set_ups()]
     parts = uninstall.parts(purge=purge)
     rows += [
-        (size(part.size_bytes), part.title, tilde(part.place)) for part in parts if part.files or part.folders
+        (size(part.size_bytes) if part.files else "", part.title, tilde(part.place))
+        for part in parts
+        if part.files or part.folders or part.lines
     ]
     for amount, title, place in rows:
         tell(f"{amount:>9}  {title}: {place}")
     for path in _staying(parts):
         tell(f"{'stays':>9}  not stardraft's: {tilde(path)}")
-    if rows and not purge:
-        tell("    stays  models and configuration (--purge removes them, too)")
+    if rows and not purge and (kept := uninstall.stays()):
+        tell(f"{'stays':>9}  with --purge it goes, too: {' and '.join(kept)}")
     return bool(rows)
 
 

@@ -21,7 +21,7 @@ import msgspec
 
 from stardraftd.builds import chosen as engine_build
 from stardraftd.errors import EngineBuildError, PathError
-from stardraftd.files.atomic import now, write_json
+from stardraftd.files.atomic import now, write_json, written_at
 from stardraftd.setup.engine import tools
 
 FACTS = "build.json"
@@ -178,5 +178,15 @@ def require_libraries(cache: Path, environment: Mapping[str, str], say: Callable
         Path(unfinished).mkdir()  # for the context manager to remove
 
 
-def new_facts(version: str, backend: str, step: str, why: str, key: str) -> Facts:
-    return Facts(version, backend, step, why, now(), key)
+def new_facts(
+    version: str, backend: str, step: str, why: str, key: str, *, wheel: Path | None = None
+) -> Facts:
+    """wheel: was built when its file was written, however long ago; without it that is now."""
+    return Facts(version, backend, step, why, now() if wheel is None else written_at(wheel), key)
+
+
+def in_use(key: str) -> str:
+    """The name of the build that is in use if it is the one with these ingredients, else ""."""
+    chosen = choice()
+    facts = None if chosen is None else facts_of(folder_of(chosen.build))
+    return chosen.build if chosen is not None and facts is not None and facts.key == key else ""

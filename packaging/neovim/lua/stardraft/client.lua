@@ -120,6 +120,14 @@ function M.of(bufnr)
   end
 end
 
+--- Whether one of ours has been started for a buffer, and has not introduced itself yet.
+function M.is_starting(bufnr)
+  local of_buffer = vim.lsp.get_clients({ bufnr = bufnr, name = M.NAME, _uninitialized = true })
+  return vim.iter(of_buffer):any(function(client)
+    return not client.initialized
+  end)
+end
+
 --- All of ours.
 function M.all()
   return vim.lsp.get_clients({ name = M.NAME })

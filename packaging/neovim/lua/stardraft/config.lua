@@ -115,7 +115,9 @@ end
 ---@param bufnr integer
 ---@return boolean, string why not
 function M.is_wanted(bufnr)
-  if not vim.api.nvim_buf_is_valid(bufnr) or vim.bo[bufnr].buftype ~= '' or vim.api.nvim_buf_get_name(bufnr) == '' then
+  local name = vim.api.nvim_buf_is_valid(bufnr) and vim.api.nvim_buf_get_name(bufnr) or ''
+  -- A terminal has its name, term://..., before it has its type.
+  if name == '' or name:match('^%a[%w+.-]+://') or vim.bo[bufnr].buftype ~= '' then
     return false, 'this buffer is not a file'
   end
   if vim.b[bufnr].stardraft == false then

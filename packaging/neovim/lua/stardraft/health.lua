@@ -81,6 +81,8 @@ local function check_daemon(path)
     if model.toy then
       vim.health.info('This model is a toy. For a real one: stardraft model pull starcoder2-3b --use')
     end
+  elseif daemon.lacks_engine then -- whether that is wrong, the server says below
+    vim.health.info('No engine is installed. Your own code is suggested without it; for a model: stardraft setup engine')
   else
     vim.health.info('No model is in memory. The next request loads it.')
   end
@@ -104,11 +106,11 @@ local function check_editor()
     end
   end
   if not suggestion.is_on() then
-    vim.health.warn('Suggestions are switched off in Neovim.', ':Stardraft enable')
+    vim.health.warn(status.SWITCHED_OFF, ':Stardraft enable')
   end
   for _, report in ipairs(status.all()) do
     if report.state == 'off' and suggestion.is_on() then
-      vim.health.warn('Suggestions are off. ' .. report.message, ':Stardraft enable, or what the sentence names.')
+      vim.health.warn(report.message, ':Stardraft enable, or what the sentence names.')
     elseif report.state == 'error' then
       vim.health.error(report.message)
     end

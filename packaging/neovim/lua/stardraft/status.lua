@@ -6,8 +6,10 @@ local message = require('stardraft.message')
 
 local M = {}
 
----@alias stardraft.Report {state: string, message: string, reason: string, model: string, warning: string?}
+---@alias stardraft.Report {state: string, message: string, reason: string, model: string, warning: string?, sentence: string?}
 local reports = {} ---@type table<integer, stardraft.Report>
+
+M.SWITCHED_OFF = 'Suggestions are switched off in this Neovim.'
 
 --- Something that is shown has changed.
 function M.announce()
@@ -24,7 +26,7 @@ function M.on_status(_, report, context)
     if warning ~= '' and warning ~= said then
       message.say(warning, 'WarningMsg')
     elseif warning == '' and said ~= '' then
-      message.clear()
+      message.take_back()
     end
     M.announce()
   end
@@ -54,18 +56,25 @@ function M.forget(client_id, has_died)
   M.announce()
 end
 
+-- What the editor knows without the server.
+local function own(state, sentence, reason)
+  return { state = state, message = sentence, reason = reason, model = '', warning = '', sentence = sentence }
+end
+
 --- The report for a buffer; nil where stardraft does not serve it.
 ---@return stardraft.Report?
 function M.report(bufnr)
   bufnr = (bufnr == nil or bufnr == 0) and vim.api.nvim_get_current_buf() or bufnr
   local client = client_of.of(bufnr)
-  if not client then
+  if not client and not client_of.is_starting(bufnr) then
     return nil
   end
-  if vim.b[bufnr].stardraft == false or not require('stardraft.suggestion').is_on() then
-    return { state = 'off', message = 'Suggestions are switched off in Neovim.', reason = 'editor', model = '' }
+  if vim.b[bufnr].stardraft == false then
+    return own('off', 'Suggestions are switched off in this buffer.', 'editor')
+  elseif not require('stardraft.suggestion').is_on() then
+    return own('off', M.SWITCHED_OFF, 'editor')
   end
-  return reports[client.id] or { state = 'starting', message = 'stardraft is starting.', reason = '', model = '' }
+  return client and reports[client.id] or own('starting', 'stardraft is starting.', '')
 end
 
 --- A few letters for the status line; "" where stardraft does not serve the buffer.
@@ -100,10 +109,7 @@ function M.sentence(bufnr)
     end
     return ('There are no suggestions here: %s.'):format(why)
   end
-  local model = report.state ~= 'off' and report.model ~= '' and (' The model is %s.'):format(report.model) or ''
-  local said = report.message ~= '' and (' ' .. report.message) or ''
-  local warning = (report.warning or '') ~= '' and (' ' .. report.warning) or ''
-  return ('stardraft is %s.%s%s%s'):format(report.state, said, warning, model)
+  return report.sentence or report.message -- a server of a version before has no sentence
 end
 
 return M

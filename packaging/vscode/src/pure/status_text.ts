@@ -22,6 +22,8 @@ export interface Situation {
   readonly report: StatusReport | undefined;
   /** Milliseconds until suggestions come back, Infinity until a user says so; 0 when they are not snoozed. */
   readonly quietMs: number;
+  /** Whose settings have suggestions off for all languages: the user's own, or this workspace's. */
+  readonly offIn?: "global" | "workspace" | undefined;
 }
 
 export interface Shown {
@@ -36,7 +38,7 @@ export function shownStatus(situation: Situation): Shown {
   if (trouble !== undefined) {
     return trouble;
   }
-  const found = silence(situation) ?? reported(situation.report);
+  const found = silence(situation) ?? switchedOff(situation) ?? reported(situation.report);
   const warning = situation.report?.warning;
   // A wrong setting leaves the old one in force: what the state is, is still said.
   return warning && found.severity === ""
@@ -71,8 +73,22 @@ function silence(situation: Situation): Shown | undefined {
   }
   const left = Number.isFinite(situation.quietMs)
     ? `Suggestions are snoozed for ${minutes(situation.quietMs)}.`
-    : "Suggestions are switched off until you switch them on.";
+    : "Suggestions are switched off in this window until you switch them on.";
   return shown("$(bell-slash) stardraft", "", left, modelLine(situation.report?.model));
+}
+
+/** The server knows only that it is this editor. */
+function switchedOff({ report, offIn }: Situation): Shown | undefined {
+  if (report?.state !== "off" || report.reason !== "editor_off" || offIn === undefined) {
+    return undefined;
+  }
+  const where = offIn === "workspace" ? "this workspace" : "your VS Code settings";
+  return shown(
+    "$(circle-slash) stardraft",
+    "",
+    `Suggestions are switched off in ${where} (stardraft.enabled).`,
+    modelLine(report.model),
+  );
 }
 
 function reported(report: StatusReport | undefined): Shown {

@@ -32,6 +32,14 @@ export function inGeneral<T>(layers: Layers<T>): T {
   return layers.workspace ?? layers.global ?? layers.base;
 }
 
+/** Whose settings have suggestions off where no language has a setting of its own; undefined where none have. */
+export function offIn(enabled: Layers<boolean>): Scope | undefined {
+  if (enabled.workspace !== undefined) {
+    return enabled.workspace ? undefined : "workspace";
+  }
+  return enabled.global === false ? "global" : undefined;
+}
+
 /** Suggestions on or off for all. Off is off, and on is on: languages that were switched on by themselves go with it. */
 export function toggled(enabled: Layers<boolean>, languages: ReadonlyMap<string, Layers<boolean>>): readonly Change[] {
   const wanted = !inGeneral(enabled);
