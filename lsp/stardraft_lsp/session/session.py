@@ -157,9 +157,11 @@ class Session:
             self._board.note(decision.gate.code)
             pending.answer(Answer(reason=decision.gate.code))
             return
-        request = request_for(question, decision.mode)
+        guesses = self._own_code.guesses(question)
+        request = request_for(question, decision.mode, self._own_code.drafts(question, guesses))
         echo = self._own_code.find(
             question,
+            guesses,
             decision.wanted,
             language_of(question.language, question.place.path),
             lambda: self._policy.pipeline(question, request, decision, self._board.model),
@@ -307,7 +309,7 @@ class Session:
         if further is None:
             return [line, *others]
         after, block = further
-        request = request_for(replace(after, invoked=False), block.mode)
+        request = request_for(replace(after, invoked=False), block.mode, generation.request.drafts)
         try:
             rest = (await self._stream(generation, after, block, request, line)).shown[0]
         except StardraftError as error:

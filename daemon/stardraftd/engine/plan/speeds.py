@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from stardraftd import measurements
 from stardraftd.measurements import CELL_SHARE, SPEEDS_FILE, Measured
@@ -23,6 +24,15 @@ LOAD_BUDGET_MS = 2500.0
 MAX_DEPTH_SLOWDOWN = 0.35
 MIN_WINDOW = 512
 N_ERRORS = 200
+# One more guess is verified where that is expected to make a token cheaper by this at least.
+WORTH = 0.97
+
+
+class Drafting(NamedTuple):
+    """So many guessed tokens are verified, 0 for none, and a token is expected to cost so much."""
+
+    n_drafted: int
+    token_ms: float
 
 
 class SpeedModel:
@@ -87,18 +97,22 @@ class SpeedModel:
         n = int(MAX_DEPTH_SLOWDOWN * self._at(1) * 1000 / max(self.cell_us, 1e-6))
         return max(min(n // 256 * 256, n_most), min(MIN_WINDOW, n_most))
 
-    def draft_length(self, acceptance: float, n_most: int, drafted_ms: float = 0.0) -> int:
-        """How many drafted tokens to verify with the next one, so that a token costs least; 0 is none.
+    def draft_length(
+        self, chances: Sequence[float], n_cells: int = 0, drafted_ms: float = 0.0, opening_ms: float = 0.0
+    ) -> Drafting:
+        """How many of the guessed tokens to verify with the next one, so that a token costs least.
 
-        `acceptance` is the probability that a drafted token is right, given that those before it were;
-        `drafted_ms` is what one costs to guess.
+        chances: the probability of each, given that those before it are right. n_cells: cells of the cache in
+        use. drafted_ms, opening_ms: what it costs to guess one, and before the first.
         """
-        best, best_cost = 0, self._at(1)
-        for n in range(1, n_most + 1):
-            expected = n + 1 if acceptance >= 1 else (1 - acceptance ** (n + 1)) / (1 - acceptance)
-            cost = (self._at(n + 1) + n * drafted_ms) / expected
-            if cost < best_cost * 0.97:
-                best, best_cost = n, cost
+        best = Drafting(0, self.decode_ms(1, n_cells))
+        expected = reached = 1.0
+        for n, chance in enumerate(chances, 1):
+            reached *= chance
+            expected += reached
+            token_ms = (self.decode_ms(n + 1, n_cells) + n * drafted_ms + opening_ms) / expected
+            if token_ms < best.token_ms * WORTH:
+                best = Drafting(n, token_ms)
         return best
 
     # --- learning --------------------------------------------------------------------------------
