@@ -1,11 +1,8 @@
 """Guesses change nothing: text and tokens are those of plain greedy decoding, however they were come by."""
 
-from array import array
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 pytest.importorskip("llama_cpp", reason='the engine is not installed: pip install "stardraft[engine]"')
 

@@ -91,9 +91,7 @@ class Decoder:
 
     def _guided(self, sequence: CachedSequence, last: int, course: Course, run: Run) -> list[Token]:
         """The next token, or several if guesses were right."""
-        tokens = sequence.tokens[:]
-        tokens.append(last)
-        guess = course.guess(tokens, run.n_left - 1, self._cache.n_cells_used)
+        guess = course.guess(run.n_left - 1, self._cache.n_cells_used)
         if guess is None:
             chosen = [self._single(sequence, last, _GREEDY)]
         else:

@@ -51,33 +51,37 @@ class Speculation:
         last = self._tokenize(_tail(generation.completion.prefix)) or generation.prompt[-1:]
         known = KnownTokens(drafts, generation.prompt, last, self._stop_ids)
         known.add([token.id for token in generation.tokens])
-        return Course(self, known, is_line=completion.mode == "line")
+        return Course(self, known, generation.ids, is_line=completion.mode == "line")
 
 
 class Course:
     """The guesses of one completion, from its first token on.
 
-    Invariant: `_known` has all that was said; `_looked_up` and `_verified` are guesses of what is said next.
+    Invariant: `_known` has all that was said, and `_text` has it behind its prompt; `_looked_up` and
+    `_verified` are guesses of what is said next.
     """
 
-    def __init__(self, speculation: Speculation, known: KnownTokens, *, is_line: bool) -> None:
+    def __init__(
+        self, speculation: Speculation, known: KnownTokens, text: "array[int]", *, is_line: bool
+    ) -> None:
         self._speculation = speculation
         self._known = known
+        self._text = text
         self._ends_with_line = is_line
         self._is_visible = False  # something visible was said: a line's end ends the completion
         self._looked_up: Guess | None = None
         self._verified: Guess | None = None
 
-    def guess(self, tokens: "array[int]", n_most: int, n_cells: int) -> Guess | None:
+    def guess(self, n_most: int, n_cells: int) -> Guess | None:
         """What to verify with the next decode; None where that of a single token costs less.
 
-        tokens: all that was said, behind its prompt. n_cells: cells of the cache in use.
+        n_cells: cells of the cache in use.
         """
         n_most = min(n_most, MAX_DRAFT)
         if n_most <= 0:
             return None
         self._looked_up = self._known.guess(n_most)
-        self._verified = self._worth_verifying(tokens, n_most, n_cells)
+        self._verified = self._worth_verifying(n_most, n_cells)
         return self._verified
 
     def said(self, ids: Sequence[int]) -> None:
@@ -93,20 +97,21 @@ class Course:
         self._looked_up = self._verified = None
         self._is_visible = self._is_visible or any(speculation.piece(token).strip() for token in ids)
         self._known.add(ids)
+        self._text.extend(ids)
 
-    def _worth_verifying(self, tokens: "array[int]", n_most: int, n_cells: int) -> Guess | None:
+    def _worth_verifying(self, n_most: int, n_cells: int) -> Guess | None:
         speculation, speeds = self._speculation, self._speculation.speeds
         found = self._looked_up
-        chances = speculation.acceptance.chances(found) if found is not None else []
-        best = speeds.draft_length(
-            chances[: self._n_of_line(found.ids)] if found is not None else [], n_cells
-        )
+        chances = list[float]()
+        if found is not None:
+            chances = speculation.acceptance.chances(found)[: self._n_of_line(found.ids)]
+        best = speeds.draft_length(chances, n_cells)
         model = speculation.draft_model
         if model is not None:
-            cost_ms = model.token_ms, model.opening_ms(tokens)
+            cost_ms = model.token_ms, model.opening_ms(self._text)
             expected = speeds.draft_length([model.acceptance] * n_most, n_cells, *cost_ms)
             if expected.n_drafted and expected.token_ms < best.token_ms:
-                ids = model.draft(tokens, expected.n_drafted)
+                ids = model.draft(self._text, expected.n_drafted)
                 return Guess(ids[: self._n_of_line(ids)], 0, "alone", "model") if ids else None
         if found is None or not best.n_drafted:
             return None

@@ -26,8 +26,8 @@ from stardraftd.protocol.completion import DraftSource
 MAX_DRAFT = 8
 # The most tokens before the cursor that are compared.
 REACH = 16
-# Of the places where the most tokens are the same, those that are heard: the ones that stand last.
-MAX_HEARD = 32
+# Of the places where the last token stands, those that are looked at: the ones that stand last.
+MAX_COMPARED = 128
 # Stands behind each draft: no token has this id.
 NOTHING = -1
 
@@ -42,6 +42,7 @@ FIRST_CHANCES: dict[Agreement, tuple[tuple[int, float], ...]] = {
 }
 # As how many guesses these count beside those made here, and what is left of older ones at each new one.
 FIRST_WEIGHT, MEMORY = 16.0, 0.98
+_BACK = np.arange(REACH)
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class Acceptance:
 class KnownTokens:
     """A row of tokens in which the last ones of the text are looked for.
 
-    Invariant: the first `_n` of `_ids` are the drafts, each with NOTHING behind it, the prompt, and what was
-    added since; `_goes_on` says of each whether a guess may begin behind it. `_last` are the text's last
-    tokens, at most REACH, and at least one.
+    Invariant: the first `_n` of `_ids` are REACH times NOTHING, the drafts, each with NOTHING behind it, the
+    prompt, and what was added since; `_goes_on` says of each whether a guess may begin behind it. `_last` are
+    the text's last tokens, at most REACH, and at least one, the very last of them first.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class KnownTokens:
     ) -> None:
         """drafts: the likeliest first. last: the end of the text before the cursor, which need not be the
         prompt's. stop_ids: tokens that no text has; they are never guessed."""
-        row = array("i")
+        row = array("i", [NOTHING] * REACH)
         for draft in reversed(drafts):  # what stands later is preferred
             row += draft
             row.append(NOTHING)
@@ -123,7 +124,7 @@ class KnownTokens:
         self._ids[: self._n] = np.frombuffer(row, np.int32)
         self._goes_on = np.ones(len(self._ids), bool)
         self._goes_on[: self._n - 1] = np.isin(self._ids[1 : self._n], tuple(self._stops), invert=True)
-        self._last = last[-REACH:]
+        self._last = last[: -REACH - 1 : -1]
 
     def add(self, ids: Sequence[int]) -> None:
         """The model has said these tokens."""
@@ -132,25 +133,20 @@ class KnownTokens:
             self._goes_on = np.concatenate((self._goes_on, np.ones_like(self._goes_on)))
         self._ids[self._n : self._n + len(ids)] = ids
         self._n += len(ids)
-        self._last.extend(ids)
-        del self._last[:-REACH]
+        self._last = (array("i", reversed(ids)) + self._last)[:REACH]
 
     def guess(self, n_most: int) -> Guess | None:
         """What followed where the most of the last tokens stand; None where not even the last one does."""
-        n, last = self._n - 1, self._last
-        ids = self._ids
-        places = np.flatnonzero((ids[:n] == last[-1]) & self._goes_on[:n])
+        n, ids, last = self._n - 1, self._ids, self._last
+        places = np.flatnonzero(ids[:n] == last[0])
+        places = places[self._goes_on[places]][-MAX_COMPARED:]
         if not len(places):
             return None
-        n_same = 1
-        for token in last[-2::-1]:
-            longer = places[places >= n_same]
-            longer = longer[ids[longer - n_same] == token]
-            if not len(longer):
-                break
-            places, n_same = longer, n_same + 1
-        places = places[-MAX_HEARD:] + 1
-        start, agreement = _vote(places.tolist(), ids[places].tolist())
+        alike = ids[places[:, None] - _BACK[: len(last)]] == np.frombuffer(last, np.int32)
+        n_alike = np.where(alike.all(1), len(last), alike.argmin(1))
+        n_same = int(n_alike.max())
+        longest = places[n_alike == n_same] + 1
+        start, agreement = _vote(longest.tolist(), ids[longest].tolist())
         guessed = ids[start : min(start + n_most, self._n)].tolist()
         n_guessed = next((i for i, token in enumerate(guessed) if token in self._stops), len(guessed))
         source: DraftSource = "code" if start < self._n_drafted else "window"
@@ -161,6 +157,7 @@ def _vote(places: list[int], said: list[int]) -> tuple[int, Agreement]:
     """The place to go on from, and how agreed it is. said: the token at each place."""
     if len(said) == 1:
         return places[0], "alone"
-    token, n = Counter(reversed(said)).most_common(1)[0]  # of equals the one that stands last
-    last = len(said) - 1 - said[::-1].index(token)
-    return places[last], "agreed" if n == len(said) else "divided"
+    if len(set(said)) == 1:
+        return places[-1], "agreed"
+    token, _ = Counter(reversed(said)).most_common(1)[0]  # of equals the one that stands last
+    return places[len(said) - 1 - said[::-1].index(token)], "divided"

@@ -24,6 +24,9 @@ LOAD_BUDGET_MS = 2500.0
 MAX_DEPTH_SLOWDOWN = 0.35
 MIN_WINDOW = 512
 N_ERRORS = 200
+# How much more a cell costs with each further token of a decode.
+ROW_DEPTH = 0.25
+N_FEW = 16
 # One more guess is verified where that is expected to make a token cheaper by this at least.
 WORTH = 0.97
 
@@ -38,12 +41,14 @@ class Drafting(NamedTuple):
 class SpeedModel:
     """Milliseconds of decodes to come.
 
-    Invariant: `_curve` is sorted by tokens, and its milliseconds do not decrease.
+    Invariant: `_curve` is sorted by tokens, and its milliseconds do not decrease; `_few` has those of
+    1, 2, ... N_FEW tokens.
     """
 
     def __init__(self, curve: Sequence[tuple[int, float]] = (), cell_us: float | None = None) -> None:
         self._measured: dict[int, float] = dict(curve)
         self._curve: list[tuple[int, float]] = []
+        self._few: list[float] = []
         self._cell_us = cell_us
         self._factor = 1.0
         self._errors: deque[float] = deque(maxlen=N_ERRORS)
@@ -84,7 +89,7 @@ class SpeedModel:
         """One decode of `n_tokens` with `n_cells` of the cache in use."""
         if n_tokens <= 0:
             return 0.0
-        depth_ms = self.cell_us / 1000 * n_cells * (1 + (n_tokens - 1) * 0.25)
+        depth_ms = self.cell_us / 1000 * n_cells * (1 + (n_tokens - 1) * ROW_DEPTH)
         return (self._at(n_tokens) + depth_ms) * self._factor
 
     def prefill_ms(self, n_tokens: int, n_cells: int, n_batch: int) -> float:
@@ -105,15 +110,19 @@ class SpeedModel:
         chances: the probability of each, given that those before it are right. n_cells: cells of the cache in
         use. drafted_ms, opening_ms: what it costs to guess one, and before the first.
         """
-        best = Drafting(0, self.decode_ms(1, n_cells))
+        few = self._few  # this is asked at every token
+        best, best_ms = 0, self.decode_ms(1, n_cells)
+        depth_ms = self.cell_us / 1000 * n_cells
         expected = reached = 1.0
         for n, chance in enumerate(chances, 1):
             reached *= chance
             expected += reached
-            token_ms = (self.decode_ms(n + 1, n_cells) + n * drafted_ms + opening_ms) / expected
-            if token_ms < best.token_ms * WORTH:
-                best = Drafting(n, token_ms)
-        return best
+            flat_ms = few[n] if n < len(few) else self._at(n + 1)
+            decode_ms = (flat_ms + depth_ms * (1 + n * ROW_DEPTH)) * self._factor
+            token_ms = (decode_ms + n * drafted_ms + opening_ms) / expected
+            if token_ms < best_ms * WORTH:
+                best, best_ms = n, token_ms
+        return Drafting(best, best_ms)
 
     # --- learning --------------------------------------------------------------------------------
 
@@ -158,6 +167,7 @@ class SpeedModel:
         self._curve = (
             curve  # whole: another thread reads it, for the daemon that asks how long a decode takes
         )
+        self._few = [self._at(n) for n in range(1, N_FEW + 1)]
 
     def _at(self, n: int) -> float:
         curve = self._curve
