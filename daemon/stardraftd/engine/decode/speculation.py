@@ -28,8 +28,8 @@ MAX_DRAFT = 8
 REACH = 16
 # Of the places where the last token stands, those that are looked at: the ones that stand last.
 MAX_COMPARED = 128
-# Stands behind each draft: no token has this id.
-NOTHING = -1
+# Stands behind each draft, and ends the tokens that are looked for: no token has these ids.
+NOTHING, _END = -1, -2
 
 # What those places say comes next: all the same; there is one place only; not the same.
 Agreement = Literal["agreed", "alone", "divided"]
@@ -42,7 +42,7 @@ FIRST_CHANCES: dict[Agreement, tuple[tuple[int, float], ...]] = {
 }
 # As how many guesses these count beside those made here, and what is left of older ones at each new one.
 FIRST_WEIGHT, MEMORY = 16.0, 0.98
-_BACK = np.arange(REACH)
+_BACK = np.arange(REACH + 1)
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class Acceptance:
 class KnownTokens:
     """A row of tokens in which the last ones of the text are looked for.
 
-    Invariant: the first `_n` of `_ids` are REACH times NOTHING, the drafts, each with NOTHING behind it, the
-    prompt, and what was added since; `_goes_on` says of each whether a guess may begin behind it. `_last` are
-    the text's last tokens, at most REACH, and at least one, the very last of them first.
+    Invariant: the first `_n` of `_ids` are as many times NOTHING as `_last` reaches back, the drafts, each
+    with NOTHING behind it, the prompt, and what was added since; `_goes_on` says of each whether a guess may
+    begin behind it. `_last` are the text's last tokens, at most REACH, the very last of them first, and END.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class KnownTokens:
     ) -> None:
         """drafts: the likeliest first. last: the end of the text before the cursor, which need not be the
         prompt's. stop_ids: tokens that no text has; they are never guessed."""
-        row = array("i", [NOTHING] * REACH)
+        row = array("i", [NOTHING] * len(_BACK))
         for draft in reversed(drafts):  # what stands later is preferred
             row += draft
             row.append(NOTHING)
@@ -125,6 +125,7 @@ class KnownTokens:
         self._goes_on = np.ones(len(self._ids), bool)
         self._goes_on[: self._n - 1] = np.isin(self._ids[1 : self._n], tuple(self._stops), invert=True)
         self._last = last[: -REACH - 1 : -1]
+        self._last.append(_END)
 
     def add(self, ids: Sequence[int]) -> None:
         """The model has said these tokens."""
@@ -133,17 +134,18 @@ class KnownTokens:
             self._goes_on = np.concatenate((self._goes_on, np.ones_like(self._goes_on)))
         self._ids[self._n : self._n + len(ids)] = ids
         self._n += len(ids)
-        self._last = (array("i", reversed(ids)) + self._last)[:REACH]
+        self._last = (array("i", reversed(ids)) + self._last[:-1])[:REACH]
+        self._last.append(_END)
 
     def guess(self, n_most: int) -> Guess | None:
         """What followed where the most of the last tokens stand; None where not even the last one does."""
         n, ids, last = self._n - 1, self._ids, self._last
-        places = np.flatnonzero(ids[:n] == last[0])
+        (places,) = (ids[:n] == last[0]).nonzero()
         places = places[self._goes_on[places]][-MAX_COMPARED:]
         if not len(places):
             return None
         alike = ids[places[:, None] - _BACK[: len(last)]] == np.frombuffer(last, np.int32)
-        n_alike = np.where(alike.all(1), len(last), alike.argmin(1))
+        n_alike = alike.argmin(1)  # the first that differs; the end of `_last` always does
         n_same = int(n_alike.max())
         longest = places[n_alike == n_same] + 1
         start, agreement = _vote(longest.tolist(), ids[longest].tolist())

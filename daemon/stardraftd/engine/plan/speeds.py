@@ -26,7 +26,8 @@ MIN_WINDOW = 512
 N_ERRORS = 200
 # How much more a cell costs with each further token of a decode.
 ROW_DEPTH = 0.25
-N_FEW = 16
+# The most tokens of a decode that verifies guesses, or more.
+MAX_VERIFIED = 16
 # One more guess is verified where that is expected to make a token cheaper by this at least.
 WORTH = 0.97
 
@@ -42,7 +43,7 @@ class SpeedModel:
     """Milliseconds of decodes to come.
 
     Invariant: `_curve` is sorted by tokens, and its milliseconds do not decrease; `_few` has those of
-    1, 2, ... N_FEW tokens.
+    1, 2, ... MAX_VERIFIED tokens.
     """
 
     def __init__(self, curve: Sequence[tuple[int, float]] = (), cell_us: float | None = None) -> None:
@@ -167,7 +168,7 @@ class SpeedModel:
         self._curve = (
             curve  # whole: another thread reads it, for the daemon that asks how long a decode takes
         )
-        self._few = [self._at(n) for n in range(1, N_FEW + 1)]
+        self._few = [self._at(n) for n in range(1, MAX_VERIFIED + 1)]
 
     def _at(self, n: int) -> float:
         curve = self._curve
