@@ -182,9 +182,9 @@ class LiveCode:
 
     def part(self, first: int, end: int) -> Code:
         """The code of some lines, as far as they are read."""
-        lines, codes, outlines = self.lines[first:end], self._codes[first:end], self._outlines[first:end]
-        if None in codes:
-            lines = [line if code is not None else "" for line, code in zip(lines, codes, strict=True)]
+        codes, outlines = self._codes[first:end], self._outlines[first:end]
+        # Lines without a code are blank, not read yet, or have a secret.
+        lines = [line if code else "" for line, code in zip(self.lines[first:end], codes, strict=True)]
         return Code(
             self.uri,
             lines,

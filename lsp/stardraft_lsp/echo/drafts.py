@@ -40,7 +40,8 @@ def _all(line: str, guesses: Sequence[Guess], only_in: str | None) -> Iterator[D
             here, there = _indent(line), _indent(own)
             moved = [_moved(one, there, here) for one in (above, *below)]
             text = "\n".join((guess.text, *(_renamed(one, candidate.names) for one in moved[1:])))
-            yield Draft(text=text[:_MAX_CHARACTERS], before=f"\n{moved[0]}\n{before}"[-_MAX_BEFORE:])
+            before = f"\n{moved[0]}\n{before}"[-_MAX_BEFORE:]
+            yield Draft(text=_sendable(text[:_MAX_CHARACTERS]), before=_sendable(before))
 
 
 def _before(line: str, own: str, text: str) -> str | None:
@@ -63,6 +64,11 @@ def _renamed(line: str, names: Mapping[str, str]) -> str:
         pieces += (line[end : lexeme.start], names.get(lexeme.text, lexeme.text))
         end = lexeme.end
     return "".join(pieces) + line[end:]
+
+
+def _sendable(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair, which a document may hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _indent(line: str) -> str:
