@@ -71,9 +71,10 @@ SECRET = 'API_KEY = "sk_live_' + "4eC39HqLyjWDarjtT1zdp7dc" + '"'
 
 @pytest.mark.parametrize("near", [True, False], ids=["in a file", "in the document"])
 def test_no_line_with_a_secret_is_sent(near: bool) -> None:
-    lines = f"import os\nopen_all(1)\n{SECRET}\nopen_all(2)\n"
+    lines = f"import os\nopen_all(1)\none()\n{SECRET}\ntwo()\nopen_all(2)\n"
     found = sent("import os\nopen_|", [lines]) if near else sent(f"{lines}open_|", [])
-    assert any(draft.text.startswith("all(1)\n\nopen_all(2)") for draft in found), found
+    (draft, *_) = [draft for draft in found if draft.text.startswith("all(1)")]
+    assert "\nopen_all(2)" in draft.text
     assert not any("sk_live" in draft.text + draft.before for draft in found)
 
 
