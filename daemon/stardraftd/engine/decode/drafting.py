@@ -110,9 +110,9 @@ class Course:
         if model is not None:
             cost_ms = model.token_ms, model.opening_ms(self._text)
             expected = speeds.draft_length([model.acceptance] * n_most, n_cells, *cost_ms)
-            if expected.n_drafted and expected.token_ms < best.token_ms:
-                ids = model.draft(self._text, expected.n_drafted)
-                return Guess(ids[: self._n_of_line(ids)], 0, "alone", "model") if ids else None
+            is_better = expected.n_drafted > 0 and expected.token_ms < best.token_ms
+            if is_better and (ids := model.draft(self._text, expected.n_drafted)):
+                return Guess(ids[: self._n_of_line(ids)], 0, "alone", "model")
         if found is None or not best.n_drafted:
             return None
         return Guess(found.ids[: best.n_drafted], found.n_same, found.agreement, found.source)
