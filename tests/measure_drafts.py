@@ -13,7 +13,8 @@ do. With --unlike the text is made of words in no order, and the drafts are anot
 
 `a step` is how many tokens one decode brings; `speed` is how many times as fast the text was written as
 without guesses, all places together (and the median of the places'); `cpu` the same by the process's
-processor time, which other programs disturb less.
+processor time, which other programs disturb less; `planned` the same by the curve of what decodes cost alone.
+That curve is measured first; where other programs want the processors, --curve gives that of a quiet hour.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,7 @@ from stardraft_lsp.echo.choosing import choose
 from stardraft_lsp.echo.drafts import drafts
 from stardraft_quant.evaluate.history import HistoryPlace, Repository, places
 from stardraftd.cursor_window import window
+from stardraftd.engine.cache.sequences import CachedSequence
 from stardraftd.engine.core import Engine
 from stardraftd.engine.decode.drafting import Speculation
 from stardraftd.engine.decode.speculation import FIRST_CHANCES, MAX_DRAFT, Acceptance, Agreement, KnownTokens
@@ -44,10 +47,10 @@ from stardraftd.paths import builtin_model_path
 from stardraftd.protocol.completion import Completion, CompletionEvent, Draft
 from stardraftd.protocol.engine import EngineSettings
 from tests.measure_echo import Knowledge
-from tests.support.engines import Asked, Wanted
+from tests.support.engines import Asked, Fixed, Wanted
 
 N_TOKENS = 64
-N_CALIBRATIONS = 12
+N_CALIBRATIONS = 6
 ARMS = ("without", "window", "all")
 
 
@@ -107,10 +110,14 @@ class Forced:
 
 @dataclass
 class Sum:
-    """Of one arm: tokens after the first and their decodes, seconds, and what was drafted by source."""
+    """Of one arm: tokens after the first and their decodes, seconds, and what was drafted by source.
+
+    planned_ms: what the decodes cost by the curve that guesses are weighed with.
+    """
 
     n_tokens: int = 0
     n_decodes: int = 0
+    planned_ms: float = 0.0
     wall_s: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     drafted: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -119,13 +126,16 @@ class Sum:
 class Saying:
     """An engine that says what it is told to, with guesses or without."""
 
-    def __init__(self, model: Path, *, forced: bool) -> None:
+    def __init__(self, model: Path, curve: str = "", *, forced: bool) -> None:
         backend.open_backend()
         beside = "" if model == builtin_model_path() else str(builtin_model_path())
         settings = EngineSettings(model_path=str(model), draft_path=beside)
         self.loaded = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
-        self.engine = Engine(self.loaded, N_SEQUENCES, settings)
-        self._calibrate()
+        given = [one.split(":") for one in curve.split()]
+        speeds = Fixed([(int(n), float(ms)) for n, ms in given], cell_us=0.0) if given else None
+        self.engine = Engine(self.loaded, N_SEQUENCES, settings, speeds)
+        if speeds is None:
+            self._calibrate()
         self._is_forced = forced
         self._forced = Forced(self.loaded.context)
         decoder = self.engine.decoder
@@ -172,10 +182,18 @@ class Saying:
         self._forced.text = self.engine.prompts.text(place.text)[:N_TOKENS]
         self._forced.n_said = 0
         n = len(self._forced.text) if self._is_forced else N_TOKENS
+        evaluate, speeds = self.engine.cache.evaluate, self.engine.speeds
+
+        def counted(sequence: CachedSequence, tokens: "array[int]", *, all_logits: bool = False) -> None:
+            total.planned_ms += speeds.decode_ms(len(tokens), 0)
+            evaluate(sequence, tokens, all_logits=all_logits)
+
+        self.engine.cache.evaluate = counted  # type: ignore[method-assign]
         cpu, wall = time.process_time(), time.perf_counter()
         asked = self._complete(place, place.drafts if arm == "all" else (), n)
         total.wall_s.append(time.perf_counter() - wall)
         total.cpu_s.append(time.process_time() - cpu)
+        self.engine.cache.evaluate = evaluate  # type: ignore[method-assign]
         figures = asked.figures
         total.n_tokens += figures.n_decoded - 1
         total.n_decodes += figures.n_decoded - 1 - figures.n_accepted
@@ -225,14 +243,18 @@ def compare(saying: Saying, found: Sequence[Place], turns: int) -> None:
             n_other += len(set(texts.values())) > 1
     base = sums["without"]
     print(f"{len(found)} places, {base.n_tokens} tokens; texts that are not the same: {n_other}")
-    print(f"{'':8} a step   speed (median)   cpu   drafted and right, by source")
+    print(f"{'':8} a step   speed (median)   cpu  planned   drafted and right, by source")
     for arm, total in sums.items():
         speed = sum(base.wall_s) / sum(total.wall_s)
         median = statistics.median(a / b for a, b in zip(base.wall_s, total.wall_s, strict=True))
         cpu = sum(base.cpu_s) / sum(total.cpu_s)
         told = ", ".join(f"{source} {n} {right / n:.0%}" for source, (n, right) in total.drafted.items())
         step = total.n_tokens / max(total.n_decodes, 1)
-        print(f"{arm:8} {step:6.2f}  {speed:6.2f} ({median:.2f})  {cpu:6.2f}   {told}")
+        planned = base.planned_ms / total.planned_ms
+        print(
+            f"{arm:8} {step:6.2f}  {speed:6.2f} ({median:.2f})  {cpu:6.2f}   {planned:6.2f}   {told}",
+            flush=True,
+        )
 
 
 def table(found: Sequence[Place]) -> None:
@@ -269,6 +291,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, default=builtin_model_path())
     parser.add_argument("--places", type=int, default=4, help="of each repository")
+    parser.add_argument("--curve", default="", help='milliseconds by tokens: "1:57 2:80 4:116 8:203 16:264"')
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     kind = parser.add_mutually_exclusive_group()
@@ -279,14 +302,14 @@ def main() -> None:
     found = [
         place
         for folder in given.folder
-        for place in list(places_of(folder, given.places * 2, given.seed))[: given.places]
+        for place in islice(places_of(folder, given.places * 2, given.seed), given.places)
     ]
     if given.table:
         table(found)
         return
     if given.unlike:
         found = unlike(found, random.Random(given.seed))
-    compare(Saying(given.model, forced=not given.own), found, given.turns)
+    compare(Saying(given.model, given.curve, forced=not given.own), found, given.turns)
 
 
 if __name__ == "__main__":
