@@ -8,22 +8,27 @@
 FOLDER is a Git repository. At each place the text is that which the commit added from the cursor on, at most
 64 tokens of it; all that is known is of the commit before (stardraft_quant.evaluate.history). The prompt is
 evaluated once, as it is while you type; then the same text is said in turns without guesses, with those of
-the window, and with all. A forced token is the model's choice whatever its weights are, so random ones will
-do. With --unlike the text is made of words in no order, and the drafts are another place's.
+the window, and with all, each with what it has learnt at the places before. A forced token is the model's
+choice whatever its weights are, so random ones will do. With --unlike the text is made of words in no order,
+and the drafts are another place's.
 
 `a step` is how many tokens one decode brings; `speed` is how many times as fast the text was written as
 without guesses, all places together (and the median of the places'); `cpu` the same by the process's
-processor time, which other programs disturb less; `planned` the same by the curve of what decodes cost alone.
-That curve is measured first; where other programs want the processors, --curve gives that of a quiet hour.
+processor time, which other programs disturb less: of a place's turns the quickest counts. `planned` is the
+same by the curve of what decodes cost alone. That curve is measured first; where other programs want the
+processors, --curve gives that of a quiet hour. With the curve of a large model and the text said by the
+built-in one, whose tokens are the same, `planned` is quickly had of many places.
 """
 
 import argparse
+import os
 import random
 import statistics
 import time
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -37,6 +42,8 @@ from stardraft_quant.evaluate.history import HistoryPlace, Repository, places
 from stardraftd.cursor_window import window
 from stardraftd.engine.cache.sequences import CachedSequence
 from stardraftd.engine.core import Engine
+from stardraftd.engine.decode.decoding import stop_ids
+from stardraftd.engine.decode.draft_model import DraftModel
 from stardraftd.engine.decode.drafting import Speculation
 from stardraftd.engine.decode.speculation import FIRST_CHANCES, MAX_DRAFT, Acceptance, Agreement, KnownTokens
 from stardraftd.engine.native import backend, llama
@@ -110,7 +117,7 @@ class Forced:
 
 @dataclass
 class Sum:
-    """Of one arm: tokens after the first and their decodes, seconds, and what was drafted by source.
+    """Of one arm: tokens after the first and their decodes, seconds by place, and what was drafted by source.
 
     planned_ms: what the decodes cost by the curve that guesses are weighed with.
     """
@@ -122,14 +129,21 @@ class Sum:
     cpu_s: list[float] = field(default_factory=list)
     drafted: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
+    def took(self, place: int, wall_s: float, cpu_s: float) -> None:
+        """The text of a place, which is the last or a new one, was said in so many seconds."""
+        for quickest, seconds in ((self.wall_s, wall_s), (self.cpu_s, cpu_s)):
+            if len(quickest) == place:
+                quickest.append(seconds)
+            quickest[place] = min(quickest[place], seconds)
+
 
 class Saying:
     """An engine that says what it is told to, with guesses or without."""
 
-    def __init__(self, model: Path, curve: str = "", *, forced: bool) -> None:
+    def __init__(self, model: Path, curve: str = "", threads: int = 0, *, forced: bool) -> None:
         backend.open_backend()
         beside = "" if model == builtin_model_path() else str(builtin_model_path())
-        settings = EngineSettings(model_path=str(model), draft_path=beside)
+        settings = EngineSettings(model_path=str(model), draft_path=beside, threads=threads)
         self.loaded = load(settings, llama.AbortFlag(), lambda _name, _fraction: None)
         given = [one.split(":") for one in curve.split()]
         speeds = Fixed([(int(n), float(ms)) for n, ms in given], cell_us=0.0) if given else None
@@ -139,11 +153,10 @@ class Saying:
         self._is_forced = forced
         self._forced = Forced(self.loaded.context)
         decoder = self.engine.decoder
-        assert decoder.speculation is not None
         self.speculations: dict[str, Speculation | None] = {
             "without": None,
-            "window": decoder.speculation,
-            "all": decoder.speculation,
+            "window": self._speculation(beside),
+            "all": self._speculation(beside),
         }
         if forced:
             decoder._context = self._forced  # type: ignore[assignment]
@@ -153,7 +166,13 @@ class Saying:
                 take(*arguments)  # type: ignore[arg-type]
                 self._forced.n_said += 1
 
-            decoder._take = counted  # type: ignore[method-assign]
+            decoder._take = counted  # type: ignore[method-assign, assignment]
+
+    def _speculation(self, beside: str) -> Speculation:
+        loaded, engine = self.loaded, self.engine
+        model = DraftModel.beside(loaded, beside) if beside else None
+        piece = engine.decoder._piece
+        return Speculation(engine.speeds, engine.prompts.text, piece, stop_ids(loaded), model)
 
     def _calibrate(self) -> None:
         """Measures what verifying costs, again and again: the quickest counts, as other programs disturb."""
@@ -175,7 +194,20 @@ class Saying:
         self._forced.text = array("i")
         self._complete(place, (), 1)
 
-    def say(self, place: Place, arm: str, total: Sum) -> str:
+    def turns(self, place: Place, number: int, sums: dict[str, Sum], n: int) -> Iterator[list[str]]:
+        """Has the place's text said in each arm, again and again: the texts of each turn."""
+        before = {arm: deepcopy(one.acceptance) for arm, one in self.speculations.items() if one}
+        for turn in range(n):
+            order = ARMS if (number + turn) % 2 == 0 else ARMS[::-1]
+            for arm, learnt in before.items():  # the text is as new as it was
+                speculation = self.speculations[arm]
+                assert speculation is not None
+                speculation.acceptance = deepcopy(learnt)
+                if speculation.draft_model is not None:
+                    speculation.draft_model._tokens = array("i")
+            yield [self._say(place, number, arm, sums[arm]) for arm in order]
+
+    def _say(self, place: Place, number: int, arm: str, total: Sum) -> str:
         """Has the place's text said, and counts what that took."""
         self.engine.generations.forget()
         self.engine.decoder.speculation = self.speculations[arm]
@@ -191,8 +223,7 @@ class Saying:
         self.engine.cache.evaluate = counted  # type: ignore[method-assign]
         cpu, wall = time.process_time(), time.perf_counter()
         asked = self._complete(place, place.drafts if arm == "all" else (), n)
-        total.wall_s.append(time.perf_counter() - wall)
-        total.cpu_s.append(time.process_time() - cpu)
+        total.took(number, time.perf_counter() - wall, time.process_time() - cpu)
         self.engine.cache.evaluate = evaluate  # type: ignore[method-assign]
         figures = asked.figures
         total.n_tokens += figures.n_decoded - 1
@@ -234,15 +265,17 @@ def compare(saying: Saying, found: Sequence[Place], turns: int) -> None:
     sums = {arm: Sum() for arm in ARMS}
     n_other = 0
     curve = ", ".join(f"{n}: {ms:.1f}" for n, ms in saying.engine.speeds.curve if n <= 16)
-    print(f"{saying.loaded.info.name}; ms of a decode by its tokens: {curve}", flush=True)
+    info = saying.loaded.info
+    print(f"{info.name}, {info.size_bytes / 1e9:.2f} GB; ms of a decode by its tokens: {curve}", flush=True)
     for number, place in enumerate(found):
         saying.read(place)
-        for turn in range(turns):
-            order = ARMS if (number + turn) % 2 == 0 else ARMS[::-1]
-            texts = {arm: saying.say(place, arm, sums[arm]) for arm in order}
-            n_other += len(set(texts.values())) > 1
+        for texts in saying.turns(place, number, sums, turns):
+            n_other += len(set(texts)) > 1
     base = sums["without"]
-    print(f"{len(found)} places, {base.n_tokens} tokens; texts that are not the same: {n_other}")
+    print(
+        f"{len(found)} places, {base.n_tokens // turns} tokens, {turns} turns; texts that are not the same:"
+        f" {n_other}; load average {os.getloadavg()[0]:.1f}"
+    )
     print(f"{'':8} a step   speed (median)   cpu  planned   drafted and right, by source")
     for arm, total in sums.items():
         speed = sum(base.wall_s) / sum(total.wall_s)
@@ -279,7 +312,7 @@ def table(found: Sequence[Place]) -> None:
                     break
     for kind, first in FIRST_CHANCES.items():
         row = [
-            f"({n}, {sum(said) / len(said):.2f})" if (said := right[kind, number]) else f"({n}, ?)"
+            f"({n}, {sum(were) / len(were):.2f})" if (were := right[kind, number]) else f"({n}, ?)"
             for number, (n, _) in enumerate(first)
         ]
         counts = [len(right[kind, number]) for number in range(len(first))]
@@ -292,6 +325,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=builtin_model_path())
     parser.add_argument("--places", type=int, default=4, help="of each repository")
     parser.add_argument("--curve", default="", help='milliseconds by tokens: "1:57 2:80 4:116 8:203 16:264"')
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are physical cores")
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     kind = parser.add_mutually_exclusive_group()
@@ -309,7 +343,8 @@ def main() -> None:
         return
     if given.unlike:
         found = unlike(found, random.Random(given.seed))
-    compare(Saying(given.model, given.curve, forced=not given.own), found, given.turns)
+    saying = Saying(given.model, given.curve, given.threads, forced=not given.own)
+    compare(saying, found, given.turns)
 
 
 if __name__ == "__main__":
