@@ -4,11 +4,11 @@ they were found.
 Nobody is shown any of it: what the model does not write itself is dropped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from stardraft_lsp.echo.choosing import Guess
-from stardraft_lsp.echo.lexemes import lexemes_of
+from stardraft_lsp.echo.lexemes import renamed
 from stardraftd.protocol.completion import Draft
 
 # Drafts of one request, and of each the places and following lines. Twice as many of each made a model's
@@ -38,8 +38,8 @@ def _all(line: str, guesses: Sequence[Guess], only_in: str | None) -> Iterator[D
             if before is None:
                 continue
             here, there = _indent(line), _indent(own)
-            moved = [_moved(one, there, here) for one in (above, *below)]
-            text = "\n".join((guess.text, *(_renamed(one, candidate.names) for one in moved[1:])))
+            moved = [_moved(one[:_MAX_CHARACTERS], there, here) for one in (above, *below)]
+            text = guess.text + renamed("".join(f"\n{one}" for one in moved[1:]), candidate.names)
             before = f"\n{moved[0]}\n{before}"[-_MAX_BEFORE:]
             yield Draft(text=_sendable(text[:_MAX_CHARACTERS]), before=_sendable(before))
 
@@ -55,15 +55,6 @@ def _before(line: str, own: str, text: str) -> str | None:
 def _moved(line: str, there: str, here: str) -> str:
     """A line from below one that is indented as `there`, as it would stand below one indented as `here`."""
     return here + line[len(there) :].rstrip("\r") if line.startswith(there) else line.strip()
-
-
-def _renamed(line: str, names: Mapping[str, str]) -> str:
-    """The line with each name that is another one here put in its place."""
-    pieces, end = list[str](), 0
-    for lexeme in lexemes_of(line) if names else ():
-        pieces += (line[end : lexeme.start], names.get(lexeme.text, lexeme.text))
-        end = lexeme.end
-    return "".join(pieces) + line[end:]
 
 
 def _sendable(text: str) -> str:

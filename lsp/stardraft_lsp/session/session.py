@@ -158,7 +158,7 @@ class Session:
             pending.answer(Answer(reason=decision.gate.code))
             return
         guesses = self._own_code.guesses(question)
-        request = request_for(question, decision.mode, self._own_code.drafts(question, guesses))
+        request = request_for(question, decision.mode)
         echo = self._own_code.find(
             question,
             guesses,
@@ -169,6 +169,8 @@ class Session:
         if self._needs_no_model(question, echo):
             pending.answer(self._echoed(question, request, echo))
             return
+        drafts = self._own_code.drafts(question, guesses)
+        request = msgspec.structs.replace(request, drafts=drafts)
         wait_ms = 0
         if not question.invoked:
             if question.settings.debounce_ms == "auto":
