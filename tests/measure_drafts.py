@@ -271,6 +271,9 @@ def compare(saying: Saying, found: Sequence[Place], turns: int) -> None:
         saying.read(place)
         for texts in saying.turns(place, number, sums, turns):
             n_other += len(set(texts)) > 1
+        took = {arm: total.wall_s[number] for arm, total in sums.items()}
+        told = ", ".join(f"{arm} {took['without'] / took[arm]:.2f}" for arm in ARMS[1:])
+        print(f"  {place.name}: {took['without']:.1f} s without; speed {told}", flush=True)
     base = sums["without"]
     print(
         f"{len(found)} places, {base.n_tokens // turns} tokens, {turns} turns; texts that are not the same:"
