@@ -4,7 +4,7 @@
 #             VENV     where the environment is
 #             EXTRAS   what is installed for test and check, e.g. EXTRAS=test,engine,quant,train,reference
 #             ARGS     handed on: make test ARGS="-k cancel", make demo ARGS=--json
-#             WORKERS  tests at once; auto is one for each processor
+#             WORKERS  tests at once; auto is three for every two processors
 #             SECONDS  how long each fuzzer runs
 
 VENV   ?= .venv

@@ -6,7 +6,7 @@
     python -m tests.measure_drafts FOLDER... --table                               FIRST_CHANCES
 
 FOLDER is a Git repository. At each place the text is that which the commit added from the cursor on, at most
-64 tokens of it; all that is known is of the commit before (stardraft_quant.evaluate.history). The prompt is
+64 tokens of it; all that is known is of the commit before (stardraft_quant.evaluate.history.places). The prompt is
 evaluated once, as it is while you type; then the same text is said in turns without guesses, with those of
 the window, and with all, each with what it has learnt at the places before. A forced token is the model's
 choice whatever its weights are, so random ones will do. With --unlike the text is made of words in no order,
@@ -38,7 +38,8 @@ from numpy.typing import NDArray
 
 from stardraft_lsp.echo.choosing import choose
 from stardraft_lsp.echo.drafts import drafts
-from stardraft_quant.evaluate.history import HistoryPlace, Repository, places
+from stardraft_quant.evaluate.history.git import Repository
+from stardraft_quant.evaluate.history.places import WANTED, HistoryPlace, places
 from stardraftd.cursor_window import window
 from stardraftd.engine.cache.sequences import CachedSequence
 from stardraftd.engine.core import Engine
@@ -81,7 +82,7 @@ def places_of(folder: Path, n: int, seed: int) -> Iterator[Place]:
     for place in places(repository, n, seed):
         new = repository.text(place.commit, place.path) or ""
         text = added(new[len(place.before) :], place)
-        if place.kind == "finished" or not new.startswith(place.before) or not text.strip():
+        if place.kind not in WANTED or not new.startswith(place.before) or not text.strip():
             continue
         with knowledge.at(place) as (spot, votes, renamed):
             sent = drafts(spot.line, choose(spot, votes, renamed))

@@ -91,19 +91,22 @@ def test_what_does_not_compile_is_followed_by_the_next_step_too(computer: dict[s
     assert "Everything it said is in" in done.stderr
 
 
-def test_an_interruption_leaves_the_engine_that_was_used(computer: dict[str, str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda it: it.name)
+def test_an_interruption_leaves_the_engine_that_was_used(
+    computer: dict[str, str], number: signal.Signals
+) -> None:
     before = used(computer)
     with subprocess.Popen(
         [*COMMAND, "setup", "engine", "--yes"],
         env={**computer, "FAKE_NINJA": "wait"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         work = Path(computer["STARDRAFT_CACHE_DIR"], "engine", "work")
         wait_until(lambda: bool(list(work.glob("build-*/ninja.pid"))))
         ninja = psutil.Process(int(next(work.glob("build-*/ninja.pid")).read_text()))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.communicate(timeout=seconds(60))
     assert process.returncode == 130
     wait_until(lambda: not is_alive(ninja))

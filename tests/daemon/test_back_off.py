@@ -1,6 +1,8 @@
 """How long an engine that keeps dying is left alone: longer each time, and not forever."""
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from types import SimpleNamespace
 
 import pytest
@@ -15,11 +17,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that `BackOff` sees; set it."""
     now = [time.monotonic()]
 
-    async def sleep(wait_s: float) -> None:
+    async def wait_for(event: Coroutine[None, None, bool], wait_s: float) -> None:
+        event.close()
         now[0] += wait_s
+        raise TimeoutError
 
     monkeypatch.setattr(back_off, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(back_off, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(back_off, "asyncio", SimpleNamespace(Event=asyncio.Event, wait_for=wait_for))
     return now
 
 
@@ -51,3 +55,15 @@ async def test_another_engine_is_started_at_once_and_a_working_one_is_forgiven(c
     await pause.wait()
     pause.forgive()
     assert pause.died() == 0
+
+
+async def test_who_waits_for_an_engine_that_died_is_let_go_when_another_one_is_wanted() -> None:
+    pause = BackOff()
+    pause.died(), pause.died(), pause.died(), pause.died()
+    waiting = asyncio.create_task(pause.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    pause.cut_short()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert waiting.done()

@@ -17,6 +17,8 @@ from tests.support.waiting import wait_until
 
 NEEDED = (25, 7)
 COLUMNS, ROWS = 120, 40
+# The line of status says the mode.
+NORMAL = re.compile(r" ?NOR\b")
 
 
 def find_helix() -> str:
@@ -67,10 +69,10 @@ class Helix:
     def __exit__(self, *_: object) -> None:
         print(*self.screen(), sep="\n")
         print(self._log.read_text(errors="replace")[-5000:] if self._log.is_file() else "Helix wrote no log")
-        self.keys("Escape")
-        self.type(":quit-all!")
-        self.keys("Enter")
         try:
+            self.leave_insert_mode()
+            self.type(":quit-all!")
+            self.keys("Enter")
             wait_until(lambda: not self.is_there(), 10, what="Helix did not leave")
         finally:
             self._tmux("kill-server", check=False)
@@ -84,6 +86,17 @@ class Helix:
     def keys(self, *names: str) -> None:
         """Keys by tmux's names for them: Escape, Enter, Tab."""
         self._tmux("send-keys", *names)
+
+    def leave_insert_mode(self) -> None:
+        """A menu or a popup may come up at any moment, and keeps the first Escape for itself."""
+
+        def is_normal() -> bool:
+            if any(NORMAL.match(line) for line in self.screen()[-3:]):
+                return True
+            self.keys("Escape")
+            return False
+
+        wait_until(is_normal, 10, what=lambda: "Helix stays in insert mode:\n" + "\n".join(self.screen()))
 
     def screen(self) -> list[str]:
         """What stands on the screen, line by line."""

@@ -59,7 +59,8 @@ def test_the_menu_shows_a_suggestion_and_what_was_shown_is_what_is_accepted(
             lambda: "stardraft" in "\n".join(helix.screen()), what="the entry does not say whose it is"
         )
         shown = helix.screen()[cursor_row(helix)].rstrip()
-        helix.keys("Enter", "Escape")
+        helix.keys("Enter")
+        helix.leave_insert_mode()
         helix.type(":write")
         helix.keys("Enter")
 

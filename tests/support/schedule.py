@@ -1,10 +1,10 @@
 """A whole run: how many tests at once, in which order, how long it will take, and how long a test may.
 
-`make test` gives the files of tests to as many workers as there are processors (`--dist=loadfile`: what a
-file's tests share is made once). The files that take longest come first, so that none is left for the end.
-What each took is kept from run to run in pytest's cache, as seconds of an idle machine; until then
-`seconds.json` beside this file is believed, which `python -m tests.support.schedule` writes from that
-cache.
+`make test` gives the files of tests to half as many workers again as there are processors
+(`--dist=loadfile`: what a file's tests share is made once). The files that take longest come first, so that
+none is left for the end. What each took is kept from run to run in pytest's cache, as seconds of an idle
+machine; until then `seconds.json` beside this file is believed, which `python -m tests.support.schedule`
+writes from that cache.
 """
 
 import heapq
@@ -146,14 +146,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput["pace"] = os.environ[pace.PACE_VARIABLE]
+    n_workers = len(node.config.option.tx)
+    node.workerinput["pace"] = f"{pace.of_session() * max(1.0, n_workers / pace.processors()):.2f}"
     node.workerinput["seconds"] = known_seconds(node.config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """A worker for each processor that this process may use, as far as memory goes."""
-    return max(1, min(pace.processors(), psutil.virtual_memory().available // WORKER_BYTES))
+    """Three workers for every two processors, for tests of real processes wait a third of their time; as far
+    as memory goes.
+    """
+    return max(1, min(pace.processors() * 3 // 2, psutil.virtual_memory().available // WORKER_BYTES))
 
 
 @pytest.hookimpl(trylast=True)

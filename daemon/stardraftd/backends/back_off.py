@@ -1,6 +1,7 @@
 """How long an engine that keeps dying is not started again."""
 
 import asyncio
+import contextlib
 import time
 
 from stardraftd.console.prose import counted
@@ -17,6 +18,7 @@ class BackOff:
     def __init__(self) -> None:
         self.n_deaths = 0
         self._until = 0.0
+        self._cut_short = asyncio.Event()
 
     @property
     def is_on(self) -> bool:
@@ -34,8 +36,10 @@ class BackOff:
         self.n_deaths = 0
 
     def cut_short(self) -> None:
-        """Another engine is wanted than the one that died: it is started at once."""
+        """Another engine is wanted than the one that died: nobody waits any longer to start it."""
         self._until = 0.0
+        self._cut_short.set()
+        self._cut_short = asyncio.Event()
 
     async def wait(self) -> None:
         """Waits for the end of a short pause. Raises EngineCrashedError when it is a long one."""
@@ -48,4 +52,5 @@ class BackOff:
                 f"{wait_s:.0f} s.",
                 "`stardraft daemon logs` tells how it died; `stardraft daemon restart` does not wait.",
             )
-        await asyncio.sleep(wait_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._cut_short.wait(), wait_s)

@@ -26,6 +26,7 @@ from pathlib import Path
 import psutil
 
 from stardraftd.backends.back_off import BackOff
+from stardraftd.backends.endings import Endings
 from stardraftd.backends.llama_process import EngineProcess
 from stardraftd.backends.model_file import fits_into_memory, signature_of, size_bytes
 from stardraftd.backends.proving import EngineProof
@@ -53,7 +54,7 @@ class Supervisor:
     """Keeps at most one engine process.
 
     Invariants: `_process` is set only while it is alive or its death has not been noticed yet; `ready`
-    notices. `_starting` loads an engine only while there is none, and `_ending` has let the last one go.
+    notices. `_starting` loads an engine only while there is none, and `_endings` have let the last one go.
     All methods are called on one event loop.
     """
 
@@ -76,8 +77,7 @@ class Supervisor:
         self._listeners: list[Callable[[Loading], None]] = []
         self._succession: asyncio.Task[None] | None = None
         self._refused: EngineSettings | None = None  # the successor could not be loaded; the old one serves
-        self._retiring: set[asyncio.Task[None]] = set()  # engines that end their requests beside a successor
-        self._ending: set[asyncio.Task[None]] = set()  # engines that end: another one has room after that
+        self._endings = Endings(changed.notify)
         self._loaded_signature: object = None
         self._outdated = False  # the model's file is another by now, and there was no room to load it beside
         self._successor_fraction = 0.0
@@ -182,14 +182,18 @@ class Supervisor:
         self._failure = None
         self._refused = None
         self._back_off.cut_short()
-        if self._succession is not None:
-            self._succession.cancel()
-            self._succession = None
+        self._give_up_successor()
         is_there = self._process is not None and self._process.alive
         self._outdated = is_there and not self._is_wanted
         if self._outdated and self._fits_beside():
             self._succession = asyncio.create_task(self._succeed(self._settings))
         self._changed.notify()
+
+    def _give_up_successor(self) -> None:
+        if self._succession is not None:
+            self._succession.cancel()
+            self._endings.wait_for(self._succession)
+            self._succession = None
 
     @property
     def _is_wanted(self) -> bool:
@@ -247,27 +251,25 @@ class Supervisor:
 
     async def unload(self) -> None:
         """Ends the engine process, so that all its memory goes back. What is being loaded is given up."""
-        tasks = [task for task in (self._succession, self._starting, *self._retiring) if task is not None]
-        for task in tasks:
-            task.cancel()
+        self._give_up_successor()
+        starting = self._starting
+        if starting is not None:
+            starting.cancel()
         self._release()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._ended()
+        self._endings.end_retiring()
+        if starting is not None:
+            await asyncio.wait({starting})
+        await self._endings.all_gone()
 
     async def close(self) -> None:
         """`unload`, for good: no engine is started after this."""
         self._is_closed = True
         await self.unload()
 
-    async def _ended(self) -> None:
-        """Waits until the engines that are being ended are gone."""
-        while self._ending:
-            await asyncio.wait(self._ending)
-
     async def _start(self) -> None:
         """The task that has an engine loaded. Raises what prevents it."""
         try:
-            await self._ended()
+            await self._endings.all_gone()
             self._refuse_known_failure()
             if self._back_off.is_on:
                 self._changed.notify()
@@ -321,11 +323,11 @@ class Supervisor:
             ):
                 self.can_load = False
             if process is not None:
-                await process.close(at_once=True)
+                await asyncio.shield(self._endings.end(process, at_once=True))
             raise
         except BaseException:
             if process is not None:
-                await process.close(at_once=True)
+                await asyncio.shield(self._endings.end(process, at_once=True))
             raise
         self.can_load, self.engine_build = True, build
         return process, loaded, signature
@@ -369,26 +371,18 @@ class Supervisor:
             self._report(event)
 
         try:
+            await self._endings.all_gone()
             process, loaded, signature = await self._load(settings, report)
             old, started_with = self._process, self._started_with
             self._take(settings, process, loaded, signature)
             if old is not None:
-                task = asyncio.create_task(self._retire(old, started_with))
-                self._retiring.add(task)
-                task.add_done_callback(self._retiring.discard)
+                self._endings.retire(old, started_with)
         except StardraftError:
             self._refused = settings  # and `_failure` says why
         finally:
             if asyncio.current_task() is self._succession:
                 self._succession = None
             self._changed.notify()
-
-    async def _retire(self, process: EngineProcess, settings: EngineSettings | None) -> None:
-        """Ends an engine that another one has taken the place of, when its last request has ended."""
-        try:
-            await process.idle()
-        finally:
-            await self._close(process, settings)
 
     def _report_loading(self, event: Loading) -> None:
         self.loading_fraction = event.fraction
@@ -409,31 +403,12 @@ class Supervisor:
         log.error("engine died", extra={"crashes_in_a_row": self._back_off.n_deaths, "back_off_s": pause_s})
 
     def _release(self) -> None:
-        """The engine serves no longer; `_ending` ends it."""
+        """The engine serves no longer; `_endings` ends it."""
         if self._process is None:
             return
         process, self._process = self._process, None
         self.model, self.warnings, self.speeds = None, (), None
-        task = asyncio.create_task(self._close(process, self._started_with))
-        self._ending.add(task)
-        task.add_done_callback(self._gone)
-
-    def _gone(self, ending: "asyncio.Task[None]") -> None:
-        """An engine's process has ended: only now is its memory free, and is that told."""
-        self._ending.discard(ending)
-        self._changed.notify()
-
-    async def _close(self, process: EngineProcess, settings: EngineSettings | None) -> None:
-        """Ends an engine, after it has saved what it read of open files."""
-        if process.answers and settings is not None and settings.saved_bytes > 0:
-            saved = await process.save()
-            if saved is not None and saved.n_sequences:
-                log.info(
-                    "saved what was read of open files",
-                    extra={"n_sequences": saved.n_sequences, "size_bytes": saved.size_bytes},
-                )
-        await process.close()
-        log.info("engine ended", extra={"engine_pid": process.pid})
+        self._endings.end(process, self._started_with)
 
     def _refuse_known_failure(self) -> None:
         if self._failure is None:

@@ -32,6 +32,7 @@ from stardraftd.console.prose import counted
 from stardraftd.engine.selftest_report import AT_WORK, Check, Report
 from stardraftd.errors import EngineBrokenError, EngineMissingError, StardraftError, error_from_code
 from stardraftd.files import atomic
+from stardraftd.interruption import begin
 from stardraftd.paths import engine_cache_dir
 from stardraftd.proof.identity import build_id, processor_id
 
@@ -212,7 +213,7 @@ class _Running:
 
     def __enter__(self) -> "_Running":
         self._started = time.monotonic()
-        self._process = subprocess.Popen(
+        self._process = begin(
             [sys.executable, "-P", "-m", "stardraftd.engine.selftest", "--json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

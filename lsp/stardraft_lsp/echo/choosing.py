@@ -2,7 +2,7 @@
 
 The two opinions are one list of texts. What has just been removed is not proposed again, nor what stands on
 the line above or below; what is left is weighed by a logistic regression (`weights.json`), which
-`python -m stardraft_quant.evaluate.fit_echo` fits on the histories of repositories.
+`python -m tests.measure_echo` fits on the histories of repositories.
 """
 
 import math

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraft_quant.shared.model_file import model_path
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
 from stardraftd.installed import how_to_add
+from stardraftd.interruption import ended_like_ctrl_c
 from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from stardraft_quant.interruption import begin
 from stardraftd.errors import EngineError, RequestError
+from stardraftd.interruption import begin
 
 ALL_LAYERS = 999  # -1 is not "all" in every version of llama-bench
 

@@ -25,8 +25,8 @@ import msgspec
 from msgspec import Struct
 
 from stardraft_quant.bench.typing.editor import Answer, Asked
-from stardraft_quant.interruption import begin
 from stardraftd.errors import StardraftError
+from stardraftd.interruption import begin
 
 LINES_ABOVE, LINES_BELOW = 256, 64
 MAX_TOKENS = 64  # stardraft's own default

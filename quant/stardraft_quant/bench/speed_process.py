@@ -26,9 +26,9 @@ from stardraft_quant.bench.measuring import (
     answer_decoder,
     line,
 )
-from stardraft_quant.interruption import begin
 from stardraftd.builds.child import MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineLoadError
+from stardraftd.interruption import begin
 from stardraftd.protocol.engine import EngineSettings
 
 DEATH_TIMEOUT_S = 3.0

@@ -3,8 +3,8 @@
 import typer
 
 from stardraft_quant.cli import convert, imatrix, quantize, synthesize, verify
-from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraftd.console.printable import tell
+from stardraftd.interruption import ended_like_ctrl_c
 
 quant = typer.Typer(
     rich_markup_mode=None,

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stardraft_quant.evaluate.tasks import Verdict
-from stardraft_quant.interruption import begin
 from stardraftd.errors import RequestError
+from stardraftd.interruption import begin
 
 MEMORY_MB = 512
 PROBE_S = 10.0

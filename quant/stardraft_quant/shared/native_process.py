@@ -24,10 +24,10 @@ from typing import Self, TypeVar
 import msgspec
 from msgspec import Struct
 
-from stardraft_quant.interruption import begin
 from stardraftd.builds import chosen as engine_build
 from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError
+from stardraftd.interruption import begin
 from stardraftd.protocol.errors import ErrorMessage
 from stardraftd.signals import begin_with_plain_signals
 

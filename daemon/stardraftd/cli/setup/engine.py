@@ -81,6 +81,7 @@ def engine(
 
 
 def _set_up(backend: str, *, portable: bool, manner: Manner) -> None:
+    from stardraftd.interruption import ended_like_ctrl_c
     from stardraftd.setup.engine import building, climbing, keys, places, store
 
     environment = keys.build_environment()
@@ -92,7 +93,7 @@ def _set_up(backend: str, *, portable: bool, manner: Manner) -> None:
         building.require_compiler(environment)
     if not agreed(manner, "Build it?"):
         return
-    with _Shown() as shown, _alone(shown.say):
+    with ended_like_ctrl_c(), _Shown() as shown, _alone(shown.say):
         store.require_libraries(cache, environment, shown.say)
         placed: list[str] = []
 

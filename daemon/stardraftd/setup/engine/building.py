@@ -25,6 +25,7 @@ from pathlib import Path
 
 from stardraftd.errors import EngineBuildError
 from stardraftd.files import lock
+from stardraftd.interruption import begin
 from stardraftd.setup.engine import compilers, keys, sources, tools, wheels
 from stardraftd.setup.engine.ladder import Ladder, Step
 
@@ -242,14 +243,15 @@ def _run(
     """Runs a tool in a group of its own, which is ended with everything in it when this is interrupted."""
     write(f"+ {' '.join(command)}\n".encode())
     group = {"start_new_session": True, "pass_fds": (build.lock,)} if os.name == "posix" else {}
-    with subprocess.Popen(
-        list(command),
+    with begin(
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         env=dict(build.environment),
-        **group,  # type: ignore[call-overload]
+        **group,
     ) as process:
+        assert process.stdout is not None
         try:
             for line in process.stdout:
                 write(line)

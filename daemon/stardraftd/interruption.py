@@ -6,6 +6,8 @@ command that starts processes runs inside `ended_like_ctrl_c`; what is to be cle
 `with` blocks. A process is there before its `with` block is: `begin` starts it, and none is lost in between.
 """
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -96,12 +98,21 @@ def ended_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         for process in _begun.processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _kill(process)
         _begun.processes = []
         for number in heeded:
             signal.signal(number, before[number])
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With its whole group, where it leads one: what a builder has started ends with it."""
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix" and os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def _running_loop() -> "asyncio.AbstractEventLoop | None":
