@@ -6,7 +6,7 @@
     python -m tests.measure_drafts FOLDER... --table                               FIRST_CHANCES
 
 FOLDER is a Git repository. At each place the text is that which the commit added from the cursor on, at most
-64 tokens of it; all that is known is of the commit before (stardraft_quant.evaluate.history.places). The prompt is
+64 tokens of it; all that is known is of the commit before (stardraft_quant.evaluate.history). The prompt is
 evaluated once, as it is while you type; then the same text is said in turns without guesses, with those of
 the window, and with all, each with what it has learnt at the places before. A forced token is the model's
 choice whatever its weights are, so random ones will do. With --unlike the text is made of words in no order,
