@@ -180,7 +180,7 @@ def test_a_small_models_rate_follows_what_happens_and_returns_at_rest() -> None:
     assert rate.rate > 0.9
     for _ in range(20):
         rate.note(0, 1)
-    speeds = SpeedModel(((1, 57.0), (2, 80.0), (3, 106.0), (4, 116.0), (8, 203.0)))
+    speeds = SpeedModel(((1, 57.0), (2, 70.0), (4, 80.0), (8, 100.0)))
     assert speeds.draft_length([rate.rate] * MAX_DRAFT).n_drafted == 0
     rate.rested(4000)
     assert speeds.draft_length([rate.rate] * MAX_DRAFT).n_drafted > 0

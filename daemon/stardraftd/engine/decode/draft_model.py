@@ -25,9 +25,10 @@ FIRST_READ_MS, MANY = 0.2, 32  # a token of the prompt, of so many at once
 # Reading the prompt serves all guesses of a completion: about so many decodes.
 DECODES_OF_COMPLETION = 8
 SAMPLE_STEP = 61
-# What is assumed of its guesses, as how many of them that counts, what is left of older ones at each new one,
-# and of all of them at each token that was not guessed: a thousand tokens later it is tried again.
-FIRST_RATE, FIRST_WEIGHT, MEMORY = 0.6, 4.0, 0.92
+# What is assumed of its guesses (the share of tokens which commits added that are the built-in model's first
+# choice), as how many of them that counts, what is left of older ones at each new one, and of all of them at
+# each token that was not guessed: a thousand tokens later it is tried again.
+FIRST_RATE, FIRST_WEIGHT, MEMORY = 0.4, 4.0, 0.92
 MEMORY_AT_REST = 1 - 1 / 1024
 
 
