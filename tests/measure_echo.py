@@ -11,7 +11,8 @@ share of finished lines that get none.
 import argparse
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,10 +21,11 @@ import numpy as np
 
 import stardraft_lsp.echo
 from stardraft_lsp.context.access.kinds import family_of
-from stardraft_lsp.echo.choosing import likelihood, weighed
+from stardraft_lsp.echo.choosing import Spot, likelihood, weighed
 from stardraft_lsp.echo.code import Code
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.echo.nearby import MAX_BYTES, MAX_FILE_BYTES, by_distance
+from stardraft_lsp.echo.voting import Candidate
 from stardraft_quant.evaluate.history.figures import FIGURES, Shown, sums_of_all
 from stardraft_quant.evaluate.history.git import Repository
 from stardraft_quant.evaluate.history.places import WANTED, HistoryPlace, places
@@ -64,6 +66,15 @@ class Knowledge:
 
     def consider(self, number: int, place: HistoryPlace) -> list[Weighed]:
         """All that is considered at a place."""
+        with self.at(place) as (spot, votes, renamed):
+            return [
+                Weighed(number, text, features, text == place.wanted)
+                for text, features, _origin, _candidate in weighed(spot, votes, renamed)
+            ]
+
+    @contextmanager
+    def at(self, place: HistoryPlace) -> Iterator[tuple[Spot, list[Candidate], list[Candidate]]]:
+        """What `Memory.look` says at a place, whose document is open for so long."""
         uri, edit = f"file:///{place.path}", place.edit
         memory = self.memory
         memory.opened(uri, edit.text)
@@ -83,13 +94,8 @@ class Knowledge:
                 break
             (others if steps else folder).append(self._code(path, near[path][1]))
         memory.read(uri, folder, others)
-        spot, votes, renamed = memory.look(uri, place.text, len(place.before))
-        found = [
-            Weighed(number, text, features, text == place.wanted)
-            for text, features, _origin, _candidate in weighed(spot, votes, renamed)
-        ]
+        yield memory.look(uri, place.text, len(place.before))
         memory.closed(uri)
-        return found
 
     def _read(self, path: str, blob: str) -> Code:
         return Code.of(self.memory.lexicon, path, self._repository.blob(blob))

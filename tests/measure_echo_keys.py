@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from stardraft_lsp.echo.code import Code
+from stardraft_lsp.echo.drafts import drafts
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.echo.nearby import MAX_BYTES
 
@@ -55,6 +56,7 @@ def main() -> None:
         starts.append(starts[-1] + len(line) + 1)
     filled = [number for number, line in enumerate(lines) if line.strip()]
     waited: list[float] = []
+    drafted: list[float] = []
     n_guesses = 0
     for _ in range(options.keys):
         number = chance.choice(filled)
@@ -63,12 +65,20 @@ def main() -> None:
         text = document[: starts[number] + column] + document[starts[number] + len(line) :]
         begun = time.perf_counter()
         memory.changed(URI, [(number, 0, 0)], text)
-        n_guesses += bool(memory.guess(URI, text, starts[number] + column))
-        waited.append((time.perf_counter() - begun) * 1000)
+        found = memory.guess(URI, text, starts[number] + column)
+        n_guesses += bool(found)
+        guessed = time.perf_counter()
+        drafts(line[:column], found)
+        waited.append((guessed - begun) * 1000)
+        drafted.append((time.perf_counter() - guessed) * 1000)
         memory.changed(URI, [(number, 0, 0)], document)
     cuts = statistics.quantiles(waited, n=100)
     print(f"{len(lines):,} lines, {n_bytes:,} bytes near, {len(memory.lexicon):,} words")
     print(f"a key: {cuts[49]:.1f} ms in the median, {cuts[94]:.1f} ms at p95, {max(waited):.1f} ms at most")
+    more = statistics.quantiles(drafted, n=100)
+    print(
+        f"drafts for the model, where it is asked: {more[49]:.2f} ms in the median, {more[94]:.2f} ms at p95"
+    )
     print(f"{n_guesses} of {options.keys} places have a guess; memory {(after - before) / 1e6:.1f} MB")
 
 

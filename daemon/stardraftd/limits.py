@@ -26,6 +26,9 @@ MAX_CACHED_DOCUMENT_CHARACTERS = MAX_CLIENT_CHARACTERS + 1 + MAX_DOCUMENT_CHARAC
 MAX_REPOSITORY_CHARACTERS = 512
 # The language server sends a dozen; each costs tokens of a prompt that has 16,384 at most.
 MAX_CHUNKS = 1024
+# Guesses are tokenized before the first of them is verified: 64,000 characters take 20 ms.
+MAX_DRAFTS = 16
+MAX_DRAFT_CHARACTERS = 2000
 MAX_NEW_TOKENS = 4096
 MAX_CANDIDATES = 8
 # More than any vocabulary has: a larger number would mean the same. llama.cpp takes an int32.

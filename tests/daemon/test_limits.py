@@ -11,6 +11,8 @@ from stardraftd.limits import (
     MAX_CHUNKS,
     MAX_CLIENT_CHARACTERS,
     MAX_DOCUMENT_CHARACTERS,
+    MAX_DRAFT_CHARACTERS,
+    MAX_DRAFTS,
     MAX_NEW_TOKENS,
     MAX_PAUSE_MS,
     MAX_REPOSITORY_CHARACTERS,
@@ -18,7 +20,7 @@ from stardraftd.limits import (
     MAX_TARGET_MS,
     MAX_TOP_K,
 )
-from stardraftd.protocol.completion import Completion
+from stardraftd.protocol.completion import Completion, Draft
 from stardraftd.protocol.engine import Complete, command_decoder, frame
 from stardraftd.protocol.http import CompletionRequest, request_decoder
 from stardraftd.serving.service import completion_of
@@ -40,6 +42,8 @@ LARGEST = {
     "repository": "r" * MAX_REPOSITORY_CHARACTERS,
     "prefix": "x\r\n",
     "chunks": [{"path": "p" * MAX_DOCUMENT_CHARACTERS, "text": ""}] * MAX_CHUNKS,
+    "drafts": [{"text": "\N{GRINNING FACE}" * MAX_DRAFT_CHARACTERS, "before": "b" * MAX_DRAFT_CHARACTERS}]
+    * MAX_DRAFTS,
     "max_tokens": MAX_NEW_TOKENS,
     "top_k": MAX_TOP_K,
     "seed": MAX_SEED,
@@ -65,6 +69,9 @@ def test_a_number_out_of_its_bounds_is_refused_where_it_enters(field: str, value
         {"repository": "r" * (MAX_REPOSITORY_CHARACTERS + 1)},
         {"chunks": [{"path": "", "text": ""}] * (MAX_CHUNKS + 1)},
         {"chunks": [{"path": "p" * (MAX_DOCUMENT_CHARACTERS + 1), "text": ""}]},
+        {"drafts": [{"text": ""}] * (MAX_DRAFTS + 1)},
+        {"drafts": [{"text": "t" * (MAX_DRAFT_CHARACTERS + 1)}]},
+        {"drafts": [{"text": "", "before": "b" * (MAX_DRAFT_CHARACTERS + 1)}]},
     ],
 )
 def test_a_text_that_is_too_long_is_refused_where_it_enters(fields: dict[str, object]) -> None:
@@ -79,6 +86,17 @@ def test_the_most_that_may_be_sent_arrives_at_the_engine(field: str | None) -> N
     request = request_decoder.decode(msgspec.json.encode({"document": "a", "prefix": ""} | chosen))
     sent = Complete(1, completion_of(request, Config().completion))
     assert command_decoder.decode(frame(sent)[4:]) == sent
+
+
+def test_guesses_arrive_as_the_other_texts_do_and_without_those_that_hold_a_secret() -> None:
+    drafts = (
+        Draft(text="x = 1\r\ny = 2\r\n", before="\r\na = 1\r\n"),
+        Draft(text='"pa$$w0rd"\n', before="password = "),
+        Draft(text='password = "pa$$w0rd"\n'),
+    )
+    request = CompletionRequest(document="a", prefix="", drafts=drafts)
+    sent = completion_of(request, Config().completion)
+    assert sent.drafts == (Draft(text="x = 1\ny = 2\n", before="\na = 1\n"),)
 
 
 def test_what_the_configuration_allows_arrives_at_the_engine() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -11,8 +12,9 @@ import pytest
 
 from stardraftd.client import DaemonClient
 from stardraftd.errors import RequestError
-from stardraftd.protocol.completion import Done, Failed, Figures, Plan, Text
+from stardraftd.protocol.completion import Done, Draft, Failed, Figures, Plan, Text
 from tests.e2e.conftest import LONG_PREFIX, PREFIX, SUFFIX, request
+from tests.support.home import write_config
 from tests.support.streams import collect, done, only, run_until
 
 
@@ -62,6 +64,22 @@ async def test_what_the_daemon_counts_is_the_sum_of_what_each_completion_was(cli
     assert after.tokens_reused - before.tokens_reused == sum(one.n_reused for one in told)
     assert after.tokens_generated - before.tokens_generated == sum(one.n_generated for one in told)
     assert after.tokens_recalled - before.tokens_recalled == sum(one.n_recalled for one in told)
+
+
+async def test_guesses_change_no_text_and_are_in_no_log(
+    in_home: dict[str, str], client: DaemonClient
+) -> None:
+    write_config(in_home, '[daemon]\nlog_level = "debug"\n')
+    plain = await done(client, request(mode="free", max_tokens=24))
+    drafts = (Draft(text=plain.text), Draft(text="conspicuous_guess = 1\n", before="self."))
+    # At another path nothing is recalled.
+    guessed = await done(client, request(path="b.py", mode="free", max_tokens=24, drafts=drafts))
+    await client.stop()
+    again = await done(client, request(path="b.py", mode="free", max_tokens=24))
+    assert guessed.text == again.text
+    log = Path((await client.status()).log_path).read_text()
+    assert "request done" in log
+    assert "conspicuous_guess" not in log
 
 
 async def test_what_another_document_begins_with_is_not_evaluated_again(client: DaemonClient) -> None:

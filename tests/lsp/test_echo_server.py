@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from stardraftd.protocol.completion import Draft
 from stardraftd.protocol.http import PROTOCOL
 from tests.lsp.stand_in import MODEL, StandIn, standing_in
 from tests.support.editor import GHOST_TEXT, Editor, editing
@@ -281,3 +282,28 @@ async def test_ignored_files_and_secret_ones_are_not_own_code(home: dict[str, st
         editor.open(project.uri, HERE)
         await until_read(editor)
         assert await text_of(editor, project.ask(editor)) == ""
+
+
+async def drafted(home: dict[str, str], project: Project, daemon: StandIn) -> tuple[Draft, ...]:
+    """The drafts that come with a request for the model's text."""
+    async with editing(home, initialize=False) as editor:
+        await project.open_in(editor)
+        project.ask(editor)
+        return (await daemon.writing(0)).request.drafts
+
+
+async def test_the_model_is_sent_what_own_code_says_to_verify(
+    echoing: dict[str, str], project: Project, daemon: StandIn
+) -> None:
+    (draft, *_) = await drafted(echoing, project, daemon)
+    assert draft.text.startswith(f"{REST}\n        return parse_")
+    assert draft.before.endswith("\n    with")
+
+
+@pytest.mark.parametrize(
+    "off", [{"STARDRAFT_EDITOR_ECHO": "off"}, {"STARDRAFT_EDITOR_CROSS_FILE": "false"}], ids=str
+)
+async def test_no_other_files_text_is_sent_where_it_may_not_be_shown(
+    echoing: dict[str, str], project: Project, daemon: StandIn, off: dict[str, str]
+) -> None:
+    assert await drafted({**echoing, **off}, project, daemon) == ()

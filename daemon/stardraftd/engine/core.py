@@ -16,8 +16,9 @@ from stardraftd.engine.background import Background, Work
 from stardraftd.engine.cache.recall import Generation, Generations, Recall, growing
 from stardraftd.engine.cache.saved import SavedSequences, fingerprint
 from stardraftd.engine.cache.sequences import NO_ROOM, Reuse, SequenceCache, common_prefix
-from stardraftd.engine.decode.decoding import Decoder
-from stardraftd.engine.decode.drafting import drafters
+from stardraftd.engine.decode.decoding import Decoder, stop_ids
+from stardraftd.engine.decode.draft_model import DraftModel
+from stardraftd.engine.decode.drafting import Speculation
 from stardraftd.engine.decode.run import Run
 from stardraftd.engine.evaluator import Evaluator
 from stardraftd.engine.interrupt import Interrupt
@@ -70,7 +71,9 @@ class Engine:
             knows_spm=loaded.architecture == "starcoder2",
         )
         self.generations = Generations()
-        self.decoder = Decoder(loaded, self.cache, self.speeds, tokenizer.piece, drafters(loaded, settings))
+        self.decoder = Decoder(
+            loaded, self.cache, self.speeds, tokenizer.piece, self._speculation(tokenizer, settings)
+        )
         self._settings = settings
         self._saved = _saved_sequences(loaded, settings)
         self.evaluator = Evaluator(self.cache, loaded.context.n_batch)
@@ -146,7 +149,7 @@ class Engine:
             n_cells=self.loaded.context.n_cells,
             n_cells_used=self.cache.n_cells_used,
             n_window=self.planner.n_window,
-            speculates=self.decoder.speculates,
+            speculates=self.decoder.speculation is not None and self.decoder.speculation.pays,
         )
 
     @property
@@ -242,6 +245,13 @@ class Engine:
             n_window=plan.n_visible,
             n_later=max(0, view.n_file - (len(held[0].tokens) if held else 0)),
         )
+
+    def _speculation(self, tokenizer: LineTokenizer, settings: EngineSettings) -> Speculation | None:
+        """None when it is off, or when wrong guesses could not be taken back from the cache."""
+        if settings.speculation == "off" or not self.loaded.context.can_cut:
+            return None
+        beside = DraftModel.beside(self.loaded, settings.draft_path) if settings.draft_path else None
+        return Speculation(self.speeds, self.prompts.text, tokenizer.piece, stop_ids(self.loaded), beside)
 
     # --- what bounds it --------------------------------------------------------------------------
 

@@ -48,6 +48,11 @@ def refuse_chunks(chunks: Iterable[Chunk]) -> None:
         refuse_context(chunk.path, chunk.text)
 
 
+def may_be_shown(text: str) -> bool:
+    """Whether there is no secret in a text that is left out if there is."""
+    return not _has_secret(text)
+
+
 def refuse_context(path: str, text: str) -> None:
     """Raises SecretError when a piece of another file may not be shown."""
     if any(is_secret_name(name) or is_suspicious_name(name) for name in paths_in(path)):

@@ -15,6 +15,8 @@ from stardraftd.limits import (
     MAX_CANDIDATES,
     MAX_CHUNKS,
     MAX_DOCUMENT_CHARACTERS,
+    MAX_DRAFT_CHARACTERS,
+    MAX_DRAFTS,
     MAX_ID,
     MAX_LANGUAGE_CHARACTERS,
     MAX_NEW_TOKENS,
@@ -56,6 +58,8 @@ FinishReason = Literal[
     "superseded",  # a newer request for the same document took its place
 ]
 
+# Where guessed tokens come from; `engine/decode/speculation.py` explains each.
+DraftSource = Literal["window", "code", "model"]
 
 # What a plan does about the cache; the planner's module explains each.
 PlanKind = Literal["recalled", "kept", "anchored", "window", "spm"]
@@ -68,6 +72,18 @@ class ContextChunk(Struct, frozen=True, forbid_unknown_fields=True):
     text: SourceText
 
 
+class Draft(Struct, frozen=True, forbid_unknown_fields=True):
+    """Text that may come next: a guess, which the model verifies and nobody is shown.
+
+    text:   from the cursor on. before: what stands before it there: the more of that stands before the
+            cursor, too, the better a guess it is.
+    """
+
+    text: Annotated[str, Meta(max_length=MAX_DRAFT_CHARACTERS)]
+    before: Annotated[str, Meta(max_length=MAX_DRAFT_CHARACTERS)] = ""
+
+
+Drafts = Annotated[tuple[Draft, ...], Meta(max_length=MAX_DRAFTS)]
 ContextChunks = Annotated[tuple[ContextChunk, ...], Meta(max_length=MAX_CHUNKS)]
 
 
@@ -90,6 +106,8 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                  with the next likeliest tokens.
     target_ms:   the time to the first token that the planner aims at when not everything is in the cache;
                  600 is about what is waited for in a file that was just opened.
+    drafts:      text that may come next, the likeliest first. It changes no text: what the model says itself
+                 it says sooner (engine/decode/speculation.py).
     pause_ms:    decoding begins so long after the request came, and not before the prompt is evaluated: a
                  person who types on makes only the prompt's work, which is not lost.
     """
@@ -101,6 +119,7 @@ class Completion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suffix: SourceText = ""
     repository: RepositoryName = ""
     chunks: ContextChunks = ()
+    drafts: Drafts = ()
     mode: Mode = "line"
     layout: LayoutChoice = "auto"
     max_tokens: MaxTokens = 64
@@ -214,6 +233,14 @@ class Text(Struct, frozen=True, tag="text", tag_field="event"):
     candidate: int = 0
 
 
+class Drafted(Struct, frozen=True):
+    """Tokens that were guessed from one source and verified; n_accepted of them were right."""
+
+    source: DraftSource
+    n_drafted: int
+    n_accepted: int
+
+
 class Figures(Struct, frozen=True, kw_only=True):
     """What a completion cost. Times in milliseconds, counted from when its request was received.
 
@@ -222,7 +249,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     n_generated:  tokens of the answer; n_recalled of them came from memory, the others (n_decoded) were made
                   for this request.
     decode_ms:    from the first decoded token to the last.
-    n_drafted:    tokens that were guessed and verified in one batch; n_accepted of them were right.
+    drafted:      tokens that were guessed and verified together, by where the guesses came from.
     predicted_ms: what the planner had expected of first_token_ms.
     """
 
@@ -241,9 +268,18 @@ class Figures(Struct, frozen=True, kw_only=True):
     kind: PlanKind = "kept"
     stale: bool = False
     n_recalled: int = 0
-    n_drafted: int = 0
-    n_accepted: int = 0
+    drafted: tuple[Drafted, ...] = ()
     predicted_ms: float = 0.0
+
+    @property
+    def n_drafted(self) -> int:
+        """Tokens that were guessed and verified together."""
+        return sum(one.n_drafted for one in self.drafted)
+
+    @property
+    def n_accepted(self) -> int:
+        """Of n_drafted, those that were right: each spared a decode."""
+        return sum(one.n_accepted for one in self.drafted)
 
     @property
     def tokens_per_s(self) -> float:

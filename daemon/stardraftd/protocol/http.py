@@ -24,6 +24,7 @@ from stardraftd.protocol.completion import (
     CandidateCount,
     ContextChunks,
     Done,
+    Drafts,
     Failed,
     Figures,
     LanguageId,
@@ -94,6 +95,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     suffix: SourceText = ""
     repository: RepositoryName = ""
     chunks: ContextChunks = ()
+    drafts: Drafts = ()
     mode: Mode | None = None
     layout: LayoutChoice | None = None
     max_tokens: MaxTokens | None = None

@@ -25,9 +25,9 @@ from stardraftd.errors import ConfigError, EngineError, EngineNotInstalledError,
 from stardraftd.logs import handler as logs
 from stardraftd.models.store import Entry
 from stardraftd.paths import builtin_model_path, config_path, engine_cache_dir, log_path
-from stardraftd.privacy.guard import refuse_chunks, refuse_document
+from stardraftd.privacy.guard import may_be_shown, refuse_chunks, refuse_document
 from stardraftd.proof.verdict import engine_works
-from stardraftd.protocol.completion import Completion, Failed, Loading
+from stardraftd.protocol.completion import Completion, Draft, Failed, Loading
 from stardraftd.protocol.engine import EngineSettings
 from stardraftd.protocol.http import (
     PROTOCOL,
@@ -319,6 +319,11 @@ def completion_of(request: CompletionRequest, defaults: CompletionConfig) -> Com
         suffix=request.suffix.replace("\r\n", "\n"),
         repository=request.repository,
         chunks=request.chunks,
+        drafts=tuple(
+            Draft(text=draft.text.replace("\r\n", "\n"), before=draft.before.replace("\r\n", "\n"))
+            for draft in request.drafts
+            if may_be_shown(draft.before + draft.text)  # no text is another without them
+        ),
         max_tokens=defaults.max_tokens,
         pause_ms=request.pause_ms,
     )

@@ -14,7 +14,7 @@ from importlib.resources import files
 import msgspec
 
 from stardraft_lsp.echo.code import Origin
-from stardraft_lsp.echo.lexemes import LINE_END, lexemes_of
+from stardraft_lsp.echo.lexemes import LINE_END, lexemes_of, renamed
 from stardraft_lsp.echo.voting import Candidate
 
 # How many of each opinion's candidates are weighed.
@@ -124,11 +124,8 @@ def _text(spot: Spot, candidate: Candidate, line: str) -> str:
     found = lexemes_of(line)
     if at >= len(found):
         return ""
-    pieces, end = list[str](), found[at].start if spot.beginning or at == 0 else found[at - 1].end
-    for lexeme in found[at:]:
-        pieces += (line[end : lexeme.start], candidate.names.get(lexeme.text, lexeme.text))
-        end = lexeme.end
-    text = "".join(pieces).rstrip()
+    start = found[at].start if spot.beginning or at == 0 else found[at - 1].end
+    text = renamed(line[start : found[-1].end], candidate.names)
     if spot.beginning:
         return text[len(spot.beginning) :]
     return text.lstrip() if spot.line[-1:].isspace() else text

@@ -64,8 +64,12 @@ class Code:
 
     def origin(self, position: int) -> Origin:
         """The line that a position in `code` is of."""
-        number = self._numbers[self.code.count(LINE_END, 0, position)]
+        number = self.number(position)
         return Origin(self.uri, self.first_line + number, self.lines[number])
+
+    def number(self, position: int) -> int:
+        """Which of `lines` a position in `code` is of."""
+        return self._numbers[self.code.count(LINE_END, 0, position)]
 
     @cached_property
     def _numbers(self) -> list[int]:
@@ -104,6 +108,13 @@ class Source:
         """The line that a position is of."""
         part = bisect_right(self.starts, position) - 1
         return self.parts[part].origin(position - self.starts[part])
+
+    def around(self, position: int, n_below: int) -> list[str]:
+        """The line above that of a position ("" for the first), that line, and at most so many below it."""
+        part = bisect_right(self.starts, position) - 1
+        code = self.parts[part]
+        at = code.number(position - self.starts[part])
+        return [code.lines[at - 1] if at else "", *code.lines[at : at + 1 + n_below]]
 
 
 def public(lines: list[str], tick: Callable[[], None] = lambda: None) -> list[str]:
@@ -171,9 +182,9 @@ class LiveCode:
 
     def part(self, first: int, end: int) -> Code:
         """The code of some lines, as far as they are read."""
-        lines, codes, outlines = self.lines[first:end], self._codes[first:end], self._outlines[first:end]
-        if None in codes:
-            lines = [line if code is not None else "" for line, code in zip(lines, codes, strict=True)]
+        codes, outlines = self._codes[first:end], self._outlines[first:end]
+        # Lines without a code are blank, not read yet, or have a secret.
+        lines = [line if code else "" for line, code in zip(self.lines[first:end], codes, strict=True)]
         return Code(
             self.uri,
             lines,

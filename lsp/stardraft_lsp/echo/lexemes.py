@@ -8,6 +8,7 @@ code. No grammar: what is alike is found in any language.
 import re
 import threading
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from stardraftd.lexing.columns import indent_of
@@ -43,6 +44,13 @@ def lexemes_of(line: str) -> list[Lexeme]:
 def words_of(line: str) -> list[str]:
     """The lexemes' texts alone, quicker."""
     return _LEXEME.findall(line, 0, MAX_LINE)
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """The text with each name that is another one here put in its place. names: what a name there is here."""
+    if all(there == here for there, here in names.items()):
+        return text
+    return _LEXEME.sub(lambda found: names.get(found[0], found[0]), text)
 
 
 def is_name(word: str) -> bool:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from stardraft_lsp.echo.blocks import following
 from stardraft_lsp.echo.choosing import Guess
 from stardraft_lsp.echo.code import Origin
+from stardraft_lsp.echo.drafts import drafts
 from stardraft_lsp.filters import Pipeline
 from stardraft_lsp.session.question import Question
 from stardraft_lsp.syntax.amount import Wanted
 from stardraft_lsp.syntax.lexing import is_only_closers, lexer_of, line_at
+from stardraftd.protocol.completion import Draft
 
 # The least probability of what is shown. Of what is shown at this bound about two thirds are right, on
 # histories of repositories that had no part in the fit (docs/quality.md). By hand it may be less sure.
@@ -43,17 +45,29 @@ class OwnCode:
     def __init__(self, guess: Callable[[Question], Sequence[Guess]]) -> None:
         self._guess = guess
 
+    def guesses(self, question: Question) -> Sequence[Guess]:
+        """What may come next at the question's place, the surest first; nothing where echo is off."""
+        return () if question.settings.echo == "off" else self._guess(question)
+
+    def drafts(self, question: Question, guesses: Sequence[Guess]) -> tuple[Draft, ...]:
+        """What the model may verify with that, out of what it may be shown."""
+        line = line_at(question.text, question.offset)
+        return drafts(line.before, guesses, None if question.settings.cross_file else question.uri)
+
     def find(
-        self, question: Question, wanted: Wanted, language: str, pipeline: Callable[[], Pipeline]
+        self,
+        question: Question,
+        guesses: Sequence[Guess],
+        wanted: Wanted,
+        language: str,
+        pipeline: Callable[[], Pipeline],
     ) -> Echo | None:
         """What is sure enough to be said at the question's place; None when nothing is.
 
         wanted: how much. language: as `syntax.languages` names it. pipeline: the filters for it.
         """
         line = line_at(question.text, question.offset)
-        if question.settings.echo == "off" or not is_only_closers(line.behind):
-            return None
-        surest = next(iter(self._guess(question)), None)
+        surest = next(iter(guesses), None) if is_only_closers(line.behind) else None
         if surest is None:
             return None
         if not surest.text.strip():

@@ -8,7 +8,7 @@ from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.status import Silence
 from stardraft_lsp.text.folders import Place
 from stardraftd.config import EditorConfig
-from stardraftd.protocol.completion import ContextChunk, Mode
+from stardraftd.protocol.completion import ContextChunk, Draft, Mode
 from stardraftd.protocol.http import CompletionRequest
 
 # What the daemon takes at most, in characters (stardraftd.protocol).
@@ -78,8 +78,8 @@ def window_of(question: Question) -> Window:
     return window(question.text, question.offset)
 
 
-def request_for(question: Question, mode: Mode = "line") -> CompletionRequest:
-    """The question as the daemon takes it."""
+def request_for(question: Question, mode: Mode = "line", drafts: tuple[Draft, ...] = ()) -> CompletionRequest:
+    """The question as the daemon takes it. drafts: what the user's own code says may come next."""
     around = window_of(question)
     wanted = n_candidates(question)
     return CompletionRequest(
@@ -90,6 +90,7 @@ def request_for(question: Question, mode: Mode = "line") -> CompletionRequest:
         prefix=around.prefix,
         suffix=around.suffix,
         chunks=question.chunks,
+        drafts=drafts,
         mode=mode,
         n_candidates=wanted if wanted > 1 else None,
     )

@@ -157,9 +157,11 @@ class Session:
         if gate is not None and not gate.lets_own_code_through:
             pending.answer(self._silent(gate.code))
             return
+        guesses = self._own_code.guesses(question)
         request = request_for(question, decision.mode)
         echo = self._own_code.find(
             question,
+            guesses,
             decision.wanted,
             language_of(question.language, question.place.path),
             lambda: self._policy.pipeline(question, request, decision, self._board.model),
@@ -168,6 +170,8 @@ class Session:
             nothing: Silence = "nothing_alike" if echo is None else "nothing_to_suggest"
             pending.answer(self._echoed(question, request, echo, gate.code if gate is not None else nothing))
             return
+        drafts = self._own_code.drafts(question, guesses)
+        request = msgspec.structs.replace(request, drafts=drafts)
         wait_ms = 0
         if not question.invoked:
             if question.settings.debounce_ms == "auto":
@@ -314,7 +318,7 @@ class Session:
         if further is None:
             return [line, *others]
         after, block = further
-        request = request_for(replace(after, invoked=False), block.mode)
+        request = request_for(replace(after, invoked=False), block.mode, generation.request.drafts)
         try:
             rest = (await self._stream(generation, after, block, request, line)).shown[0]
         except StardraftError as error:

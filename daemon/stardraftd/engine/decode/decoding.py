@@ -12,8 +12,8 @@ import numpy as np
 
 from stardraftd.engine.cache.recall import Generation
 from stardraftd.engine.cache.sequences import CachedSequence, Reuse, SequenceCache
+from stardraftd.engine.decode.drafting import Course, Speculation
 from stardraftd.engine.decode.run import Run
-from stardraftd.engine.decode.speculation import MAX_DRAFT, Drafter
 from stardraftd.engine.interrupt import Interrupt
 from stardraftd.engine.native.llama import Aborted
 from stardraftd.engine.native.loading import LoadedModel
@@ -23,7 +23,7 @@ from stardraftd.protocol.completion import Completion, Token
 
 
 class Decoder:
-    """Decodes with one model. `drafters` are asked for guesses in their order; none turns guessing off."""
+    """Decodes with one model. speculation: how tokens are guessed ahead; None: they are not."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Decoder:
         cache: SequenceCache,
         speeds: SpeedModel,
         piece: Callable[[int], bytes],
-        drafters: tuple[Drafter, ...] = (),
+        speculation: Speculation | None = None,
     ) -> None:
         self._context = loaded.context
         self._cache = cache
@@ -39,15 +39,7 @@ class Decoder:
         self._piece = piece
         self._logprob = LogProbability(loaded.model.n_vocab)
         self._stop_ids = stop_ids(loaded)
-        self.drafters = drafters
-
-    @property
-    def speculates(self) -> bool:
-        """Whether guesses of some source are worth verifying, as things were measured."""
-        return any(
-            self._speeds.draft_length(drafter.acceptance, MAX_DRAFT, drafter.token_ms)
-            for drafter in self.drafters
-        )
+        self.speculation = speculation
 
     # --- one middle ------------------------------------------------------------------------------
 
@@ -56,6 +48,7 @@ class Decoder:
         completion = run.completion
         with _sampler(completion) as sampler:
             chosen = [self._choose(sampler, -1)]  # before the pause: others' decodes take the logits' place
+            course = self._course(generation, completion, chosen)
             yield from run.rest()
             if run.interrupt.reason:
                 raise Aborted
@@ -67,7 +60,11 @@ class Decoder:
                 yield
                 if run.interrupt.reason:
                     raise Aborted
-                chosen = self._next(sequence, generation, sampler, run)
+                last = generation.tokens[-1].id
+                if course is None:
+                    chosen = [self._single(sequence, last, sampler)]
+                else:
+                    chosen = self._guided(sequence, last, course, run)
 
     def _take(self, token: Token, generation: Generation, run: Run) -> None:
         """Adds a token. Behind the end of what is shown it goes into memory only."""
@@ -84,38 +81,31 @@ class Decoder:
         if run.main.reason is None:
             run.token(token, piece)
 
-    def _next(
-        self, sequence: CachedSequence, generation: Generation, sampler: Sampler, run: Run
-    ) -> list[Token]:
+    def _course(self, generation: Generation, completion: Completion, first: list[Token]) -> Course | None:
+        """The guesses for what comes behind the first token; None where chance decides, or none are made."""
+        if self.speculation is None or completion.temperature > 0:
+            return None
+        course = self.speculation.begin(generation, completion)
+        course.said([token.id for token in first])
+        return course
+
+    def _guided(self, sequence: CachedSequence, last: int, course: Course, run: Run) -> list[Token]:
         """The next token, or several if guesses were right."""
-        last = generation.tokens[-1].id
-        if run.completion.temperature <= 0:
-            n_left = run.completion.max_tokens - run.n_generated - 1
-            drafter, draft = self._draft(sequence, last, n_left)
-            if drafter is not None:
-                chosen = self._verify(sequence, last, draft)
-                n_accepted = len(chosen) - 1
-                drafter.note(n_accepted, len(draft))
-                run.n_drafted += len(draft)
-                run.n_accepted += n_accepted
-                return chosen
-        started = time.perf_counter()
-        self._cache.evaluate(sequence, array("i", (last,)))
-        chosen = [self._choose(sampler, -1)]
-        self._speeds.token_took(self._cache.n_cells_used, (time.perf_counter() - started) * 1000)
+        guess = course.guess(run.n_left - 1, self._cache.n_cells_used)
+        if guess is None:
+            chosen = [self._single(sequence, last, _GREEDY)]
+        else:
+            chosen = self._verify(sequence, last, guess.ids)
+            run.drafted(guess.source, len(guess.ids), len(chosen) - 1)
+        course.said([token.id for token in chosen])
         return chosen
 
-    def _draft(self, sequence: CachedSequence, last: int, n_left: int) -> "tuple[Drafter | None, array[int]]":
-        """Guesses that are worth verifying, and who made them."""
-        for drafter in self.drafters:
-            n_most = self._speeds.draft_length(drafter.acceptance, min(MAX_DRAFT, n_left), drafter.token_ms)
-            if n_most > 0:
-                ids = sequence.tokens[:]
-                ids.append(last)
-                draft = drafter.draft(ids, n_most)
-                if draft:
-                    return drafter, draft
-        return None, array("i")
+    def _single(self, sequence: CachedSequence, last: int, sampler: Sampler) -> Token:
+        started = time.perf_counter()
+        self._cache.evaluate(sequence, array("i", (last,)))
+        token = self._choose(sampler, -1)
+        self._speeds.token_took(self._cache.n_cells_used, (time.perf_counter() - started) * 1000)
+        return token
 
     def _verify(self, sequence: CachedSequence, last: int, draft: "array[int]") -> list[Token]:
         """Evaluates the last token and guesses in one decode; the tokens that the model chooses itself."""

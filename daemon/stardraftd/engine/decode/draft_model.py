@@ -6,7 +6,6 @@ from array import array
 from pathlib import Path
 
 from stardraftd.engine.cache.sequences import common_prefix
-from stardraftd.engine.decode.speculation import Acceptance
 from stardraftd.engine.native import llama
 from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.errors import StardraftError
@@ -22,7 +21,42 @@ N_WINDOW, STEP = 384, 192
 N_CELLS = 1024
 # Until it was run: what a token of the built-in model costs on two cores.
 FIRST_TOKEN_MS = 1.5
+FIRST_READ_MS, MANY = 0.2, 32  # a token of the prompt, of so many at once
+# Reading the prompt serves all guesses of a completion: about so many decodes.
+DECODES_OF_COMPLETION = 8
 SAMPLE_STEP = 61
+# What is assumed of its guesses (the share of tokens which commits added that are the built-in model's first
+# choice), as how many of them that counts, what is left of older ones at each new one, and of all of them at
+# each token that was not guessed: a thousand tokens later it is tried again.
+FIRST_RATE, FIRST_WEIGHT, MEMORY = 0.4, 4.0, 0.92
+MEMORY_AT_REST = 1 - 1 / 1024
+
+
+class RecentRate:
+    """How often a guessed token was right, given that those before it were.
+
+    Recent guesses count more; while nothing is guessed, all of them fade into what is assumed of any.
+    """
+
+    def __init__(self) -> None:
+        self._tried = FIRST_WEIGHT
+        self._right = FIRST_WEIGHT * FIRST_RATE
+
+    @property
+    def rate(self) -> float:
+        return self._right / self._tried
+
+    def note(self, n_accepted: int, n_drafted: int) -> None:
+        """`n_drafted` guesses were verified, the first `n_accepted` of them were right."""
+        n_tried = min(n_accepted + 1, n_drafted)  # what follows the first wrong one was not tried
+        self._right = self._right * MEMORY**n_tried + n_accepted
+        self._tried = self._tried * MEMORY**n_tried + n_tried
+
+    def rested(self, n_tokens: int) -> None:
+        """So many tokens were written without a guess."""
+        kept = MEMORY_AT_REST**n_tokens
+        self._tried = FIRST_WEIGHT + (self._tried - FIRST_WEIGHT) * kept
+        self._right = FIRST_WEIGHT * FIRST_RATE + (self._right - FIRST_WEIGHT * FIRST_RATE) * kept
 
 
 class DraftModel:
@@ -38,8 +72,9 @@ class DraftModel:
         self._model: llama.Model | None = None
         self._context: llama.Context | None = None
         self._tokens = array("i")
-        self._acceptance = Acceptance()
+        self._accepted = RecentRate()
         self._failed = False
+        self._read_ms = FIRST_READ_MS
         self.token_ms = FIRST_TOKEN_MS
 
     @classmethod
@@ -61,13 +96,24 @@ class DraftModel:
 
     @property
     def acceptance(self) -> float:
-        return 0.0 if self._failed else self._acceptance.rate
+        """The probability that a guess of it is right, given that those before it are."""
+        return 0.0 if self._failed else self._accepted.rate
 
     def note(self, n_accepted: int, n_drafted: int) -> None:
-        self._acceptance.note(n_accepted, n_drafted)
+        """`n_drafted` of its guesses were verified, the first `n_accepted` of them were right."""
+        self._accepted.note(n_accepted, n_drafted)
+
+    def rested(self, n_tokens: int) -> None:
+        """So many tokens were written without a guess of it."""
+        self._accepted.rested(n_tokens)
+
+    def opening_ms(self, ids: "array[int]") -> float:
+        """What reading `ids` costs each of the decodes that it then guesses for."""
+        window = self._window(ids)
+        return (len(window) - common_prefix(self._tokens, window)) * self._read_ms / DECODES_OF_COMPLETION
 
     def draft(self, ids: "array[int]", n_most: int) -> "array[int]":
-        """The small model's own greedy choice of the next `n_most` tokens."""
+        """Its own greedy choice of the next `n_most` tokens after `ids`; none where it cannot be run."""
         context = self._open()
         if context is None:
             return array("i")
@@ -76,6 +122,7 @@ class DraftModel:
         context.remove(0, n_held)
         self._tokens = window[:n_held]
         try:
+            began = time.perf_counter()
             self._evaluate(context, window[n_held:])
             drafted = array("i", (int(context.logits().argmax()),))
             started = time.perf_counter()
@@ -86,6 +133,9 @@ class DraftModel:
             log.warning("the draft model is given up: %s", error)
             self._failed = True
             return array("i")
+        if len(window) - n_held >= MANY:
+            read_ms = (started - began) * 1000 / (len(window) - n_held)
+            self._read_ms += (read_ms - self._read_ms) * 0.3
         if n_most > 1:
             took_ms = (time.perf_counter() - started) * 1000 / (n_most - 1)
             self.token_ms += (took_ms - self.token_ms) * 0.1

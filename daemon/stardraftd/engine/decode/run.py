@@ -13,6 +13,8 @@ from stardraftd.protocol.completion import (
     Completion,
     CompletionEvent,
     Done,
+    Drafted,
+    DraftSource,
     Figures,
     FinishReason,
     Plan,
@@ -87,8 +89,7 @@ class Run:
         self.n_evaluated = 0
         self.n_reused = 0
         self.n_recalled = 0
-        self.n_drafted = 0
-        self.n_accepted = 0
+        self._drafted: dict[DraftSource, Drafted] = {}
         self._emit = emit
         self._plan: Plan | None = None
         self._started = time.perf_counter()
@@ -105,6 +106,11 @@ class Run:
     @property
     def n_generated(self) -> int:
         return sum(middle.n_tokens for middle in self.middles)
+
+    @property
+    def n_left(self) -> int:
+        """Tokens that may still be generated."""
+        return self.completion.max_tokens - self.n_generated
 
     @property
     def prefill_ms(self) -> float:
@@ -145,6 +151,11 @@ class Run:
     def _take(self, token: Token, piece: bytes, index: int) -> None:
         self._first_token = self._first_token or time.perf_counter()
         self.middles[index].token(token, piece)
+
+    def drafted(self, source: DraftSource, n_drafted: int, n_accepted: int) -> None:
+        """Tokens of a source were verified; so many of them were right."""
+        before = self._drafted.get(source, Drafted(source, 0, 0))
+        self._drafted[source] = Drafted(source, before.n_drafted + n_drafted, before.n_accepted + n_accepted)
 
     def finish(self, reason: FinishReason) -> None:
         """Ends every middle that has not ended yet."""
@@ -192,7 +203,6 @@ class Run:
             kind=plan.kind,
             stale=plan.stale,
             n_recalled=self.n_recalled,
-            n_drafted=self.n_drafted,
-            n_accepted=self.n_accepted,
+            drafted=tuple(self._drafted.values()),
             predicted_ms=plan.predicted_ms,
         )

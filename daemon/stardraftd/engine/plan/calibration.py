@@ -10,6 +10,7 @@ from stardraftd.engine.native.llama import Aborted
 from stardraftd.engine.native.loading import LoadedModel
 from stardraftd.engine.plan.speeds import (
     LOAD_BUDGET_MS,
+    MAX_VERIFIED,
     SpeedModel,
     remember,
     remembered,
@@ -64,12 +65,15 @@ def calibrate(
 
 
 def _time_one(loaded: LoadedModel, cache: SequenceCache, n: int) -> float:
-    """Milliseconds of one decode of `n` tokens in an empty sequence."""
+    """Milliseconds of one decode of `n` tokens in an empty sequence.
+
+    Of few tokens the logits of each are computed, as when guesses are verified.
+    """
     tokens = array("i", (7 + i % (loaded.model.n_vocab - 7) for i in range(1000, 1000 + n)))
     sequence = cache.fork(Reuse(None, 0, 0), DOCUMENT, "scratch")
     try:
         started = time.perf_counter()
-        cache.evaluate(sequence, tokens)
+        cache.evaluate(sequence, tokens, all_logits=n <= MAX_VERIFIED)
         loaded.context.synchronize()
         return (time.perf_counter() - started) * 1000
     finally:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from stardraftd import measurements
 from stardraftd.measurements import CELL_SHARE, SPEEDS_FILE, Measured
@@ -23,17 +24,32 @@ LOAD_BUDGET_MS = 2500.0
 MAX_DEPTH_SLOWDOWN = 0.35
 MIN_WINDOW = 512
 N_ERRORS = 200
+# How much more a cell costs with each further token of a decode.
+ROW_DEPTH = 0.25
+# The most tokens of a decode that verifies guesses, or more.
+MAX_VERIFIED = 16
+# One more guess is verified where that is expected to make a token cheaper by this at least.
+WORTH = 0.97
+
+
+class Drafting(NamedTuple):
+    """So many guessed tokens are verified, 0 for none, and a token is expected to cost so much."""
+
+    n_drafted: int
+    token_ms: float
 
 
 class SpeedModel:
     """Milliseconds of decodes to come.
 
-    Invariant: `_curve` is sorted by tokens, and its milliseconds do not decrease.
+    Invariant: `_curve` is sorted by tokens, and its milliseconds do not decrease; `_few` has those of
+    1, 2, ... MAX_VERIFIED tokens.
     """
 
     def __init__(self, curve: Sequence[tuple[int, float]] = (), cell_us: float | None = None) -> None:
         self._measured: dict[int, float] = dict(curve)
         self._curve: list[tuple[int, float]] = []
+        self._few: list[float] = []
         self._cell_us = cell_us
         self._factor = 1.0
         self._errors: deque[float] = deque(maxlen=N_ERRORS)
@@ -74,7 +90,7 @@ class SpeedModel:
         """One decode of `n_tokens` with `n_cells` of the cache in use."""
         if n_tokens <= 0:
             return 0.0
-        depth_ms = self.cell_us / 1000 * n_cells * (1 + (n_tokens - 1) * 0.25)
+        depth_ms = self.cell_us / 1000 * n_cells * (1 + (n_tokens - 1) * ROW_DEPTH)
         return (self._at(n_tokens) + depth_ms) * self._factor
 
     def prefill_ms(self, n_tokens: int, n_cells: int, n_batch: int) -> float:
@@ -87,19 +103,27 @@ class SpeedModel:
         n = int(MAX_DEPTH_SLOWDOWN * self._at(1) * 1000 / max(self.cell_us, 1e-6))
         return max(min(n // 256 * 256, n_most), min(MIN_WINDOW, n_most))
 
-    def draft_length(self, acceptance: float, n_most: int, drafted_ms: float = 0.0) -> int:
-        """How many drafted tokens to verify with the next one, so that a token costs least; 0 is none.
+    def draft_length(
+        self, chances: Sequence[float], n_cells: int = 0, drafted_ms: float = 0.0, opening_ms: float = 0.0
+    ) -> Drafting:
+        """How many of the guessed tokens to verify with the next one, so that a token costs least.
 
-        `acceptance` is the probability that a drafted token is right, given that those before it were;
-        `drafted_ms` is what one costs to guess.
+        chances: the probability of each, given that those before it are right. n_cells: cells of the cache in
+        use. drafted_ms, opening_ms: what it costs to guess one, and before the first.
         """
-        best, best_cost = 0, self._at(1)
-        for n in range(1, n_most + 1):
-            expected = n + 1 if acceptance >= 1 else (1 - acceptance ** (n + 1)) / (1 - acceptance)
-            cost = (self._at(n + 1) + n * drafted_ms) / expected
-            if cost < best_cost * 0.97:
-                best, best_cost = n, cost
-        return best
+        few = self._few  # this is asked at every token
+        best, best_ms = 0, self.decode_ms(1, n_cells)
+        depth_ms = self.cell_us / 1000 * n_cells
+        expected = reached = 1.0
+        for n, chance in enumerate(chances, 1):
+            reached *= chance
+            expected += reached
+            flat_ms = few[n] if n < len(few) else self._at(n + 1)
+            decode_ms = (flat_ms + depth_ms * (1 + n * ROW_DEPTH)) * self._factor
+            token_ms = (decode_ms + n * drafted_ms + opening_ms) / expected
+            if token_ms < best_ms * WORTH:
+                best, best_ms = n, token_ms
+        return Drafting(best, best_ms)
 
     # --- learning --------------------------------------------------------------------------------
 
@@ -144,6 +168,7 @@ class SpeedModel:
         self._curve = (
             curve  # whole: another thread reads it, for the daemon that asks how long a decode takes
         )
+        self._few = [self._at(n) for n in range(1, MAX_VERIFIED + 1)]
 
     def _at(self, n: int) -> float:
         curve = self._curve
