@@ -136,6 +136,34 @@ def test_a_line_with_a_secret_is_proposed_from_nowhere() -> None:
         assert guesses(text, near=near, others=others) == []
 
 
+NAMED_ABOVE = "- name: DB_PASSWORD\n  value: fJ3k9ZpX2vB\n"
+HERE = "- name: OTHER\n  val|"
+
+
+@pytest.mark.parametrize("lead", [0, 28, 30, 31, 32])
+def test_a_line_that_the_one_above_makes_a_secret_is_proposed_from_nowhere(lead: int) -> None:
+    kept = "x: 1\n" * lead + NAMED_ABOVE
+    for text, near, others in ((HERE, [kept], []), (HERE, [], [kept]), (f"{kept}{HERE}", [], [])):
+        assert guesses(text, near=near, others=others) == []
+    assert guesses(HERE, near=[kept.replace("DB_PASSWORD", "DB_HOST")]) == ["ue: fJ3k9ZpX2vB"]
+
+
+def test_a_line_becomes_a_secret_when_the_one_above_does() -> None:
+    memory = Memory()
+    for named, expected in (("DB_HOST", 1), ("DB_PASSWORD", 0), ("DB_HOST", 1)):
+        text = NAMED_ABOVE.replace("DB_PASSWORD", named) + HERE.removesuffix("|")
+        if URI in memory:
+            memory.changed(URI, [(0, 0, 0)], text)
+        else:
+            memory.opened(URI, text)
+        assert len(memory.guess(URI, text, len(text))) == expected
+
+
+def test_lines_after_a_secret_are_still_told_by_their_own_number() -> None:
+    (guess, *_) = _guesses(Memory(), f"{SECRET}\n\nfrobnicate(1)\n\nfrob|\n")
+    assert (guess.origin.line, guess.origin.text) == (2, "frobnicate(1)")
+
+
 def test_a_guess_says_where_it_was_seen() -> None:
     (guess, *_) = _guesses(Memory(), "def f():\n    with op|", near=[LOAD])
     assert (guess.origin.uri, guess.origin.line) == ("file:///w/near0.py", 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stardraft_lsp.echo.choosing import Guess, Spot, choose
 from stardraft_lsp.echo.code import Code, LiveCode, Source
-from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, indent_sign, indentation, words_of
+from stardraft_lsp.echo.lexemes import LINE_END, Indents, Lexicon, words_of
 from stardraft_lsp.echo.renaming import REACH as RENAMING_REACH
 from stardraft_lsp.echo.renaming import rename
 from stardraft_lsp.echo.voting import REACH, Candidate, vote
@@ -181,11 +181,7 @@ def _near(lines: Sequence[str], at: int) -> set[str]:
 
 def _context(above: str, line: str, words: Sequence[str]) -> list[str]:
     """The lexemes before the word that is begun, with the signs that frame lines."""
-    found: list[str] = []
-    before: int | None = None
+    found, indents = list[str](), Indents()
     for one in [one for one in above.split("\n") if one.strip()][-_CONTEXT_LINES:]:
-        indent = indentation(one)
-        found += (indent_sign(indent, before), *words_of(one), LINE_END)
-        before = indent
-    indent = indentation(line) if line.strip() else indentation(f"{line}x")
-    return [*found, indent_sign(indent, before), *words]
+        found += (indents.sign(one), *words_of(one), LINE_END)
+    return [*found, indents.sign(line if line.strip() else f"{line}x"), *words]
