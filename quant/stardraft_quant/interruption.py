@@ -3,16 +3,17 @@
 `timeout`, `kill`, a service manager and a closed terminal send other signals than Ctrl-C, and by default
 those end Python at once: no `finally` runs, and a daemon, a llama-server or a folder stays behind. Every
 command that starts processes runs inside `ended_like_ctrl_c`; what is to be cleared away stands in ordinary
-`with` blocks.
+`with` blocks. A process is there before its `with` block is: `begin` starts it, and none is lost in between.
 """
 
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,12 +22,51 @@ if TYPE_CHECKING:
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
+class _Begun:
+    """The processes that `begin` started, and the interruption that came while it was starting one."""
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.is_starting = False
+        self.held_back: Callable[[], None] | None = None
+
+
+_begun = _Begun()
+
+
+def begin(command: Sequence[object], **options: Any) -> subprocess.Popen[bytes]:
+    """`subprocess.Popen(command, **options)`, which an interruption cannot cut in two.
+
+    One that comes meanwhile is raised when the process has started. Whoever starts it still ends it; if the
+    interruption does not let them, `ended_like_ctrl_c` does. Raises what Popen raises, and KeyboardInterrupt.
+    """
+    if threading.current_thread() is not threading.main_thread():  # nothing interrupts it
+        return _started(command, **options)
+    _begun.is_starting = True
+    try:
+        return _started(command, **options)
+    finally:
+        _begun.is_starting = False
+        if (interrupt := _begun.held_back) is not None:
+            _begun.held_back = None
+            interrupt()
+
+
+def _started(command: Sequence[object], **options: Any) -> subprocess.Popen[bytes]:
+    for process in [process for process in _begun.processes if process.returncode is not None]:
+        _begun.processes.remove(process)
+    started: subprocess.Popen[bytes] = subprocess.Popen([str(part) for part in command], **options)
+    _begun.processes.append(started)
+    return started
+
+
 @contextmanager
 def ended_like_ctrl_c() -> Iterator[None]:
     """Inside the block the first of SIGNALS raises KeyboardInterrupt.
 
     Later ones are ignored, so that clearing away is not cut short. A signal that is ignored already (`nohup`)
-    stays so. Outside the main thread nothing changes.
+    stays so. At the end of the block no process that `begin` started runs any more. Outside the main thread
+    nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -38,6 +78,12 @@ def ended_like_ctrl_c() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         for number in heeded:
             signal.signal(number, signal.SIG_IGN)
+        if _begun.is_starting:
+            _begun.held_back = stop
+        else:
+            stop()
+
+    def stop() -> None:
         loop = _running_loop()
         if loop is None:
             raise KeyboardInterrupt
@@ -49,6 +95,11 @@ def ended_like_ctrl_c() -> Iterator[None]:
     try:
         yield
     finally:
+        for process in _begun.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        _begun.processes = []
         for number in heeded:
             signal.signal(number, before[number])
 

@@ -20,7 +20,7 @@ from stardraft_quant.bench.typing.typist import make_trace
 from tests.support.home import isolated_home
 from tests.support.llama_server import write_program
 from tests.support.tiny_models import write_tiny_model
-from tests.support.waiting import wait_until
+from tests.support.waiting import seconds, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals are POSIX's")
 
@@ -156,3 +156,26 @@ def test_of_other_commands_nothing_stays(
     assert started(temporary) == []
     assert list(temporary.iterdir()) == []
     assert not list(tmp_path.glob("out*"))
+
+
+INTERRUPTED_WHILE_IT_STARTS = """
+import os, signal, sys, time
+from stardraft_quant.interruption import begin, ended_like_ctrl_c
+with ended_like_ctrl_c():
+    begin(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        preexec_fn=lambda: (os.kill(os.getppid(), signal.SIGTERM), time.sleep(0.2)),
+    )
+    print("went on")
+"""
+
+
+def test_a_process_that_is_being_started_is_ended_too(environment: dict[str, str], temporary: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_STARTS]
+    done = subprocess.run(
+        command, check=False, env=environment, capture_output=True, encoding="utf-8", timeout=seconds(60)
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "KeyboardInterrupt" in done.stderr
+    assert started(temporary) == []

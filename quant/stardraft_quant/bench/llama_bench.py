@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from stardraft_quant.interruption import begin
 from stardraftd.errors import EngineError, RequestError
 
 ALL_LAYERS = 999  # -1 is not "all" in every version of llama-bench
@@ -110,20 +111,23 @@ class LlamaBench:
         return "-mmp", str(int(mapped))
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        command = [str(self._executable), *arguments]
+        pipe = subprocess.PIPE
         try:
-            return subprocess.run(
-                [str(self._executable), *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-            )
+            process = begin(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
         except OSError as error:
             raise RequestError(
                 f"{self._executable} cannot be run: {error.strerror}.",
                 "Give --against the path of llama.cpp's llama-bench.",
             ) from error
+        try:
+            out, err = process.communicate()
+        finally:
+            process.kill()
+            process.wait()
+        return subprocess.CompletedProcess(
+            command, process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+        )
 
 
 def _last_line(text: str) -> str:

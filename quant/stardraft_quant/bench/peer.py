@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from stardraft_quant.bench.typing.editor import Answer, Asked
+from stardraft_quant.interruption import begin
 from stardraftd.errors import StardraftError
 
 LINES_ABOVE, LINES_BELOW = 256, 64
@@ -234,7 +235,7 @@ def _arguments(model: Path, port: int, threads: int, gpu_layers: int) -> list[st
 
 def _start(executable: Path, arguments: list[str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
     try:
-        return subprocess.Popen(
+        return begin(
             [executable, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -26,6 +26,7 @@ from stardraft_quant.bench.measuring import (
     answer_decoder,
     line,
 )
+from stardraft_quant.interruption import begin
 from stardraftd.builds.child import MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineLoadError
 from stardraftd.protocol.engine import EngineSettings
@@ -44,7 +45,7 @@ class Measurer:
         self._is_loaded = False
         self._memory_kills = MemoryKills()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(
+        self._process = begin(
             [sys.executable, "-P", "-m", "stardraft_quant.bench.measuring"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stardraft_quant.evaluate.tasks import Verdict
+from stardraft_quant.interruption import begin
 from stardraftd.errors import RequestError
 
 MEMORY_MB = 512
@@ -138,7 +139,7 @@ class Sandbox:
             **limits,
         }
         command = [*(self._wrapper if wrapper is None else wrapper), sys.executable, "-I", "-S", "-c"]
-        process = subprocess.Popen(
+        process = begin(
             [*command, self._inside, role, json.dumps(all_limits)],
             stdin=stdin,
             stdout=stdout,

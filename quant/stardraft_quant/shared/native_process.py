@@ -24,6 +24,7 @@ from typing import Self, TypeVar
 import msgspec
 from msgspec import Struct
 
+from stardraft_quant.interruption import begin
 from stardraftd.builds import chosen as engine_build
 from stardraftd.builds.child import STDERR_LINES, MemoryKills, ending, native_environment
 from stardraftd.errors import EngineCrashedError, EngineMissingError, StardraftError
@@ -75,7 +76,7 @@ class NativeProcess:
         self._doing, self._hint = doing, hint
         self._memory_kills = MemoryKills()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(
+        self._process = begin(
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from stardraft_lsp.context.choice.ranking import longest_run, shared_lines, telling_lines
+from stardraft_lsp.text.prefixes import common_prefix
 from stardraftd.protocol.completion import ContextChunk
 
 Kind = Literal["similar", "definition", "recent"]
@@ -154,15 +155,11 @@ class Placement:
         self._placed = kept + new
 
     def _count(self, before: Sequence[Placed]) -> None:
-        n_same = 0
-        for old, new in zip(before, self._placed, strict=False):
-            if old.chunk != new.chunk:
-                break
-            n_same += new.n_characters
+        n_same = common_prefix([one.chunk for one in before], [one.chunk for one in self._placed])
         self.reuse = Reuse(
             self.reuse.n_updates + 1,
             self.reuse.placed_characters + _total(self._placed),
-            self.reuse.kept_characters + n_same,
+            self.reuse.kept_characters + _total(self._placed[:n_same]),
         )
 
 

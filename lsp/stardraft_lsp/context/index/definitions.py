@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from stardraft_lsp.context.index.words import words_of
+from stardraft_lsp.text.prefixes import common_prefix
 from stardraftd.patterns import linear
 
 _NEAR_LINES = 15
@@ -162,12 +163,7 @@ def agreement(path: str, module: str) -> int:
     """How many parts of a file's path and of the module that an import names agree, from the end."""
     parts = [part for part in re.split(r"[./\\:]", module) if part and part not in ("crate", "self", "super")]
     stem = _FILE_END.sub("", path)
-    n_agreeing = 0
-    for ours, theirs in zip(reversed(stem.split("/")), reversed(parts), strict=False):
-        if ours != theirs:
-            break
-        n_agreeing += 1
-    return n_agreeing
+    return common_prefix(stem.split("/")[::-1], parts[::-1])
 
 
 def _names_in(text: str) -> Iterator[str]:
