@@ -24,7 +24,9 @@ from stardraft_lsp.echo.choosing import likelihood, weighed
 from stardraft_lsp.echo.code import Code
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.echo.nearby import MAX_BYTES, MAX_FILE_BYTES, by_distance
-from stardraft_quant.evaluate.history import HistoryPlace, Repository, places
+from stardraft_quant.evaluate.history.figures import FIGURES, Shown, sums_of_all
+from stardraft_quant.evaluate.history.git import Repository
+from stardraft_quant.evaluate.history.places import WANTED, HistoryPlace, places
 
 WEIGHTS = Path(stardraft_lsp.echo.__file__).parent / "weights.json"
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -62,16 +64,13 @@ class Knowledge:
 
     def consider(self, number: int, place: HistoryPlace) -> list[Weighed]:
         """All that is considered at a place."""
-        uri = f"file:///{place.path}"
+        uri, edit = f"file:///{place.path}", place.edit
         memory = self.memory
-        line = place.before.count("\n")
-        gone = "".join(f"{one}\n" for one in place.removed)
-        head, _, typed = place.before.rpartition("\n")
-        text = place.before + place.after
-        memory.opened(uri, f"{head}\n{typed}\n{gone}{place.after.removeprefix(chr(10))}")
+        memory.opened(uri, edit.text)
         memory.catch_up(uri, 60_000)
-        if place.removed:
-            memory.changed(uri, [(line + 1, len(place.removed), 0)], text)
+        line = place.before.count("\n")
+        memory.changed(uri, [(line, len(place.removed), edit.inserted.count("\n"))], place.text)
+        memory.catch_up(uri, 60_000)
         near = {
             path: (size, blob)
             for path, blob, size in self._files(f"{place.commit}^")
@@ -84,7 +83,7 @@ class Knowledge:
                 break
             (others if steps else folder).append(self._code(path, near[path][1]))
         memory.read(uri, folder, others)
-        spot, votes, renamed = memory.look(uri, text, len(place.before))
+        spot, votes, renamed = memory.look(uri, place.text, len(place.before))
         found = [
             Weighed(number, text, features, text == place.wanted)
             for text, features, _origin, _candidate in weighed(spot, votes, renamed)
@@ -99,7 +98,8 @@ class Knowledge:
 def measure(folder: Path, n: int, seed: int) -> Measured:
     """Considers `n` places of a repository."""
     repository = Repository(folder)
-    found = places(repository, n, seed)
+    # Inside words and before text the language server asks nobody.
+    found = [one for one in places(repository, n, seed) if one.kind not in ("in a word", "before text")]
     knowledge = Knowledge(repository)
     name = folder.parent.name if folder.name in ("repo", ".git") else folder.name
     return Measured(
@@ -134,19 +134,22 @@ def surest(measured: Measured, weights: Mapping[str, float]) -> dict[int, tuple[
 
 def row(name: str, pairs: Sequence[tuple[HistoryPlace, tuple[float, str] | None]]) -> str:
     """A line of the table."""
-    asked = [(place, guess) for place, guess in pairs if place.kind != "finished"]
-    exact = sum(guess is not None and guess[1] == place.wanted for place, guess in asked)
-    cells = [f"{name:24} {len(asked):5} {exact / max(len(asked), 1):6.1%} "]
+    exact = sums_of_all(_shown(pairs, 0.0))
+    cells = [f"{name:24} {exact['wanted']:5.0f} {FIGURES['exact'](exact) or 0:6.1%} "]
     for threshold in THRESHOLDS:
-        shown = [(place, guess[1]) for place, guess in asked if guess and guess[0] >= threshold and guess[1]]
-        right = sum(text == place.wanted for place, text in shown)
-        finished = [guess for place, guess in pairs if place.kind == "finished"]
-        quiet = sum(not (guess and guess[0] >= threshold and guess[1]) for guess in finished)
-        cells.append(
-            f"{len(shown) / max(len(asked), 1):5.0%} {right / max(len(shown), 1):4.0%}"
-            f" {quiet / max(len(finished), 1):4.0%} "
+        sums = sums_of_all(_shown(pairs, threshold))
+        coverage, precision, quiet = (
+            FIGURES[figure](sums) or 0 for figure in ("coverage", "precision", "quiet_finished")
         )
+        cells.append(f"{coverage:5.0%} {precision:4.0%} {quiet:4.0%} ")
     return "|".join(cells)
+
+
+def _shown(
+    pairs: Sequence[tuple[HistoryPlace, tuple[float, str] | None]], threshold: float
+) -> Iterable[Shown]:
+    """What would be shown if guesses at least so sure were."""
+    return (Shown(place, guess[1] if guess and guess[0] >= threshold else "") for place, guess in pairs)
 
 
 def main() -> None:
@@ -173,7 +176,7 @@ def main() -> None:
     print(row("all", pairs))
     for language in sorted({place.language for place, _ in pairs}):
         print(row(f"  {language}", [pair for pair in pairs if pair[0].language == language]))
-    for kind in ("within", "line start", "after a sign"):
+    for kind in WANTED:
         print(row(f"  {kind}", [pair for pair in pairs if pair[0].kind == kind]))
     if options.write:
         WEIGHTS.write_text(json.dumps(fit(measured), indent=1, sort_keys=True) + os.linesep, encoding="utf-8")

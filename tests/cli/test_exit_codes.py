@@ -55,6 +55,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "stats --days some",
         "bench speed --model /nowhere/x.gguf",
         "eval holes . --model /nowhere/x.gguf",
+        "eval history nosuch",
+        "eval history . --source nobody",
+        "eval history . --write-ratchet",
     ],
 )
 def test_what_was_typed_wrongly_is_2(typed: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,8 +32,13 @@ REST = ' open(path, encoding="utf-8") as file:'
 async def until_read(editor: Editor) -> None:
     """Returns when there is nothing more to read for the documents that are open."""
     async with within(what="the end of the reading"):
-        while not (await editor.request("stardraft/status", {}))["index"]["idle"]:
+        while not await _is_read(editor):
             await asyncio.sleep(INTERVAL_S)
+
+
+async def _is_read(editor: Editor) -> bool:
+    status = await editor.request("stardraft/status", {})
+    return bool(status["index"]["idle"]) and not status["reading"]
 
 
 class Project:
@@ -159,6 +164,45 @@ async def test_a_toy_is_not_asked_where_own_code_is_sure(
         assert await text_of(editor, asked) == " fear:"
         origin = await editor.request("stardraft/origin", {"textDocument": {"uri": project.uri}})
         assert origin == {"source": "model"}
+
+
+READ = """\
+def read_{0}():
+    # Whether the state is read from the disk depends on its age.
+    print("Reading the state of the shop from disk")
+    return {0}
+
+
+"""
+TEXTS = f"""\
+{READ.format("a")}{READ.format("b")}{READ.format("c")}\
+def read_d():
+    # Whether the state is
+    print("Reading the state of
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "rest", "gate"),
+    [
+        (19, " read from the disk depends on its age.", "in_comment"),
+        (20, ' the shop from disk")', "in_string"),
+    ],
+)
+async def test_in_strings_and_comments_own_code_is_shown_and_no_model_asked(
+    echoing: dict[str, str], daemon: StandIn, project: Project, line: int, rest: str, gate: str
+) -> None:
+    async with editing(echoing, initialize=False) as editor:
+        await project.open_in(editor)
+        uri = project.uri.replace("state.py", "texts.py")
+        editor.open(uri, TEXTS)
+        await until_read(editor)
+        end = len(TEXTS.split("\n")[line])
+        assert await text_of(editor, editor.ask(uri, line, end, **TYPED)) == rest
+        editor.insert(uri, line, end, " nowhere")
+        assert await text_of(editor, editor.ask(uri, line, end + 8, **TYPED)) == ""
+        assert (await editor.request("stardraft/status", {}))["reason"] == gate
+        assert not daemon.completions
 
 
 @pytest.mark.parametrize(

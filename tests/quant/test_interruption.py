@@ -24,6 +24,7 @@ from tests.support.waiting import seconds, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and terminals are POSIX's")
 
+HISTORY = Path(__file__).parents[1] / "data/evaluate/history.bundle"
 MARK = "INTERRUPTED_BY_A_TEST"  # in the environment of all that a command starts
 
 
@@ -135,18 +136,21 @@ def test_of_a_typing_benchmark_nothing_stays(
             "stardraft_quant.imatrix.process",
         ),
         (["eval", "holes", "{sources}", "--model", "{model}", "--items", "100000"], "libllama"),
+        (["eval", "history", "{history}", "--source", "echo", "--items", "0"], "stardraft_lsp"),
     ],
-    ids=["bench speed", "quant imatrix", "eval holes"],
+    ids=["bench speed", "quant imatrix", "eval holes", "eval history"],
 )
 def test_of_other_commands_nothing_stays(
     command: list[str], child: str, environment: dict[str, str], temporary: Path, model: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "text.txt"
     text.write_text("def total(items):\n    return sum(items)\n" * 20_000)
+    history = tmp_path / "history"
+    if "{history}" in command:
+        subprocess.run(["git", "clone", "--quiet", HISTORY, history], check=True)
     sources = Path(__file__).parents[2] / "quant"
-    filled = [
-        part.format(model=model, text=text, out=tmp_path / "out.gguf", sources=sources) for part in command
-    ]
+    named = {"model": model, "text": text, "out": tmp_path / "out.gguf", "sources": sources}
+    filled = [part.format(**named, history=history) for part in command]
     pid, end = by_signal(signal.SIGTERM)(environment, [*STARDRAFT, *filled])
     wait_until(
         lambda: any(child in line for line in started(temporary)) or is_loaded(pid, child),

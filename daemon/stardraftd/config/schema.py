@@ -161,11 +161,16 @@ class EditorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     in_comments: Annotated[
         bool,
         Meta(
-            description="Whether there are suggestions in comments and documentation strings while you type."
+            description="Whether the model suggests in comments and documentation strings while you type. "
+            "Lines of your own code are suggested there all the same: see `echo`."
         ),
     ] = False
     in_strings: Annotated[
-        bool, Meta(description="Whether there are suggestions inside strings while you type.")
+        bool,
+        Meta(
+            description="Whether the model suggests inside strings while you type; lines of your own code "
+            "are suggested there all the same."
+        ),
     ] = False
     mid_line: Annotated[
         bool,

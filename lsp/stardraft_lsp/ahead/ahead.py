@@ -113,6 +113,11 @@ class Ahead:
         for uri, offset in self._cursors.items():
             self._at_rest(self._documents[uri], offset)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether an open document's syntax or its lines are not all read yet."""
+        return bool(self._parsing)
+
     async def finish(self) -> None:
         """Ends what runs."""
         await self._warmer.finish()

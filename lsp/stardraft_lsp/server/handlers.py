@@ -247,8 +247,8 @@ async def inline_completion(editor: EditorSession, raw: Any) -> types.InlineComp
 
 
 async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
-    """The report, the context's figures, and what the settings say: whether own code is suggested, and what
-    stands below the editor's switches.
+    """The report, the context's figures, whether open documents are still being read, and what the settings
+    say: whether own code is suggested, and what stands below the editor's switches.
 
     textDocument: the one that the user is in, for editors that do not tell of the focus.
     """
@@ -261,7 +261,8 @@ async def status(editor: EditorSession, params: Any) -> dict[str, Any]:
     below = editor.settings.config
     configured = {"enabled": below.enabled, "disabledLanguages": list(below.disabled_languages)}
     index = {**figures(editor.context.status), "idle": editor.context.is_idle}
-    return {**report, "index": index, "echo": editor.settings.echo, "configured": configured}
+    more = {"index": index, "reading": editor.ahead.is_reading, "echo": editor.settings.echo}
+    return {**report, **more, "configured": configured}
 
 
 async def completion(editor: EditorSession, params: Any) -> types.CompletionList | None:

@@ -35,6 +35,8 @@ def run(settings: Sequence[str], log_file: Path | None, log_level: str) -> int:
     log_uncaught()
     # pygls logs what it sends with its text at info: somebody's source, which is for no log.
     logging.getLogger("pygls").setLevel(max(LEVELS[log_level], logging.WARNING))
+    # An observer that is being stopped, and sees one file change more, calls that an error.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     from stardraft_lsp.server.handlers import build_server
     from stardraft_lsp.server.stdio import serve
 

@@ -33,7 +33,8 @@ RANK_MS = 20.0
 
 @dataclass(frozen=True)
 class Decision:
-    """gate: why nothing is asked for; None when it is. wanted: how much, of what stands at `place`.
+    """gate: why nothing is asked for; None when it is. wanted: how much, of what stands at `place`, also of
+    own code where the gate is for the model alone.
 
     snapshot: gives the document's tree of the question; None while it is not ready.
     """
@@ -68,7 +69,8 @@ class AskPolicy:
             mid_line=settings.mid_line,
         )
         gate = gate_at(place, question.text, settings=gates, invoked=question.invoked)
-        wanted = amount_at(place, gate, configured=settings.mode, max_block_lines=settings.max_block_lines)
+        closed = None if gate is None or gate.lets_own_code_through else gate
+        wanted = amount_at(place, closed, configured=settings.mode, max_block_lines=settings.max_block_lines)
 
         def snapshot() -> Snapshot | None:
             is_same = tree is not None and tree.measure.text == question.text

@@ -153,9 +153,9 @@ class Session:
         """Begins a generation for a question, or answers why there is none; none runs for its document."""
         question = pending.question
         decision = self._policy.decide(question, question.settings)
-        if decision.gate is not None:
-            self._board.note(decision.gate.code)
-            pending.answer(Answer(reason=decision.gate.code))
+        gate = decision.gate
+        if gate is not None and not gate.lets_own_code_through:
+            pending.answer(self._silent(gate.code))
             return
         request = request_for(question, decision.mode)
         echo = self._own_code.find(
@@ -164,8 +164,9 @@ class Session:
             language_of(question.language, question.place.path),
             lambda: self._policy.pipeline(question, request, decision, self._board.model),
         )
-        if self._needs_no_model(question, echo):
-            pending.answer(self._echoed(question, request, echo))
+        if gate is not None or self._needs_no_model(question, echo):
+            nothing: Silence = "nothing_alike" if echo is None else "nothing_to_suggest"
+            pending.answer(self._echoed(question, request, echo, gate.code if gate is not None else nothing))
             return
         wait_ms = 0
         if not question.invoked:
@@ -189,12 +190,18 @@ class Session:
             return True
         return echo is not None and not question.invoked and not self._board.has_real_model
 
-    def _echoed(self, question: Question, request: CompletionRequest, echo: Echo | None) -> Answer:
-        """The answer that your own code gives; it is remembered like the model's."""
+    def _silent(self, reason: Silence) -> Answer:
+        """No suggestion, and the reason is told."""
+        self._board.note(reason)
+        return Answer(reason=reason)
+
+    def _echoed(
+        self, question: Question, request: CompletionRequest, echo: Echo | None, nothing: Silence
+    ) -> Answer:
+        """The answer that your own code gives; it is remembered like the model's. nothing: why there may be
+        none."""
         if echo is None or not echo.text:
-            reason: Silence = "nothing_alike" if echo is None else "nothing_to_suggest"
-            self._board.note(reason)
-            return Answer(reason=reason)
+            return self._silent(nothing)
         self._board.note("")
         answer = Answer(
             echo.text, replaces=echo.replaces, identity=self._recorder.new_id(), origin=echo.origin

@@ -2,25 +2,29 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stardraft_quant.evaluate.history.command import HISTORY_EXAMPLES, history
+from stardraft_quant.evaluate.options import (
+    INTERRUPTED,
+    Items,
+    Model,
+    Seed,
+    check_outputs,
+    progress,
+)
 from stardraft_quant.interruption import ended_like_ctrl_c
 from stardraft_quant.shared.model_file import model_path
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
-from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from stardraft_quant.evaluate.sandbox import Sandbox
     from stardraft_quant.evaluate.tasks import Arm, Run, Task
 
-INTERRUPTED = 130
 DEFAULT_WINDOW = 2048
 HOLES_EXAMPLES = """\b
 Examples:
@@ -32,18 +36,6 @@ Examples:
   stardraft eval dataset santacoder-fim-task.jsonl --items 300
   stardraft eval dataset HumanEval-SingleLineInfilling.jsonl.gz --execute"""
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="MODEL",
-        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
-        "comes with stardraft.",
-        show_default=False,
-    ),
-]
-Items = Annotated[int, typer.Option("--items", metavar="N", min=0, help="How many places; 0 is all.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed chooses the same places.")]
 LayoutOption = Annotated[
     Literal["auto", "psm", "spm", "both"],
     typer.Option(
@@ -89,16 +81,17 @@ evaluate = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Measure how good a model's suggestions are.",
+    help="Measure how good suggestions are.",
 )
 
 
 @evaluate.callback(invoke_without_command=True)
 def _evaluate(context: typer.Context) -> None:
-    """Measure how good a model's suggestions are.
+    """Measure how good suggestions are.
 
-    Code is taken out of files, and the model fills it in again, through the same engine that suggests in the
-    editor. Ctrl-C shows what was measured so far.
+    holes and dataset take code out of files, and the model fills it in again, through the same engine that
+    suggests in the editor. history asks a language server where commits added lines, as an editor does.
+    Ctrl-C shows what was measured so far.
     """
     context.with_resource(ended_like_ctrl_c())
     if context.invoked_subcommand is None:
@@ -145,7 +138,7 @@ def holes(
     from stardraft_quant.evaluate.holes import punch
     from stardraft_quant.evaluate.running import arms
 
-    _check_outputs(json, chart)
+    check_outputs(json, chart)
     wanted = arms(layout, context)
     documents = code_files(folders)
     found = punch(
@@ -215,7 +208,7 @@ def dataset(
     from stardraft_quant.evaluate.running import arms, with_sound_tests
     from stardraftd.errors import RequestError
 
-    _check_outputs(json, chart)
+    check_outputs(json, chart)
     found = read(file, kind)
     if execute and found.kind != "humaneval-infilling":
         raise RequestError(
@@ -248,6 +241,9 @@ def dataset(
     _show(run, json, chart)
 
 
+evaluate.command(epilog=HISTORY_EXAMPLES, short_help="At lines that a repository's commits added.")(history)
+
+
 # --- measuring -------------------------------------------------------------------------------------------
 
 
@@ -277,7 +273,7 @@ def _measured(
         model_path(model), window=window, threads=threads, gpu_layers=gpu_layers, plans=plans
     ) as answerer:
         wanted, told = _possible(wanted, answerer.knows_repositories, answerer.knows_spm)
-        with _progress(len(tasks) * len(wanted)) as on_item:
+        with progress(len(tasks) * len(wanted)) as on_item:
             found = measure(
                 tasks, wanted, answerer, mode=mode, max_tokens=max_tokens, sandbox=sandbox, on_item=on_item
             )
@@ -354,33 +350,6 @@ def _several(what: str, problems: list[str]) -> list[str]:
 
 
 # --- what is shown ---------------------------------------------------------------------------------------
-
-
-def _check_outputs(json: Path | None, chart: Path | None) -> None:
-    """Raises StardraftError for a file that could not be written: to be known before minutes of measuring."""
-    from stardraftd.errors import RequestError
-
-    if chart is not None:
-        from stardraft_quant.shared.chart_file import check_chart
-
-        check_chart(chart)
-    for file in (json, chart):
-        if file is not None and str(file) != "-" and not file.absolute().parent.is_dir():
-            raise RequestError(
-                f"There is no folder {file.absolute().parent}.", f"Name another one than {file}."
-            )
-
-
-@contextmanager
-def _progress(total: int) -> "Iterator[Callable[[int], None]]":
-    """A bar with the time left, on stderr, if that is a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = printable.console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), "answers,", TimeRemainingColumn(), "left")
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("answering", total=total)
-        yield lambda n_done: progress.update(bar, completed=n_done)
 
 
 def _show(run: "Run", json: Path | None, chart: Path | None) -> None:

@@ -113,12 +113,24 @@ class Editor:
         """Of the language server."""
         return self._process.pid
 
-    async def initialize(self) -> None:
+    async def initialize(self, folder: Path | None = None) -> None:
+        """folder: the workspace, if there is one."""
         capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
+        root = folder.as_uri() if folder is not None else None
         await self._request(
-            "initialize", {"processId": os.getpid(), "rootUri": None, "capabilities": capabilities}
+            "initialize", {"processId": os.getpid(), "rootUri": root, "capabilities": capabilities}
         )
         self._notify("initialized", {})
+
+    async def status(self) -> dict[str, Any]:
+        """What the server says of itself (`stardraft/status`)."""
+        found: dict[str, Any] = await self._request("stardraft/status", {})
+        return found
+
+    async def origin(self, uri: str) -> str:
+        """Who said what a document was shown last: "echo", "model"; "" where nothing was."""
+        found = await self._request("stardraft/origin", {"textDocument": {"uri": uri}})
+        return str(found["source"]) if found else ""
 
     async def until_ready(self) -> None:
         """Waits until the server has told that the model is loaded. Raises StardraftError if it cannot be."""
@@ -138,6 +150,9 @@ class Editor:
         self._version = 1
         document = {"uri": uri, "languageId": language, "version": 1, "text": text}
         self._notify("textDocument/didOpen", {"textDocument": document})
+
+    def shut(self, uri: str) -> None:
+        self._notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
     def change(self, uri: str, text: str, start: int, remove: int, insert: str) -> None:
         """Replaces `remove` characters of `text` (the document as it was) from `start` on."""
@@ -360,8 +375,11 @@ async def _process_ids(client: DaemonClient) -> list[psutil.Process]:
 
 
 @contextlib.asynccontextmanager
-async def editing(environment: dict[str, str]) -> AsyncIterator[Editor]:
-    """An editor whose language server runs and is initialised; the server has ended afterwards."""
+async def editing(environment: dict[str, str], folder: Path | None = None) -> AsyncIterator[Editor]:
+    """An editor whose language server runs and is initialised; the server has ended afterwards.
+
+    folder: the workspace, if there is one.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -374,7 +392,7 @@ async def editing(environment: dict[str, str]) -> AsyncIterator[Editor]:
     )
     editor = Editor(process)
     try:
-        await editor.initialize()
+        await editor.initialize(folder)
         yield editor
     finally:
         await editor.close()

@@ -3,37 +3,44 @@
 A place is a cursor in a line that a commit added. Above it the file is as the commit left it; below it the
 file is as it was before, without the lines that the commit took away right there; all other files are the
 parent commit's. So nothing of the future can be copied. A line that the same commit also removed anywhere has
-only been moved, and is no place. Half of the cursors stand within a line, a quarter where a line begins, a
-quarter behind a sign that editors ask at, and beside these there are finished lines, where nothing follows.
+only been moved, and is no place.
+
+At most of the places the rest of the line is wanted: half of these cursors stand within a line, a quarter
+where a line begins, a quarter after a sign that editors ask at. At the others the line is there as a whole,
+and nothing should be shown: at its end, inside one of its words, or before text.
 """
 
 import random
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from stardraft_quant.code.files import language_of
-from stardraftd.errors import PathError, RequestError
+from stardraft_quant.evaluate.history.git import Repository
+from stardraftd.console.prose import counted
+from stardraftd.errors import RequestError
 
-Kind = Literal["within", "line start", "after a sign", "finished"]
+Kind = Literal["within", "line start", "after a sign", "finished", "in a word", "before text"]
 
-MAX_FILE_CHARACTERS = 400_000
+# Where the rest of the line is wanted, and where nothing is.
+WANTED: tuple[Kind, ...] = ("within", "line start", "after a sign")
+QUIET: tuple[Kind, ...] = ("finished", "in a word", "before text")
 MAX_LINE = 300
 _PER_FILE, _FILES_PER_COMMIT = 2, 3
-_MAX_DIFF_BYTES = 400_000
 _SIGNS = ".([{,=:\"' "
-_SHARES: dict[Kind, int] = {"within": 50, "line start": 25, "after a sign": 25, "finished": 12}
+_SHARES: dict[Kind, int] = {
+    "within": 50, "line start": 25, "after a sign": 25, "finished": 12, "in a word": 12, "before text": 12,
+}  # fmt: skip
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
 class HistoryPlace(Struct, frozen=True):
     """A cursor. before, after: the document around it, the lines that were `removed` there left out of it.
 
-    path, old_path: of the file in the commit and in its parent. wanted: the rest of the line.
+    path, old_path: of the file in the commit and in its parent. wanted: the rest of the line, which is not in
+    `after`; "" at the places of QUIET.
     """
 
     commit: str
@@ -46,56 +53,28 @@ class HistoryPlace(Struct, frozen=True):
     removed: tuple[str, ...]
     wanted: str
 
+    @property
+    def text(self) -> str:
+        """The document when a suggestion is asked for, with the cursor after `before`."""
+        return self.before + self.after
 
-class Repository:
-    """A Git repository that is read: bare, or the folder of a work tree. Raises PathError when it is none."""
+    @property
+    def edit(self) -> "Edit":
+        """How the document came to be: what was removed at the cursor's line went, and the line was typed."""
+        start = self.before.rfind("\n") + 1
+        behind, feed, below = self.after.partition("\n")
+        gone = "".join(f"{line}\n" for line in self.removed)
+        earlier = self.before[:start] + gone + below
+        return Edit(earlier, start, len(gone), self.before[start:] + behind + feed)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        try:
-            self._git("rev-parse", "--git-dir")
-        except (subprocess.CalledProcessError, FileNotFoundError) as error:
-            raise PathError(f"{folder} is no Git repository, or git is not installed.") from error
 
-    def commits(self) -> list[str]:
-        """All commits with one parent, the newest first."""
-        said = self._git("log", "--no-merges", "--min-parents=1", "--format=%H").decode()
-        return said.split()
+class Edit(NamedTuple):
+    """text: the document before. `n_removed` of its characters from `start` on make room for `inserted`."""
 
-    def diff(self, commit: str) -> str:
-        """What a commit changed, without context, renames followed; "" for one that changed too much."""
-        said = self._git("diff", "--no-color", "--no-ext-diff", "-U0", "-M", f"{commit}^", commit)
-        return said.decode("utf-8", "replace") if len(said) <= _MAX_DIFF_BYTES else ""
-
-    def text(self, commit: str, path: str) -> str | None:
-        """A file with LF line ends; None for what is no text, or too large."""
-        try:
-            data = self._git("show", f"{commit}:{path}")
-        except subprocess.CalledProcessError:
-            return None
-        if len(data) > MAX_FILE_CHARACTERS or b"\0" in data:
-            return None
-        try:
-            return data.decode("utf-8").replace("\r\n", "\n")
-        except UnicodeDecodeError:
-            return None
-
-    def files(self, commit: str) -> list[tuple[str, str, int]]:
-        """Path, blob and size in bytes of every file."""
-        found = []
-        for line in self._git("ls-tree", "-r", "-l", "-z", commit).decode("utf-8", "replace").split("\0"):
-            meta, _, path = line.partition("\t")
-            if path and meta.split()[1] == "blob":
-                found.append((path, meta.split()[2], int(meta.split()[3])))
-        return found
-
-    def blob(self, name: str) -> str:
-        """The text of a blob, whatever it is."""
-        return self._git("cat-file", "blob", name).decode("utf-8", "replace").replace("\r\n", "\n")
-
-    def _git(self, *arguments: str) -> bytes:
-        command = ["git", "-C", str(self._folder), *arguments]
-        return subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
+    text: str
+    start: int
+    n_removed: int
+    inserted: str
 
 
 class _Hunk(NamedTuple):
@@ -108,18 +87,24 @@ class _Hunk(NamedTuple):
 
 
 def places(repository: Repository, n: int, seed: int) -> list[HistoryPlace]:
-    """`n` places, or as many as are found, of commits in a random order. Raises RequestError for none."""
+    """`n` places (0: all), or as many as are found, of commits in a random order.
+
+    Raises RequestError for none.
+    """
     chance = random.Random(seed)  # noqa: S311 - to be the same every time
     commits = repository.commits()
     chance.shuffle(commits)
     found: list[HistoryPlace] = []
     for commit in commits:
-        if len(found) >= n:
+        if n and len(found) >= n:
             break
         found += _of_commit(repository, commit, chance)
     if not found:
-        raise RequestError("No commit of this repository adds a line of a language that is known.")
-    return found[:n]
+        raise RequestError(
+            "No commit of this repository adds a line to a file of a language that is known.",
+            f"It has {counted(len(commits), 'commit')} to replay. A shallow clone has few or none.",
+        )
+    return found[:n] if n else found
 
 
 def _of_commit(repository: Repository, commit: str, chance: random.Random) -> Iterator[HistoryPlace]:
@@ -157,7 +142,8 @@ def _place(
         return None
     # Git counts from 1, and names the line before when a hunk takes nothing away.
     first_old = hunk.old_line - 1 if hunk.n_old else hunk.old_line
-    after = old_lines[first_old + hunk.n_old :]
+    below = old_lines[first_old + hunk.n_old :]
+    behind = line[column:] if kind in QUIET else ""
     return HistoryPlace(
         commit=commit,
         path=hunk.path,
@@ -165,9 +151,9 @@ def _place(
         language=language,
         kind=kind,
         before="\n".join([*lines[:number], line[:column]]),
-        after="\n".join(["", *after]),
+        after="\n".join([behind, *below]),
         removed=tuple(old_lines[first_old : first_old + hunk.n_old]),
-        wanted=line[column:],
+        wanted="" if kind in QUIET else line[column:],
     )
 
 
@@ -179,18 +165,35 @@ def _column(line: str, kind: Kind, chance: random.Random) -> int | None:
         return len(line)
     if kind == "within":
         return chance.randrange(indent + 1, len(line)) if len(line) - indent > 1 else None
-    behind = [at + 1 for at in range(indent, len(line) - 1) if line[at] in _SIGNS]
-    return chance.choice(behind) if behind else None
+    columns = [at for at in range(indent, len(line)) if _fits(kind, line[:at], line[at:])]
+    return chance.choice(columns) if columns else None
+
+
+def _fits(kind: Kind, before: str, behind: str) -> bool:
+    """Whether a place within a line is of a kind; both sides have the line's text."""
+    if kind == "after a sign":
+        return bool(before.strip()) and before[-1] in _SIGNS
+    is_in_word = bool(before) and _is_of_word(before[-1]) and _is_of_word(behind[0])
+    if kind == "in a word":
+        return is_in_word
+    return not is_in_word and any(map(str.isalnum, behind))  # closers alone may have text before them
+
+
+def _is_of_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_"
 
 
 def _hunks(diff: str) -> Iterator[_Hunk]:
     old_path = path = ""
-    for line in diff.split("\n"):
+    lines = iter(diff.split("\n"))
+    for line in lines:
         if line.startswith("--- "):
             old_path = line.removeprefix("--- a/") if line.startswith("--- a/") else ""
         elif line.startswith("+++ "):
             path = line.removeprefix("+++ b/") if line.startswith("+++ b/") else ""
-        elif line.startswith("@@") and path and old_path and (found := _HUNK.match(line)):
+        elif found := _HUNK.match(line):
             old_line, n_old, new_line, n = (int(one) if one else 1 for one in found.groups())
-            if n:
+            for _ in range(n_old + n):  # what stands in a file may look like a heading
+                next(lines, None)
+            if n and path and old_path:
                 yield _Hunk(path, old_path, old_line, n_old, new_line, n)
