@@ -180,6 +180,13 @@ class LiveCode:
             first,
         )
 
+    def around(self, at: int, n_above: int, n_below: int) -> list[tuple[str, str]]:
+        """Code and outline of the lines above and below one, those that are read and have something on them."""
+        above, below = slice(max(0, at - n_above), at), slice(at + 1, at + 1 + n_below)
+        codes = self._codes[above] + self._codes[below]
+        outlines = self._outlines[above] + self._outlines[below]
+        return [(code, line) for code, line in zip(codes, outlines, strict=True) if code and line]
+
     def whole(self) -> Code:
         """The code of all lines, as far as they are read: made once, for who types in another document."""
         if self._whole is None:
