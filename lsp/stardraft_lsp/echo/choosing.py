@@ -38,6 +38,8 @@ _DEFINITIONS = frozenset(
 
 Kind = Literal["begun", "line start", "other"]
 Features = Mapping[str, float]
+# By the kind of place, what each feature counts.
+Weights = Mapping[Kind, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ def likelihood(features: Features, weights: Mapping[str, float]) -> float:
 
 
 @lru_cache(maxsize=1)
-def fitted() -> Mapping[Kind, Mapping[str, float]]:
+def fitted() -> Weights:
     """The weights that come with the package, by where the cursor is."""
     data = files("stardraft_lsp.echo").joinpath("weights.json").read_bytes()
     return msgspec.json.decode(data, type=dict[Kind, dict[str, float]])
