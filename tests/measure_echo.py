@@ -110,7 +110,7 @@ def measure(folder: Path, n: int, seed: int) -> Measured:
 
 
 def fit(measured: Iterable[Measured]) -> Weights:
-    """Weights of the features, for each kind of place: the logistic regression with the greatest likelihood."""
+    """Weights of the features, for each kind of place: the likeliest logistic regression."""
     rows = [one for each in measured for one in each.weighed]
     return {kind: _fit_kind([one for one in rows if one.kind == kind]) for kind in get_args(Kind)}
 

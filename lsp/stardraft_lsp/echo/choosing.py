@@ -48,7 +48,8 @@ class Spot:
     number, from 0.
 
     beginning: of the word that is begun there. n_words: lexemes before it on the line. beside: the lines
-    right above and below, stripped; near: some more above; removed: lines that were just removed, stripped.
+    right above and below, stripped; near: those with something on them, and some more above; removed: lines
+    that were just removed, stripped.
     names_above, names_far_above: words of a few lines above, and of some more. n_own: how many lines of the
     document are these words. ends: how lines end there.
     """
@@ -175,6 +176,8 @@ def _of_offer(spot: Spot, offer: _Offer) -> Features:
         "length": length,
         "log_length": math.log(candidate.length),
         "log_share": log_share,
+        "log_even_share": math.log(candidate.even_share + 1e-3),
+        "log_n_longest": math.log(candidate.n_longest),
         "alone": float(offer.share > 0.95),
         "log_n": math.log(len(candidate.places)),
         "first": float(offer.rank == 0),

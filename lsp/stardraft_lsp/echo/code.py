@@ -9,6 +9,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress, count
+from operator import not_
 
 from stardraft_lsp.echo.lexemes import LINE_END, Indents, Lexicon, indentation
 from stardraftd.privacy.content import holds_key, secret_spans
@@ -32,7 +34,7 @@ class Origin:
 class Code:
     """The code of lines that follow each other; `outline` is the same without names, equally long.
 
-    uri: of the document or the file.
+    uri: of the document or the file. lines: "" for each that has no code.
     """
 
     uri: str
@@ -69,7 +71,7 @@ class Code:
     @cached_property
     def _numbers(self) -> list[int]:
         """Which of the lines have something on them."""
-        return [number for number, line in enumerate(self.lines) if line and not line.isspace()]
+        return list(compress(count(), self.lines))
 
 
 @dataclass(frozen=True)
@@ -172,20 +174,17 @@ class LiveCode:
     def part(self, first: int, end: int) -> Code:
         """The code of some lines, as far as they are read."""
         lines, codes, outlines = self.lines[first:end], self._codes[first:end], self._outlines[first:end]
-        return Code(
-            self.uri,
-            [line if code else "" for line, code in zip(lines, codes, strict=True)],
-            "".join([code for code in codes if code]),
-            "".join([outline for outline in outlines if outline]),
-            first,
-        )
+        for number in compress(count(), map(not_, codes)):
+            lines[number] = ""
+        return Code(self.uri, lines, "".join(filter(None, codes)), "".join(filter(None, outlines)), first)
 
-    def around(self, at: int, n_above: int, n_below: int) -> list[tuple[str, str]]:
-        """Code and outline of the lines above and below one, those that are read and have something on them."""
+    def around(self, at: int, n_above: int, n_below: int) -> tuple[list[str], list[str]]:
+        """Codes and outlines of the lines above and below one, of those that are read and have any."""
         above, below = slice(max(0, at - n_above), at), slice(at + 1, at + 1 + n_below)
-        codes = self._codes[above] + self._codes[below]
-        outlines = self._outlines[above] + self._outlines[below]
-        return [(code, line) for code, line in zip(codes, outlines, strict=True) if code and line]
+        codes, outlines = (
+            list(filter(None, kept[above] + kept[below])) for kept in (self._codes, self._outlines)
+        )
+        return codes, outlines
 
     def whole(self) -> Code:
         """The code of all lines, as far as they are read: made once, for who types in another document."""

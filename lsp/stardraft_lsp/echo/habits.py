@@ -13,25 +13,28 @@ _UNSEEN, _UNSEEN_END = 3.0, 0.5
 
 
 class LineEnds:
-    """lines: code and outline of each that is counted, framed."""
+    """codes, outlines: of the same lines, those that are counted, each framed."""
 
-    def __init__(self, lexicon: Lexicon, lines: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, lexicon: Lexicon, codes: Sequence[str], outlines: Sequence[str]) -> None:
         self._lexicon = lexicon
-        self._counted = Counter([(code[1], outline[-2]) for code, outline in lines])
-        self._first, self._last = Counter[str](), Counter[str]()
-        for (first, last), n in self._counted.items():
-            self._first[first] += n
-            self._last[last] += n
+        self._codes = codes
+        self._ends = [outline[-2] for outline in outlines]
+        self._of_all = Counter(self._ends)
+        self._of_first: dict[str, Counter[str]] = {}
 
     def of_same_beginning(self, first: str, last: str) -> float:
         """Natural logarithm of the share of lines with this first lexeme that end in this last one."""
         sign = self._lexicon.number(first)
-        n = self._counted[sign, self._sign(last)]
-        return math.log((n + _UNSEEN_END) / (self._first[sign] + _UNSEEN))
+        counted = self._of_first.get(sign)
+        if counted is None:
+            same = [end for code, end in zip(self._codes, self._ends, strict=True) if code[1] == sign]
+            counted = self._of_first[sign] = Counter(same)
+        return self._log_share(counted, last)
 
     def of_all(self, last: str) -> float:
         """The same of lines that begin anyhow."""
-        return math.log((self._last[self._sign(last)] + _UNSEEN_END) / (self._last.total() + _UNSEEN))
+        return self._log_share(self._of_all, last)
 
-    def _sign(self, word: str) -> str:
-        return NAME if is_name(word) else self._lexicon.number(word)
+    def _log_share(self, counted: Counter[str], last: str) -> float:
+        sign = NAME if is_name(last) else self._lexicon.number(last)
+        return math.log((counted[sign] + _UNSEEN_END) / (counted.total() + _UNSEEN))

@@ -5,8 +5,9 @@ is put in by another thread, whole each time.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from stardraft_lsp.echo.choosing import Guess, Spot, choose
 from stardraft_lsp.echo.code import Code, LiveCode, Source
@@ -126,35 +127,17 @@ class Memory:
         document, at = self._open[uri], text.count("\n", 0, offset)
         document.live.read(_READ_MS, besides=at)
         sources = self._sources(uri, at, others)
-        spot = self._spot(document, at, line, beginning, len(words), sources)
-        return spot, *self._candidates(sources, context, beginning)
-
-    def _spot(
-        self,
-        document: _Open,
-        at: int,
-        line: str,
-        beginning: str,
-        n_words: int,
-        sources: Sequence[Source],
-    ) -> Spot:
-        live = document.live
-        above = [one for one in live.lines[max(0, at - _FAR) : at] if one.strip()]
-        below = next((one for one in live.lines[at + 1 : at + 1 + _BELOW] if one.strip()), "")
-        names = [set(words_of(one)) for one in above]
-        return Spot(
+        spot = Spot(
             line=line,
             number=at,
             beginning=beginning,
-            n_words=n_words,
-            ends=LineEnds(self.lexicon, live.around(at, ABOVE, BELOW)),
-            n_own=lambda words: self._n_lines(sources, words),
-            beside={one.strip() for one in (*above[-1:], below) if one},
-            near={one.strip() for one in above[-3:-1]},
+            n_words=len(words),
             removed=set(document.removed),
-            names_above=set[str]().union(*names[-_NEAR_LINES:]),
-            names_far_above=set[str]().union(*names),
+            ends=LineEnds(self.lexicon, *document.live.around(at, ABOVE, BELOW)),
+            n_own=lambda words: self._n_lines(sources, words),
+            **_surroundings(document.live.lines, at),
         )
+        return spot, *self._candidates(sources, context, beginning)
 
     def _n_lines(self, sources: Iterable[Source], words: Sequence[str]) -> int:
         """How many lines of the cursor's document are these words."""
@@ -162,7 +145,7 @@ class Memory:
         if not all(numbers):
             return 0
         line = "".join((*numbers, LINE_END))
-        own = [source.code for source in sources if source.kind == "own"]
+        own = [source.code for source in sources if source.kind == "own" and line in source.code]
         return sum(code.count(sign + line) for code in own for sign in INDENTS)
 
     def _candidates(
@@ -205,6 +188,26 @@ class Memory:
                 Source.of(reversed(folder), _FOLDER, "folder"),
                 Source.of(reversed(others), _NEAR, "near"),
             )
+
+
+class _Surroundings(TypedDict):
+    beside: Collection[str]
+    near: Collection[str]
+    names_above: Collection[str]
+    names_far_above: Collection[str]
+
+
+def _surroundings(lines: Sequence[str], at: int) -> _Surroundings:
+    """What a `Spot` knows of the lines around its own."""
+    above = [one for one in lines[max(0, at - _FAR) : at] if one.strip()]
+    below = next((one for one in lines[at + 1 : at + 1 + _BELOW] if one.strip()), "")
+    names = [set(words_of(one)) for one in above]
+    return {
+        "beside": {one.strip() for one in (*lines[max(0, at - 1) : at], *lines[at + 1 : at + 2])},
+        "near": {one.strip() for one in (*above[-3:], below)},
+        "names_above": set[str]().union(*names[-_NEAR_LINES:]),
+        "names_far_above": set[str]().union(*names),
+    }
 
 
 def _context(above: str, line: str, words: Sequence[str]) -> list[str]:
