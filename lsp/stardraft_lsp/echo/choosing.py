@@ -51,7 +51,7 @@ class Spot:
     right above and below, stripped; near: those with something on them, and some more above; removed: lines
     that were just removed, stripped.
     names_above, names_far_above: words of a few lines above, and of some more. n_own: how many lines of the
-    document are these words. ends: how lines end there.
+    document are these words, 2 for more. ends: how lines end there.
     """
 
     line: str

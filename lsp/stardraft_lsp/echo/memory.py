@@ -140,13 +140,17 @@ class Memory:
         return spot, *self._candidates(sources, context, beginning)
 
     def _n_lines(self, sources: Iterable[Source], words: Sequence[str]) -> int:
-        """How many lines of the cursor's document are these words."""
+        """How many lines of the cursor's document are these words; 2 for more."""
         numbers = [self.lexicon.number(word) for word in words]
         if not all(numbers):
             return 0
-        line = "".join((*numbers, LINE_END))
-        own = [source.code for source in sources if source.kind == "own" and line in source.code]
-        return sum(code.count(sign + line) for code in own for sign in INDENTS)
+        line, n = "".join((*numbers, LINE_END)), 0
+        for code in (source.code for source in sources if source.kind == "own"):
+            at = code.rfind(line)
+            while at > 0 and n < 2:
+                n += code[at - 1] in INDENTS
+                at = code.rfind(line, 0, at)
+        return n
 
     def _candidates(
         self, sources: Sequence[Source], context: Sequence[str], beginning: str

@@ -15,8 +15,8 @@ from stardraft_lsp.echo.lexemes import INDENTS, LINE_END
 REACH = 16
 # Lengths that are looked for, the FIRST of them first: each is a search of all that is known.
 LENGTHS, FIRST = (1, 2, 3, 4, 5, 6, 8, 12, 16), 4
-# Where fewer places than this are heard, shorter matches are looked for as well.
-_FEW = 8
+# Where few places are heard, those with matches shorter by this are heard as well.
+_SPAN, _FEW = 2, 8
 # Natural logarithm of what one lexeme more weighs, up to _COUNTED of them; and in an even share.
 _PER_LEXEME, _COUNTED, _PER_LEXEME_EVEN = 1.2, 12, 0.3
 # Places that are looked at for one length, and places that are heard: both bound the time.
@@ -67,9 +67,8 @@ def vote(sources: Sequence[Source], context: str, starts: Collection[str] | None
 
     # Shorter matches are heard as well: what they say is seldom likelier, but it is when that was meant.
     n, _ = climb(len(context), LENGTHS, FIRST, hear)
-    shorter = [one for one in LENGTHS if one < n]
-    while shorter and len(heard) < _FEW:
-        hear(shorter.pop())
+    if n > 1 and len(heard) < _FEW:
+        hear(max(1, min(n, FIRST) - _SPAN))
     alikes = [
         (alike(source.code, position, context), source, position) for source, position in heard.values()
     ]
