@@ -20,7 +20,7 @@ from stardraft_lsp.syntax.lexing import is_only_closers, lexer_of, line_at
 # The least probability of what is shown: three in five of it are right, on histories of repositories that had
 # no part in the fit (docs/quality.md). By hand it may be less sure. A single character spares no key: it is
 # shown where it is surer, as a bracket or a semicolon at a line's end often is.
-SHOWN, SHOWN_BY_HAND, SHOWN_SINGLE = 0.21, 0.15, 0.4
+SHOWN, SHOWN_BY_HAND, SHOWN_SINGLE = 0.24, 0.15, 0.4
 # From here on "the line ends here" is believed, and a toy is not asked for more.
 LINE_ENDS = 0.5
 # A model that is expected this soon is waited for, so that nothing has to be replaced.
