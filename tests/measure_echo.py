@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 import stardraft_lsp.echo
 from stardraft_lsp.context.access.kinds import family_of
-from stardraft_lsp.echo.choosing import Spot, likelihood, weighed
+from stardraft_lsp.echo.choosing import Kind, Spot, Weights, likelihood, weighed
 from stardraft_lsp.echo.code import Code
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.echo.nearby import MAX_BYTES, MAX_FILE_BYTES, by_distance
@@ -33,7 +34,7 @@ from stardraft_quant.evaluate.history.places import WANTED, HistoryPlace, places
 WEIGHTS = Path(stardraft_lsp.echo.__file__).parent / "weights.json"
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 # The strength of the pull towards 0 (L2), in places.
-_L2 = 1.0
+_L2 = 3.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Weighed:
     """One text that was considered at a place: its features, and whether it is what was written."""
 
     place: int
+    kind: Kind
     text: str
     features: Mapping[str, float]
     right: bool
@@ -68,7 +70,7 @@ class Knowledge:
         """All that is considered at a place."""
         with self.at(place) as (spot, votes, renamed):
             return [
-                Weighed(number, text, features, text == place.wanted)
+                Weighed(number, spot.kind, text, features, text == place.wanted)
                 for text, features, _origin, _candidate in weighed(spot, votes, renamed)
             ]
 
@@ -113,9 +115,14 @@ def measure(folder: Path, n: int, seed: int) -> Measured:
     )
 
 
-def fit(measured: Iterable[Measured]) -> dict[str, float]:
-    """Weights of the features: the logistic regression with the greatest likelihood (Newton's method)."""
+def fit(measured: Iterable[Measured]) -> Weights:
+    """Weights of the features, for each kind of place: the likeliest logistic regression."""
     rows = [one for each in measured for one in each.weighed]
+    return {kind: _fit_kind([one for one in rows if one.kind == kind]) for kind in get_args(Kind)}
+
+
+def _fit_kind(rows: Sequence[Weighed]) -> dict[str, float]:
+    """By Newton's method."""
     names = sorted({name for one in rows for name in one.features})
     x = np.array([[one.features.get(name, 0.0) for name in names] for one in rows])
     y = np.array([float(one.right) for one in rows])
@@ -128,11 +135,11 @@ def fit(measured: Iterable[Measured]) -> dict[str, float]:
     return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}
 
 
-def surest(measured: Measured, weights: Mapping[str, float]) -> dict[int, tuple[float, str]]:
+def surest(measured: Measured, weights: Weights) -> dict[int, tuple[float, str]]:
     """The likeliest text of each place, and how likely it is."""
     found: dict[int, tuple[float, str]] = {}
     for one in measured.weighed:
-        likely = likelihood(one.features, weights)
+        likely = likelihood(one.features, weights[one.kind])
         if likely > found.get(one.place, (0.0, ""))[0]:
             found[one.place] = (likely, one.text)
     return found

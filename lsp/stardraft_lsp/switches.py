@@ -84,6 +84,7 @@ class Switches:
             message = snoozed_text(left_s)
             self._minute = asyncio.get_running_loop().call_later(left_s % 60 + 0.01, self.look)
         unsent = self._why_unsent(uri)
+        self._board.follow_echo(self._settings.echo)
         self._board.block(found.off or ("" if unsent == "checking" else unsent), message)
         self._on_enabled(not found.is_off_everywhere)
 

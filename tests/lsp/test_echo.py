@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stardraft_lsp.echo.blocks import following
 from stardraft_lsp.echo.code import Code, LiveCode, Source
+from stardraft_lsp.echo.habits import LineEnds
 from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, lexemes_of, words_of
 from stardraft_lsp.echo.memory import Memory
 from stardraft_lsp.echo.nearby import by_distance
@@ -104,8 +105,37 @@ def test_other_open_documents_count_where_they_may_be_read() -> None:
 
 
 def test_a_line_is_not_said_again_right_below_itself() -> None:
-    text = "for one in many:\n    handle_it(one)\n    hand|\n"
-    assert all(guess.confidence < 0.3 for guess in _guesses(Memory(), text))
+    assert guesses("x = 1\nhandle_it(one)\nprint(one)\nhand|\n") == ["le_it(one)"]
+    assert guesses("x = 1\nhandle_it(one)\nhand|\n") == []
+
+
+def test_what_agrees_less_is_weighed_too() -> None:
+    longer, shorter = "with lock:\n    total = add(a)\n", "if a:\n    total = sub(a)\n"
+    text = f"{shorter}\n{longer}\nwith lock:\n    total = |"
+    assert {*guesses(text)} >= {"add(a)", "sub(a)"}
+
+
+def test_how_a_document_ends_its_lines_is_counted() -> None:
+    lexicon = Lexicon()
+    live = LiveCode(lexicon, URI, "if a:\nif b:\ncall(a);\ncall(b);\nif c {\nif d:\n")
+    live.read(1_000, besides=4)
+    ends = LineEnds(lexicon, *live.around(4, 9, 9))
+    assert ends.of_same_beginning("if", ":") > ends.of_same_beginning("call", ":")
+    assert ends.of_same_beginning("call", ";") > ends.of_all(";")
+    assert ends.of_all("{") == ends.of_all("}") < ends.of_all(";")
+
+
+def test_a_lines_words_are_counted_as_whole_lines_of_the_document() -> None:
+    memory = Memory()
+    text = "import os\nimport os.path\n    import os\n\nimport os\nx = 1\n"
+    memory.opened(URI, text)
+    spot, *_ = memory.look(URI, text, len(text))
+    assert [spot.n_own(words_of(line)) for line in ("import os.path", "import os", "os", "unknown")] == [
+        1,
+        2,
+        0,
+        0,
+    ]
 
 
 def test_what_was_just_removed_is_not_proposed() -> None:
@@ -134,6 +164,34 @@ def test_a_line_with_a_secret_is_proposed_from_nowhere() -> None:
         (f"{SECRET}\nx = 1\nAPI|", [], []),
     ):
         assert guesses(text, near=near, others=others) == []
+
+
+NAMED_ABOVE = "- name: DB_PASSWORD\n  value: fJ3k9ZpX2vB\n"
+HERE = "- name: OTHER\n  val|"
+
+
+@pytest.mark.parametrize("lead", [0, 28, 30, 31, 32])
+def test_a_line_that_the_one_above_makes_a_secret_is_proposed_from_nowhere(lead: int) -> None:
+    kept = "x: 1\n" * lead + NAMED_ABOVE
+    for text, near, others in ((HERE, [kept], []), (HERE, [], [kept]), (f"{kept}{HERE}", [], [])):
+        assert guesses(text, near=near, others=others) == []
+    assert guesses(HERE, near=[kept.replace("DB_PASSWORD", "DB_HOST")]) == ["ue: fJ3k9ZpX2vB"]
+
+
+def test_a_line_becomes_a_secret_when_the_one_above_does() -> None:
+    memory = Memory()
+    for named, expected in (("DB_HOST", 1), ("DB_PASSWORD", 0), ("DB_HOST", 1)):
+        text = NAMED_ABOVE.replace("DB_PASSWORD", named) + HERE.removesuffix("|")
+        if URI in memory:
+            memory.changed(URI, [(0, 0, 0)], text)
+        else:
+            memory.opened(URI, text)
+        assert len(memory.guess(URI, text, len(text))) == expected
+
+
+def test_lines_after_a_secret_are_still_told_by_their_own_number() -> None:
+    (guess, *_) = _guesses(Memory(), f"{SECRET}\n\nfrobnicate(1)\n\nfrob|\n")
+    assert (guess.origin.line, guess.origin.text) == (2, "frobnicate(1)")
 
 
 def test_a_guess_says_where_it_was_seen() -> None:

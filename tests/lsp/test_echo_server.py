@@ -25,6 +25,11 @@ def load_config(path, *, strict=False):
 def load_users(path, *, strict=False):
     with open(path, encoding="utf-8") as file:
         return parse_users(file.read(), strict=strict)
+
+
+def load_rights(path, *, strict=False):
+    with open(path, encoding="utf-8") as file:
+        return parse_rights(file.read(), strict=strict)
 """
 HERE = "def load_state(path, *, strict=False):\n    with\n"
 REST = ' open(path, encoding="utf-8") as file:'
@@ -108,8 +113,8 @@ async def test_own_code_alone_needs_no_daemon(home: dict[str, str], project: Pro
         assert origin == {
             "source": "echo",
             "uri": project.near.as_uri(),
-            "line": 6,
-            "text": NEAR.split("\n")[6],
+            "line": 11,
+            "text": NEAR.split("\n")[11],
         }
         editor.insert(project.uri, 1, 8, "out")  # nothing is like this
         assert await text_of(editor, project.ask(editor, 11)) == ""

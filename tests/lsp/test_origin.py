@@ -9,7 +9,7 @@ from tests.lsp.stand_in import standing_in
 from tests.support.editor import Editor, editing
 from tests.support.waiting import within
 
-LINE = "    amount = sum(row.price * row.count for row in rows)"
+LINE = "    amount = sum(rows)"
 WRITTEN = f"def total_of(rows):\n{LINE}\n    return round(amount, 2)\n"
 TYPED = "    amount = su"
 BEGUN = f"def total_of(rows):\n{TYPED}"

@@ -6,5 +6,6 @@ voting      the longest run of lexemes before the cursor that stands elsewhere, 
 renaming    the same with names left out, and the names at hand put in
 choosing    which of these is likeliest, and how likely that is
 memory      all that one editor knows, and the way in: `Memory.guess`
+habits      how lines end in a document, by how they begin
 nearby      which files are read; in the background thread of `context`
 """

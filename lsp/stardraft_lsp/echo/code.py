@@ -4,19 +4,21 @@ A `Source` is searched as one string, however many files are in it. An open docu
 a key has one line read anew.
 """
 
-import itertools
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress, count
+from operator import not_
 
-from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, indent_sign, indentation
-from stardraftd.privacy.content import has_secret
+from stardraft_lsp.echo.lexemes import LINE_END, Indents, Lexicon, indentation
+from stardraftd.privacy.content import holds_key, secret_spans
 
 # Lines between two looks at the clock.
 _STEP_LINES = 32
+# Lines above and below that may make a secret of a line: the name that a value is given to.
+_SECRET_REACH = 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Origin:
 class Code:
     """The code of lines that follow each other; `outline` is the same without names, equally long.
 
-    uri: of the document or the file.
+    uri: of the document or the file. lines: "" for each that has no code.
     """
 
     uri: str
@@ -49,18 +51,17 @@ class Code:
     @classmethod
     def of(cls, lexicon: Lexicon, uri: str, text: str, tick: Callable[[], None] = lambda: None) -> "Code":
         """The code of a whole text with LF line ends. tick: called often."""
-        lines = public(text.split("\n"), tick)
-        pieces: list[str] = []
-        before: int | None = None
-        for number, line in enumerate(lines):
-            if encoded := lexicon.encode(line):
-                indent = indentation(line)
-                pieces += (indent_sign(indent, before), encoded, LINE_END)
-                before = indent
-            if number % _STEP_LINES == 0:
-                tick()
+        lines = text.split("\n")
+        indents, kept, pieces = Indents(), list[str](), list[str]()
+        for first in range(0, len(lines), _STEP_LINES):
+            tick()
+            end = min(first + _STEP_LINES, len(lines))
+            codes = codes_of(lexicon, lines, first, end, indents)
+            # A line without code is kept blank, so that code and lines stay in step.
+            kept += [line if code else "" for line, code in zip(lines[first:end], codes, strict=True)]
+            pieces += codes
         code = "".join(pieces)
-        return cls(uri, lines, code, lexicon.without_names(code))
+        return cls(uri, kept, code, lexicon.without_names(code))
 
     def origin(self, position: int) -> Origin:
         """The line that a position in `code` is of."""
@@ -74,7 +75,7 @@ class Code:
     @cached_property
     def _numbers(self) -> list[int]:
         """Which of the lines have something on them."""
-        return [number for number, line in enumerate(self.lines) if line and not line.isspace()]
+        return list(compress(count(), self.lines))
 
 
 @dataclass(frozen=True)
@@ -117,23 +118,23 @@ class Source:
         return [code.lines[at - 1] if at else "", *code.lines[at : at + 1 + n_below]]
 
 
-def public(lines: list[str], tick: Callable[[], None] = lambda: None) -> list[str]:
-    """The lines, those with what looks like a secret blanked: nothing of them is proposed anywhere."""
-    for first in range(0, len(lines), _STEP_LINES):
-        part = lines[first : first + _STEP_LINES]
-        tick()
-        if has_secret("\n".join(part)):
-            lines[first : first + _STEP_LINES] = [
-                "" if _has_secret(part, i) else part[i] for i in range(len(part))
-            ]
-    return lines
+def codes_of(lexicon: Lexicon, lines: Sequence[str], first: int, end: int, indents: Indents) -> list[str]:
+    """The codes of the lines [first, end); "" for a blank one, and for one that looks like a secret, alone or
+    with the line beside it: nothing of that is proposed anywhere."""
+    secret = _secret_lines(lines, first, end)
+    return ["" if n in secret else lexicon.line_code(lines[n], indents) for n in range(first, end)]
 
 
-def _has_secret(lines: Sequence[str], number: int) -> bool:
-    """Whether a line looks like a secret, or its text with one of the lines beside it does."""
-    return has_secret(lines[number]) or any(
-        has_secret("\n".join(lines[max(0, first) : first + 2])) for first in (number - 1, number)
-    )
+def _secret_lines(lines: Sequence[str], first: int, end: int) -> Collection[int]:
+    start = max(0, first - _SECRET_REACH)
+    around = "\n".join(lines[start : end + _SECRET_REACH])
+    if holds_key(around):
+        return range(first, end)
+    found: set[int] = set()
+    for span in secret_spans(around):
+        top, bottom = (start + around.count("\n", 0, at) for at in span)
+        found.update(range(top, bottom + 1))
+    return found
 
 
 class LiveCode:
@@ -156,9 +157,12 @@ class LiveCode:
         """Takes over what one message changed. edits: first line, line ends before, line ends after."""
         self._whole = None
         for line, n_old, n_new in edits:
+            # The lines beside it, too: by them a line is a secret, and indented more or less.
+            above, below = max(0, line - _SECRET_REACH), line + n_old + _SECRET_REACH
+            n_below = max(0, min(below, len(self._codes) - 1) - line - n_old)
             for kept in (self._codes, self._outlines):
-                kept[line : line + n_old + 1] = [None] * (n_new + 1)
-            self._unread = min(self._unread, line)
+                kept[above : below + 1] = [None] * (line - above + n_new + 1 + n_below)
+            self._unread = min(self._unread, above)
         self.lines = text.split("\n")
         if len(self._codes) != len(self.lines):  # LF and CR are mixed
             self._codes, self._outlines = [None] * len(self.lines), [None] * len(self.lines)
@@ -167,31 +171,31 @@ class LiveCode:
     def read(self, budget_ms: float, besides: int = -1) -> bool:
         """Reads unread lines for so long; whether none is left, but `besides`: a line that is being typed."""
         deadline = time.perf_counter() + budget_ms / 1000
-        with suppress(ValueError):  # when there is no None any more
-            at = self._unread = self._codes.index(None, self._unread)
-            for n_read in itertools.count():
-                if at == besides:
-                    at = self._codes.index(None, at + 1)
-                self._read(at)
-                if n_read % _STEP_LINES == 0 and time.perf_counter() > deadline:
-                    return False
-                at = self._codes.index(None, at)
-        if besides < 0:
-            self._unread = len(self.lines)
+        self._unread = at = self._first_unread(self._unread)
+        while at < len(self.lines):
+            if at == besides:
+                at += 1
+            else:
+                at = self._read(at, besides)
+                if time.perf_counter() > deadline:
+                    return self._first_unread(at) == len(self.lines)
+            at = self._first_unread(at)
         return True
 
     def part(self, first: int, end: int) -> Code:
         """The code of some lines, as far as they are read."""
-        codes, outlines = self._codes[first:end], self._outlines[first:end]
-        # Lines without a code are blank, not read yet, or have a secret.
-        lines = [line if code else "" for line, code in zip(self.lines[first:end], codes, strict=True)]
-        return Code(
-            self.uri,
-            lines,
-            "".join([code for code in codes if code]),
-            "".join([outline for outline in outlines if outline]),
-            first,
+        lines, codes, outlines = self.lines[first:end], self._codes[first:end], self._outlines[first:end]
+        for number in compress(count(), map(not_, codes)):
+            lines[number] = ""
+        return Code(self.uri, lines, "".join(filter(None, codes)), "".join(filter(None, outlines)), first)
+
+    def around(self, at: int, n_above: int, n_below: int) -> tuple[list[str], list[str]]:
+        """Codes and outlines of the lines above and below one, of those that are read and have any."""
+        above, below = slice(max(0, at - n_above), at), slice(at + 1, at + 1 + n_below)
+        codes, outlines = (
+            list(filter(None, kept[above] + kept[below])) for kept in (self._codes, self._outlines)
         )
+        return codes, outlines
 
     def whole(self) -> Code:
         """The code of all lines, as far as they are read: made once, for who types in another document."""
@@ -199,13 +203,23 @@ class LiveCode:
             self._whole = self.part(0, len(self.lines))
         return self._whole
 
-    def _read(self, number: int) -> None:
+    def _first_unread(self, at: int) -> int:
+        """The first unread line from `at` on; the number of lines when all are read."""
+        try:
+            return self._codes.index(None, at)
+        except ValueError:
+            return len(self.lines)
+
+    def _read(self, first: int, besides: int) -> int:
+        """Reads unread lines from `first` on, not `besides`; where it stopped."""
+        end = first + 1
+        while end < min(first + _STEP_LINES, len(self.lines)) and end != besides and self._codes[end] is None:
+            end += 1
+        codes = codes_of(self._lexicon, self.lines, first, end, Indents(self._indent_above(first)))
+        self._codes[first:end] = codes
+        self._outlines[first:end] = map(self._lexicon.without_names, codes)
         self._whole = None
-        line = self.lines[number]
-        code = "" if has_secret(line) else self._lexicon.encode(line)
-        if code:
-            code = f"{indent_sign(indentation(line), self._indent_above(number))}{code}{LINE_END}"
-        self._codes[number], self._outlines[number] = code, self._lexicon.without_names(code)
+        return end
 
     def _indent_above(self, number: int) -> int | None:
         for above in range(number - 1, max(number - 50, -1), -1):

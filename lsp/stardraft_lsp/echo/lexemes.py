@@ -58,11 +58,22 @@ def is_name(word: str) -> bool:
     return (word[:1].isalpha() or word[:1] == "_") and word not in KEYWORDS
 
 
-def indent_sign(indent: int, indent_before: int | None) -> str:
-    """How a line is indented against the one before it; None: there is none."""
-    if indent_before is None or indent == indent_before:
-        return SAME
-    return DEEPER if indent > indent_before else SHALLOWER
+class Indents:
+    """How each of the lines that follow each other is indented against the last one with something on it.
+
+    above: the columns that the line before the first is indented by; None: there is none.
+    """
+
+    def __init__(self, above: int | None = None) -> None:
+        self._above = above
+
+    def sign(self, line: str) -> str:
+        """The sign that the code of the next line begins with; it has something on it."""
+        indent, above = indentation(line), self._above
+        self._above = indent
+        if above is None or indent == above:
+            return SAME
+        return DEEPER if indent > above else SHALLOWER
 
 
 def indentation(line: str) -> int:
@@ -99,6 +110,11 @@ class Lexicon:
             return "".join([self._numbers[word] for word in words])
         except KeyError:
             return "".join([self._numbers.get(word) or self._add(word) for word in words])
+
+    def line_code(self, line: str, indents: Indents) -> str:
+        """A line's code, between the signs that frame it; "" for a blank line."""
+        code = self.encode(line)
+        return f"{indents.sign(line)}{code}{LINE_END}" if code else ""
 
     def without_names(self, code: str) -> str:
         """Code with NAME for each name, as long as before."""

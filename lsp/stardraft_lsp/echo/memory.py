@@ -5,12 +5,14 @@ is put in by another thread, whole each time.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from stardraft_lsp.echo.choosing import Guess, Spot, choose
 from stardraft_lsp.echo.code import Code, LiveCode, Source
-from stardraft_lsp.echo.lexemes import LINE_END, Lexicon, indent_sign, indentation, words_of
+from stardraft_lsp.echo.habits import ABOVE, BELOW, LineEnds
+from stardraft_lsp.echo.lexemes import INDENTS, LINE_END, Indents, Lexicon, words_of
 from stardraft_lsp.echo.renaming import REACH as RENAMING_REACH
 from stardraft_lsp.echo.renaming import rename
 from stardraft_lsp.echo.voting import REACH, Candidate, vote
@@ -19,6 +21,8 @@ from stardraft_lsp.echo.voting import REACH, Candidate, vote
 _READ_MS = 1.0
 _CONTEXT_LINES, _CONTEXT_CHARACTERS = 8, 3_000
 _MAX_REMOVED = 64
+# Lines whose words are known, and in which the next line with something on it is looked for.
+_FAR, _NEAR_LINES, _BELOW = 15, 4, 6
 _OWN, _OPEN, _FOLDER, _NEAR, _REMOVED = 3.5, 1.5, 1.5, 1.0, 2.0
 
 
@@ -120,9 +124,33 @@ class Memory:
         words = words_of(line)
         beginning = words.pop() if words and (line[-1].isalnum() or line[-1] == "_") else ""
         context = _context(text[max(0, start - _CONTEXT_CHARACTERS) : start], line, words)
-        sources, near, removed = self._sources(uri, text, offset, others)
-        spot = Spot(line, beginning, len(words), near, removed)
+        document, at = self._open[uri], text.count("\n", 0, offset)
+        document.live.read(_READ_MS, besides=at)
+        sources = self._sources(uri, at, others)
+        spot = Spot(
+            line=line,
+            number=at,
+            beginning=beginning,
+            n_words=len(words),
+            removed=set(document.removed),
+            ends=LineEnds(self.lexicon, *document.live.around(at, ABOVE, BELOW)),
+            n_own=lambda words: self._n_lines(sources, words),
+            **_surroundings(document.live.lines, at),
+        )
         return spot, *self._candidates(sources, context, beginning)
+
+    def _n_lines(self, sources: Iterable[Source], words: Sequence[str]) -> int:
+        """How many lines of the cursor's document are these words; 2 for more."""
+        numbers = [self.lexicon.number(word) for word in words]
+        if not all(numbers):
+            return 0
+        line, n = "".join((*numbers, LINE_END)), 0
+        for code in (source.code for source in sources if source.kind == "own"):
+            at = code.rfind(line)
+            while at > 0 and n < 2:
+                n += code[at - 1] in INDENTS
+                at = code.rfind(line, 0, at)
+        return n
 
     def _candidates(
         self, sources: Sequence[Source], context: Sequence[str], beginning: str
@@ -137,28 +165,22 @@ class Memory:
         votes = vote(sources, code, starts)
         return votes, rename(self.lexicon, sources, context[-RENAMING_REACH:], beginning)
 
-    def _sources(
-        self, uri: str, text: str, offset: int, others: Sequence[str]
-    ) -> tuple[list[Source], set[str], set[str]]:
+    def _sources(self, uri: str, at: int, others: Sequence[str]) -> list[Source]:
         document = self._open[uri]
-        at = text.count("\n", 0, offset)
-        document.live.read(_READ_MS, besides=at)
-        lines = document.live.lines
-        above, below = document.live.part(0, at), document.live.part(at + 1, len(lines))
+        above, below = document.live.part(0, at), document.live.part(at + 1, len(document.live.lines))
         open_ones = []
         for other in others:
             live = self._open[other].live
             if live.read(_READ_MS):
                 open_ones.append(live.whole())
         nearby = self._nearby.get(uri)
-        found = [
+        return [
             Source.of([above], _OWN, "own"),
             Source.of([below], _OWN, "own"),
             Source.of([document.removed_code(self.lexicon)], _REMOVED, "removed"),
             Source.of(open_ones, _OPEN, "open"),
             *((nearby.folder, nearby.others) if nearby else ()),
         ]
-        return found, _near(lines, at), set(document.removed)
 
     # --- the thread that reads files ------------------------------------------------------------------------
 
@@ -172,20 +194,29 @@ class Memory:
             )
 
 
-def _near(lines: Sequence[str], at: int) -> set[str]:
-    """The lines with something on them right above and below the cursor's, stripped."""
-    above = [line.strip() for line in lines[max(0, at - 6) : at] if line.strip()][-3:]
-    below = [line.strip() for line in lines[at + 1 : at + 7] if line.strip()][:1]
-    return {*above, *below}
+class _Surroundings(TypedDict):
+    beside: Collection[str]
+    near: Collection[str]
+    names_above: Collection[str]
+    names_far_above: Collection[str]
+
+
+def _surroundings(lines: Sequence[str], at: int) -> _Surroundings:
+    """What a `Spot` knows of the lines around its own."""
+    above = [one for one in lines[max(0, at - _FAR) : at] if one.strip()]
+    below = next((one for one in lines[at + 1 : at + 1 + _BELOW] if one.strip()), "")
+    names = [set(words_of(one)) for one in above]
+    return {
+        "beside": {one.strip() for one in (*lines[max(0, at - 1) : at], *lines[at + 1 : at + 2])},
+        "near": {one.strip() for one in (*above[-3:], below)},
+        "names_above": set[str]().union(*names[-_NEAR_LINES:]),
+        "names_far_above": set[str]().union(*names),
+    }
 
 
 def _context(above: str, line: str, words: Sequence[str]) -> list[str]:
     """The lexemes before the word that is begun, with the signs that frame lines."""
-    found: list[str] = []
-    before: int | None = None
+    found, indents = list[str](), Indents()
     for one in [one for one in above.split("\n") if one.strip()][-_CONTEXT_LINES:]:
-        indent = indentation(one)
-        found += (indent_sign(indent, before), *words_of(one), LINE_END)
-        before = indent
-    indent = indentation(line) if line.strip() else indentation(f"{line}x")
-    return [*found, indent_sign(indent, before), *words]
+        found += (indents.sign(one), *words_of(one), LINE_END)
+    return [*found, indents.sign(line if line.strip() else f"{line}x"), *words]

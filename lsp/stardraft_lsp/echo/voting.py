@@ -15,10 +15,10 @@ from stardraft_lsp.echo.lexemes import INDENTS, LINE_END
 REACH = 16
 # Lengths that are looked for, the FIRST of them first: each is a search of all that is known.
 LENGTHS, FIRST = (1, 2, 3, 4, 5, 6, 8, 12, 16), 4
-# Where few places have the longest match, those with one this much shorter are heard as well.
+# Where few places are heard, those with matches shorter by this are heard as well.
 _SPAN, _FEW = 2, 8
-# Natural logarithm of what one lexeme more weighs, up to _COUNTED of them.
-_PER_LEXEME, _COUNTED = 1.2, 12
+# Natural logarithm of what one lexeme more weighs, up to _COUNTED of them; and in an even share.
+_PER_LEXEME, _COUNTED, _PER_LEXEME_EVEN = 1.2, 12, 0.3
 # Places that are looked at for one length, and places that are heard: both bound the time.
 _MAX_SEEN, _MAX_HEARD = 600, 150
 
@@ -31,7 +31,8 @@ Place = tuple[Source, int]
 class Candidate:
     """A way for the line to go on. code: the rest of its line there, without the line's end.
 
-    length: of the longest match; places: all that say it; share: of the weight of all that is said.
+    length: of the longest match, and n_longest: how many are so long; places: all that say it. share: of the
+    weight of all that is said, and even_share: the same where a longer match counts for little more.
     source, position: where it stands nearest, of the longest matches. names: what a name there is called at
     the cursor, where it is another one.
     """
@@ -40,9 +41,12 @@ class Candidate:
     source: Source
     position: int
     length: int
+    n_longest: int = 0
     places: list[Place] = field(default_factory=list)
     weight: float = 0.0
+    even_weight: float = 0.0
     share: float = 0.0
+    even_share: float = 0.0
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,16 +58,22 @@ def vote(sources: Sequence[Source], context: str, starts: Collection[str] | None
     """
     if not context or (starts is not None and not starts):
         return []
-    n, places = climb(len(context), LENGTHS, FIRST, lambda n: find(sources, context[-n:], starts))
-    if not places:
-        return []
-    longest = max(alike(source.code, position, context) for source, position in places)
-    least = max(1, longest - _SPAN)
-    if least < n and len(places) < _FEW:
-        places = find(sources, context[-least:], starts)
+    heard: dict[tuple[int, int], Place] = {}
+
+    def hear(n: int) -> list[Place]:
+        found = find(sources, context[-n:], starts)
+        heard.update(((id(source), position), (source, position)) for source, position in found)
+        return found
+
+    # Shorter matches are heard as well: what they say is seldom likelier, but it is when that was meant.
+    n, _ = climb(len(context), LENGTHS, FIRST, hear)
+    if n > 1 and len(heard) < _FEW:
+        hear(max(1, min(n, FIRST) - _SPAN))
+    alikes = [
+        (alike(source.code, position, context), source, position) for source, position in heard.values()
+    ]
     tally = Tally()
-    for source, position in places:
-        length = alike(source.code, position, context)
+    for length, source, position in sorted(alikes, key=lambda one: -one[0]):
         code = source.code[position : source.code.index(LINE_END, position)]
         tally.add(code, (source, position), length, math.exp(_PER_LEXEME * min(length, _COUNTED)))
     return tally.ranked()
@@ -105,15 +115,20 @@ class Tally:
             candidate = self._found[code] = Candidate(code, source, position, length)
         elif length > candidate.length:
             candidate.source, candidate.position, candidate.length = source, position, length
+            candidate.n_longest = 0
+        candidate.n_longest += length == candidate.length
         candidate.places.append(place)
         candidate.weight += weight * source.weight
+        candidate.even_weight += math.exp(_PER_LEXEME_EVEN * length) * source.weight
         return candidate
 
     def ranked(self) -> list[Candidate]:
         """The candidates by their share, the greatest first."""
         total = sum(candidate.weight for candidate in self._found.values())
+        even_total = sum(candidate.even_weight for candidate in self._found.values())
         for candidate in self._found.values():
             candidate.share = candidate.weight / total
+            candidate.even_share = candidate.even_weight / even_total
         return sorted(self._found.values(), key=lambda candidate: -candidate.share)
 
 

@@ -126,14 +126,19 @@ def _inner_space(draft: Draft) -> Draft:
     return draft.changed(bare, "trailing_space")
 
 
-def worth_a_key(draft: Draft, _around: Around) -> Draft:
-    """Nothing that is blank or a single character."""
+def worth_a_key(draft: Draft, _around: Around, min_visible: int = MIN_VISIBLE) -> Draft:
+    """Nothing that is blank, or has fewer characters than this besides white space."""
     text = draft.text
     if not text.strip():
         return draft.rejected("blank") if draft.ended and not _is_rejected(draft) else draft.held(0)
-    if len("".join(text.split())) >= MIN_VISIBLE:
+    if n_visible(text) >= min_visible:
         return draft
     return draft.rejected("too_short") if draft.ended else draft.held(0)
+
+
+def n_visible(text: str) -> int:
+    """How many characters a text has besides white space."""
+    return len("".join(text.split()))
 
 
 def _is_rejected(draft: Draft) -> bool:

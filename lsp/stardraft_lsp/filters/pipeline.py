@@ -29,6 +29,7 @@ from stardraft_lsp.filters.confidence import OFF, Piece, Thresholds
 from stardraft_lsp.filters.draft import Draft, Ended, Shown
 from stardraft_lsp.filters.echo import doubled_space, line_echo, path_echo
 from stardraft_lsp.filters.ends import (
+    MIN_VISIBLE,
     dangling,
     half_word,
     max_lines,
@@ -53,17 +54,19 @@ class FilterSettings:
     """can_replace: the client puts a suggestion in place of what follows the cursor; else it only inserts.
 
     thresholds: of confidence; OFF shows whatever was generated. licenses: whether notices are let through.
+    min_visible: what has fewer characters besides white space is not shown.
     """
 
     can_replace: bool = True
     thresholds: Thresholds = OFF
     licenses: bool = False
+    min_visible: int = MIN_VISIBLE
 
 
 _TEXT: tuple[Filter, ...] = (only_text, without_sentinels, path_echo, line_echo, doubled_space)
 _SHAPE: tuple[Filter, ...] = (own_indentation, one_line)
 _SENSE: tuple[Filter, ...] = (repeats_above, line_loop, word_loop)
-_END: tuple[Filter, ...] = (half_word, trailing_space, dangling, worth_a_key)
+_END: tuple[Filter, ...] = (half_word, trailing_space, dangling)
 
 
 class Pipeline:
@@ -91,6 +94,7 @@ class Pipeline:
             *_SENSE,
             *(() if self._settings.licenses else (license,)),
             *_END,
+            partial(worth_a_key, min_visible=self._settings.min_visible),
         )
 
     def feed(self, text_so_far: str, pieces: Sequence[Piece] = ()) -> Shown:

@@ -145,7 +145,6 @@ class EditorSession:
         if self._config_error is not None:  # not told before: nothing may be sent ahead of the first answer
             self._wrong(_CONFIGURATION, self._config_error)
         self._tell_outdated()
-        self.board.follow_echo(self.settings.echo)
         self._start_context()
         try:
             self._watcher.start()
@@ -288,7 +287,6 @@ class EditorSession:
     def _settings_changed(self) -> None:
         self.session.forget_suggestions()
         self.board.forgive()
-        self.board.follow_echo(self.settings.echo)
         self.switches.look()
 
     def _tell_outdated(self) -> None:

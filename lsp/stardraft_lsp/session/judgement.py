@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from stardraft_lsp.filters import Around, FilterSettings, Pipeline, Shown, thresholds_for
 from stardraft_lsp.filters.confidence import OFF
-from stardraft_lsp.filters.ends import TREE_MS, BlockEnd
+from stardraft_lsp.filters.ends import MIN_VISIBLE, TREE_MS, BlockEnd
 from stardraft_lsp.session.question import Question, wants_only_sure
 from stardraft_lsp.syntax.amount import Wanted, amount_at, reconsidered
 from stardraft_lsp.syntax.check import breaks_without, rank
@@ -114,8 +114,10 @@ class AskPolicy:
         request: CompletionRequest,
         decision: Decision,
         model: str,
+        *,
+        min_visible: int = MIN_VISIBLE,
     ) -> Pipeline:
-        """The filters for what comes. `model`: whose confidence it is."""
+        """The filters for what comes. `model`: whose confidence it is. min_visible: as in FilterSettings."""
         around = replace(
             Around.at(
                 request.prefix,
@@ -127,7 +129,9 @@ class AskPolicy:
             max_lines=decision.wanted.max_lines if decision.mode == "block" else 0,
         )
         thresholds = thresholds_for(model) if wants_only_sure(question) else OFF
-        filters = FilterSettings(can_replace=question.can_replace, thresholds=thresholds)
+        filters = FilterSettings(
+            can_replace=question.can_replace, thresholds=thresholds, min_visible=min_visible
+        )
         return Pipeline(around, filters, BlockEnd(decision.place, decision.wanted, decision.snapshot))
 
     def ranked(self, question: Question, texts: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

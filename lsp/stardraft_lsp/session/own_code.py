@@ -13,14 +13,16 @@ from stardraft_lsp.echo.choosing import Guess
 from stardraft_lsp.echo.code import Origin
 from stardraft_lsp.echo.drafts import drafts
 from stardraft_lsp.filters import Pipeline
+from stardraft_lsp.filters.ends import MIN_VISIBLE, n_visible
 from stardraft_lsp.session.question import Question
 from stardraft_lsp.syntax.amount import Wanted
 from stardraft_lsp.syntax.lexing import is_only_closers, lexer_of, line_at
 from stardraftd.protocol.completion import Draft
 
-# The least probability of what is shown. Of what is shown at this bound about two thirds are right, on
-# histories of repositories that had no part in the fit (docs/quality.md). By hand it may be less sure.
-SHOWN, SHOWN_BY_HAND = 0.3, 0.15
+# The least probability of what is shown: three in five of it are right, on histories of repositories that had
+# no part in the fit (docs/quality.md). By hand it may be less sure. A single character spares no key: it is
+# shown where it is surer, as a bracket or a semicolon at a line's end often is.
+SHOWN, SHOWN_BY_HAND, SHOWN_SINGLE = 0.24, 0.15, 0.4
 # From here on "the line ends here" is believed, and a toy is not asked for more.
 LINE_ENDS = 0.5
 # A model that is expected this soon is waited for, so that nothing has to be replaced.
@@ -78,7 +80,8 @@ class OwnCode:
         if wanted.amount == "block" and text == surest.text:
             text += following(surest.candidate, line.indentation, wanted.max_lines - 1)
         shown = pipeline().finish(text)
-        if not shown.text.strip():
+        n_shown = n_visible(shown.text)
+        if not n_shown or (n_shown < MIN_VISIBLE and surest.confidence < SHOWN_SINGLE):
             return None
         return Echo(shown.text, shown.replaces, surest.confidence, surest.origin)
 

@@ -164,7 +164,7 @@ class Session:
             guesses,
             decision.wanted,
             language_of(question.language, question.place.path),
-            lambda: self._policy.pipeline(question, request, decision, self._board.model),
+            lambda: self._policy.pipeline(question, request, decision, self._board.model, min_visible=1),
         )
         if gate is not None or self._needs_no_model(question, echo):
             nothing: Silence = "nothing_alike" if echo is None else "nothing_to_suggest"
