@@ -155,6 +155,6 @@ def test_a_variable_of_the_environment_is_one_that_something_reads() -> None:
     said = {name: str(span.place) for span in spans() for name in _VARIABLE.findall(span.text)}
     said |= {name: str(block.place) for block in blocks() for name in _VARIABLE.findall(block.text)}
     unknown = said.keys() - settings - read
-    assert unknown <= {"STARDRAFT_MODEL_GPU_LAYER"}, {  # the example of a mistake
+    assert unknown <= {"STARDRAFT_MODEL_GPU_LAYER", "STARDRAFT_GPU_LAYERS"}, {  # the examples of mistakes
         name: said[name] for name in unknown
     }
