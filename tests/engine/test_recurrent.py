@@ -104,5 +104,5 @@ def test_each_answer_is_what_an_empty_cache_gives(loaded: LoadedModel) -> None:
         assert warmed.text == ask(engine, prefix, suffix, max_tokens=6, layout="psm").text
     several = ask(engine, text, "", max_tokens=4, n_candidates=3)
     assert len(several.done.candidates) == 3
-    assert not engine.decoder.drafters
+    assert engine.decoder.speculation is None
     assert engine.save().n_sequences == 0

@@ -172,7 +172,7 @@ async def test_a_wrong_configuration_is_told_once_and_again_when_it_is_wrong_aga
 ) -> None:
     configure(home, "[editor]\ndebounce_ms = 'soon'\n")
     async with editing(home) as editor:
-        editor.open(URI, TEXT)
+        editor.open(URI, "\n\nsomething_new")  # no line of own code is like it, and no daemon is started
         for _ in range(3):
             assert await editor.request(*inline()) == {"items": []}
         report = await editor.request("stardraft/status", {})

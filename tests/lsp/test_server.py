@@ -266,9 +266,10 @@ async def test_wrong_options_and_a_wrong_configuration_are_told(home: dict[str, 
         await editor.until_told("window/showMessage", lambda params: "debounce" in params["message"])
         shown = await editor.until_told("window/showMessage", lambda params: "line 2" in params["message"])
         assert "editor.debounce_ms" in shown["message"]
-        editor.open(URI, TEXT)
+        editor.open(URI, "\n\nsomething_new")  # no line of own code is like it, and no daemon is started
         assert await editor.request(*_inline(URI)) == {"items": []}
         write_config(home, "")
+        editor.open(URI, TEXT)
         async with within():
             while await editor.request(*_inline(URI)) == {"items": []}:
                 await asyncio.sleep(0.05)
