@@ -336,7 +336,10 @@ class StatusBoard:
 
     @property
     def _problems(self) -> str:
-        return " ".join(self._daemon.problems) if self._daemon is not None else ""
+        """What the daemon complains of, without wrong settings that are a warning of ours already."""
+        told = tuple(error.message for error in self._wrong.values())
+        problems = self._daemon.problems if self._daemon is not None else ()
+        return " ".join(one for one in problems if not one.startswith(told))
 
 
 def reason_of(error: StardraftError) -> Silence:

@@ -13,6 +13,7 @@ import pytest
 
 from stardraft_lsp.stats.store import Silence, Store
 from stardraftd.cli.edge import run
+from stardraftd.console.asking import confirm
 from stardraftd.paths import builtin_model_path
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="terminals")
@@ -62,6 +63,20 @@ def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[None]:
         monkeypatch.setattr(sys, "stdin", stdin)
         yield
     os.close(ours)
+
+
+@unix_only
+def test_a_question_and_its_answer_are_not_broken_by_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "Write 21 files into ~/.local/share/nvim/site?"
+    for columns in range(len("~/.local/share/nvim/site?: y"), len(question) + 12):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with terminal(monkeypatch, "y\n"):
+            confirm(question)
+        asked = capsys.readouterr().err
+        assert " ".join(asked.split()) == f"{question} [y/N]:"
+        assert max(map(len, f"{asked}y".splitlines())) <= columns
 
 
 @pytest.mark.parametrize(("typed", "option"), ASKING)

@@ -16,6 +16,7 @@ from stardraftd.config.schema import EchoMode
 from stardraftd.errors import ConfigError, EngineError, EngineMissingError, ModelFormatError
 from stardraftd.proof.verdict import Verdict
 from stardraftd.setup.engine import toolkits
+from tests.support.quick_start import commands_of
 
 ZEN4 = "processor : 0\nflags\t\t: fpu sse2 avx avx2 fma f16c bmi2 avx512f avx512_vnni\n"
 NATIVE = (
@@ -439,7 +440,8 @@ def test_vscode_is_asked_for_its_extension(own_home: Path) -> None:
     program(own_home / "bin", "code", "1.101.0")
     (found,) = editors.vscode(Facts())
     assert "no stardraft extension" in found.message
-    assert "stardraft setup vscode --path" in found.hint
+    for documented in commands_of("docs/editors/vscode.md", "## Set up"):
+        assert documented in found.hint
     (own_home / ".vscode" / "extensions" / "stardraft.stardraft-0.1.0").mkdir(parents=True)
     (found,) = editors.vscode(Facts())
     assert "stardraft.stardraft-0.1.0 is installed" in found.message

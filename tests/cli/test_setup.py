@@ -14,6 +14,7 @@ import tomlkit
 from tests.cli.person import Stardraft, files_in, program
 from tests.cli.program import COMMAND, TIMEOUT_S
 from tests.support.processes import finish
+from tests.support.quick_start import commands_of
 
 EDITORS = ["nvim", "helix", "emacs", "zed", "kate", "sublime", "jetbrains"]
 MINE = "# mine\n[editor]\nline-number = 'relative'\n"
@@ -328,7 +329,11 @@ def test_vs_code_installs_the_extension_by_its_own_command(
     assert answer.returncode == 1
     assert "not in the marketplace yet" in answer.stderr
     package = tmp_path / "stardraft.vsix"
-    assert "There is no file" in setup("vscode", "--yes", "--path", str(package)).stderr
+    missing = setup("vscode", "--yes", "--path", str(package)).stderr
+    assert "There is no file" in missing
+    for documented in commands_of("docs/editors/vscode.md", "## Set up"):
+        for hint in (answer.stderr, missing):
+            assert documented in " ".join(hint.split()), "what makes the file is said as the documents say it"
     package.write_bytes(b"PK")
     assert "is not an extension of VS Code" in setup("vscode", "--yes", "--path", str(package)).stderr
     extension(package, "somebody.else", "9.9.9")

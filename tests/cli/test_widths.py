@@ -1,5 +1,6 @@
 """At 60, 80 and 200 columns nothing that the terminal shows is cut: neither a word nor a number."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,19 @@ def test_every_help_fits(path: tuple[str, ...], width: int, capsys: pytest.Captu
     told = capsys.readouterr().out
     assert_fits(told, width)
     assert "..." not in told.partition("Commands:")[2].partition("Examples:")[0], "a summary is cut"
+
+
+def test_no_help_breaks_a_word_at_its_hyphens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option such as --max-tokens is found and copied as what it is."""
+    for width in (60, 68, 76, 84):
+        monkeypatch.setenv("COLUMNS", str(width))
+        for path in pages():
+            assert run([*path, "--help"]) == 0
+            told = capsys.readouterr().out
+            assert "\N{NON-BREAKING HYPHEN}" not in told
+            assert not [line for line in told.splitlines() if re.search(r"\w-$", line)], path
 
 
 def test_an_example_that_is_too_long_can_still_be_typed(

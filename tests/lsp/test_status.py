@@ -122,6 +122,16 @@ def test_a_wrong_setting_is_one_line_until_that_source_is_right(told: Told) -> N
     assert told.board.report == StatusReport("ready", "", "", MODEL.name)
 
 
+def test_a_wrong_setting_that_the_daemon_complains_of_too_is_said_once(told: Told) -> None:
+    wrong = "config.toml, line 2: editor.mode is wrong."
+    told.board.daemon(daemon(problems=(f"{wrong} The settings from before stay in force.", "No GPU.")))
+    told.board.set_wrong("configuration", ConfigError(wrong, "Hint."))
+    assert (told.board.report.message, told.board.report.warning) == ("No GPU.", wrong)
+    assert told.board.report.sentence.count(wrong) == 1
+    told.board.set_wrong("configuration", None)
+    assert wrong in told.board.report.message, "the daemon complains of it still"
+
+
 def test_an_error_is_shown_once_until_it_is_over(told: Told) -> None:
     told.board.daemon(daemon())
     for _ in range(3):

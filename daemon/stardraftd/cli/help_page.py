@@ -19,14 +19,19 @@ from stardraftd.console.prose import fitted, measured
 _WHOLE = 10_000
 _INDENT = "    "
 _UNBROKEN = "\N{NO-BREAK SPACE}"
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 # What the parser calls a type of Python's, and what a reader of the help calls it.
 _PYTHONS = re.compile(r" <(?:list\[)?(str|int|float|path|Path)(?: range)?\]?>")
 _READERS = {"str": "TEXT", "int": "N", "float": "X", "path": "PATH", "Path": "PATH"}
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-class _NamesItself:
-    """What was typed wrongly names the command that it was typed for: the parser does so only at times."""
+class _Page:
+    """What the pages of commands and of groups have in common.
+
+    What was typed wrongly names the command that it was typed for: the parser does so only at times. No line
+    of the help ends in the middle of a word such as --max-tokens, where the parser would break it.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -36,15 +41,24 @@ class _NamesItself:
             raise
         return parsed
 
+    def get_help(self, ctx: Any) -> str:
+        return str(super().get_help(ctx)).replace(_HYPHEN, "-")  # type: ignore[misc]
 
-class Command(_NamesItself, TyperCommand):
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the parser's own signature
+        if text := inspect.cleandoc(self.help or ""):  # type: ignore[attr-defined]
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(_unbroken(text))
+
+
+class Command(_Page, TyperCommand):
     """A command with such a page."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                name, explained = record
+                name, explained = record[0], _unbroken(record[1])
                 if parameter.param_type_name == "argument":  # whose name says what it is
                     rows["Arguments"].append((_PYTHONS.sub("", name), explained))
                 else:
@@ -58,12 +72,14 @@ class Command(_NamesItself, TyperCommand):
         formatter.write(_examples(self.epilog, formatter.width))
 
 
-class Group(_NamesItself, TyperGroup):
+class Group(_Page, TyperGroup):
     """A group of commands with such a page."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         named = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        rows = [(name, one.get_short_help_str(_WHOLE)) for name, one in named if one and not one.hidden]
+        rows = [
+            (name, _unbroken(one.get_short_help_str(_WHOLE))) for name, one in named if one and not one.hidden
+        ]
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
@@ -83,6 +99,11 @@ def with_pages(app: typer.Typer) -> typer.Typer:
     if not isinstance(app.info.cls, type):  # the parser's mark that none was given
         app.info.cls = Group
     return app
+
+
+def _unbroken(text: str) -> str:
+    """`text`, whose words the parser does not break at their hyphens. `get_help` gives those back."""
+    return text.replace("-", _HYPHEN)
 
 
 def _for_readers(found: re.Match[str]) -> str:

@@ -11,9 +11,11 @@ import sys
 import typer
 
 from stardraftd.console.printable import tell
+from stardraftd.console.prose import columns, fitted
 from stardraftd.errors import RequestError
 
 DECLINED = 1
+_ANSWERED = ": y"  # what stands behind the question, once there is an answer
 
 
 def unasked(why: str, *, otherwise: str, option: str) -> RequestError:
@@ -31,7 +33,10 @@ def confirm(question: str, *, otherwise: str = "Nothing was changed", option: st
         raise unasked("this is not a terminal, so nobody can be asked", otherwise=otherwise, option=option)
     try:
         # A question that went into a file or pipe with the rest would be waited at without being seen.
-        agreed = typer.confirm(question, err=not sys.stdout.isatty())  # noqa: TID251 - the one place
+        is_piped = not sys.stdout.isatty()
+        width = columns(sys.stderr if is_piped else sys.stdout)
+        asked = fitted(f"{question} [y/N]", None if width is None else width - len(_ANSWERED))
+        agreed = typer.confirm(asked, show_default=False, err=is_piped)  # noqa: TID251 - the one place
     except typer.Abort:
         tell(f"\n{otherwise}.", to_stderr=True)
         raise

@@ -173,7 +173,7 @@ def typing(
         typer.Option(
             "--peer",
             metavar="NAME=PATH",
-            help="Replay through this as well: llama-server=/path/to/llama-server. Can be repeated.",
+            help="Replay through this as well; NAME is llama-server, PATH its program. Can be repeated.",
             show_default=False,
         ),
     ] = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stardraftd.cli.checks import Check
 from stardraftd.cli.checks.facts import Facts
+from stardraftd.setup.editors.vscode import BUILD
 
 VERSION_TIMEOUT_S = 10.0
 VSCODE_EXTENSIONS = (".vscode/extensions", ".vscode-server/extensions", ".vscode-oss/extensions")
@@ -56,8 +57,7 @@ def vscode(_facts: Facts) -> list[Check]:
                 "editor",
                 "ok",
                 f"{name}: no stardraft extension in {_listed(folders)}",
-                "Make it (packaging/vscode in stardraft's source: npm ci && npm run package), then type: "
-                "stardraft setup vscode --path stardraft.vsix",
+                BUILD,
             )
         ]
     return [Check("editor", "ok", f"{name}: the extension {extension.name} is installed")]

@@ -16,7 +16,10 @@ LIST_TIMEOUT_S = 60.0
 # Where a .vsix, which is a zip file, says what it is.
 MANIFEST = "extension/package.json"
 MAX_MANIFEST_BYTES = 1_000_000
-BUILD = "In a checkout of stardraft, in packaging/vscode: npm ci && npx vsce package"
+# As docs/editors/vscode.md has them: each can be typed as it stands.
+MAKE = "(cd packaging/vscode && npm ci && npm run package)"
+SET_UP = "stardraft setup vscode --path packaging/vscode/stardraft.vsix"
+BUILD = f"In the folder of stardraft's source, with Node.js 20 or newer:\n{MAKE}\n{SET_UP}"
 
 
 class _Manifest(msgspec.Struct):
@@ -72,7 +75,7 @@ def _plan(place: Place) -> Plan:
     if place.path is None:
         raise StardraftError(
             "The extension is not in the marketplace yet, so its file has to be named.",
-            f"{BUILD}\nThen: stardraft setup vscode --path stardraft.vsix",
+            BUILD,
         )
     if not place.path.is_file():
         raise PathError(f"There is no file {tilde(place.path)}.", BUILD)
