@@ -29,7 +29,7 @@ class _Begun:
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.is_starting = False
+        self.n_starting = 0
         self.held_back: Callable[[], None] | None = None
 
 
@@ -44,12 +44,23 @@ def begin(command: Sequence[object], **options: Any) -> subprocess.Popen[bytes]:
     """
     if threading.current_thread() is not threading.main_thread():  # nothing interrupts it
         return _started(command, **options)
-    _begun.is_starting = True
-    try:
+    with held_back():
         return _started(command, **options)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """An interruption that comes inside the block is raised at its end.
+
+    For asyncio's own processes as well: where starting one is cancelled before its pipes are connected,
+    Python 3.11 waits for its end forever.
+    """
+    _begun.n_starting += 1
+    try:
+        yield
     finally:
-        _begun.is_starting = False
-        if (interrupt := _begun.held_back) is not None:
+        _begun.n_starting -= 1
+        if not _begun.n_starting and (interrupt := _begun.held_back) is not None:
             _begun.held_back = None
             interrupt()
 
@@ -80,7 +91,7 @@ def ended_like_ctrl_c() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         for number in heeded:
             signal.signal(number, signal.SIG_IGN)
-        if _begun.is_starting:
+        if _begun.n_starting:
             _begun.held_back = stop
         else:
             stop()

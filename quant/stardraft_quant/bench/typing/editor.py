@@ -23,6 +23,7 @@ from msgspec import Struct
 from stardraftd.client import DaemonClient
 from stardraftd.client.launching import ensure_daemon
 from stardraftd.errors import DaemonUnreachableError, StardraftError
+from stardraftd.interruption import held_back
 from stardraftd.paths import engine_cache_dir
 from stardraftd.proof.identity import HASHES_FILE
 from stardraftd.proof.verdict import VERDICTS_FILE
@@ -374,22 +375,37 @@ async def _process_ids(client: DaemonClient) -> list[psutil.Process]:
     return found
 
 
+async def _start_server(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    """A language server. One that is not wanted any more while it starts is ended when it has."""
+    with held_back():
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "stardraft_lsp",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=environment,
+                start_new_session=os.name == "posix",  # Ctrl-C is the benchmark's, which then ends it
+                limit=MAX_MESSAGE_BYTES,
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            process = await starting
+            process.kill()
+            await process.wait()
+            raise
+
+
 @contextlib.asynccontextmanager
 async def editing(environment: dict[str, str], folder: Path | None = None) -> AsyncIterator[Editor]:
     """An editor whose language server runs and is initialised; the server has ended afterwards.
 
     folder: the workspace, if there is one.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "stardraft_lsp",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=environment,
-        start_new_session=os.name == "posix",  # Ctrl-C is the benchmark's, which then ends it
-        limit=MAX_MESSAGE_BYTES,
-    )
+    process = await _start_server(environment)
     editor = Editor(process)
     try:
         await editor.initialize(folder)
