@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -30,8 +31,9 @@ from stardraftd.errors import (
     EngineLoadError,
     StardraftError,
 )
-from stardraftd.protocol.completion import Loading, ModelInfo
+from stardraftd.protocol.completion import Loading
 from stardraftd.protocol.engine import EngineSettings, Loaded
+from tests.lsp.stand_in_status import MODEL
 
 REFUSALS = {
     "load": EngineLoadError("The file is damaged.", "Load it again."),
@@ -75,23 +77,7 @@ class ScriptedProcess:
     async def load(self, wanted: EngineSettings) -> Loaded:
         self.with_settings = wanted
         await self.outcome
-        return Loaded(
-            ModelInfo(
-                name=Path(wanted.model_path).stem,
-                path=wanted.model_path,
-                size_bytes=1,
-                n_parameters=1,
-                n_context_trained=1,
-                context_tokens=1,
-                device="CPU",
-                gpu_layers=0,
-                layers=1,
-                threads=1,
-                kv_bytes=1,
-                load_ms=1.0,
-                system_info="",
-            )
-        )
+        return Loaded(msgspec.structs.replace(MODEL, path=wanted.model_path))
 
     async def idle(self) -> None:
         self.retires = True

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stardraft_quant.shared.model_file import model_path
+from stardraft_quant.shared.model_file import Model, model_path
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
 from stardraftd.installed import how_to_add
 from stardraftd.interruption import ended_like_ctrl_c
-from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,16 +32,6 @@ Examples:
 
 Tell = Callable[[str], None]
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="MODEL",
-        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
-        "comes with stardraft.",
-        show_default=False,
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
 
 bench = typer.Typer(

@@ -11,12 +11,11 @@ from stardraft_quant.evaluate.history.command import HISTORY_EXAMPLES, history
 from stardraft_quant.evaluate.options import (
     INTERRUPTED,
     Items,
-    Model,
     Seed,
     check_outputs,
     progress,
 )
-from stardraft_quant.shared.model_file import model_path
+from stardraft_quant.shared.model_file import Model, model_path
 from stardraftd.console import printable
 from stardraftd.console.printable import tell
 from stardraftd.interruption import ended_like_ctrl_c

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stardraftd.console import printable
-from stardraftd.models import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="MODEL",
-        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
-        "comes with stardraft.",
-        show_default=False,
-    ),
-]
 Items = Annotated[int, typer.Option("--items", metavar="N", min=0, help="How many places; 0 is all.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed chooses the same places.")]
 

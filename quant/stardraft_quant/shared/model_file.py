@@ -1,8 +1,22 @@
 """Which model a command of this package measures."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stardraftd.models import BUILT_IN
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help=f'A model of `stardraft model list`, the path of a GGUF, or "{BUILT_IN}" for the small one that '
+        "comes with stardraft.",
+        show_default=False,
+    ),
+]
 
 
 def model_path(model: str | None) -> Path:

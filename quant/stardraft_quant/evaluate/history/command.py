@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stardraft_quant.evaluate.options import INTERRUPTED, Items, Model, Seed, check_outputs, progress
-from stardraft_quant.shared.model_file import model_path
+from stardraft_quant.evaluate.options import INTERRUPTED, Items, Seed, check_outputs, progress
+from stardraft_quant.shared.model_file import Model, model_path
 from stardraftd.console import printable
 
 if TYPE_CHECKING:
